@@ -1,0 +1,1 @@
+"""The session: camera, focus intelligence, the shooting loop and the command line."""

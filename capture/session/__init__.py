@@ -1,0 +1,1 @@
+"""A session: plan, journal, the shooting loop, the manifest."""

@@ -1,0 +1,1 @@
+"""A simulated GRBL controller that moves a simulated carriage."""

@@ -1,0 +1,1 @@
+"""The pictures: develop, register, fuse, finish. Imports neither capture nor rail."""

@@ -1,0 +1,1 @@
+"""Finishing: colour correction of a fused picture."""

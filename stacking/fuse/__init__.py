@@ -1,0 +1,1 @@
+"""Fusion: frames in, one sharp picture and its depth out."""

@@ -1,0 +1,1 @@
+"""Registration: one transform and one photometric gain per frame."""
