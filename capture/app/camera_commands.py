@@ -1,0 +1,139 @@
+"""``camera``: the camera alone."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from capture.app.opening import apply_camera_settings, open_camera_port
+from capture.app.output import JsonFlag, Reply
+from capture.camera.protocol import CameraInfo, FileFormat, Role, RoleState
+from capture.errors import UsageError
+from capture.settings import load_settings
+
+CameraOption = Annotated[str | None, typer.Option("--camera", help="Camera port: usb:001,004, ptpip:host:port:port.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module to `app`."""
+    group = typer.Typer(help="The camera alone: what it offers, one setting, one shot.", no_args_is_help=True)
+    group.command("info", epilog="Example: focusrail camera info")(info)
+    group.command("get", epilog="Example: focusrail camera get iso")(get)
+    group.command("set", epilog="Example: focusrail camera set shutter 1/60")(set_role)
+    group.command("preview", epilog="Example: focusrail camera preview -o live.jpg")(preview)
+    group.command("shot", epilog="Example: focusrail camera shot --out tests --format RAW+JPEG --iso 100")(shot)
+    app.add_typer(group, name="camera")
+
+
+def role_values(state: RoleState | None) -> dict[str, Any] | None:
+    """A role under the contract's keys."""
+    if state is None:
+        return None
+    return {"name": state.name, "value": state.value, "choices": list(state.choices), "read_only": state.read_only}
+
+
+def info_reply(info: CameraInfo) -> Reply:
+    """Model and roles as an answer."""
+    roles = {role.value: role_values(info.roles.get(role)) for role in Role}
+    lines = [info.model]
+    for name, state in roles.items():
+        lines.append(f"  {name:15} " + ("-" if state is None else f"{state['value']}  ({state['name']})"))
+    return Reply({"model": info.model, "roles": roles}, lines)
+
+
+def info(
+    camera: CameraOption = None,
+    listing: Annotated[
+        Path | None, typer.Option(help="A recorded `gphoto2 --list-all-config` instead of a camera.")
+    ] = None,
+    json_output: JsonFlag = False,
+) -> Reply:
+    """Model, and the roles of its settings."""
+    if listing is not None:
+        from capture.camera.listing import read_listing
+
+        return info_reply(read_listing(listing))
+    with open_camera_port(load_settings(Path.cwd()), camera) as device:
+        return info_reply(device.info())
+
+
+def get(
+    role: Annotated[Role, typer.Argument(help="The role to read.")],
+    camera: CameraOption = None,
+    json_output: JsonFlag = False,
+) -> Reply:
+    """Read one setting."""
+    with open_camera_port(load_settings(Path.cwd()), camera) as device:
+        state = device.get(role)
+    return Reply({**(role_values(state) or {}), "role": role.value}, [f"{role.value} = {state.value}"])
+
+
+def set_role(
+    role: Annotated[Role, typer.Argument(help="The role to write.")],
+    value: Annotated[str, typer.Argument(help="The value, for example 1/60.")],
+    camera: CameraOption = None,
+    json_output: JsonFlag = False,
+) -> Reply:
+    """Write one setting, and read it back."""
+    with open_camera_port(load_settings(Path.cwd()), camera) as device:
+        state = device.set(role, value)
+    return Reply({**(role_values(state) or {}), "role": role.value}, [f"{role.value} = {state.value}"])
+
+
+def preview(
+    output: Annotated[Path, typer.Option("-o", "--output", help="JPEG file to write.")],
+    camera: CameraOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over an existing file.")] = False,
+    json_output: JsonFlag = False,
+) -> Reply:
+    """One live frame into a file."""
+    if output.exists() and not force:
+        raise UsageError(f"{output} exists", remedy="Give another name, or --force to write over it.")
+    with open_camera_port(load_settings(Path.cwd()), camera) as device:
+        frame = device.preview()
+    beside = output.with_name(f".{output.name}.part")
+    try:
+        beside.write_bytes(frame.jpeg)
+        beside.replace(output)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise UsageError(
+            f"{output} cannot be written: {error.strerror}", remedy="Choose a folder that may be written."
+        ) from error
+    return Reply({"file": str(output.resolve())}, [str(output)])
+
+
+def shot(
+    out: Annotated[Path, typer.Option("--out", help="Folder for the files; nothing in it is overwritten.")],
+    camera: CameraOption = None,
+    file_format: Annotated[FileFormat | None, typer.Option("--format", help="Files of the shot.")] = None,
+    target: Annotated[str | None, typer.Option("--target", help="card or memory.")] = None,
+    iso: Annotated[str | None, typer.Option("--iso", help="ISO to set.")] = None,
+    shutter: Annotated[str | None, typer.Option("--shutter", help="Shutter time to set, for example 1/60.")] = None,
+    aperture: Annotated[str | None, typer.Option("--aperture", help="Aperture to set, for example 5.6.")] = None,
+    json_output: JsonFlag = False,
+) -> Reply:
+    """One shot, all its files downloaded."""
+    settings = load_settings(Path.cwd())
+    flags = {"iso": iso, "shutter": shutter, "aperture": aperture, "target": target}
+    flags["format"] = None if file_format is None else file_format.value
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        stem = _next_stem(out)
+    except OSError as error:
+        raise UsageError(
+            f"{out} cannot be used: {error.strerror}", remedy="Choose a folder that may be written."
+        ) from error
+    with open_camera_port(settings, camera) as device:
+        apply_camera_settings(device, settings, flags)
+        taken = device.shoot(out, stem)
+    files = [str(file.path.resolve()) for file in taken.files]
+    return Reply({"files": files, "exposure": taken.exposure, "notes": list(taken.notes)}, [*files, *taken.notes])
+
+
+def _next_stem(folder: Path) -> str:
+    numbers = [int(match[1]) for path in folder.iterdir() if (match := re.fullmatch(r"shot-(\d+)", path.stem))]
+    return f"shot-{max(numbers, default=0) + 1:04d}"

@@ -1,0 +1,122 @@
+"""The console command: commands in, exit codes and one answer out."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+from typing import Any
+
+import typer
+
+from capture.app import (
+    bench_commands,
+    camera_commands,
+    demo_command,
+    general_commands,
+    rail_commands,
+    session_commands,
+    stack_commands,
+)
+from capture.app.output import InterruptedRunError, Reply, say, write_json
+from capture.errors import CameraError, CameraSettingError, CaptureError, UsageError
+from rail.errors import RailDeviceError, RailError, RailLimitError, RailUsageError
+from stacking.errors import StackingError, StackingUsageError
+
+DONE, REFUSED, WRONG_USAGE, DEVICE_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+
+# Typer brings click along or inside, as its version pleases; its own exceptions lead to the base classes.
+_ClickUsageError: Any = typer.BadParameter.__mro__[1]
+_ClickError: Any = _ClickUsageError.__mro__[1]
+
+
+def build_app() -> typer.Typer:
+    """All commands of this version."""
+    app = typer.Typer(
+        name="focusrail",
+        help="Hands-free focus stacking: drive a rail and a camera, shoot the stack, merge it.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_root)
+    for module in (
+        general_commands,
+        session_commands,
+        stack_commands,
+        rail_commands,
+        camera_commands,
+        bench_commands,
+        demo_command,
+    ):
+        module.register(app)
+    return app
+
+
+def _root(version: bool = typer.Option(False, "--version", help="Print the version and stop.", is_eager=True)) -> None:
+    if version:
+        from importlib.metadata import version as installed
+
+        sys.stdout.write(f"focusrail {installed('focusrail')}\n")
+        raise typer.Exit
+
+
+def exit_code(error: CaptureError | RailError | StackingError) -> int:
+    """The contract's exit code for an error: 1 refused or failed, 2 wrong usage, 3 a device failed."""
+    match error:
+        case RailLimitError() | CameraSettingError():
+            return REFUSED
+        case UsageError() | RailUsageError() | StackingUsageError():
+            return WRONG_USAGE
+        case CameraError() | RailDeviceError():
+            return DEVICE_FAILED
+        case _:
+            return REFUSED
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and leave with its exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command; its exit code."""
+    as_json = "--json" in arguments
+    try:
+        reply = build_app()(args=arguments, standalone_mode=False, prog_name="focusrail")
+    except (CaptureError, RailError, StackingError) as error:
+        return _fail(as_json, error.kind, error.message, error.remedy, error.state, exit_code(error))
+    except InterruptedRunError as error:
+        return _fail(as_json, "interrupted", error.message, error.remedy, error.state, INTERRUPTED)
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail(as_json, "interrupted", "interrupted", "", "", INTERRUPTED)
+    except _ClickError as error:
+        message = error.format_message()
+        remedy = "See `focusrail --help`." if error.ctx is None else f"See `{error.ctx.command_path} --help`."
+        return _fail(as_json, "usage", message, remedy, "", WRONG_USAGE)
+    except BrokenPipeError:
+        return REFUSED
+    if isinstance(reply, Reply):
+        if as_json:
+            write_json(reply.values)
+        else:
+            for line in reply.lines:
+                say(line)
+        return reply.exit_code
+    return reply if isinstance(reply, int) else DONE
+
+
+def _fail(as_json: bool, kind: str, message: str, remedy: str, state: str, code: int) -> int:
+    say(f"focusrail: {message}")
+    for line in (state, remedy):
+        if line:
+            say(f"  {line}")
+    if as_json:
+        write_json({"error": {"kind": kind, "message": message, "remedy": remedy, "state": state}})
+    return code

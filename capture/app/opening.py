@@ -1,0 +1,72 @@
+"""Opening the two devices from flags and settings; every command that needs one goes through here."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from capture.app.output import say
+from capture.camera.protocol import Camera, Role
+from capture.errors import UsageError
+from capture.settings import Settings
+from rail.axis import Axis
+
+
+class Origin(StrEnum):
+    """What a moving command does about the origin first."""
+
+    KEEP = "keep"
+    HERE = "here"
+    HOME = "home"
+
+
+EXPOSURE_ROLES = {"iso": Role.ISO, "shutter": Role.SHUTTER, "aperture": Role.APERTURE}
+
+
+def open_rail(settings: Settings, url: str | None, profile: str | None) -> Axis:
+    """Open the rail named by flag or setting.
+
+    Raises
+    ------
+    UsageError
+        Where none is named.
+    rail.errors.RailError
+        What opening it failed with.
+    """
+    from rail.opening import open_axis
+
+    port = settings.choose("rail", url)
+    if port is None:
+        raise UsageError(
+            "no rail is named", remedy="Give --rail PORT (see `focusrail devices`), or set `rail` in focusrail.toml."
+        )
+    return open_axis(port, settings.choose("profile", profile))
+
+
+def set_origin(axis: Axis, origin: Origin) -> None:
+    """Zero or home first, where asked."""
+    if origin is Origin.HERE:
+        axis.zero()
+    elif origin is Origin.HOME:
+        say("homing the rail")
+        axis.home()
+
+
+def open_camera_port(settings: Settings, port: str | None) -> Camera:
+    """Open the camera named by flag or setting, else the only one there is."""
+    from capture.camera.opening import open_camera
+
+    return open_camera(settings.choose("camera", port))
+
+
+def apply_camera_settings(camera: Camera, settings: Settings, flags: dict[str, str | None]) -> dict[str, str]:
+    """Write what flags or settings ask for (`iso`, `shutter`, `aperture`, `format`, `target`); the values read back.
+
+    A role that the camera lacks is only an error where it was asked for.
+    """
+    roles = {**EXPOSURE_ROLES, "format": Role.FORMAT, "target": Role.TARGET}
+    written: dict[str, str] = {}
+    for name, role in roles.items():
+        value = settings.choose(name, flags.get(name))
+        if value is not None:
+            written[name] = camera.set(role, str(value)).value
+    return written

@@ -1,0 +1,163 @@
+"""``rail``: the axis alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from capture.app.opening import Origin, open_rail, set_origin
+from capture.app.output import InterruptedRunError, JsonFlag, Reply
+from capture.errors import UsageError
+from capture.lengths import parse_length
+from capture.settings import load_settings
+from rail.axis import Axis, AxisStatus, AxisUnit
+
+RailOption = Annotated[str | None, typer.Option("--rail", help="Rail port: /dev/ttyUSB0, socket://host:port.")]
+ProfileOption = Annotated[str | None, typer.Option("--profile", help="Rail profile: a name or a TOML file.")]
+# a negative position looks like an option; nothing else of these commands does
+_NEGATIVE = {"ignore_unknown_options": True}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module to `app`."""
+    group = typer.Typer(help="The rail alone: where it is, move it, stop it.", no_args_is_help=True)
+    example = "Example: focusrail rail {} --rail /dev/ttyUSB0"
+    group.command("status", epilog=example.format("status"))(status)
+    group.command("home", epilog=example.format("home"))(home)
+    group.command("zero", epilog=example.format("zero"))(zero)
+    group.command("unlock", epilog=example.format("unlock"))(unlock)
+    group.command("move", epilog=example.format("move -7000um"), context_settings=_NEGATIVE)(move)
+    group.command("jog", epilog=example.format("jog 0.5mm"), context_settings=_NEGATIVE)(jog)
+    group.command("stop", epilog=example.format("stop"))(stop)
+    group.command("settings", epilog=example.format("settings"))(settings)
+    group.command("doctor", epilog=example.format("doctor"))(doctor)
+    app.add_typer(group, name="rail")
+
+
+def status_values(status: AxisStatus, unit: AxisUnit) -> dict[str, Any]:
+    """An axis's status under the contract's keys."""
+    in_um = unit is AxisUnit.UM
+    return {
+        "position_um": status.position if in_um else None,
+        "position_steps": None if in_um else status.position,
+        "state": status.state.value,
+        "position_known": status.position_known,
+        "homed": status.homed,
+    }
+
+
+def status_reply(status: AxisStatus, unit: AxisUnit) -> Reply:
+    """The status as an answer."""
+    known = "" if status.position_known else ", position unknown: home or zero the rail"
+    where = "" if status.position is None else f" at {status.position:g} {unit.value}"
+    return Reply(
+        status_values(status, unit), [f"{status.state.value}{where}{known}{', homed' if status.homed else ''}"]
+    )
+
+
+def _with_axis(rail: str | None, profile: str | None, action: Callable[[Axis], AxisStatus]) -> Reply:
+    with open_rail(load_settings(Path.cwd()), rail, profile) as axis:
+        unit = axis.capabilities.unit
+        try:
+            return status_reply(action(axis), unit)
+        except KeyboardInterrupt:
+            stopped = axis.stop()
+            where = "at an unknown position" if stopped.position is None else f"at {stopped.position:g} {unit.value}"
+            state = f"Motion is stopped, the carriage stands {where}."
+            raise InterruptedRunError("interrupted", state=state, remedy="") from None
+
+
+def status(rail: RailOption = None, profile: ProfileOption = None, json_output: JsonFlag = False) -> Reply:
+    """Where the carriage is, and what the controller is doing."""
+    with open_rail(load_settings(Path.cwd()), rail, profile) as axis:
+        return status_reply(axis.status(), axis.capabilities.unit)
+
+
+def home(rail: RailOption = None, profile: ProfileOption = None, json_output: JsonFlag = False) -> Reply:
+    """Find the end switch; its position becomes the origin."""
+    return _with_axis(rail, profile, lambda axis: axis.home())
+
+
+def zero(rail: RailOption = None, profile: ProfileOption = None, json_output: JsonFlag = False) -> Reply:
+    """Call the present position 0."""
+    return _with_axis(rail, profile, lambda axis: axis.zero())
+
+
+def unlock(rail: RailOption = None, profile: ProfileOption = None, json_output: JsonFlag = False) -> Reply:
+    """Leave an alarm."""
+    return _with_axis(rail, profile, lambda axis: axis.unlock())
+
+
+def move(
+    position: Annotated[str, typer.Argument(help="Target, for example 1200um, -0.5mm; grows towards the subject.")],
+    rail: RailOption = None,
+    profile: ProfileOption = None,
+    origin: Annotated[Origin, typer.Option("--origin", help="keep; here: zero first; home: home first.")] = Origin.KEEP,
+    json_output: JsonFlag = False,
+) -> Reply:
+    """Go to a position and wait until the carriage stands still there."""
+    target = parse_length(position, what="position")
+
+    def go(axis: Axis) -> AxisStatus:
+        _same_unit(axis, target.unit)
+        set_origin(axis, origin)
+        return axis.move_to(target.value)
+
+    return _with_axis(rail, profile, go)
+
+
+def jog(
+    distance: Annotated[str, typer.Argument(help="Distance, for example 0.5mm or -100um.")],
+    rail: RailOption = None,
+    profile: ProfileOption = None,
+    json_output: JsonFlag = False,
+) -> Reply:
+    """Move by a distance; allowed while the position is unknown."""
+    length = parse_length(distance, what="distance")
+
+    def go(axis: Axis) -> AxisStatus:
+        _same_unit(axis, length.unit)
+        return axis.jog(length.value)
+
+    return _with_axis(rail, profile, go)
+
+
+def stop(rail: RailOption = None, profile: ProfileOption = None, json_output: JsonFlag = False) -> Reply:
+    """Stop motion at once."""
+    return _with_axis(rail, profile, lambda axis: axis.stop())
+
+
+def _same_unit(axis: Axis, unit: AxisUnit) -> None:
+    if axis.capabilities.unit is not unit:
+        own = axis.capabilities.unit.value
+        raise UsageError(f"this axis counts in {own}, not in {unit.value}", remedy=f"Write the length in {own}.")
+
+
+def settings(rail: RailOption = None, profile: ProfileOption = None, json_output: JsonFlag = False) -> Reply:
+    """The controller's own settings, each with its meaning."""
+    from rail.opening import read_settings
+
+    port = _port(rail)
+    found = read_settings(port, load_settings(Path.cwd()).choose("profile", profile))
+    lines = [f"{name}={entry['value']:<12} {entry['meaning']}" for name, entry in found.items()]
+    return Reply({"settings": found}, lines)
+
+
+def doctor(rail: RailOption = None, profile: ProfileOption = None, json_output: JsonFlag = False) -> Reply:
+    """What is wrong with the controller's set-up, and how to mend it."""
+    from rail.opening import examine
+
+    findings = examine(_port(rail), load_settings(Path.cwd()).choose("profile", profile))
+    lines = [f"{finding['severity']:8} {finding['message']} {finding['remedy']}" for finding in findings]
+    healthy = not any(finding["severity"] == "wrong" for finding in findings)
+    return Reply({"findings": findings, "healthy": healthy}, lines or ["nothing is wrong"], 0)
+
+
+def _port(rail: str | None) -> str:
+    port = load_settings(Path.cwd()).choose("rail", rail)
+    if port is None:
+        raise UsageError("no rail is named", remedy="Give --rail PORT (see `focusrail devices`).")
+    return str(port)

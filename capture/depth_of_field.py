@@ -1,0 +1,119 @@
+"""Depth of field, computed.
+
+With magnification m, marked f-number N and pupil magnification P, the effective f-number is N_eff = N (1 + m / P); the geometric
+(total) depth of field for a circle of confusion of diameter c on the sensor is 2 N_eff c / m^2 [1]. The wave-optical (total) depth is
+lambda n / NA^2 with NA = m / (2 N_eff) [2]. Microscopists add the two: lambda n / NA^2 + n e / (m NA) with e the smallest
+distance the detector resolves [3]; with NA = m / (2 N_eff) and n = 1 the second part *is* 2 N_eff e / m^2, so one sum serves both.
+
+References
+----------
+[1] H. L. Gibson, "Close-up photography and photomacrography", Kodak publication N-16, 1970 (effective aperture, pupil ratio).
+[2] M. Born and E. Wolf, "Principles of Optics", 7th ed., section 8.8 (quarter-wave criterion; the total of both sides).
+[3] S. Inoue and K. R. Spring, "Video Microscopy", 2nd ed., 1997; M. Davidson, "Depth of field and depth of focus", MicroscopyU.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from capture.errors import UsageError
+
+DEFAULT_OVERLAP = 0.3
+DEFAULT_COC_UM = 30.0
+DEFAULT_WAVELENGTH_NM = 550.0
+
+
+@dataclass(frozen=True, slots=True)
+class Optics:
+    """What the lens is set to.
+
+    Attributes
+    ----------
+    magnification : float
+        Image size over object size.
+    f_number : float or None
+        As marked on the lens; None where `numerical_aperture` is given.
+    pupil_ratio : float
+        Exit over entrance pupil diameter; 1 for a symmetrical lens.
+    numerical_aperture : float or None
+        Of a microscope objective, on the object side; goes before `f_number`.
+    coc_um : float
+        Diameter of the circle of confusion on the sensor.
+    wavelength_nm, refractive_index : float
+        Of the light, and of the medium in front of the lens.
+    """
+
+    magnification: float
+    f_number: float | None = None
+    pupil_ratio: float = 1.0
+    numerical_aperture: float | None = None
+    coc_um: float = DEFAULT_COC_UM
+    wavelength_nm: float = DEFAULT_WAVELENGTH_NM
+    refractive_index: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in (
+            "magnification",
+            "f_number",
+            "pupil_ratio",
+            "numerical_aperture",
+            "coc_um",
+            "wavelength_nm",
+            "refractive_index",
+        ):
+            value = getattr(self, name)
+            if value is not None and not (0 < value < float("inf")):
+                raise UsageError(f"{name.replace('_', ' ')} must be greater than zero, not {value:g}")
+        if self.f_number is None and self.numerical_aperture is None:
+            raise UsageError("the aperture is missing", remedy="Give --f-number, or --na for a microscope objective.")
+        if self.numerical_aperture is not None and self.numerical_aperture >= self.refractive_index * 1.0001:
+            raise UsageError(
+                f"a numerical aperture of {self.numerical_aperture:g} is impossible in a medium of index {self.refractive_index:g}",
+                remedy="Give the medium's index with --index (water 1.33, oil 1.515).",
+            )
+
+    @property
+    def effective_f_number(self) -> float:
+        """N (1 + m / P), or the one that belongs to the numerical aperture: n m / (2 NA)."""
+        if self.numerical_aperture is not None:
+            return self.refractive_index * self.magnification / (2 * self.numerical_aperture)
+        assert self.f_number is not None
+        return self.f_number * (1 + self.magnification / self.pupil_ratio)
+
+    @property
+    def object_na(self) -> float:
+        """Numerical aperture on the object side."""
+        if self.numerical_aperture is not None:
+            return self.numerical_aperture
+        return self.magnification / (2 * self.effective_f_number)
+
+
+@dataclass(frozen=True, slots=True)
+class DepthOfField:
+    """Both parts of the total depth of field, their sum, and the step for an overlap."""
+
+    geometric_um: float
+    wave_um: float
+    overlap: float
+
+    @property
+    def total_um(self) -> float:
+        """The microscopists' sum."""
+        return self.geometric_um + self.wave_um
+
+    @property
+    def step_um(self) -> float:
+        """DOF (1 - overlap)."""
+        return self.total_um * (1 - self.overlap)
+
+
+def depth_of_field(optics: Optics, overlap: float = DEFAULT_OVERLAP) -> DepthOfField:
+    """Depth of field of `optics` and the step at which neighbouring zones overlap by the share `overlap` (0 to below 1)."""
+    if not 0 <= overlap < 1:
+        raise UsageError(
+            f"an overlap of {overlap:g} makes no step", remedy="Give a share from 0 to below 1, for example 0.3."
+        )
+    na = optics.object_na
+    geometric_um = optics.refractive_index * optics.coc_um / (optics.magnification * na)
+    wave_um = optics.wavelength_nm / 1000 * optics.refractive_index / na**2
+    return DepthOfField(geometric_um, wave_um, overlap)

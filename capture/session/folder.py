@@ -1,0 +1,206 @@
+"""The session folder: journal, manifest, frames, results and log of one session, held by one process at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from filelock import FileLock, Timeout
+
+from capture.errors import SessionError
+from capture.session.journal import Journal
+from capture.session.plan import StackPlan
+from capture.session.records import EventKind, FrameRecord, SessionState, Verdict, fold_frames, fold_state
+from rail.axis import AxisUnit
+
+MANIFEST_VERSION = 1
+
+
+class SessionFolder:
+    """One session on disk. Made with `create`, found again with `open`; a context that releases lock and journal.
+
+    Attributes
+    ----------
+    path, frames_path, rejected_path, result_path : Path
+    journal : Journal
+    """
+
+    def __init__(self, path: Path, *, create: bool) -> None:
+        self.path = path
+        self.frames_path = path / "frames"
+        self.rejected_path = self.frames_path / "rejected"
+        self.result_path = path / "result"
+        self._manifest_due_s = 0.0
+        try:
+            if create:
+                for folder in (path, self.frames_path, self.rejected_path, self.result_path):
+                    folder.mkdir(parents=True, exist_ok=True)
+            self._lock = FileLock(path / ".lock")
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise SessionError(
+                f"the session {path} is held by another process{_holder(path)}",
+                remedy="Wait until it has ended, stop it, or choose another folder.",
+            ) from None
+        except OSError as error:
+            raise SessionError(
+                f"the session folder {path} cannot be used: {error.strerror or error}",
+                remedy="Choose a folder that may be written, on a disk with room.",
+            ) from error
+        try:
+            (path / ".holder").write_text(f"{os.getpid()}\n", encoding="utf-8")
+            self.journal = Journal(path / "journal.db", create=create)
+        except OSError as error:
+            self._lock.release()
+            raise SessionError(f"the session folder {path} cannot be written: {error.strerror or error}") from error
+        except BaseException:
+            self._lock.release()
+            raise
+
+    @classmethod
+    def create(
+        cls, path: Path, plan: StackPlan, *, devices: dict[str, Any], settings: dict[str, Any], origin: str
+    ) -> Self:
+        """Make a new session in `path`, which must not exist or be empty.
+
+        Raises
+        ------
+        SessionError
+            Where `path` is a file or a folder that holds something, cannot be made, or is held by another process.
+        """
+        if path.exists() and not path.is_dir():
+            raise SessionError(f"{path} is a file", remedy="Name a new folder for the session with --out.")
+        if path.is_dir() and any(path.iterdir()):
+            remedy = "Name a new folder with --out: a session never writes over another."
+            raise SessionError(f"{path} is not empty", remedy=remedy)
+        folder = cls(path, create=True)
+        opened: dict[str, Any] = {
+            "program": f"focusrail {version('focusrail')}",
+            "plan": {**asdict(plan), "unit": plan.unit.value},
+            "devices": devices,
+            "settings": settings,
+            "origin": origin,
+        }
+        folder.journal.record(EventKind.OPENED, **opened)
+        folder.write_manifest()
+        return folder
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Take up a session that is there."""
+        if not (path / "journal.db").is_file():
+            raise SessionError(f"{path} holds no session: journal.db is missing", remedy="Name a session folder.")
+        return cls(path, create=False)
+
+    def stem(self, frame: int, count: int) -> str:
+        """Name of a frame's files without suffix: its number in the plan, wide enough to sort by name."""
+        return f"{frame:0{max(4, len(str(count)))}d}"
+
+    @property
+    def plan(self) -> StackPlan:
+        """The plan the session was opened with."""
+        plan = dict(self.journal.opened()["plan"])
+        return StackPlan(**{**plan, "unit": AxisUnit(plan["unit"])})
+
+    def frames(self) -> dict[int, FrameRecord]:
+        """All frames the journal mentions."""
+        return fold_frames(self.journal.events())
+
+    def manifest(self) -> dict[str, Any]:
+        """The session as one value, derived from the journal alone."""
+        events = self.journal.events()
+        opened = next(event for event in events if event.kind is EventKind.OPENED)
+        unit = AxisUnit(opened.detail["plan"]["unit"])
+        results = [dict(event.detail) for event in events if event.kind is EventKind.STACKED]
+        frames = fold_frames(events).values()
+        return {
+            "version": MANIFEST_VERSION,
+            "program": opened.detail["program"],
+            "created": opened.at,
+            "state": fold_state(events).value,
+            "plan": _plan_entry(dict(opened.detail["plan"]), unit),
+            "origin": opened.detail["origin"],
+            "devices": opened.detail["devices"],
+            "settings": opened.detail["settings"],
+            "frames": [
+                _frame_entry(frame, unit) for frame in frames if frame.files or frame.verdict is not Verdict.PENDING
+            ],
+            "results": results,
+        }
+
+    def write_manifest(self) -> None:
+        """Write `manifest.json` anew: beside, then renamed, so that a reader never sees half of one."""
+        beside = self.path / ".manifest.json.part"
+        try:
+            beside.write_text(json.dumps(self.manifest(), indent=1) + "\n", encoding="utf-8")
+            beside.replace(self.path / "manifest.json")
+        except OSError as error:
+            raise SessionError(
+                f"the manifest in {self.path} cannot be written: {error.strerror or error}",
+                remedy="Free some space or permissions. The journal holds everything the manifest would.",
+            ) from error
+
+    def refresh_manifest(self) -> None:
+        """Write the manifest if that costs under 2 % of the time since the last one: a long session is not slowed by it."""
+        started_s = time.monotonic()
+        if started_s < self._manifest_due_s:
+            return
+        self.write_manifest()
+        ended_s = time.monotonic()
+        self._manifest_due_s = ended_s + 50 * (ended_s - started_s)
+
+    def end(self, state: SessionState, **detail: Any) -> None:
+        """Record how the session ended, and write the manifest."""
+        self.journal.record(EventKind.ENDED, state=state.value, **detail)
+        self.write_manifest()
+
+    def close(self) -> None:
+        """Release journal and lock; idempotent."""
+        self.journal.close()
+        self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _plan_entry(plan: dict[str, Any], unit: AxisUnit) -> dict[str, Any]:
+    suffix = "um" if unit is AxisUnit.UM else "steps"
+    names = {"near": f"near_{suffix}", "far": f"far_{suffix}", "step": f"step_{suffix}", "settle_s": "settle_s"}
+    count = StackPlan(**{**plan, "unit": unit}).count
+    return {**{new: plan[old] for old, new in names.items()}, "frames": count}
+
+
+def _frame_entry(frame: FrameRecord, unit: AxisUnit) -> dict[str, Any]:
+    first = frame.files[0] if frame.files else {}
+    in_um = unit is AxisUnit.UM
+    return {
+        "number": frame.number,
+        "file": first.get("file"),
+        "files": [entry["file"] for entry in frame.files],
+        "position_um": frame.position if in_um else None,
+        "position_steps": None if in_um else frame.position,
+        "target": frame.target,
+        "sha256": first.get("sha256"),
+        "digests": {entry["file"]: entry["sha256"] for entry in frame.files},
+        "exposure": dict(frame.exposure),
+        "verdict": frame.verdict.value,
+        "reason": frame.reason,
+    }
+
+
+def _holder(path: Path) -> str:
+    try:
+        return f" (process {int((path / '.holder').read_text(encoding='utf-8'))})"
+    except (OSError, ValueError):
+        return ""

@@ -1,0 +1,119 @@
+"""The journal: every step of a session, written before and after it happens, durable the moment `record` returns.
+
+SQLite in WAL mode with ``synchronous=FULL``: a committed event survives SIGKILL and a power cut (https://www.sqlite.org/pragma.html#pragma_synchronous).
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from capture.errors import SessionError
+from capture.session.records import Event, EventKind
+
+FORMAT_VERSION = 1
+
+_SCHEMA = """
+CREATE TABLE event (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    at     TEXT NOT NULL,
+    kind   TEXT NOT NULL,
+    frame  INTEGER,
+    detail TEXT NOT NULL
+) STRICT;
+"""
+
+
+class Journal:
+    """The journal of one session; one writer at a time (the session folder's lock sees to that).
+
+    Parameters
+    ----------
+    path : Path
+        The database file; made where `create` is set, else it must be there.
+
+    Raises
+    ------
+    SessionError
+        Where it cannot be opened, read or written, or was made by a newer program.
+    """
+
+    def __init__(self, path: Path, *, create: bool = False) -> None:
+        self._path = path
+        if not create and not path.is_file():
+            raise SessionError(
+                f"{path.parent} holds no session: journal.db is missing", remedy="Name a session folder."
+            )
+        with self._mapped():
+            self._database = sqlite3.connect(path, isolation_level=None, timeout=10)
+            self._database.execute("PRAGMA journal_mode=WAL")
+            self._database.execute("PRAGMA synchronous=FULL")
+            version = self._database.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0 and create:
+                self._database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={FORMAT_VERSION}; COMMIT;")
+                version = FORMAT_VERSION
+        if version != FORMAT_VERSION:
+            self._database.close()
+            raise SessionError(
+                f"the journal in {path.parent} has format {version}; this program reads {FORMAT_VERSION}",
+                remedy="Use the version of focusrail that wrote it, or a newer one.",
+            )
+
+    @contextmanager
+    def _mapped(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise SessionError(
+                f"the journal {self._path} cannot be used: {error}",
+                remedy="Check that the disk has room and the folder may be written. Everything recorded so far is kept.",
+            ) from error
+
+    def record(self, kind: EventKind, frame: int | None = None, **detail: Any) -> None:
+        """Write one event; durable when this returns."""
+        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        with self._mapped():
+            self._database.execute(
+                "INSERT INTO event (at, kind, frame, detail) VALUES (?, ?, ?, ?)",
+                (at, kind.value, frame, json.dumps(detail, sort_keys=True)),
+            )
+
+    def events(self) -> list[Event]:
+        """All events in the order in which they happened."""
+        with self._mapped():
+            rows = self._database.execute(
+                "SELECT number, at, kind, frame, detail FROM event ORDER BY number"
+            ).fetchall()
+        return [Event(number, at, EventKind(kind), frame, _detail(text)) for number, at, kind, frame, text in rows]
+
+    def opened(self) -> Mapping[str, Any]:
+        """What the session was opened with: versions, plan, devices, settings."""
+        for event in self.events():
+            if event.kind is EventKind.OPENED:
+                return event.detail
+        raise SessionError(
+            f"the journal {self._path} was never opened", remedy="Start the session again in a new folder."
+        )
+
+    def close(self) -> None:
+        """Close the database; idempotent."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _detail(text: str) -> dict[str, Any]:
+    detail: dict[str, Any] = json.loads(text)
+    return detail

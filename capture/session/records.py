@@ -1,0 +1,105 @@
+"""What a session records: the events of its journal, and the frames they add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+
+class EventKind(StrEnum):
+    """One thing that was about to happen, or had happened."""
+
+    OPENED = "opened"  # the session: versions, devices, settings, plan
+    INTENDED = "intended"  # frame: the target it is about to be moved to
+    MOVED = "moved"  # frame: where the carriage came to rest
+    EXPOSING = "exposing"  # frame: the shutter is about to be released
+    STORED = "stored"  # frame: its files are durable under their names, with digests
+    ACCEPTED = "accepted"  # frame: it counts
+    REJECTED = "rejected"  # frame: it does not, and why
+    FAILED = "failed"  # something went wrong: the message, and what was done about it
+    PARKED = "parked"  # the carriage was taken to its resting place
+    STACKED = "stacked"  # a result was written
+    ENDED = "ended"  # state: finished, interrupted or failed
+
+
+class SessionState(StrEnum):
+    """How far a session has come; a journal without an end was killed, and is `open`."""
+
+    OPEN = "open"
+    FINISHED = "finished"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+
+
+class Verdict(StrEnum):
+    """What became of a frame."""
+
+    PENDING = "pending"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One row of the journal. `at` is UTC, ISO 8601 with milliseconds; `frame` counts from 1, None for the session's own."""
+
+    number: int
+    at: str
+    kind: EventKind
+    frame: int | None
+    detail: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRecord:
+    """One frame of the plan as the journal tells it. Positions are in the axis's unit."""
+
+    number: int
+    target: float | None = None
+    position: float | None = None
+    files: tuple[Mapping[str, Any], ...] = ()
+    exposure: Mapping[str, Any] = field(default_factory=dict)
+    verdict: Verdict = Verdict.PENDING
+    reason: str = ""
+    exposures_begun: int = 0
+
+
+def fold_frames(events: Iterable[Event]) -> dict[int, FrameRecord]:
+    """The state of every frame after `events`, in the order of their first mention."""
+    frames: dict[int, FrameRecord] = {}
+    for event in events:
+        if event.frame is None:
+            continue
+        record = frames.get(event.frame, FrameRecord(event.frame))
+        detail = event.detail
+        match event.kind:
+            case EventKind.INTENDED:
+                record = replace(record, target=detail["target"])
+            case EventKind.MOVED:
+                record = replace(record, position=detail["position"])
+            case EventKind.EXPOSING:
+                record = replace(record, exposures_begun=record.exposures_begun + 1)
+            case EventKind.STORED:
+                record = replace(record, files=tuple(detail["files"]), exposure=detail["exposure"])
+            case EventKind.ACCEPTED:
+                record = replace(record, verdict=Verdict.ACCEPTED, reason="")
+            case EventKind.REJECTED:
+                files = tuple(detail.get("files", record.files))
+                record = replace(record, verdict=Verdict.REJECTED, reason=detail["reason"], files=files)
+            case _:
+                pass
+        frames[event.frame] = record
+    return frames
+
+
+def fold_state(events: Iterable[Event]) -> SessionState:
+    """The state of the session after `events`."""
+    state = SessionState.OPEN
+    for event in events:
+        if event.kind is EventKind.OPENED:
+            state = SessionState.OPEN
+        elif event.kind is EventKind.ENDED:
+            state = SessionState(event.detail["state"])
+    return state

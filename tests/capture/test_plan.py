@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import itertools
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from capture.errors import UsageError
+from capture.session.plan import StackPlan
+
+
+@pytest.mark.parametrize(
+    ("near", "far", "step", "positions"),
+    [
+        (0, 100, 50, (0, 50, 100)),
+        (0, 100, 40, (0, 40, 80, 100)),
+        (-20, 20, 10, (-20, -10, 0, 10, 20)),
+        (5, 5, 10, (5,)),
+        (0, 1, 3, (0, 1)),
+        (0, 0.3, 0.1, (0, 0.1, 0.2, 0.3)),
+    ],
+)
+def test_positions_by_hand(near: float, far: float, step: float, positions: tuple[float, ...]) -> None:
+    assert StackPlan(near, far, step).positions == pytest.approx(positions)
+
+
+@given(st.floats(-1e5, 1e5), st.floats(0, 1e5), st.floats(10, 1e4))
+def test_a_plan_covers_its_range_without_a_gap(near: float, length: float, step: float) -> None:
+    plan = StackPlan(near, near + length, step)
+    positions = plan.positions
+    assert len(positions) == plan.count
+    assert positions[0] == plan.near or plan.count == 1
+    assert positions[-1] == plan.far
+    gaps = [after - before for before, after in itertools.pairwise(positions)]
+    assert all(gap > 0 for gap in gaps)
+    assert all(gap <= step * (1 + 1e-5) + 1e-6 for gap in gaps)
+
+
+@pytest.mark.parametrize(
+    ("near", "far", "step", "settle_s"),
+    [
+        (0, 10, 0, 0),
+        (0, 10, -1, 0),
+        (10, 0, 1, 0),
+        (0, math.nan, 1, 0),
+        (0, math.inf, 1, 0),
+        (0, 1e9, 1, 0),
+        (0, 1, 1, -1),
+        (0, 1, 1, 1e4),
+    ],
+)
+def test_impossible_plans_are_refused(near: float, far: float, step: float, settle_s: float) -> None:
+    with pytest.raises(UsageError):
+        StackPlan(near, far, step, settle_s)
