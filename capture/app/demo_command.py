@@ -1,0 +1,131 @@
+"""``demo``: the main job on the simulated bench."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from capture.app.bench_launch import RunningBench
+from capture.app.opening import Origin
+from capture.app.output import JsonFlag, Reply, say
+from capture.app.progress import StackingProgress
+from capture.app.session_commands import Shoot, shoot_session, stack_session
+from capture.depth_of_field import Optics, depth_of_field
+from capture.session.folder import SessionFolder
+from capture.session.plan import StackPlan
+from capture.session.shooting import AfterShooting
+from capture.settings import load_settings
+
+# The zones of focus overlap by half: the demo's scene holds crossing bristles, which want it.
+OVERLAP = 0.5
+SETTLE_S = 0.1
+TIME_SCALE = 5.0
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this module to `app`."""
+    app.command("demo", epilog="Example: focusrail demo --out demo-out")(demo)
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Folder to make; must be new or empty.")] = Path("demo-out"),
+    seed: Annotated[int, typer.Option(help="Seed of scene, noise and flicker.")] = 1,
+    json_output: JsonFlag = False,
+) -> Reply:
+    """Shoot, stack and finish a scene on the simulated bench; the picture is in DIR/result."""
+    started_s = time.monotonic()
+    say("starting the simulated bench: a GRBL rail and a PTP/IP camera, each on its own wire")
+    with RunningBench("--seed", str(seed), "--time-scale", f"{TIME_SCALE:g}", "--flicker", "0.005") as bench:
+        truth = bench.ask({"get": "truth"})
+        plan = _plan(truth)
+        wanted = Shoot(
+            settings=load_settings(Path.cwd()),
+            out=out,
+            rail=bench.rail,
+            profile=None,
+            camera=bench.camera,
+            plan=plan,
+            origin=Origin.HERE,
+            after=AfterShooting.NEAR,
+            camera_flags={"iso": None, "shutter": None, "aperture": None, "format": "RAW", "target": None},
+            dry_run=False,
+        )
+        say(f"shooting {plan.count} RAW frames from {plan.near:.0f} to {plan.far:.0f} um, step {plan.step:.0f} um")
+        shot, _, _ = shoot_session(wanted)
+        bench.ask({"save": "truth", "dir": str((out / "truth").resolve())})
+    values = {**shot, **_pictures(out)}
+    values["seconds"] = round(time.monotonic() - started_s, 2)
+    lines = [
+        f"{values['frames']} frames in {out / 'frames'}",
+        f"picture: {values['picture']}",
+        f"against the truth: {values['psnr_db']:.1f} dB; best single frame {values['best_frame_psnr_db']:.1f} dB, "
+        f"plain average {values['average_psnr_db']:.1f} dB",
+        f"{values['seconds']:.0f} s in all",
+    ]
+    return Reply(values, lines)
+
+
+def _plan(truth: dict[str, Any]) -> StackPlan:
+    """Range from the bench's word, a depth of field beyond both ends; step from the formula."""
+    magnification, effective = truth["magnification"], truth["f_number_effective"]
+    optics = Optics(magnification, effective / (1 + magnification), coc_um=2 * truth["pixel_um"])
+    field = depth_of_field(optics, OVERLAP)
+    origin_um = truth["carriage_um"]
+    near_um, far_um = (truth[name] - origin_um for name in ("near_um", "far_um"))
+    return StackPlan(near_um - field.total_um, far_um + field.total_um, field.step_um, SETTLE_S)
+
+
+def _pictures(out: Path) -> dict[str, Any]:
+    """Stack, finish and judge; the contract's values."""
+    from stacking.engine import stack_pictures
+    from stacking.options import Method, StackOptions
+
+    from stacking.finish import finish_picture, shipped_recipe
+
+    with SessionFolder.open(out) as folder:
+        stacked = stack_session(folder, StackOptions(), "fused.tif")
+        fused = folder.result_path / "fused.tif"
+        result, picture, average = (folder.result_path / name for name in ("picture.tif", "picture.jpg", "average.tif"))
+        recipe = shipped_recipe("demo")
+        finish_picture(fused, result, recipe, force=False)
+        finish_picture(fused, picture, recipe, force=False)
+        with StackingProgress() as progress:
+            stack_pictures([folder.path], average, StackOptions(method=Method.AVERAGE), progress)
+        frames = sorted(path for path in folder.frames_path.iterdir() if path.is_file())
+        truth = out / "truth" / "truth.tif"
+        figures = _figures(truth, fused, average, frames, tuple(stacked["crop"][:2]))
+    return {
+        "result": str(result.resolve()),
+        "picture": str(picture.resolve()),
+        "fused": str(fused.resolve()),
+        "truth": str(truth.resolve()),
+        **figures,
+    }
+
+
+def _figures(
+    truth: Path, fused: Path, average: Path, frames: list[Path], corner_px: tuple[float, float]
+) -> dict[str, float]:
+    from stacking.develop import Development, read_picture
+    from stacking.sources import find_sources
+
+    from stacking.compare import psnr_db
+
+    true = read_picture(truth)
+    development = Development(find_sources(frames).sources)
+
+    def of_frame(path: Path) -> float:
+        return psnr_db(development.frame(find_sources([path]).sources[0]).image, true)
+
+    say("comparing with the truth")
+    with ThreadPoolExecutor(2) as pool:
+        of_frames = list(pool.map(of_frame, frames))
+    return {
+        "psnr_db": round(psnr_db(read_picture(fused), true, offset_px=corner_px), 2),
+        "best_frame_psnr_db": round(max(of_frames), 2),
+        "average_psnr_db": round(psnr_db(read_picture(average), true, offset_px=corner_px), 2),
+    }
