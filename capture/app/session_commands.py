@@ -27,6 +27,7 @@ from capture.depth_of_field import DEFAULT_COC_UM, DEFAULT_OVERLAP, Optics, dept
 from capture.errors import SessionError, UsageError
 from capture.lengths import Length, parse_length, parse_um
 from capture.session.folder import SessionFolder
+from capture.session.log import session_log
 from capture.session.plan import StackPlan
 from capture.session.records import EventKind, Verdict
 from capture.session.shooting import AfterShooting, Shooting, ShootOutcome, check_plan
@@ -261,6 +262,7 @@ def shoot_session(wanted: Shoot) -> tuple[dict[str, Any], list[str], float]:
                 SessionFolder.create(
                     wanted.out, wanted.plan, devices=devices, settings=camera_settings, origin=wanted.origin.value
                 ) as folder,
+                session_log(wanted.out / "log.txt"),
                 ShootingProgress(wanted.plan.count) as watcher,
             ):
                 outcome = _shoot(folder, axis, camera, watcher, wanted)

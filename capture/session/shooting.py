@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from capture.session.plan import StackPlan
 from capture.session.records import EventKind, SessionState
 from rail.axis import Axis
 from rail.errors import RailError, RailLimitError
+
+_log = logging.getLogger(__name__)
 
 # A shot that the camera refused exposed nothing, so trying again doubles nothing.
 REFUSED_ATTEMPTS = 3
@@ -126,6 +129,7 @@ class Shooting:
             As it came; motion has been stopped.
         """
         check_plan(plan, self._axis)
+        _log.info("%d frames from %g to %g %s, step %g", plan.count, plan.near, plan.far, plan.unit.value, plan.step)
         journal = self._folder.journal
         try:
             self._frames(plan)
@@ -138,6 +142,7 @@ class Shooting:
             self._stop_motion()
             raise
         except (CaptureError, RailError) as error:
+            _log.error("stopped: %s", error.message)
             journal.record(EventKind.FAILED, error=error.kind, message=error.message)
             self._folder.end(SessionState.FAILED, reason=error.message)
             raise
@@ -201,6 +206,7 @@ class Shooting:
             ]
             journal.record(EventKind.STORED, number, files=files, exposure=shot.exposure, notes=list(shot.notes))
             journal.record(EventKind.ACCEPTED, number)
+            _log.info("frame %d: %s", number, ", ".join(file.path.name for file in shot.files))
             return shot
         raise AssertionError("the loop returns or raises")
 

@@ -1,0 +1,206 @@
+"""bench-sim in one process, shoot and run in another: the path a user with hardware takes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import cv2
+import pytest
+
+from capture.app.bench_launch import RunningBench
+from capture.session.folder import SessionFolder
+from capture.session.records import SessionState, Verdict
+from tests.journeys.program import command, focusrail
+
+pytestmark = pytest.mark.xdist_group("session")
+
+PLAN = ("--near", "100", "--far", "700um", "--step", "0.2mm", "--settle", "0.02")
+
+
+def wait_until(condition: object, deadline_s: float = 60.0) -> None:
+    end_s = time.monotonic() + deadline_s
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < end_s, "the awaited event did not come"
+        time.sleep(0.02)
+
+
+def accepted_files(session: Path) -> list[Path]:
+    manifest = json.loads((session / "manifest.json").read_text())
+    return [session / frame["file"] for frame in manifest["frames"] if frame["verdict"] == "accepted"]
+
+
+def test_run_shoots_and_stacks(bench: RunningBench, devices: tuple[str, ...], tmp_path: Path) -> None:
+    session = tmp_path / "a session with spaces"
+    shots_before = bench.ask({"get": "truth"})["shots"]
+    values = focusrail("run", *devices, *PLAN, "--origin", "here", "--out", session, "--json").done()
+    assert values["session"] == str(session)
+    assert (values["planned"], values["frames"], values["added"], values["reshot"], values["left_out"]) == (
+        4,
+        4,
+        0,
+        0,
+        [],
+    )
+    assert values["coverage"] is None
+    assert values["seconds_after_last_frame"] > 0
+    assert bench.ask({"get": "truth"})["shots"] - shots_before == 4
+
+    picture = cv2.imread(values["result"], cv2.IMREAD_UNCHANGED)
+    assert picture.dtype == "uint16"
+    assert picture.shape[0] > 250
+
+    manifest = json.loads((session / "manifest.json").read_text())
+    assert manifest["state"] == "finished"
+    assert [frame["number"] for frame in manifest["frames"]] == [1, 2, 3, 4]
+    assert [frame["position_um"] for frame in manifest["frames"]] == pytest.approx([100, 300, 500, 700], abs=1)
+    for frame in manifest["frames"]:
+        path = session / frame["file"]
+        assert path.name.startswith(f"{frame['number']:04d}.")
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == frame["sha256"]
+    assert {entry.name for entry in session.iterdir()} >= {"journal.db", "manifest.json", "frames", "result", "log.txt"}
+
+
+def test_after_the_last_frame_the_carriage_is_where_it_was_told_to_go(
+    bench: RunningBench, devices: tuple[str, ...], tmp_path: Path
+) -> None:
+    zero_um = bench.ask({"get": "truth"})["carriage_um"]
+    focusrail("shoot", *devices, *PLAN, "--origin", "here", "--out", tmp_path / "a", "--json").done()
+    assert bench.ask({"get": "truth"})["carriage_um"] - zero_um == pytest.approx(100, abs=1)
+    focusrail("shoot", *devices, *PLAN, "--after", "stay", "--out", tmp_path / "b", "--json").done()
+    assert bench.ask({"get": "truth"})["carriage_um"] - zero_um == pytest.approx(700, abs=1)
+    focusrail("shoot", *devices, *PLAN, "--after", "origin", "--out", tmp_path / "c", "--json").done()
+    assert bench.ask({"get": "truth"})["carriage_um"] == pytest.approx(zero_um, abs=1)
+
+
+def test_a_dry_run_moves_and_shoots_nothing(bench: RunningBench, devices: tuple[str, ...], tmp_path: Path) -> None:
+    before = bench.ask({"get": "truth"})
+    values = focusrail("shoot", *devices, *PLAN, "--out", tmp_path / "s", "--dry-run", "--json").done()
+    assert values["planned"] == 4
+    assert not (tmp_path / "s").exists()
+    assert bench.ask({"get": "truth"}) == before
+
+
+def test_raw_and_jpeg_arrive_together(devices: tuple[str, ...], tmp_path: Path) -> None:
+    focusrail(
+        "shoot", *devices, *PLAN, "--origin", "here", "--format", "RAW+JPEG", "--out", tmp_path / "s", "--json"
+    ).done()
+    manifest = json.loads((tmp_path / "s" / "manifest.json").read_text())
+    assert all(len(frame["files"]) == 2 for frame in manifest["frames"])
+    assert not any(frame["file"].lower().endswith((".jpg", ".jpeg")) for frame in manifest["frames"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+def test_interrupted_motion_stops_and_the_session_says_how_far_it_came(
+    bench: RunningBench, devices: tuple[str, ...], tmp_path: Path, number: signal.Signals
+) -> None:
+    session = tmp_path / "s"
+    arguments = (
+        "shoot",
+        *devices,
+        "--near",
+        "0",
+        "--far",
+        "4mm",
+        "--step",
+        "50",
+        "--settle",
+        "0.02",
+        "--origin",
+        "here",
+    )
+    process = subprocess.Popen(
+        command(*arguments, "--out", str(session), "--json"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    wait_until(lambda: (session / "frames").is_dir() and len(list((session / "frames").glob("000[1-9].*"))) >= 2)
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == 130
+    error = json.loads(out)["error"]
+    assert error["kind"] == "interrupted"
+    assert "of 81 frames" in error["message"]
+    assert "stopped" in error["state"]
+    here_um = bench.ask({"get": "truth"})["carriage_um"]
+    done = len(accepted_files(session))
+    assert 1 <= done < 81
+    assert f"after {done} of" in error["message"]
+    assert json.loads((session / "manifest.json").read_text())["state"] == "interrupted"
+    assert bench.ask({"get": "truth"})["carriage_um"] == here_um
+
+
+def test_nothing_is_lost_when_the_app_is_killed(devices: tuple[str, ...], tmp_path: Path) -> None:
+    for round_number, wanted in enumerate((1, 3)):
+        session = tmp_path / f"s{round_number}"
+        arguments = (
+            "shoot",
+            *devices,
+            "--near",
+            "0",
+            "--far",
+            "4mm",
+            "--step",
+            "100",
+            "--settle",
+            "0.02",
+            "--origin",
+            "here",
+        )
+        process = subprocess.Popen(
+            command(*arguments, "--out", str(session)),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        wait_until(lambda session=session, wanted=wanted: len(list(session.glob("frames/000*.*"))) >= wanted)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(10)
+        with SessionFolder.open(session) as folder:
+            frames = folder.frames()
+            assert folder.manifest()["state"] == SessionState.OPEN.value
+        kept = [frame for frame in frames.values() if frame.verdict is Verdict.ACCEPTED]
+        assert len(kept) >= wanted - 1
+        for frame in kept:
+            for entry in frame.files:
+                assert hashlib.sha256((session / entry["file"]).read_bytes()).hexdigest() == entry["sha256"]
+
+
+def test_a_plan_beyond_the_limits_is_refused_before_anything_moves(
+    bench: RunningBench, devices: tuple[str, ...], tmp_path: Path
+) -> None:
+    before = bench.ask({"get": "truth"})
+    finished = focusrail(
+        "shoot",
+        *devices,
+        "--near",
+        "0",
+        "--far",
+        "500mm",
+        "--step",
+        "1mm",
+        "--origin",
+        "here",
+        "--out",
+        tmp_path / "s",
+        "--json",
+    )
+    assert finished.code == 1
+    assert finished.values["error"]["kind"] == "rail-limit"
+    assert not (tmp_path / "s").exists()
+    assert bench.ask({"get": "truth"})["carriage_um"] == before["carriage_um"]
+
+
+def test_a_used_folder_is_refused_before_anything_moves(
+    devices: tuple[str, ...], bench: RunningBench, tmp_path: Path
+) -> None:
+    (tmp_path / "thesis.txt").write_text("precious")
+    before = bench.ask({"get": "truth"})
+    finished = focusrail("shoot", *devices, *PLAN, "--origin", "here", "--out", tmp_path, "--json")
+    assert finished.code == 1
+    assert "not empty" in finished.values["error"]["message"]
+    assert bench.ask({"get": "truth"}) == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.txt"]
