@@ -1,0 +1,114 @@
+"""Device properties: how a setting of the body stands on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from capture.bench.ptpip.body import CameraBody
+from capture.bench.ptpip.codes import DataType
+from capture.bench.ptpip.datasets import PropertyDescription, Range, Value
+from capture.bench.ptpip.settings import BodySettings
+
+
+class WireProperty(Protocol):
+    """One device property."""
+
+    @property
+    def kind(self) -> DataType:
+        """Type of its value."""
+
+    @property
+    def writable(self) -> bool:
+        """Whether it can be set."""
+
+    def read(self, body: CameraBody) -> Value:
+        """Its value now."""
+
+    def write(self, body: CameraBody, value: Value) -> bool:
+        """Set it; False where the value is not offered. `RefusedError` where the body refuses."""
+
+    def describe(self, body: CameraBody) -> PropertyDescription:
+        """Its dataset."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A setting with a number on the wire for each of its values."""
+
+    code: int
+    kind: DataType
+    key: str
+    numbers: Mapping[Any, int]
+    """Value of the body's setting -> number on the wire, in the order they are offered."""
+    writable: bool = True
+
+    def read(self, body: CameraBody) -> Value:
+        """Its value now."""
+        return self.numbers[getattr(body.settings, self.key)]
+
+    def write(self, body: CameraBody, value: Value) -> bool:
+        """Set it."""
+        for meaning, number in self.numbers.items():
+            if number == value:
+                body.change(self.key, meaning)
+                return True
+        return False
+
+    def describe(self, body: CameraBody) -> PropertyDescription:
+        """Its dataset: an enumeration."""
+        factory = self.numbers.get(getattr(BodySettings(), self.key), next(iter(self.numbers.values())))
+        return PropertyDescription(
+            self.code, self.kind, self.writable, factory, self.read(body), tuple(self.numbers.values())
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A property that is only read."""
+
+    code: int
+    kind: DataType
+    source: Callable[[CameraBody], Value]
+    form: Range | tuple[int, ...] | None = None
+    writable: bool = False
+
+    def read(self, body: CameraBody) -> Value:
+        """Its value now."""
+        return self.source(body)
+
+    def write(self, _body: CameraBody, _value: Value) -> bool:
+        """Refused."""
+        return False
+
+    def describe(self, body: CameraBody) -> PropertyDescription:
+        """Its dataset."""
+        now = self.read(body)
+        return PropertyDescription(self.code, self.kind, False, now, now, self.form)
+
+
+@dataclass(slots=True)
+class Register:
+    """A number that is kept and has no effect here."""
+
+    code: int
+    kind: DataType
+    value: int
+    form: Range | tuple[int, ...] | None = None
+    writable: bool = True
+
+    def read(self, _body: CameraBody) -> Value:
+        """Its value now."""
+        return self.value
+
+    def write(self, _body: CameraBody, value: Value) -> bool:
+        """Keep it."""
+        if not isinstance(value, int) or (self.form is not None and value not in self.form):
+            return False
+        self.value = value
+        return True
+
+    def describe(self, _body: CameraBody) -> PropertyDescription:
+        """Its dataset."""
+        return PropertyDescription(self.code, self.kind, self.writable, self.value, self.value, self.form)
