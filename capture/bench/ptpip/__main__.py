@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 import time
 from fractions import Fraction
@@ -75,8 +76,12 @@ def main() -> int:
     parser.add_argument("--format", default="RAW", choices=("RAW", "JPEG", "RAW+JPEG"))
     parser.add_argument("--size", default="1200x800", help="pixels of the still")
     parser.add_argument("--bytes-per-s", type=float, default=None, help="transfer speed (default: unlimited)")
-    parser.add_argument("--card-mib", type=int, default=2048, help="size of the card")
+    parser.add_argument("--card-mib", type=int, default=32768, help="size of the card")
+    parser.add_argument("--verbose", action="store_true", help="log each operation to stderr")
     arguments = parser.parse_args()
+    logging.basicConfig(
+        level=logging.DEBUG if arguments.verbose else logging.WARNING, format="%(relativeCreated)9.1f %(message)s"
+    )
     width, height = (int(part) for part in arguments.size.split("x"))
     imager, clock = PatternImager(width, height), _ScaledClock(arguments.scale)
     with SimulatedCamera(imager, StillCarriage(), clock, _options(arguments)) as camera:

@@ -50,7 +50,6 @@ class Happening(Enum):
 
     FILE_IN_MEMORY = auto()
     FILE_ON_CARD = auto()
-    FILE_GONE = auto()
     DONE_IN_MEMORY = auto()
     DONE_ON_CARD = auto()
 
@@ -74,6 +73,7 @@ class Listener(Protocol):
 class _Release:
     settings: BodySettings
     in_memory: bool
+    session: int
 
 
 @dataclass(slots=True)
@@ -117,6 +117,7 @@ class CameraBody:
     _last_time: datetime | None = None
     _shots_to_live: int | None = None
     _worker: threading.Thread | None = None
+    _session: int = 0
 
     # -- life -------------------------------------------------------------------------------------------------------
     def start(self) -> None:
@@ -135,6 +136,7 @@ class CameraBody:
         """A session opens (or closes: None): what lay in memory for the one before is gone, live view is off."""
         with self._ready:
             self.listener = listener
+            self._session += 1
             self._announced.clear()
             self._live = False
         self.storage.empty_memory()
@@ -165,7 +167,7 @@ class CameraBody:
                 raise RefusedError(Refusal.BUSY)
             self._check_release(in_memory=in_memory, autofocus=autofocus)
             self._ended.clear()
-            self._exposing = _Release(self.settings, in_memory)
+            self._exposing = _Release(self.settings, in_memory, self._session)
             self._jobs.put(self._exposing)
 
     def _check_release(self, *, in_memory: bool, autofocus: bool) -> None:
@@ -302,6 +304,8 @@ class CameraBody:
         if settings.quality.jpeg:
             files.append(_File("JPG", ObjectFormat.EXIF_JPEG, negative.jpeg()))
         self._spoil(files)
+        if release.in_memory and release.session != self._session:
+            return []  # memory does not outlive the session that asked for the shot
         return self._keep(files, taken, in_memory=release.in_memory)
 
     def _spoil(self, files: list[_File]) -> None:
@@ -324,11 +328,10 @@ class CameraBody:
                 happenings.append((Happening.FILE_IN_MEMORY, handle))
                 continue
             try:
-                handle, dropped = self.storage.put_on_card(name, file.format, file.data, stamp)
+                handle = self.storage.put_on_card(name, file.format, file.data, stamp)
             except StorageFullError:
                 _log.warning("the simulated card is full: %s is lost", name)
                 continue
-            happenings.extend((Happening.FILE_GONE, gone) for gone in dropped)
             happenings.append((Happening.FILE_ON_CARD, handle))
         happenings.append((Happening.DONE_IN_MEMORY if in_memory else Happening.DONE_ON_CARD, 0))
         return happenings

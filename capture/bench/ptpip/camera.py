@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import uuid
 from collections.abc import Callable, Mapping
@@ -17,6 +18,8 @@ from capture.bench.ptpip.operations import Dialect, Identity
 from capture.bench.ptpip.responder import ObjectSource, Responder
 from capture.bench.ptpip.settings import BodySettings, Clock
 from capture.bench.ptpip.storage import Storage
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +42,8 @@ class CameraOptions:
         How many times smaller a live frame is than the still: fixes which magnifications live view offers.
     live_frames_per_s : float
         Of live view, in device time.
-    card_bytes : int
-        Size of the card. A full card drops the oldest file that was fetched.
+    card_bytes, spool_bytes : int
+        Size of the card as it says, and how much of it is really kept at one time: files that were fetched make room.
     focus_um_per_step : float
         What one step of the lens's focus motor does to the plane of focus.
     """
@@ -55,7 +58,8 @@ class CameraOptions:
     settings: BodySettings = field(default_factory=BodySettings)
     live_scale: float = 4.0
     live_frames_per_s: float = 25.0
-    card_bytes: int = 2 << 30
+    card_bytes: int = 32 << 30
+    spool_bytes: int = 1 << 30
     focus_um_per_step: float = 0.25
 
 
@@ -105,7 +109,7 @@ class SimulatedCamera:
             imager,
             carriage,
             clock,
-            Storage(card_bytes=options.card_bytes),
+            Storage(options.card_bytes, options.spool_bytes),
             self._faults,
             options.settings,
             FocusMotor(um_per_step=options.focus_um_per_step),
@@ -127,7 +131,6 @@ class SimulatedCamera:
         self._running = False
         self._dead = False
         self._power = threading.RLock()
-        self._replug: threading.Timer | None = None
 
     def start(self) -> SimulatedCamera:
         """Switch it on."""
@@ -141,9 +144,6 @@ class SimulatedCamera:
         if not self._running:
             return
         self._running = False
-        with self._power:
-            if self._replug is not None:
-                self._replug.cancel()
         self._body.stop()
         self._responder.stop()
         self._body.storage.close()
@@ -223,8 +223,12 @@ class SimulatedCamera:
 
     def _light(self) -> None:
         with self._power:
-            if self._running and not self._dead and self._faults.look("unplug") is None:
+            if not self._running or self._dead or self._faults.look("unplug") is not None:
+                return
+            try:
                 self._responder.light()
+            except OSError as error:
+                _log.error("the simulated camera cannot come back: %s", error)
 
     def _die(self) -> None:
         self._dead = True

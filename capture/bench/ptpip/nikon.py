@@ -32,7 +32,6 @@ _BATTERY_EXHAUSTED = 1 << 8
 _EVENTS = {
     Happening.FILE_IN_MEMORY: EventCode.NIKON_OBJECT_ADDED_IN_SDRAM,
     Happening.FILE_ON_CARD: EventCode.OBJECT_ADDED,
-    Happening.FILE_GONE: EventCode.OBJECT_REMOVED,
     Happening.DONE_IN_MEMORY: EventCode.NIKON_CAPTURE_COMPLETE_IN_SDRAM,
     Happening.DONE_ON_CARD: EventCode.CAPTURE_COMPLETE,
 }
@@ -87,7 +86,7 @@ def nikon_properties(live_scale: float) -> dict[int, WireProperty]:
         Choice(Property.EXPOSURE_PROGRAM, u16, "program", {"M": 1, "P": 2, "A": 3, "S": 4}),
         Choice(Property.EXPOSURE_INDEX, u16, "iso", {iso: iso for iso in ISO_SPEEDS}),
         Choice(Property.STILL_CAPTURE_MODE, u16, "drive", {"single": 1, "quiet": 0x8016}),
-        Choice(Property.NIKON_EXPOSURE_DELAY_MODE, u8, "delay_s", {1.0: 0, 0.0: 1}),
+        Choice(Property.NIKON_EXPOSURE_DELAY_MODE, u8, "delay_s", {0.0: 0, 1.0: 1}, as_range=True),
         Choice(Property.NIKON_EXPOSURE_TIME, u32, "shutter_s", {s: _ratio(s) for s in SHUTTER_SPEEDS}),
         Register(Property.NIKON_RECORDING_MEDIA, u8, 0, (0, 1)),
         Reading(Property.NIKON_LIVE_VIEW_STATUS, u8, lambda body: int(body.live)),

@@ -43,6 +43,8 @@ class Choice:
     numbers: Mapping[Any, int]
     """Value of the body's setting -> number on the wire, in the order they are offered."""
     writable: bool = True
+    as_range: bool = False
+    """Described as a range (the numbers must be consecutive) instead of an enumeration."""
 
     def read(self, body: CameraBody) -> Value:
         """Its value now."""
@@ -57,11 +59,11 @@ class Choice:
         return False
 
     def describe(self, body: CameraBody) -> PropertyDescription:
-        """Its dataset: an enumeration."""
-        factory = self.numbers.get(getattr(BodySettings(), self.key), next(iter(self.numbers.values())))
-        return PropertyDescription(
-            self.code, self.kind, self.writable, factory, self.read(body), tuple(self.numbers.values())
-        )
+        """Its dataset."""
+        offered = tuple(self.numbers.values())
+        factory = self.numbers.get(getattr(BodySettings(), self.key), offered[0])
+        form = Range(min(offered), max(offered)) if self.as_range else offered
+        return PropertyDescription(self.code, self.kind, self.writable, factory, self.read(body), form)
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,6 +97,7 @@ class Responder:
     _threads: set[threading.Thread] = field(default_factory=set)
     _sockets: set[socket.socket] = field(default_factory=set)
     _lock: threading.RLock = field(default_factory=threading.RLock)
+    _idle: threading.Event = field(default_factory=threading.Event)
 
     # -- life -------------------------------------------------------------------------------------------------------
     def light(self) -> None:
@@ -241,6 +242,7 @@ class Responder:
             code = reply.code
             if code == Response.OK and (reply.data is not None or reply.handle):
                 code = self._send(link, request.transaction, reply)
+            _log.debug("0x%04x %s -> 0x%04x", request.code, [hex(value) for value in request.parameters], code)
             link.command.sendall(packets.operation_response(code, request.transaction, reply.parameters))
             self._push_events(link, request.transaction)
 
@@ -315,7 +317,7 @@ class Responder:
         on = {"any": True, "capture": code in _CAPTURES, "transfer": code in _TRANSFERS, "live": code in _LIVE}
         if not on[str(hang["on"])]:
             return False
-        threading.Event().wait(_HANG_LOOK_S)
+        self._idle.wait(_HANG_LOOK_S)
         return True
 
     def _alive(self, link: socket.socket) -> bool:

@@ -1,12 +1,13 @@
-"""Where shots lie until they are fetched: a memory card (files in a temporary folder) and the body's own memory."""
+"""Where shots lie until they are fetched: a memory card (one file without a name) and the body's own memory."""
 
 from __future__ import annotations
 
+import os
 import tempfile
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import IO
 
 from capture.bench.ptpip.codes import ANY, ObjectFormat
 from capture.bench.ptpip.datasets import ObjectInfo, StorageInfo
@@ -14,11 +15,12 @@ from capture.bench.ptpip.pictures import Look, inspect, thumbnail
 
 CARD = 0x00010001
 MEMORY = 0x00000000
+THUMB_SIZE = (160, 120)
 _DCIM, _FOLDER = 0x1000_0000, 0x1000_0001  # not a store's number: initiators take such a parent for the root
 _FIRST_CARD_HANDLE = 0x1000_0002
 _FIRST_MEMORY_HANDLE, _MEMORY_HANDLES = 0xFFFF0001, 0xFF00
 _TOMBSTONES = 64
-THUMB_SIZE = (160, 120)
+_TYPICAL_BYTES = 30 << 20
 
 
 class StorageFullError(Exception):
@@ -26,8 +28,50 @@ class StorageFullError(Exception):
 
 
 @dataclass(slots=True)
+class Spool:
+    """Bytes outside of memory, in a file that has no name and so goes with the process. At most `limit_bytes`."""
+
+    limit_bytes: int
+    _file: IO[bytes] | None = None
+    _extents: dict[int, int] = field(default_factory=dict)
+    """Offset -> length of what is kept."""
+
+    def put(self, data: bytes) -> int | None:
+        """Keep bytes; their offset, or None where no gap is large enough."""
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(prefix="focusrail-card-")  # noqa: SIM115 - closed by `close`
+        offset = 0
+        for start, length in sorted(self._extents.items()):
+            if start - offset >= len(data):
+                break
+            offset = start + length
+        if offset + len(data) > self.limit_bytes:
+            return None
+        os.pwrite(self._file.fileno(), data, offset)
+        self._extents[offset] = len(data)
+        return offset
+
+    def get(self, offset: int, start: int, count: int) -> bytes:
+        """Bytes kept at `offset`: `count` of them from their byte `start`."""
+        if self._file is None:
+            return b""
+        return os.pread(self._file.fileno(), max(min(count, self._extents[offset] - start), 0), offset + start)
+
+    def drop(self, offset: int) -> None:
+        """Forget the bytes at `offset`."""
+        del self._extents[offset]
+
+    def close(self) -> None:
+        """Forget everything."""
+        self._extents.clear()
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+@dataclass(slots=True)
 class StoredObject:
-    """One file: on the card (`path`) or in memory (`data`)."""
+    """One file: on the card (`offset` in the spool) or in memory (`data`)."""
 
     handle: int
     name: str
@@ -35,17 +79,22 @@ class StoredObject:
     size_bytes: int
     taken: str
     look: Look
-    path: Path | None = None
+    offset: int = -1
     data: bytes | None = None
     fetched: bool = False
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether it lies in the body's memory."""
+        return self.offset < 0
 
     def info(self) -> ObjectInfo:
         """Its dataset."""
         return ObjectInfo(
-            storage=MEMORY if self.path is None else CARD,
+            storage=MEMORY if self.in_memory else CARD,
             format=self.format,
             size_bytes=self.size_bytes,
-            parent=0 if self.path is None else _FOLDER,
+            parent=0 if self.in_memory else _FOLDER,
             name=self.name,
             taken=self.taken,
             thumb_format=ObjectFormat.JFIF,
@@ -55,109 +104,111 @@ class StoredObject:
         )
 
 
-@dataclass(slots=True)
 class Storage:
-    """The card and the memory. Safe from any thread; bytes are bounded by `card_bytes` and `memory_objects`.
+    """The card and the memory. Safe from any thread.
 
-    A full card drops the oldest file that was already fetched; one that holds only files nobody fetched is full.
+    Parameters
+    ----------
+    card_bytes : int
+        What the card holds as it says of itself.
+    spool_bytes : int
+        What is really kept of it at one time: the oldest files that were fetched already are dropped for new ones.
+    memory_objects : int
+        How many files the body's memory keeps for an initiator that does not fetch them; the oldest goes first.
     """
 
-    card_bytes: int = 2 << 30
-    memory_objects: int = 8
-    _folder: tempfile.TemporaryDirectory[str] | None = None
-    _card: OrderedDict[int, StoredObject] = field(default_factory=OrderedDict)
-    _memory: OrderedDict[int, StoredObject] = field(default_factory=OrderedDict)
-    _gone: OrderedDict[int, None] = field(default_factory=OrderedDict)
-    _next_card: int = _FIRST_CARD_HANDLE
-    _next_memory: int = 0
-    _lock: threading.RLock = field(default_factory=threading.RLock)
+    def __init__(self, card_bytes: int = 32 << 30, spool_bytes: int = 1 << 30, memory_objects: int = 8) -> None:
+        self._card_bytes = card_bytes
+        self._memory_objects = memory_objects
+        self._spool = Spool(min(card_bytes, spool_bytes))
+        self._card: OrderedDict[int, StoredObject] = OrderedDict()
+        self._memory: OrderedDict[int, StoredObject] = OrderedDict()
+        self._gone: OrderedDict[int, None] = OrderedDict()
+        self._next_card = _FIRST_CARD_HANDLE
+        self._next_memory = 0
+        self._lock = threading.RLock()
 
     def close(self) -> None:
         """Delete everything."""
         with self._lock:
             self._card.clear()
             self._memory.clear()
-            if self._folder is not None:
-                self._folder.cleanup()
-                self._folder = None
+            self._spool.close()
 
-    def put_on_card(self, name: str, kind: int, data: bytes, taken: str) -> tuple[int, list[int]]:
-        """Store a file on the card: its handle, and the handles of files dropped to make room for it."""
+    def put_on_card(self, name: str, kind: int, data: bytes, taken: str) -> int:
+        """Store a file on the card: its handle. `StorageFullError` where there is no room."""
+        look = inspect(data)
         with self._lock:
-            dropped = self._make_room(len(data))
-            if self._folder is None:
-                self._folder = tempfile.TemporaryDirectory(prefix="focusrail-card-")
+            if self._free_bytes() < len(data):
+                raise StorageFullError
+            fetched = [item for item in self._card.values() if item.fetched]
+            while (offset := self._spool.put(data)) is None:
+                if not fetched:
+                    raise StorageFullError
+                self._remove(fetched.pop(0))
             handle, self._next_card = self._next_card, self._next_card + 1
-            path = Path(self._folder.name) / f"{handle:08x}"
-            path.write_bytes(data)
-            self._card[handle] = StoredObject(handle, name, kind, len(data), taken, inspect(data), path=path)
-            return handle, dropped
+            self._card[handle] = StoredObject(handle, name, kind, len(data), taken, look, offset=offset)
+            return handle
 
     def put_in_memory(self, name: str, kind: int, data: bytes, taken: str) -> int:
-        """Keep a file in memory until it is fetched; the oldest goes where there are too many."""
+        """Keep a file in memory until it is fetched: its handle."""
+        look = inspect(data)
         with self._lock:
-            while len(self._memory) >= self.memory_objects:
+            while len(self._memory) >= self._memory_objects:
                 self._bury(self._memory.popitem(last=False)[0])
             handle = _FIRST_MEMORY_HANDLE + self._next_memory % _MEMORY_HANDLES
             self._next_memory += 1
-            self._memory[handle] = StoredObject(handle, name, kind, len(data), taken, inspect(data), data=data)
+            self._memory[handle] = StoredObject(handle, name, kind, len(data), taken, look, data=data)
             self._gone.pop(handle, None)
             return handle
 
     def empty_memory(self) -> None:
         """Forget what nobody fetched from memory."""
         with self._lock:
-            for handle in list(self._memory):
-                del self._memory[handle]
-                self._bury(handle)
+            while self._memory:
+                self._bury(self._memory.popitem(last=False)[0])
 
     def storage_ids(self) -> list[int]:
         """The stores that can be listed."""
         return [CARD]
 
     def storage_info(self, storage: int) -> StorageInfo | None:
-        """What is said of a store, or None for one that is not there."""
+        """What is said of a store, or None for one that is not there. Files that were fetched count as free room."""
         if storage != CARD:
             return None
         with self._lock:
-            free = max(self.card_bytes - self._card_used(), 0)
-        return StorageInfo(self.card_bytes, free, free // (30 << 20), "CARD")
+            free = self._free_bytes()
+        return StorageInfo(self._card_bytes, free, free // _TYPICAL_BYTES, "CARD")
 
     def handles(self, storage: int, kind: int, parent: int) -> list[int] | None:
         """Handles of the objects in a folder (`parent`; all ones: the root; 0: everywhere), None for no such store."""
         if storage not in (CARD, ANY):
             return None
         with self._lock:
-            files = [item for item in self._card.values() if kind in (0, item.format)]
+            inside = [item.handle for item in self._card.values() if kind in (0, item.format)]
         folders = [_DCIM, _FOLDER] if kind in (0, ObjectFormat.ASSOCIATION) else []
-        if parent == ANY:
-            return folders[:1]
-        if parent == _DCIM:
-            return folders[1:]
-        inside = [item.handle for item in files]
-        return folders + inside if parent == 0 else inside if parent == _FOLDER else []
+        places = {ANY: folders[:1], _DCIM: folders[1:], _FOLDER: inside, 0: folders + inside}
+        return places.get(parent, [])
 
     def info(self, handle: int) -> ObjectInfo | None:
         """What is said of an object, or None for one that is not there."""
         if handle in (_DCIM, _FOLDER):
             name, parent = ("DCIM", 0) if handle == _DCIM else ("100FOCUS", _DCIM)
             return ObjectInfo(CARD, ObjectFormat.ASSOCIATION, 0, parent, name, association_type=1)
-        item = self._find(handle)
-        return item.info() if item else None
+        with self._lock:
+            item = self._find(handle)
+            return item.info() if item else None
 
-    def read(self, handle: int, offset: int = 0, count: int = -1) -> bytes | None:
-        """Bytes of an object from `offset`, at most `count` (-1: to its end), or None for one that is not there."""
+    def read(self, handle: int, start: int = 0, count: int | None = None) -> bytes | None:
+        """Bytes of an object from `start`, at most `count` (None: to its end), or None for one that is not there."""
         with self._lock:
             item = self._find(handle)
             if item is None:
                 return None
+            count = item.size_bytes if count is None else count
             if item.data is not None:
-                return item.data[offset:] if count < 0 else item.data[offset : offset + count]
-            if item.path is None:
-                return None
-            with item.path.open("rb") as file:
-                file.seek(offset)
-                return file.read(count)
+                return item.data[start : start + count]
+            return self._spool.get(item.offset, start, count)
 
     def thumb(self, handle: int) -> bytes | None:
         """A small JPEG of an object, or None for one that is not there or shows nothing."""
@@ -171,11 +222,9 @@ class Storage:
             if item is None:
                 return False
             item.fetched = True
-            if item.path is None:
-                del self._memory[handle]
-                self._bury(handle)
-                return True
-            return False
+            if item.in_memory:
+                self._remove(item)
+            return item.in_memory
 
     def delete(self, handle: int) -> bool:
         """Delete an object, or all files on the card (all ones). False for one that never was."""
@@ -191,16 +240,15 @@ class Storage:
             return True
 
     def _find(self, handle: int) -> StoredObject | None:
-        with self._lock:
-            return self._card.get(handle) or self._memory.get(handle)
+        return self._card.get(handle) or self._memory.get(handle)
 
     def _remove(self, item: StoredObject) -> None:
-        if item.path is None:
+        if item.in_memory:
             self._memory.pop(item.handle, None)
             self._bury(item.handle)
         else:
-            self._card.pop(item.handle, None)
-            item.path.unlink(missing_ok=True)
+            del self._card[item.handle]
+            self._spool.drop(item.offset)
 
     def _bury(self, handle: int) -> None:
         # Initiators delete what they fetched from memory: that must not look like an error.
@@ -208,19 +256,5 @@ class Storage:
         while len(self._gone) > _TOMBSTONES:
             self._gone.popitem(last=False)
 
-    def _card_used(self) -> int:
-        return sum(item.size_bytes for item in self._card.values())
-
-    def _make_room(self, count: int) -> list[int]:
-        dropped = []
-        used = self._card_used()
-        for item in list(self._card.values()):
-            if used + count <= self.card_bytes:
-                break
-            if item.fetched:
-                self._remove(item)
-                used -= item.size_bytes
-                dropped.append(item.handle)
-        if used + count > self.card_bytes:
-            raise StorageFullError
-        return dropped
+    def _free_bytes(self) -> int:
+        return max(self._card_bytes - sum(item.size_bytes for item in self._card.values() if not item.fetched), 0)
