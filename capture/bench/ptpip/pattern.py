@@ -37,19 +37,33 @@ class PatternNegative:
     serial: int
 
     def dng(self) -> bytes:
-        """A plain one-image TIFF of the mosaic with a DNG version: small, decodable as TIFF, not meant to be developed."""
-        mosaic = cv2.cvtColor(self._picture(), cv2.COLOR_BGR2GRAY).astype(np.uint16) << 4
+        """A mosaic of 12 bit in a DNG that LibRaw takes; no preview in it."""
+        red, green, blue = (cv2.split(self._picture())[channel].astype(np.uint16) << 4 for channel in (2, 1, 0))
+        mosaic = green.copy()
+        mosaic[::2, ::2], mosaic[1::2, 1::2] = red[::2, ::2], blue[1::2, 1::2]
+        matrix = tuple(value for entry in np.eye(3).ravel() for value in (int(entry), 1))
         out = io.BytesIO()
         tifffile.imwrite(
             out,
             mosaic,
             photometric=32803,
             metadata=None,
-            datetime=self.taken[:19],
+            software="focusrail bench",
+            description=f"{self.taken} shot {self.serial}",
             extratags=[
-                (50706, 1, 4, b"\x01\x04\0\0", True),
+                (271, 2, 0, "Focusrail", True),
+                (272, 2, 0, "Bench Camera", True),
+                (274, 3, 1, 1, True),
                 (33421, 3, 2, (2, 2), True),
                 (33422, 1, 4, b"\0\1\1\2", True),
+                (50706, 1, 4, b"\1\4\0\0", True),
+                (50707, 1, 4, b"\1\1\0\0", True),
+                (50708, 2, 0, "Focusrail Bench Camera", True),
+                (50714, 3, 1, 0, True),
+                (50717, 3, 1, 4080, True),
+                (50721, 10, 9, matrix, True),
+                (50728, 5, 3, (1, 1, 1, 1, 1, 1), True),
+                (50778, 3, 1, 21, True),
             ],
         )
         return out.getvalue()
