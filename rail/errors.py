@@ -6,6 +6,7 @@
     ├── RailUsageError            the request makes no sense (a bad profile, a bad length, a target outside the limits)
     │   └── RailLimitError        the target lies outside the allowed range; nothing has moved
     ├── RailPositionUnknownError  an absolute move was asked for while the position is not known
+    ├── RailStoppedError          a move was ended by `stop` before it arrived; the position is kept
     └── RailDeviceError           the controller or its port failed
         ├── RailPortError         the port cannot be opened, or is lost
         ├── RailBusyError         another process holds the port
@@ -13,6 +14,7 @@
         ├── RailProtocolError     an answer that is not understood
         │   └── RailUnknownControllerError  what answers is no controller this package knows
         ├── RailRefusedError      the controller answered ``error:N``
+        ├── RailResetError        the controller restarted in mid-session; the position is lost
         └── RailAlarmError        the controller is in, or went into, alarm
 
 A message says what happened; ``state`` what the hardware is in now; ``remedy`` what to do next.
@@ -61,6 +63,12 @@ class RailPositionUnknownError(RailError):
     kind = "rail-position-unknown"
 
 
+class RailStoppedError(RailError):
+    """A move was ended by ``stop`` before it arrived; the position is kept."""
+
+    kind = "rail-stopped"
+
+
 class RailDeviceError(RailError):
     """The controller or its port failed."""
 
@@ -95,6 +103,12 @@ class RailUnknownControllerError(RailProtocolError):
     """What answers is no controller this package knows."""
 
     kind = "rail-unknown-controller"
+
+
+class RailResetError(RailDeviceError):
+    """The controller restarted in mid-session; the position is lost."""
+
+    kind = "rail-reset"
 
 
 class RailRefusedError(RailDeviceError):

@@ -1,1 +1,1 @@
-"""GRBL 1.1: the protocol as values, the link over a port, and the axis on top."""
+"""GRBL 1.1: protocol, link, controller, carriage and the axis on top."""

@@ -1,0 +1,540 @@
+"""A GRBL 1.1 controller as an `rail.axis.Axis`: absolute positions in um, kept truthful.
+
+The origin lives in the controller (see `rail.mark`), so it survives from one process to the next and dies with the
+controller's memory. Each operation leaves the carriage at rest on a step the ledger knows, or says that it cannot.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+
+from rail.axis import AxisCapabilities, AxisState, AxisStatus, AxisUnit
+from rail.errors import (
+    RailAlarmError,
+    RailBusyError,
+    RailDeviceError,
+    RailError,
+    RailLimitError,
+    RailPortError,
+    RailPositionUnknownError,
+    RailRefusedError,
+    RailResetError,
+    RailStoppedError,
+    RailUsageError,
+)
+from rail.grbl import codes
+from rail.grbl.carriage import Carriage
+from rail.grbl.controller import Controller, Identity
+from rail.grbl.diagnose import Finding, diagnose
+from rail.grbl.link import Link
+from rail.grbl.position import REPORT_INCH_MM, REPORT_MM, StepGrid
+from rail.grbl.rates import Rates
+from rail.profiles import RailProfile
+
+_log = logging.getLogger(__name__)
+
+_STATES = {
+    "Idle": AxisState.IDLE,
+    "Run": AxisState.MOVING,
+    "Jog": AxisState.MOVING,
+    "Hold": AxisState.HOLDING,
+    "Door": AxisState.HOLDING,
+    "Home": AxisState.HOMING,
+    "Alarm": AxisState.ALARM,
+}
+_ORIGIN_REMEDY = (
+    "Home it with `focusrail rail home` (--origin home), or zero it where it stands with `focusrail rail zero` "
+    "(--origin here)."
+)
+_OTHER_THREAD_S = 30.0
+_TAKE_UP = 1.25  # times the backlash, so that a profile's rounded figure is enough
+
+
+class GrblAxis:
+    """One rail behind a GRBL 1.1 controller; make one with `connect` or `rail.ports.open_axis`.
+
+    One thread at a time operates it. `stop` may be called from another thread, or by a signal handler: the operation
+    under way then ends by itself within 50 ms.
+    """
+
+    def __init__(
+        self, carriage: Carriage, profile: RailProfile, identity: Identity, settings: dict[int, float]
+    ) -> None:
+        self._carriage = carriage
+        self._controller = carriage.controller
+        self._ledger = carriage.ledger
+        self._grid = carriage.grid
+        self._profile = profile
+        self._identity = identity
+        self._settings = settings
+        self._turn = threading.Lock()
+        self._owner: int | None = None
+        self._stop_asked = threading.Event()
+        self._notices: list[str] = []
+
+    @classmethod
+    def connect(cls, link: Link, profile: RailProfile) -> Self:
+        """Greet, stop what a predecessor left moving, identify, read settings and position. Closes `link` on failure.
+
+        Raises
+        ------
+        RailUnknownControllerError, RailTimeoutError, RailPortError, RailProtocolError
+        """
+        try:
+            try:
+                return cls._connect(link, profile)
+            except RailResetError:  # a controller that restarts when opened may greet once before it does
+                link.reset_seen = False
+                return cls._connect(link, profile)
+        except BaseException:
+            link.close()
+            raise
+
+    @classmethod
+    def _connect(cls, link: Link, profile: RailProfile) -> Self:
+        controller = Controller(link)
+        controller.greet()
+        rest = controller.halt(need_offset=True)
+        identity = controller.identify()
+        settings = controller.settings()
+        grid = _step_grid(profile, settings)
+        carriage = Carriage(controller, grid, Rates.of(profile, settings, grid))
+        axis = cls(carriage, profile, identity, settings)
+        if rest.was_moving:
+            axis._say("The controller was moving or held when it was opened; it was stopped first.")
+        if rest.reset:
+            carriage.restore(rest, scale=25.4 if controller.inches else 1.0)
+        carriage.learn()
+        if carriage.known and not carriage.ledger.exact and rest.was_moving:
+            carriage.snap()
+        return axis
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What the user should know about how the axis was found."""
+        return tuple(self._notices)
+
+    @property
+    def identity(self) -> Identity:
+        """Who the controller says it is."""
+        return self._identity
+
+    @property
+    def profile(self) -> RailProfile:
+        """The profile in use."""
+        return self._profile
+
+    @property
+    def reset_on_open(self) -> bool:
+        """True where the controller restarted when its port was opened."""
+        return self._controller.reset_on_open
+
+    @property
+    def capabilities(self) -> AxisCapabilities:
+        """Micrometres; homing where the controller has it switched on; one step."""
+        return AxisCapabilities(AxisUnit.UM, bool(self._settings.get(22, 0)), self._grid.step_um)
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Lowest and highest allowed position, um: the travel once homed, else the profile's range."""
+        ledger, grid, profile, settings = self._ledger, self._grid, self._profile, self._settings
+        low, high = profile.range_low_um, profile.range_high_um
+        if ledger.homed:
+            travel = profile.travel_um
+            if travel is None:
+                travel = abs(grid.um(grid.steps_at(max(settings.get(130, 0.0) - settings.get(27, 0.0), 0.0))))
+            to_negative = bool(int(settings.get(23, 0)) & 1)
+            away = grid.sign if to_negative else -grid.sign
+            low, high = sorted((profile.home_position_um, profile.home_position_um + away * travel))
+        if settings.get(20, 0) and ledger.origin is not None:  # beyond these, the controller would go into ALARM:2
+            ends = (grid.steps_at(-settings.get(130, 0.0)) - ledger.origin, -ledger.origin)
+            first, last = sorted(grid.um(end) for end in ends)
+            low, high = max(low, first), min(high, last)
+        return low + 0.0, high + 0.0
+
+    def status(self) -> AxisStatus:
+        """Read the axis now; a lost link is ``disconnected``, a silent controller ``unknown``; neither is raised.
+
+        While another thread moves the axis, the last position seen is returned.
+        """
+        if not self._turn.acquire(timeout=0.05):
+            return AxisStatus(AxisState.MOVING, self._carriage.seen_um, self._carriage.known, self._ledger.homed)
+        try:
+            self._owner = threading.get_ident()
+            return self._read_status()
+        finally:
+            self._owner = None
+            self._turn.release()
+
+    def settings(self) -> dict[int, float]:
+        """The controller's ``$`` settings, number to value, read now.
+
+        Raises
+        ------
+        RailDeviceError
+        """
+        with self._operation():
+            self._ready(any_state=True)
+            self._settings = self._controller.settings()
+            return dict(self._settings)
+
+    def diagnose(self) -> list[Finding]:
+        """What is wrong with the controller's settings for this rail, and how to mend it."""
+        return diagnose(self.settings(), self._profile, reset_on_open=self.reset_on_open)
+
+    def home(self) -> AxisStatus:
+        """Find the end switch; the place where homing ends becomes `RailProfile.home_position_um` (0).
+
+        Raises
+        ------
+        RailAlarmError
+            Homing failed: switch not found or stuck.
+        RailRefusedError
+            Homing is not enabled.
+        """
+        with self._operation():
+            if not self._settings.get(22, 0):
+                self._settings = self._controller.settings()
+            if not self._settings.get(22, 0):
+                raise codes.refused(5, "$H", state="Nothing has moved.")
+            if self._controller.link.alarm is not None or self._ready(any_state=True) != "Idle":
+                self._unlock()
+            self._carriage.forget_origin()
+            self._ledger.lose("homing did not finish")
+            with self._halting():
+                self._controller.home(self._carriage.rates.homing_s, on_slice=self._check_stop)
+            x = self._controller.machine(self._controller.rest_report())[0]
+            self._ledger.arrive(self._grid.steps_at(x))  # GRBL sets the count from $27 and $130: one it can report
+            self._carriage.rising = None
+            self._carriage.set_origin(self._profile.home_position_um, homed=True)
+            return self._axis_status(AxisState.IDLE)
+
+    def zero(self) -> AxisStatus:
+        """Call the present position 0.
+
+        Raises
+        ------
+        RailAlarmError
+            The controller is locked.
+        """
+        with self._operation():
+            self._ready()
+            with self._halting():
+                self._carriage.snap()
+            self._carriage.set_origin(0.0, homed=False)
+            return self._axis_status(AxisState.IDLE)
+
+    def unlock(self) -> AxisStatus:
+        """Leave an alarm, a sleep or a check mode.
+
+        Raises
+        ------
+        RailAlarmError
+            It did not unlock.
+        """
+        with self._operation():
+            self._unlock()
+            return self._axis_status(AxisState.IDLE)
+
+    def move_to(self, target: float) -> AxisStatus:
+        """Go to `target`, um, from the profile's side, and return once the axis stands there, as its own count says.
+
+        Raises
+        ------
+        RailPositionUnknownError, RailLimitError, RailUsageError
+            Nothing has moved.
+        RailStoppedError
+            `stop` ended the move; the position is kept.
+        RailDeviceError
+            The controller failed; motion was stopped where that was possible.
+        """
+        with self._operation():
+            _finite(target, "position")
+            self._ready()
+            ledger = self._ledger
+            if ledger.origin is None:
+                raise RailPositionUnknownError(
+                    f"The position is unknown: {ledger.reason}.", remedy=_ORIGIN_REMEDY, state="At rest."
+                )
+            self._check_limits(target)
+            goal = ledger.target(target)
+            upwards = self._profile.approach_sign > 0
+            if goal == ledger.machine and ledger.exact and self._carriage.rising is upwards:
+                return self._axis_status(AxisState.IDLE)
+            with self._halting():
+                start = self._approach_from(goal)
+                if start is not None:
+                    self._carriage.go(start, on_slice=self._check_stop)
+                self._carriage.go(goal, on_slice=self._check_stop)
+            return self._axis_status(AxisState.IDLE)
+
+    def jog(self, distance: float) -> AxisStatus:
+        """Move by `distance`, um, from wherever the axis is. `stop` cancels it; the position read then is returned.
+
+        Raises
+        ------
+        RailLimitError
+            It would leave the allowed range, or is longer than that range while the position is unknown.
+        RailDeviceError
+        """
+        with self._operation():
+            _finite(distance, "distance")
+            self._ready()
+            ledger = self._ledger
+            if ledger.position_um is not None:
+                self._check_limits(ledger.position_um + distance)
+            else:
+                self._check_span(distance)
+            goal = (ledger.machine or 0) + self._grid.steps(distance)
+            try:
+                with self._halting():
+                    self._carriage.go(goal, jog=True, on_slice=self._check_stop)
+            except RailStoppedError:
+                return self._axis_status(AxisState.IDLE)
+            except RailRefusedError as error:
+                if error.code != 15:
+                    raise
+                raise RailLimitError(error.message, remedy=error.remedy, state="Nothing has moved.") from error
+            return self._axis_status(AxisState.IDLE)
+
+    def stop(self) -> AxisStatus:
+        """Stop motion at once and keep the position.
+
+        Called while another operation runs (from another thread, or by a signal handler in the same one) it makes that
+        operation stop.
+        """
+        self._stop_asked.set()
+        if self._owner == threading.get_ident():
+            return AxisStatus(AxisState.HOLDING, self._carriage.seen_um, self._carriage.known, self._ledger.homed)
+        with self._operation():
+            if not self._controller.link.open:
+                return self._gone()
+            try:
+                self._take_in()
+                state = self._carriage.halt().state
+                return self._axis_status(_STATES.get(state, AxisState.UNKNOWN))
+            except RailPortError:
+                return self._gone()
+
+    def close(self) -> None:
+        """Stop motion and close the port; the motor stays powered. Idempotent."""
+        link = self._controller.link
+        try:
+            if link.open:
+                self.stop()
+        except RailError as error:
+            _log.warning("while closing: %s %s", error, error.state)
+        finally:
+            link.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _operation(self) -> Iterator[None]:
+        if self._owner == threading.get_ident() or not self._turn.acquire(timeout=_OTHER_THREAD_S):
+            raise RailBusyError("Another operation of this axis is under way.", remedy="Wait for its end, or stop it.")
+        try:
+            self._owner = threading.get_ident()
+            self._stop_asked.clear()
+            yield
+        finally:
+            self._owner = None
+            self._turn.release()
+
+    @contextmanager
+    def _halting(self) -> Iterator[None]:
+        """Whatever ends the block early, the axis is brought to rest before the error goes on."""
+        try:
+            yield
+        except RailPortError:
+            self._ledger.lose("the link was lost in motion")
+            raise
+        except RailResetError:
+            self._ledger.lose("the controller restarted")
+            self._carriage.stale = True
+            raise
+        except RailAlarmError:
+            self._ledger.lose("the controller went into alarm")
+            raise
+        except BaseException as error:
+            _log.info("stopping: %s", type(error).__name__)
+            try:
+                self._carriage.halt()
+            except RailError as second:
+                self._carriage.stale = True
+                _log.warning("stopping failed, too: %s", second)
+            raise
+
+    def _check_stop(self) -> None:
+        if self._stop_asked.is_set():
+            self._stop_asked.clear()
+            raise RailStoppedError(
+                "The motion was stopped before its end.", remedy="Move on when ready.", state="At rest; position kept."
+            )
+
+    def _take_in(self) -> None:
+        """Read what came since the last operation."""
+        link = self._controller.link
+        link.drain()
+        if link.reset_seen:
+            link.reset_seen = False
+            self._ledger.lose("the controller restarted")
+            self._carriage.stale = True
+        if link.alarm is not None:
+            self._ledger.lose(f"the controller went into ALARM:{link.alarm}")
+
+    def _ready(self, *, any_state: bool = False) -> str:
+        """Make sure that the axis is at rest, answers, and stands where the ledger says; return GRBL's state."""
+        link, carriage = self._controller.link, self._carriage
+        try:
+            self._take_in()
+            if link.alarm is not None:
+                raise codes.alarmed(link.alarm)
+            if carriage.stale or link.outstanding:
+                carriage.recover()
+            status = self._controller.report()
+            if not status.at_rest or status.state in {"Hold", "Door"}:
+                self._say("The controller was moving or held by something else; it was stopped first.")
+                status = carriage.halt()
+            if status.state == "Alarm" and not any_state:
+                raise codes.alarmed(None)
+            carriage.agree(status)
+        except RailPortError:
+            self._ledger.lose("the link was lost")
+            raise
+        except RailResetError:
+            self._ledger.lose("the controller restarted")
+            carriage.stale = True
+            raise
+        except RailAlarmError:
+            self._ledger.lose("the controller went into alarm")
+            raise
+        if status.state in {"Check", "Sleep"} and not any_state:
+            raise RailDeviceError(
+                f"The controller is in its {status.state.lower()} mode and would not move.",
+                remedy="Leave it with `focusrail rail unlock`.",
+                state="At rest.",
+            )
+        return status.state
+
+    def _read_status(self) -> AxisStatus:
+        carriage = self._carriage
+        try:
+            if not self._controller.link.open:
+                return self._gone()
+            self._take_in()
+            status = self._controller.report()
+            if carriage.stale and status.at_rest and status.state != "Alarm":
+                carriage.recover()
+                status = self._controller.report()
+            if status.at_rest:
+                carriage.agree(status)
+            return self._axis_status(_STATES.get(status.state, AxisState.UNKNOWN))
+        except RailPortError:
+            return self._gone()
+        except RailResetError:
+            self._ledger.lose("the controller restarted")
+            carriage.stale = True
+            return self._axis_status(AxisState.UNKNOWN)
+        except RailDeviceError as error:
+            _log.warning("%s", error)
+            carriage.stale = True
+            # A critical alarm answers nothing until a reset.
+            alarm = self._controller.link.alarm is not None
+            return self._axis_status(AxisState.ALARM if alarm else AxisState.UNKNOWN)
+
+    def _unlock(self) -> None:
+        link, carriage = self._controller.link, self._carriage
+        try:
+            link.drain()
+            self._controller.unlock()
+        except RailResetError:
+            self._controller.unlock()
+        link.drain()
+        if link.reset_seen:
+            link.reset_seen = False
+            self._ledger.lose("the controller restarted")
+        carriage.stale = False
+        carriage.learn()
+
+    def _approach_from(self, goal: int) -> int | None:
+        """The machine step to start the last leg from; None where the way there comes from the right side anyway."""
+        profile, ledger = self._profile, self._ledger
+        take_up = profile.backlash_um * _TAKE_UP
+        if take_up <= 0 or ledger.machine is None or ledger.origin is None:
+            return None
+        ahead = self._grid.um(goal - ledger.machine) * profile.approach_sign
+        if ahead >= take_up or (ahead >= 0 and self._carriage.rising is (profile.approach_sign > 0)):
+            return None
+        low, high = self.limits
+        start_um = self._grid.um(goal - ledger.origin) - profile.approach_sign * take_up
+        return ledger.target(min(max(start_um, low), high))
+
+    def _check_limits(self, target: float) -> None:
+        low, high = self.limits
+        slack = self._grid.step_um / 2 + 1e-6
+        if low - slack <= target <= high + slack:
+            return
+        why = "the rail's travel" if self._ledger.homed else "the allowed range while it is not homed"
+        raise RailLimitError(
+            f"{target:.1f} um lies outside {low:.1f} to {high:.1f} um, {why}.",
+            remedy="Choose a target inside, zero nearer to it, or set the range in the rail's profile.",
+            state="Nothing has moved.",
+        )
+
+    def _check_span(self, distance: float) -> None:
+        low, high = self.limits
+        if abs(distance) > high - low:
+            raise RailLimitError(
+                f"A jog of {distance:.0f} um is longer than the whole range of {high - low:.0f} um.",
+                remedy="Jog in smaller parts.",
+                state="Nothing has moved.",
+            )
+
+    def _axis_status(self, state: AxisState) -> AxisStatus:
+        ledger, known = self._ledger, self._carriage.known
+        return AxisStatus(state, ledger.position_um if known else None, known, ledger.homed and known)
+
+    def _gone(self) -> AxisStatus:
+        self._ledger.lose("the link was lost")
+        return self._axis_status(AxisState.DISCONNECTED)
+
+    def _say(self, notice: str) -> None:
+        _log.warning("%s", notice)
+        self._notices.append(notice)
+
+
+def _finite(value: float, what: str) -> None:
+    if not math.isfinite(value):
+        raise RailUsageError(
+            f"{value} is no {what}.", remedy="Give a number of micrometres.", state="Nothing has moved."
+        )
+
+
+def _step_grid(profile: RailProfile, settings: dict[int, float]) -> StepGrid:
+    theirs = settings.get(100, 0.0)
+    if theirs <= 0:
+        raise RailUsageError(
+            f"The controller's steps/mm are {theirs:g} ($100).",
+            remedy="Set $100 to the rail's steps/mm: full steps per turn x microsteps / lead in mm.",
+            state="At rest.",
+        )
+    ours = profile.steps_per_mm or theirs
+    if abs(ours - theirs) > 0.002 * theirs:
+        _log.warning(
+            "profile %s: %.3f steps/mm, the controller's $100 is %.3f; the profile counts", profile.name, ours, theirs
+        )
+    report = REPORT_INCH_MM if settings.get(13, 0) else REPORT_MM
+    return StepGrid(ours, theirs, -1 if profile.invert else 1, report)

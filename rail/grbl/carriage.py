@@ -1,0 +1,221 @@
+"""The carriage behind a controller: motions that end on a step the ledger knows, and an origin that is looked after.
+
+The origin is written into the controller (see `rail.mark`), and every doubt about it is settled by reading it again there.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from rail.errors import RailProtocolError, RailResetError
+from rail.grbl import encode
+from rail.grbl.controller import Controller, Rest
+from rail.grbl.position import Ledger, StepGrid
+from rail.grbl.protocol import Status
+from rail.grbl.rates import Rates
+from rail.mark import DIGITS, Mark, decode_mark, encode_mark
+
+_log = logging.getLogger(__name__)
+
+_NO_ORIGIN = "the rail was not homed or zeroed since its controller started"
+
+
+class Carriage:
+    """Moves along the step grid and keeps `ledger` true.
+
+    Attributes
+    ----------
+    controller : Controller
+    grid : StepGrid
+    rates : Rates
+    ledger : Ledger
+    rising : bool or None
+        Direction of the last motion, in positions; None where it is not known.
+    stale : bool
+        Something went wrong since the ledger was last read from the controller: nothing is believed until it was.
+    seen_um : float or None
+        Position of the last report in motion; None while the position is unknown.
+    """
+
+    def __init__(self, controller: Controller, grid: StepGrid, rates: Rates) -> None:
+        self.controller = controller
+        self.grid = grid
+        self.rates = rates
+        self.ledger = Ledger(grid)
+        self.rising: bool | None = None
+        self.stale = False
+        self.seen_um: float | None = None
+
+    @property
+    def known(self) -> bool:
+        """True while the position is known and nothing speaks against it."""
+        return self.ledger.known and not self.stale
+
+    def learn(self) -> None:
+        """Read position and origin from the controller, at rest; the ledger believes nothing else."""
+        offset = self.controller.offset()
+        place = self.controller.machine(self.controller.rest_report())
+        ledger, grid = self.ledger, self.grid
+        ledger.read(place[0])
+        mark = self._mark(place, offset)
+        if mark is None:
+            ledger.lose(_NO_ORIGIN)
+            return
+        ledger.set_origin(grid.steps_at(offset[0]), homed=mark.homed)
+        if not grid.report_tells_steps:
+            steps = grid.steps_like(place[0], mark.digits, DIGITS)
+            if steps is None:
+                ledger.blur()
+            else:
+                ledger.arrive(steps)
+
+    def agree(self, status: Status) -> None:
+        """Compare a report at rest with the ledger; on any difference read everything again.
+
+        So a restart that nobody heard, or another program's doing, is found: the count or the mark is not what it was.
+        """
+        place = self.controller.machine(status)
+        offset = self.controller.work_offset_seen()
+        ledger = self.ledger
+        moved = ledger.machine is None or (ledger.exact and not self.grid.fits(ledger.machine, place[0]))
+        unmarked = ledger.known and offset is not None and self._mark(place, offset) is None
+        if moved or unmarked:
+            self.rising = None
+            self.learn()
+        else:
+            ledger.read(place[0])
+
+    def halt(self) -> Status:
+        """Bring the carriage to rest, keep its count, and put back the origin that a reset after a hold takes away."""
+        ledger = self.ledger
+        try:
+            rest = self.controller.halt(need_offset=True)
+            if rest.was_moving:
+                ledger.blur()
+                self.rising = None
+            if rest.reset:
+                self.restore(rest)
+            elif not ledger.exact:
+                self.learn()
+        except RailResetError:
+            ledger.lose("the controller restarted")
+            self.stale = True
+            raise
+        if rest.status.state == "Idle" and ledger.known and not ledger.exact:
+            self.snap()
+        return rest.status
+
+    def recover(self) -> None:
+        """After an answer was lost: come to rest and read everything again from the controller."""
+        self.stale = True
+        self.halt()
+        self.ledger.blur()
+        self.learn()
+        self.stale = False
+
+    def restore(self, rest: Rest, *, scale: float = 1.0) -> None:
+        """Write the origin again that a reset at rest has cleared; lose it where the count was lost, too.
+
+        `scale` brings a `Rest` taken before the settings were read to mm.
+        """
+        ledger, grid = self.ledger, self.grid
+        place = self.controller.machine(rest.status.in_millimetres(inches=scale != 1.0))
+        ledger.blur()
+        ledger.read(place[0])
+        if not rest.kept:
+            ledger.lose("the controller had to be reset in motion")
+            return
+        offset = None if rest.offset is None else tuple(value * scale for value in rest.offset)
+        mark = None if offset is None else self._mark(place, offset)
+        if mark is None or offset is None or rest.status.state != "Idle":
+            ledger.lose(_NO_ORIGIN)
+            return
+        ledger.set_origin(grid.steps_at(offset[0]), homed=mark.homed)
+        self._write_origin()
+
+    def forget_origin(self) -> None:
+        """Clear the mark in the controller, so that nobody believes the position if what follows is broken off."""
+        self.controller.command(encode.FORGET_ORIGIN)
+
+    def set_origin(self, here_um: float, *, homed: bool) -> None:
+        """Call the present place `here_um`, here and in the controller."""
+        ledger = self.ledger
+        if ledger.machine is None:
+            self.learn()
+        here = ledger.machine or 0
+        ledger.set_origin(here - self.grid.steps(here_um), homed=homed)
+        self._write_origin()
+
+    def snap(self) -> None:
+        """On a grid finer than the report: go to the step that the report names, less than a micrometre away.
+
+        Only such a step can serve as origin, and be recognised after a motion was broken off.
+        """
+        if self.grid.report_tells_steps:
+            return
+        x = self.controller.machine(self.controller.rest_report())[0]
+        canonical = self.grid.steps_at(x)
+        if not (self.ledger.exact and self.ledger.machine == canonical):
+            self.go(canonical)
+
+    def go(self, goal: int, *, jog: bool = False, on_slice: Callable[[], None] = lambda: None) -> None:
+        """One straight motion to a machine step, watched, and checked against the controller's count.
+
+        Raises
+        ------
+        RailProtocolError
+            It left the way there, or ended elsewhere: a digit was damaged on the wire, or somebody interfered.
+        """
+        ledger, grid, controller = self.ledger, self.grid, self.controller
+        start = goal if ledger.machine is None else ledger.machine
+        if not grid.report_tells_steps and ledger.known:
+            controller.set_offset(None, self._mark_mm(goal))
+        goal_mm = grid.machine_mm(goal)
+        ledger.blur()
+        act = controller.jog if jog else controller.run
+        watch = self._corridor(start, goal)
+        act(goal_mm, self.rates.feed_mm_min, self.rates.limit_s(goal - start), watch=watch, on_slice=on_slice)
+        place = controller.machine(controller.rest_report())
+        if not grid.fits(goal, place[0]):
+            raise RailProtocolError(
+                f"The controller stands at {place[0]:.3f} mm of its own count instead of {goal_mm:.3f} mm.",
+                remedy="A line was damaged on its way, or someone pressed a button: move again, and check the cable.",
+                state="At rest.",
+            )
+        # Exact even where the start was not: the target was absolute.
+        ledger.arrive(goal)
+        if goal != start:
+            self.rising = grid.um(goal - start) > 0
+
+    def _corridor(self, start: int, goal: int) -> Callable[[Status], None]:
+        slack = max(0.02, 4 / self.grid.controller_steps_per_mm)
+        low, high = sorted((self.grid.machine_mm(start), self.grid.machine_mm(goal)))
+        origin = self.ledger.origin
+
+        def watch(status: Status) -> None:
+            place = self.controller.machine_seen(status)
+            if place is None:
+                return
+            if origin is not None:
+                self.seen_um = self.grid.um(self.grid.steps_at(place[0]) - origin)
+            if not low - slack <= place[0] <= high + slack:
+                raise RailProtocolError(
+                    f"The carriage left its way: {place[0]:.3f} mm is not between {low:.3f} and {high:.3f} mm of its count.",
+                    remedy="A line to the controller was damaged, or it restarted: check the cable, then move again.",
+                    state="Being stopped.",
+                )
+
+        return watch
+
+    def _mark(self, place: tuple[float, ...], offset: tuple[float, ...]) -> Mark | None:
+        return decode_mark(place[2] - offset[2], self.grid.controller_steps_per_mm)
+
+    def _mark_mm(self, machine: int) -> float:
+        return encode_mark(Mark(self.ledger.homed, machine % DIGITS), self.grid.controller_steps_per_mm)
+
+    def _write_origin(self) -> None:
+        ledger = self.ledger
+        if ledger.machine is not None and ledger.origin is not None:
+            work_mm = self.grid.machine_mm(ledger.machine - ledger.origin)
+            self.controller.set_offset(work_mm, self._mark_mm(ledger.machine))

@@ -1,0 +1,452 @@
+"""What a GRBL 1.1 controller can be asked and told, in its own units. Knows nothing of origins or profiles."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from rail.errors import (
+    RailAlarmError,
+    RailDeviceError,
+    RailProtocolError,
+    RailTimeoutError,
+    RailUnknownControllerError,
+)
+from rail.grbl import codes, encode
+from rail.grbl.link import LINE_S, POLL_S, Link
+from rail.grbl.protocol import Banner, Message, Reply, Setting, Status, Unrecognised
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+GREET_S = 6.0
+"""How long a controller may take to say its first word; an Uno with a slow bootloader needs 2 s."""
+
+_KICK_S = 2.5
+_HALT_S = 15.0
+_OFFSET_POLLS = 35  # GRBL shows WCO in every 30th report while busy, in every 10th at rest
+
+SETTING_INCHES = 13
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who answers: ``$I``'s version and options, as said."""
+
+    version: str
+    options: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """How the controller came to rest.
+
+    Attributes
+    ----------
+    status : Status
+        The confirmed report at rest, in mm.
+    was_moving : bool
+        It was in motion, or in a hold, when it was asked.
+    reset : bool
+        A soft reset was needed; the work offset is gone with it.
+    kept : bool
+        The machine position is the same before and after that reset.
+    offset : tuple of float or None
+        Work offset before the reset, where it was seen; mm, or the report's unit before the settings were read.
+    """
+
+    status: Status
+    was_moving: bool
+    reset: bool = False
+    kept: bool = True
+    offset: tuple[float, ...] | None = None
+
+
+class Controller:
+    """One GRBL 1.1 controller behind a link. Every method raises rail errors only."""
+
+    def __init__(self, link: Link) -> None:
+        self.link = link
+        self.inches = False
+        self.reset_on_open = False
+        self._offset: tuple[float, ...] | None = None  # in report units; None: not seen since the last reset
+        self._homing = False
+
+    def greet(self, limit_s: float = GREET_S) -> None:
+        """Wait for the first sign of life: a status report, or the banner of a controller that restarts when opened.
+
+        A controller that stays silent may be homing or locked by a critical alarm; a soft reset ends both.
+
+        Raises
+        ------
+        RailUnknownControllerError
+            Something answers that is not GRBL.
+        RailTimeoutError
+            Nothing answers.
+        """
+        link = self.link
+        start = link.now()
+        next_poll, kicked = start, False
+        heard: list[str] = []
+        while (now := link.now()) < start + limit_s:
+            if now >= next_poll:
+                link.realtime(encode.STATUS)
+                next_poll = now + POLL_S
+            if not kicked and now >= start + _KICK_S:
+                kicked = True
+                link.realtime(encode.SOFT_RESET)
+            reply = link.receive(min(next_poll, start + limit_s))
+            if isinstance(reply, Banner):
+                self.reset_on_open = not kicked
+                link.reset_seen = False
+                return
+            if isinstance(reply, Status):
+                self._see(reply)
+                return
+            if isinstance(reply, Unrecognised):
+                heard.append(reply.text)
+        if heard:
+            raise _unknown(" / ".join(heard[:4]))
+        raise RailTimeoutError(
+            "Nothing answers on this port.",
+            remedy="Check that the controller has power, that this is its port, and that it speaks GRBL at 115200 baud.",
+            state="Not known.",
+        )
+
+    def identify(self) -> Identity:
+        """Ask who answers, and refuse what is not GRBL 1.1.
+
+        Raises
+        ------
+        RailUnknownControllerError
+            With what it said.
+        """
+        try:
+            self.link.resynchronise()
+            replies = self.link.command("$I")
+        except RailTimeoutError as error:
+            if self.link.unrecognised:
+                raise _unknown(self.link.unrecognised[-1]) from error
+            raise
+        said = {reply.tag: reply.body for reply in replies if isinstance(reply, Message)}
+        version = said.get("VER", "")
+        if not version.startswith("1.1") or "FIRMWARE" in said or "FluidNC" in version:
+            raise _unknown(" ".join(f"[{tag}:{body}]" for tag, body in said.items()) or "nothing to $I")
+        return Identity(version.rstrip(":"), said.get("OPT", ""))
+
+    def settings(self) -> dict[int, float]:
+        """Read ``$$``; read until twice the same, as a damaged digit must not become a scale."""
+
+        def read() -> dict[int, float]:
+            return {r.number: r.value for r in self.link.command("$$", 2 * LINE_S) if isinstance(r, Setting)}
+
+        found = _twice(read, "its settings")
+        self.inches = bool(found.get(SETTING_INCHES, 0))
+        return found
+
+    def offset(self) -> tuple[float, ...]:
+        """The whole work offset (G54 to G59, G92, tool length), mm, read until twice the same."""
+
+        def read() -> tuple[float, ...]:
+            modal = [r.body for r in self.link.command("$G") if isinstance(r, Message) and r.tag == "GC"]
+            words = modal[-1].split() if modal else []
+            system = next((w for w in words if w in {"G54", "G55", "G56", "G57", "G58", "G59"}), "G54")
+            said = {r.tag: r.numbers() for r in self.link.command("$#", 2 * LINE_S) if isinstance(r, Message)}
+            place, shift, tool = said.get(system), said.get("G92"), said.get("TLO") or (0.0,)
+            if place is None or shift is None or len(place) != len(shift) or len(place) < 3:
+                raise RailProtocolError(
+                    "The controller's work offsets ($#) cannot be read for three axes.",
+                    remedy="Is it stock GRBL 1.1? Check the cable if it worked before.",
+                    state="At rest.",
+                )
+            total = [p + s for p, s in zip(place, shift, strict=True)]
+            total[2] += tool[0]
+            return tuple(total)
+
+        self._offset = _twice(read, "its work offsets")
+        return self._mm(self._offset)
+
+    def report(self) -> Status:
+        """One status report, in mm."""
+        return self._see(self.link.ask_status())
+
+    def rest_report(self, *, need_offset: bool = False) -> Status:
+        """A report at rest, in mm, confirmed by a second one with the same state and position.
+
+        With `need_offset` it asks until the controller has shown its work offset, too.
+        """
+        last = self.report()
+        for _ in range(_OFFSET_POLLS if need_offset else 4):
+            status = self.report()
+            agreed = status.state == last.state and status.substate == last.substate and status.mpos == last.mpos
+            if agreed and status.wpos == last.wpos and (self._offset is not None or not need_offset):
+                return status
+            if status.state in {"Run", "Jog", "Home"}:
+                break
+            last = status
+            if need_offset:
+                self._pause(POLL_S)
+        raise RailProtocolError(
+            "The controller's reports at rest do not agree with each other.",
+            remedy="Check the cable and the earthing: bytes are damaged on the way.",
+            state="Not known.",
+        )
+
+    def machine_seen(self, status: Status) -> tuple[float, ...] | None:
+        """Machine position of a report in mm without asking for more; None where work positions are reported ($10=0) and
+        no offset was seen yet.
+        """
+        return status.machine_position(self.work_offset_seen())
+
+    def machine(self, status: Status) -> tuple[float, ...]:
+        """Machine position of a report in mm; asks for the offset where it needs it. Only between two lines."""
+        position = self.machine_seen(status)
+        if position is None:
+            position = status.machine_position(self.offset())
+        if position is None or len(position) < 3:
+            raise RailProtocolError(
+                "The controller's report has no three axes.", remedy="Is it stock GRBL 1.1?", state="At rest."
+            )
+        return position
+
+    def work_offset_seen(self) -> tuple[float, ...] | None:
+        """The work offset last shown since the last reset, mm."""
+        return None if self._offset is None else self._mm(self._offset)
+
+    def command(self, line: str, limit_s: float = LINE_S) -> list[Reply]:
+        """Send a line that starts no motion."""
+        return self.link.command(line, limit_s)
+
+    def set_offset(self, work_x_mm: float | None, work_z_mm: float) -> None:
+        """Write the volatile G92 offset."""
+        self._offset = None
+        self.command(encode.offset(work_x_mm, work_z_mm))
+
+    def run(
+        self,
+        machine_mm: float,
+        feed_mm_min: float,
+        limit_s: float,
+        *,
+        watch: Callable[[Status], None],
+        on_slice: Callable[[], None],
+    ) -> None:
+        """Move in a straight line and return once the planner is empty (not before the motion has ended)."""
+        self.command(encode.move(machine_mm, feed_mm_min))
+        idle = 0
+
+        def seen(raw: Status) -> None:
+            nonlocal idle
+            status = self._see(raw)
+            idle = idle + 1 if status.state == "Idle" else 0
+            if status.state in {"Hold", "Door", "Alarm", "Sleep", "Check"}:
+                raise RailProtocolError(
+                    f"The controller went into {status.state} in the middle of a move.",
+                    remedy="Was a button on the controller pressed? Then move again.",
+                    state="Being stopped.",
+                )
+            if idle >= 3:
+                raise RailProtocolError(
+                    "The controller is idle but does not answer: a line or its answer was lost on the wire.",
+                    remedy="Move again; check the cable if it happens often.",
+                    state="At rest.",
+                )
+            watch(status)
+
+        self.link.command(encode.SYNC, limit_s, watch=seen, poll=True, on_slice=on_slice)
+
+    def jog(
+        self,
+        machine_mm: float,
+        feed_mm_min: float,
+        limit_s: float,
+        *,
+        watch: Callable[[Status], None],
+        on_slice: Callable[[], None],
+    ) -> None:
+        """Jog and return once the controller is idle again."""
+        self.command(encode.jog(machine_mm, feed_mm_min))
+
+        def done(reply: Reply) -> bool:
+            if not isinstance(reply, Status):
+                return False
+            status = self._see(reply)
+            watch(status)
+            return status.at_rest
+
+        self.link.exchange(done, limit_s, poll=True, first_poll_s=0.0, on_slice=on_slice, what="the end of the jog")
+
+    def home(self, limit_s: float, *, on_slice: Callable[[], None]) -> None:
+        """Run the homing cycle. Status is silent meanwhile, so nothing is asked.
+
+        Raises
+        ------
+        RailAlarmError
+            It failed; an ``ok`` that follows the alarm does not make it a success.
+        RailRefusedError
+            Homing is not enabled.
+        """
+        self._homing = True
+        try:
+            self.link.command("$H", limit_s, on_slice=on_slice)
+        except RailAlarmError as error:
+            self._homing = False
+            self._await_banner()
+            doing = "while homing; it moved Z and not X" if self._homed_z_first() else "while homing"
+            hint = codes.Z_FIRST if error.code in {8, 9} else ""
+            raise codes.alarmed(error.code, doing=doing, hint=hint) from error
+        except RailDeviceError as error:
+            self._homing = isinstance(error, RailTimeoutError)
+            raise
+        self._homing = False
+        if self.rest_report().state != "Idle":
+            raise codes.alarmed(self.link.alarm, doing="after homing", hint=codes.Z_FIRST)
+
+    def unlock(self) -> None:
+        """Leave an alarm: ``$X``, after a soft reset where the controller reads nothing before one."""
+        link = self.link
+        try:
+            state = self.report().state
+        except (RailTimeoutError, RailAlarmError):
+            state = "silent"
+        if state in {"silent", "Sleep"}:
+            self._reset()
+            state = self.report().state
+        if state == "Check":
+            self.command("$C")
+            self._await_banner()
+        elif state == "Alarm":
+            self.command("$X")
+        link.drain()
+        link.alarm = None
+        if self.rest_report().state == "Alarm":
+            raise codes.alarmed(None, doing="it did not unlock")
+
+    def halt(self, *, need_offset: bool) -> Rest:
+        """Bring the controller to rest, keeping its step count where that is possible, and confirm it.
+
+        A jog is cancelled, a move is held and then dropped by a soft reset at rest (which keeps the count and clears
+        the work offset: `Rest.offset` has it where `need_offset` asked for it or it was seen).
+
+        Raises
+        ------
+        RailTimeoutError
+            It stayed silent or kept moving.
+        """
+        link = self.link
+        link.drain()
+        if self._homing:
+            self._homing = False
+            self._reset()
+            return Rest(self.rest_report(), was_moving=True, reset=True, kept=False)
+        moving = link.outstanding > 0
+        if moving:
+            link.realtime(encode.FEED_HOLD)  # an unread line may still start a motion: do not believe an Idle
+        deadline = link.now() + _HALT_S
+        cancelled = held = False
+        while link.now() < deadline:
+            try:
+                status = self.report()
+            except (RailTimeoutError, RailAlarmError):
+                # Silent: homing for a process that is gone, or a critical alarm. Only a reset is heard there.
+                self._reset()
+                return Rest(self.rest_report(), was_moving=True, reset=True, kept=False)
+            if status.state == "Jog" and not cancelled:
+                link.realtime(encode.JOG_CANCEL)
+                cancelled = moving = True
+            elif status.state in {"Run", "Home"} and not held:
+                link.realtime(encode.FEED_HOLD)
+                held = moving = True
+            elif status.state in {"Hold", "Door"} and status.at_rest:
+                return self._drop_held(need_offset=need_offset)
+            elif status.at_rest:
+                if link.outstanding:
+                    link.resynchronise()
+                    continue
+                confirmed = self.rest_report()
+                return Rest(confirmed, was_moving=moving, offset=self.work_offset_seen())
+            self._pause(POLL_S / 4)
+        raise RailTimeoutError(
+            f"The controller did not come to rest within {_HALT_S:.0f} s.",
+            remedy="Switch off the motor's supply, then check the controller.",
+            state="Probably still moving.",
+        )
+
+    def _drop_held(self, *, need_offset: bool) -> Rest:
+        before = self.machine(self.rest_report(need_offset=need_offset))
+        offset = self.work_offset_seen()
+        self._reset()
+        status = self.rest_report()
+        if status.state == "Alarm":
+            self.command("$X")
+            status = self.rest_report()
+        kept = self.machine(status) == before
+        return Rest(status, was_moving=True, reset=True, kept=kept, offset=offset)
+
+    def _reset(self) -> None:
+        """Soft reset; GRBL swallows one sent in the half second after a hard alarm, so it is sent twice if need be."""
+        self._offset = None
+        if not (self.link.soft_reset(1.5) or self.link.soft_reset(1.5)):
+            raise RailTimeoutError(
+                "The controller does not answer a reset.",
+                remedy="Switch it off and on, then connect again.",
+                state="Not known; it may still move.",
+            )
+
+    def _await_banner(self) -> None:
+        """After a failed homing, and after leaving check mode, the controller resets itself."""
+        deadline = self.link.now() + 2.0
+        while (reply := self.link.receive(deadline)) is not None:
+            if isinstance(reply, Banner):
+                self.link.reset_seen = False
+                self._offset = None
+                return
+        _log.info("no banner where one was expected")
+
+    def _homed_z_first(self) -> bool:
+        try:
+            position = self.machine(self.rest_report())
+        except RailDeviceError:
+            return False
+        return position[2] != 0.0 and position[0] == 0.0
+
+    def _pause(self, seconds: float) -> None:
+        """Keep reading until the next question is due."""
+        deadline = self.link.now() + seconds
+        while (reply := self.link.receive(deadline)) is not None:
+            if isinstance(reply, Banner):
+                raise self.link.reset_error()
+            if isinstance(reply, Status):
+                self._see(reply)
+
+    def _see(self, raw: Status) -> Status:
+        if raw.wco is not None:
+            self._offset = raw.wco
+        return raw.in_millimetres(inches=self.inches)
+
+    def _mm(self, values: tuple[float, ...]) -> tuple[float, ...]:
+        return tuple(v * 25.4 for v in values) if self.inches else values
+
+
+def _twice(read: Callable[[], _T], what: str) -> _T:
+    last = read()
+    for _ in range(4):
+        again = read()
+        if again == last:
+            return again
+        last = again
+    raise RailProtocolError(
+        f"The controller's answers about {what} do not agree with each other.",
+        remedy="Check the cable and the earthing: bytes are damaged on the way.",
+        state="At rest.",
+    )
+
+
+def _unknown(said: str) -> RailUnknownControllerError:
+    return RailUnknownControllerError(
+        f"This is no controller that focusrail knows; it said: {said!r}.",
+        remedy="focusrail drives GRBL 1.1. Check that this is the rail's port, or flash GRBL 1.1 onto the controller.",
+        state="Nothing was moved.",
+    )

@@ -1,0 +1,59 @@
+"""The origin's mark, kept in the controller's own volatile memory.
+
+Position knowledge must survive from one process to the next and must die with the controller's memory. So the origin
+is written as a G92 offset (X is the origin, Z carries this mark): GRBL clears it at every reset, and a Z that is not a
+mark means that nobody knows the position. The mark says where the origin comes from, which steps/mm it was
+written under (a changed ``$100`` silently shifts every position, so the old mark must not be believed), and the last
+binary digits of the step at which the carriage was sent to rest, because a report of whole micrometres cannot tell neighbours on a
+finer grid apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+DIGITS = 64
+"""The mark keeps the step count modulo this."""
+
+_BASE = 100
+_SUMS = 400
+_TOLERANCE = 0.003  # a report in inches has steps of 0.00254 mm
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What the mark says.
+
+    Attributes
+    ----------
+    homed : bool
+        The origin comes from an end switch, not from a hand.
+    digits : int
+        Machine step at which the carriage was last sent to rest, modulo `DIGITS`.
+    """
+
+    homed: bool
+    digits: int = 0
+
+
+def encode_mark(mark: Mark, controller_steps_per_mm: float) -> float:
+    """The work Z, mm, that carries `mark`: 100 to 900, with two decimals."""
+    whole = _BASE + 2 * _checksum(controller_steps_per_mm) + int(mark.homed)
+    return whole + (mark.digits % DIGITS) / 100
+
+
+def decode_mark(work_z_mm: float, controller_steps_per_mm: float) -> Mark | None:
+    """Read a work Z; None where it is no mark, or one written under other steps/mm."""
+    hundredths = round(work_z_mm * 100)
+    if abs(work_z_mm - hundredths / 100) > _TOLERANCE:
+        return None
+    whole, digits = divmod(hundredths, 100)
+    homed = whole - _BASE - 2 * _checksum(controller_steps_per_mm)
+    if homed not in {0, 1} or digits >= DIGITS:
+        return None
+    return Mark(homed=bool(homed), digits=digits)
+
+
+def _checksum(controller_steps_per_mm: float) -> int:
+    # A multiplicative hash (Knuth): neighbouring settings land far apart. Three decimals, as the controller reports them.
+    return (round(controller_steps_per_mm * 1000) * 2654435761 % 2**32) * _SUMS >> 32

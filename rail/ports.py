@@ -1,0 +1,229 @@
+"""Serial ports: which there are, who holds one, what is missing to open it; and opening an axis on one."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import serial
+from serial.tools import list_ports
+
+from rail.errors import RailBusyError, RailError, RailPortError, RailUsageError
+from rail.grbl.axis import GrblAxis
+from rail.grbl.link import Link
+from rail.profiles import RailProfile, load_profile
+
+_log = logging.getLogger(__name__)
+
+BAUD = 115_200
+_READ_S = 0.02
+_WRITE_S = 2.0
+_GRABBERS = {
+    "ModemManager": "ModemManager opens new serial ports to look for modems: "
+    '`sudo systemctl stop ModemManager`, or exempt the board with a udev rule ENV{ID_MM_DEVICE_IGNORE}="1".',
+    "brltty": "brltty takes CH340 and CP210x adapters for Braille displays: `sudo apt remove brltty`.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A process that has the port open."""
+
+    pid: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class PortInfo:
+    """One serial port.
+
+    Attributes
+    ----------
+    url : str
+        What `open_axis` takes.
+    description : str
+    usb : str or None
+        ``vendor:product`` in hexadecimal.
+    accessible : bool
+        This user may read and write it.
+    held_by : tuple of Holder
+        Who has it open, as far as this user may see.
+    remedy : str
+        What stands in the way and how to cure it; "" if nothing.
+    """
+
+    url: str
+    description: str
+    usb: str | None
+    accessible: bool
+    held_by: tuple[Holder, ...]
+    remedy: str
+
+
+def list_serial_ports() -> list[PortInfo]:
+    """The serial ports of this machine that have a device behind them, by name. Opens none."""
+    found = []
+    for port in sorted(list_ports.comports(), key=lambda entry: entry.device):
+        usb = f"{port.vid:04x}:{port.pid:04x}" if port.vid is not None and port.pid is not None else None
+        if usb is None and port.description in {"n/a", "ttyS0"} and port.hwid == "n/a":
+            continue  # a UART the kernel only guesses at
+        held = holders(port.device)
+        accessible = os.access(port.device, os.R_OK | os.W_OK)
+        hints = [permission_remedy(port.device)] if not accessible else []
+        hints += [
+            f"{holder.name} (process {holder.pid}) has it open. {_GRABBERS.get(holder.name, '')}" for holder in held
+        ]
+        found.append(PortInfo(port.device, port.description or "", usb, accessible, held, " ".join(hints).strip()))
+    return found
+
+
+def holders(device: str, *, proc: Path = Path("/proc")) -> tuple[Holder, ...]:
+    """Processes that have `device` open, by process number; those of other users are only seen by root."""
+    target = os.path.realpath(device)
+    found: list[Holder] = []
+    for entry in proc.iterdir() if proc.is_dir() else ():
+        if not entry.name.isdigit():
+            continue
+        try:
+            open_here = any(os.path.realpath(link) == target for link in (entry / "fd").iterdir())
+            name = (entry / "comm").read_text("utf-8", "replace").strip() if open_here else ""
+        except OSError:
+            continue
+        if open_here:
+            found.append(Holder(int(entry.name), name))
+    return tuple(sorted(found, key=lambda holder: holder.pid))
+
+
+def grabbers(*, proc: Path = Path("/proc")) -> list[str]:
+    """Hints about running programs known to take serial ports away."""
+    running = set()
+    for entry in proc.iterdir() if proc.is_dir() else ():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                running.add((entry / "comm").read_text("utf-8", "replace").strip())
+    return [hint for name, hint in _GRABBERS.items() if name in running]
+
+
+def permission_remedy(device: str) -> str:
+    """How to get access to `device`: its group, and the command that joins it."""
+    try:
+        import grp
+
+        group = grp.getgrgid(Path(device).stat().st_gid).gr_name
+    except (ImportError, KeyError, OSError):
+        group = "dialout"
+    if group == "root":
+        group = "dialout"
+    return f"You may not open {device}: `sudo usermod -aG {group} $USER`, then log out and in again."
+
+
+def open_port(url: str, *, baud: int = BAUD) -> serial.Serial:
+    """Open a pyserial URL (``/dev/ttyACM0``, ``socket://host:port``, ...) for this process alone.
+
+    The port is asked not to drop its control lines at closing (HUPCL off), so that the next opening does not restart
+    the controller; the first opening after plugging in still may.
+
+    Raises
+    ------
+    RailPortError, RailBusyError, RailUsageError
+    """
+    try:
+        port: serial.Serial = serial.serial_for_url(url, do_not_open=True)
+        port.baudrate = baud
+        port.timeout = _READ_S
+        port.write_timeout = _WRITE_S
+        if "://" not in url and os.name == "posix":
+            port.exclusive = True
+        port.open()
+    except ValueError as error:
+        raise RailUsageError(
+            f"{url!r} is no port: {error}.", remedy="Give a device such as /dev/ttyUSB0, or socket://host:port."
+        ) from error
+    except (OSError, serial.SerialException) as error:
+        raise _open_error(url, error) from error
+    _keep_control_lines(port)
+    return port
+
+
+def open_axis(url: str, profile: RailProfile | str | None = None, *, baud: int = BAUD) -> GrblAxis:
+    """Open the rail at `url` with a profile, a profile's name or path (None: the default one).
+
+    Raises
+    ------
+    RailError
+    """
+    if not isinstance(profile, RailProfile):
+        profile = load_profile(profile)
+    link = Link(_ClosingPort(open_port(url, baud=baud)))
+    return GrblAxis.connect(link, profile)
+
+
+class _ClosingPort:
+    """A pyserial port whose socket is closed even after its other end has gone (pyserial leaves it open then)."""
+
+    def __init__(self, port: serial.Serial) -> None:
+        self._port = port
+
+    @property
+    def in_waiting(self) -> int:
+        return int(self._port.in_waiting)
+
+    def read(self, size: int = 1, /) -> bytes:
+        return bytes(self._port.read(size))
+
+    def write(self, data: bytes, /) -> int | None:
+        return self._port.write(data)
+
+    def close(self) -> None:
+        connection = getattr(self._port, "_socket", None)
+        try:
+            self._port.close()
+        finally:
+            if connection is not None:
+                connection.close()
+
+
+def _keep_control_lines(port: serial.Serial) -> None:
+    try:
+        import termios
+
+        descriptor = port.fileno()
+        if not os.isatty(descriptor):
+            return
+        attributes = termios.tcgetattr(descriptor)
+        attributes[2] &= ~termios.HUPCL
+        termios.tcsetattr(descriptor, termios.TCSANOW, attributes)
+    except (ImportError, OSError, AttributeError, ValueError) as error:
+        _log.debug("control lines left as they are: %s", error)
+    except termios.error as error:
+        _log.debug("control lines left as they are: %s", error)
+
+
+def _open_error(url: str, error: Exception) -> RailError:
+    number = error.errno if isinstance(error, OSError) else None
+    text = str(error)
+    state = "Not connected."
+    if "://" in url:
+        return RailPortError(
+            f"{url} cannot be opened: {text}.", remedy="Check the address and that the other side runs.", state=state
+        )
+    if number in {errno.EBUSY, errno.EAGAIN} or "exclusively lock" in text or "Device or resource busy" in text:
+        held = holders(url)
+        who = ", ".join(f"{holder.name} (process {holder.pid})" for holder in held) or "another program"
+        hints = " ".join(_GRABBERS[holder.name] for holder in held if holder.name in _GRABBERS)
+        return RailBusyError(f"{url} is in use by {who}.", remedy=hints or "Close that program.", state=state)
+    if number == errno.EACCES or "Permission denied" in text:
+        return RailPortError(f"{url} may not be opened by this user.", remedy=permission_remedy(url), state=state)
+    if number == errno.ENOENT or "No such file" in text:
+        return RailPortError(
+            f"There is no {url}.",
+            remedy="Is the controller plugged in? `focusrail devices` lists the ports.",
+            state=state,
+        )
+    return RailPortError(
+        f"{url} cannot be opened: {text}.", remedy="Is it a serial port? `focusrail devices` lists them.", state=state
+    )
