@@ -1,1 +1,6 @@
-"""Registration: one transform and one photometric gain per frame."""
+"""Registration: how every frame of a stack lies on the reference frame, and how bright it is."""
+
+from stacking.register.features import Features
+from stacking.register.registrar import Registrar, Solution
+
+__all__ = ["Features", "Registrar", "Solution"]

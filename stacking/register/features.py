@@ -1,0 +1,275 @@
+"""What one frame leaves behind for its registration: corners, a thumbnail, a brightness map, directional sharpness."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stacking.register.similarity import Points
+
+Gray = NDArray[np.uint8]
+Map = NDArray[np.float32]
+
+_THUMB_SIDE = 320
+_DETECT_PIXELS = 1.2e6
+_CORNER_BLOCK = 7
+_CORNERS = 500
+_GAMMA = 2.2
+_BRIGHT_SIDE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """One frame, reduced to what its registration needs.
+
+    Attributes
+    ----------
+    index : int
+        Place in the stack.
+    gray : ndarray, shape (rows, columns), uint8
+        Luma at the working size; a working pixel u lies at ``factor * u + (factor - 1) / 2`` of the full picture.
+    small : ndarray, uint8
+        `gray` (or itself) averaged down to about a megapixel: corners are looked for and followed coarsely here.
+    flat : ndarray, shape (<= 320, <= 320), float32
+        `gray` averaged down further and flattened (:func:`flatten`); for the first guess.
+    bright : ndarray, shape (<= 64, <= 64), float32
+        Encoded value (0..1) of the mean linear light of each block; 0 where a twentieth of the block is clipped.
+    colour : ndarray, shape (rows, columns, 3), float32, or None
+        The colour thumbnail at the shape of `bright`.
+    corners : ndarray, shape (n,), complex128
+        Where corners are, full-resolution pixels from the centre.
+    strength : ndarray, shape (n,), float64
+        Smaller eigenvalue of each corner's structure tensor over that of the noise.
+    sharpness : ndarray, shape (4, tiles, tiles), float32
+        Mean squared difference across four directions, noise removed.
+    noise : float
+        Standard deviation of the noise of `small`, in 8-bit units.
+    contrast : float
+        Standard deviation of the thumbnail that `flat` was made of, in 8-bit units: next to nothing for a blank frame.
+    factor, small_factor, flat_factor, bright_factor : int
+        Full-resolution pixels per pixel of `gray`, `small`, `flat`, `bright`.
+    """
+
+    index: int
+    gray: Gray
+    small: Gray
+    flat: Map
+    bright: Map
+    colour: Map | None
+    corners: Points
+    strength: NDArray[np.float64]
+    sharpness: Map
+    noise: float
+    contrast: float
+    factor: int
+    small_factor: int
+    flat_factor: int
+    bright_factor: int
+
+    def without_detail(self) -> Features:
+        """Return the same with `small` in the place of `gray`: a fraction of the memory, a coarser match."""
+        return replace(self, gray=self.small, factor=self.small_factor)
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """How a reduced picture of a frame lies on the full one: working pixel u is at ``factor * u + (factor - 1) / 2``."""
+
+    factor: float
+    centre: complex
+
+    @classmethod
+    def of(cls, size: tuple[int, int], factor: float) -> Grid:
+        """Return the grid of a picture reduced `factor` times from `size` = (width, height)."""
+        return cls(factor, complex((size[0] - 1) / 2, (size[1] - 1) / 2))
+
+    def to_full(self, xy: NDArray[np.float32]) -> Points:
+        """Working pixels, shape (n, 2), to centred full-resolution points."""
+        f = self.factor
+        z = (xy[:, 0].astype(np.float64) + 1j * xy[:, 1].astype(np.float64)) * f + (f - 1) / 2 * (1 + 1j)
+        return np.asarray(z - self.centre, np.complex128)
+
+    def to_working(self, z: Points) -> NDArray[np.float32]:
+        """Centred full-resolution points to working pixels, shape (n, 2)."""
+        w = (z + self.centre - (self.factor - 1) / 2 * (1 + 1j)) / self.factor
+        return np.stack([w.real, w.imag], 1).astype(np.float32)
+
+
+def working_factor(gray: Gray, size: tuple[int, int]) -> int:
+    """Return 1 for a full-size luma, 2 for a half-size one (rounded down or up); ValueError for any other shape."""
+    width, height = size
+    rows, columns = gray.shape
+    if (columns, rows) == (width, height):
+        return 1
+    if columns in (width // 2, (width + 1) // 2) and rows in (height // 2, (height + 1) // 2):
+        return 2
+    msg = f"luma of {columns}x{rows} belongs to no frame of {width}x{height}"
+    raise ValueError(msg)
+
+
+def extract(index: int, gray: Gray, size: tuple[int, int], colour: NDArray[np.generic] | None = None) -> Features:
+    """Reduce one frame to its features. Depends on this frame alone: frames may be reduced in any number of threads.
+
+    Parameters
+    ----------
+    index : int
+        Place in the stack.
+    gray : ndarray, shape (height // 2, width // 2) or (height, width), uint8
+        Encoded luma.
+    size : (int, int)
+        Width and height of the full picture.
+    colour : ndarray, shape (any, any, 3), optional
+        Small RGB picture of the whole frame, encoded: uint8, uint16 or float 0..1.
+    """
+    factor = working_factor(gray, size)
+    reduce = 2 if gray.size > _DETECT_PIXELS else 1
+    while gray.size / reduce**2 > 2 * _DETECT_PIXELS:
+        reduce += 1
+    small = shrink(gray, reduce)
+    noise = estimate_noise(small)
+    xy, strength = find_corners(small, noise)
+    corners = Grid.of(size, factor * reduce).to_full(xy)
+    longest = max(gray.shape)
+    by_flat, by_bright = -(-longest // _THUMB_SIDE), -(-longest // _BRIGHT_SIDE)
+    thumb = np.asarray(shrink(gray, by_flat), np.float32)
+    bright = brightness(gray, by_bright)
+    return Features(
+        index=index,
+        gray=gray,
+        small=small,
+        flat=flatten(thumb),
+        bright=bright,
+        colour=None if colour is None else _colour_map(colour, bright.shape),
+        corners=corners,
+        strength=strength,
+        sharpness=directional_sharpness(small, noise),
+        noise=noise,
+        contrast=float(thumb.std()),
+        factor=factor,
+        small_factor=factor * reduce,
+        flat_factor=factor * by_flat,
+        bright_factor=factor * by_bright,
+    )
+
+
+def shrink(image: NDArray[np.generic], by: int) -> NDArray[np.generic]:
+    """Average blocks of by x by pixels; what is left over at the right and lower border is dropped."""
+    if by == 1:
+        return image
+    rows, columns = image.shape[0] // by, image.shape[1] // by
+    return cv2.resize(image[: rows * by, : columns * by], (columns, rows), interpolation=cv2.INTER_AREA)
+
+
+def flatten(thumb: Map) -> Map:
+    """Take the local mean away and divide by the local contrast: what is left knows neither gain nor slow shading.
+
+    Shape of `thumb`, float32; zero mean, deviation at most about 1, small where the thumbnail is smooth.
+    """
+    image = cv2.GaussianBlur(thumb, (0, 0), 1.0)
+    wide = max(4.0, max(thumb.shape) / 20)
+    high = image - cv2.GaussianBlur(image, (0, 0), wide)
+    power = cv2.GaussianBlur(high * high, (0, 0), wide)
+    floor = 0.05 * float(power.mean()) + 0.02
+    return np.asarray(high / np.sqrt(power + floor), np.float32)
+
+
+def estimate_noise(image: Gray) -> float:
+    """Return the standard deviation of the noise (Immerkaer 1996, on the calmest tenth of blocks in eight strips)."""
+    rows = image.shape[0]
+    strip = max(8, min(32, rows // 8))
+    starts = np.unique(np.linspace(0, max(0, rows - strip), 8).astype(int))
+    image = np.concatenate([image[y : y + strip] for y in starts])
+    kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
+    response = np.abs(cv2.filter2D(image, cv2.CV_32F, kernel, borderType=cv2.BORDER_REFLECT))
+    blocks = shrink(response[: strip * starts.size], max(1, min(16, min(strip, image.shape[1]) // 2)))
+    calm = float(np.quantile(blocks, 0.1))
+    return max(0.15, calm * float(np.sqrt(np.pi / 2)) / 6)
+
+
+def find_corners(image: Gray, noise: float, count: int = _CORNERS) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Find the strongest corner (Shi and Tomasi 1994) of every cell of a grid that covers the picture evenly.
+
+    Parameters
+    ----------
+    image : ndarray, shape (rows, columns), uint8
+    noise : float
+        Standard deviation of its noise.
+    count : int
+        Cells of the grid, about.
+
+    Returns
+    -------
+    xy : ndarray, shape (n, 2), float32
+        Pixels of `image`.
+    strength : ndarray, shape (n,), float64
+        Smaller eigenvalue over what noise alone gives; the cells where it is below 1 are left out.
+    """
+    rows, columns = image.shape
+    block = _CORNER_BLOCK
+    # Sobel's derivative of white noise has variance 12 sigma^2; OpenCV scales it by 1 / (4 * block * 255) and sums over the block.
+    floor = 12 * noise**2 * block**2 / (4 * block * 255) ** 2
+    strength = cv2.cornerMinEigenVal(image, block, ksize=3)
+    margin = block
+    side = max(block, int(np.sqrt(rows * columns / count)))
+    y_cells, x_cells = (rows - 2 * margin) // side, (columns - 2 * margin) // side
+    if y_cells < 1 or x_cells < 1:
+        return np.zeros((0, 2), np.float32), np.zeros(0)
+    y0, x0 = (rows - y_cells * side) // 2, (columns - x_cells * side) // 2
+    cells = strength[y0 : y0 + y_cells * side, x0 : x0 + x_cells * side].reshape(y_cells, side, x_cells, side)
+    cells = cells.transpose(0, 2, 1, 3).reshape(y_cells * x_cells, side * side)
+    at = cells.argmax(1)
+    value = cells[np.arange(at.size), at].astype(np.float64) / floor
+    cell_y, cell_x = np.divmod(np.arange(at.size), x_cells)
+    y, x = np.divmod(at, side)
+    xy = np.stack([x0 + cell_x * side + x, y0 + cell_y * side + y], 1).astype(np.float32)
+    strong = value > 1
+    return xy[strong], value[strong]
+
+
+def brightness(gray: Gray, by: int) -> Map:
+    """Average blocks of light: blur moves light about and keeps its sum, so this hardly knows what is in focus.
+
+    Returns
+    -------
+    ndarray, shape (rows // by, columns // by), float32
+        The encoded value (0..1) of the mean linear light; 0 where a twentieth of the block is clipped.
+    """
+    table = ((np.arange(256) / 255) ** _GAMMA * 65535 + 0.5).astype(np.uint16)
+    light = shrink(cv2.LUT(gray, table), by)
+    clipped = shrink(cv2.compare(gray, 250, cv2.CMP_GE), by)
+    encoded = (light.astype(np.float32) / 65535) ** (1 / _GAMMA)
+    encoded[clipped > 255 // 20] = 0
+    return encoded.astype(np.float32)
+
+
+def directional_sharpness(image: Gray, noise: float, tiles: int = 12) -> Map:
+    """Return the mean squared difference of pixels two apart along -, |, \\ and / in tiles x tiles tiles, noise removed.
+
+    Shape (4, tiles, tiles), float32. Defocus lowers all four together, a shake those along its path.
+    """
+    rows, columns = image.shape
+    tiles = max(1, min(tiles, (rows - 2) // 4, (columns - 2) // 4))
+    high, wide = (rows - 2) // tiles // 2, (columns - 2) // tiles
+    f = image.astype(np.int16)
+    pairs = (
+        (f[1:-1, 2:], f[1:-1, :-2]),
+        (f[2:, 1:-1], f[:-2, 1:-1]),
+        (f[2:, 2:], f[:-2, :-2]),
+        (f[2:, :-2], f[:-2, 2:]),
+    )
+    out = np.empty((4, tiles, tiles), np.float32)
+    for k, (a, b) in enumerate(pairs):
+        every_second_row = slice(0, tiles * high * 2, 2)
+        d = (a[every_second_row, : tiles * wide] - b[every_second_row, : tiles * wide]).astype(np.float32)
+        out[k] = (d * d).reshape(tiles, high, tiles, wide).mean((1, 3))
+    return out - np.float32(2 * noise**2)
+
+
+def _colour_map(colour: NDArray[np.generic], shape: tuple[int, ...]) -> Map:
+    scale = 1.0 if colour.dtype.kind == "f" else 1.0 / float(np.iinfo(str(colour.dtype)).max)
+    light = np.clip(colour.astype(np.float32) * np.float32(scale), 0, 1) ** np.float32(_GAMMA)
+    light = cv2.resize(light, (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
+    return np.asarray(np.maximum(light, 0) ** np.float32(1 / _GAMMA), np.float32)

@@ -1,0 +1,211 @@
+"""The similarity between two frames, from corners followed by pyramidal Lucas-Kanade in both directions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stacking.register.coarse import agreement, align_directly, best_guess, similarity_by_phase
+from stacking.register.features import Features, Gray, Grid
+from stacking.register.photometry import encoded_ratio
+from stacking.register.similarity import Fit, Points, Similarity, Weights, consensus, refine
+
+_LEAST_INLIERS = 12
+_WINDOW = 25
+_INDEPENDENT = 50.0
+_FLOOR_PX = 0.01
+_TRUSTED_AGREEMENT = 0.45
+_LEAST_AGREEMENT = 0.3
+_CORNER_SPREAD = 30.0
+_NOISE_SHARE = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """How one frame lies on another, and how well that is known.
+
+    Attributes
+    ----------
+    old, new : int
+        Places in the stack; the similarity leads from the old frame to the new one.
+    similarity : Similarity
+        Full-resolution pixels from the centre.
+    sigma_px : float
+        Robust standard deviation of one point's residual.
+    information : ndarray, shape (2, 2), complex128, Hermitian
+        Inverse covariance of (a, b), pixels of the full picture: the weighted mean of [[|z|^2, conj z], [z, 1]] over its
+        points z, over the variance of their mean.
+    points : int
+        Corners that agree; 0 where the thumbnails alone were aligned.
+    agreement : float
+        Correlation of the flattened thumbnails under the similarity.
+    """
+
+    old: int
+    new: int
+    similarity: Similarity
+    sigma_px: float
+    information: NDArray[np.complex128]
+    points: int
+    agreement: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tracks:
+    """Points followed from one frame to another: pairs in full-resolution pixels, and the weight of each."""
+
+    old: Points
+    new: Points
+    weights: Weights
+
+
+def match(old: Features, new: Features, size: tuple[int, int], *, known: Similarity | None = None) -> Match | None:
+    """Find the similarity from one frame to another.
+
+    Parameters
+    ----------
+    old, new : Features
+    size : (int, int)
+        Width and height of the full picture.
+    known : Similarity, optional
+        What other matches say of it, to within a pixel or so: the coarse steps are skipped where it proves right.
+
+    Returns
+    -------
+    Match or None
+        None where the two frames show no common scene.
+    """
+    if known is not None:
+        found = _by_corners(old, new, size, known, sure=True)
+        if found is not None and _trusted(found):
+            return found
+    factor = old.flat_factor
+    guesses = [Similarity()] if known is None else [known, Similarity()]
+    guess, _ = best_guess(old.flat, new.flat, factor, guesses)
+    found = _by_corners(old, new, size, guess)
+    if found is not None and _trusted(found):
+        return found
+    directly, reached = align_directly(old.flat, new.flat, guess, factor)
+    if reached < _TRUSTED_AGREEMENT:
+        turned = similarity_by_phase(old.flat, new.flat, factor)
+        again, score = align_directly(old.flat, new.flat, turned, factor)
+        if score > reached:
+            directly, reached = again, score
+    found = _by_corners(old, new, size, directly)
+    if found is not None and _trusted(found):
+        return found
+    return _by_thumbnails(old, new, size, directly) if reached >= _TRUSTED_AGREEMENT else None
+
+
+def _trusted(found: Match) -> bool:
+    return found.points >= _LEAST_INLIERS and found.agreement >= _LEAST_AGREEMENT
+
+
+def follow(
+    old: Gray, new: Gray, grid: Grid, points: Points, guess: Similarity, *, window: int, levels: int
+) -> tuple[Tracks, NDArray[np.bool_]]:
+    """Follow points from one picture to another and back again (Lucas and Kanade 1981, Bouguet 2000).
+
+    The mean of both ways is returned: what a difference in blur pulls one way it pushes on the way back.
+
+    Parameters
+    ----------
+    old, new : ndarray, shape (rows, columns), uint8
+        Of equal brightness.
+    grid : Grid
+        How both lie on the full picture.
+    points : ndarray, shape (n,), complex128
+    guess : Similarity
+    window : int
+        Side of the window, working pixels.
+    levels : int
+        Levels of the pyramid above the picture itself.
+
+    Returns
+    -------
+    tracks : Tracks
+        Of the m points that came back to within half a working pixel or so.
+    kept : ndarray, shape (n,), bool
+    """
+    if points.size == 0:
+        return Tracks(points, points, np.zeros(0)), np.zeros(0, bool)
+    stop = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 20, 0.01)
+    here = grid.to_working(points)
+    start = grid.to_working(guess(points))
+    there, seen, _ = cv2.calcOpticalFlowPyrLK(
+        old, new, here, start.copy(), winSize=(window, window), maxLevel=levels, criteria=stop,
+        flags=cv2.OPTFLOW_USE_INITIAL_FLOW, minEigThreshold=1e-6,
+    )  # fmt: skip
+    q = grid.to_full(there)
+    back = grid.to_working(guess.inverse()(q))
+    home, seen_back, _ = cv2.calcOpticalFlowPyrLK(
+        new, old, there, back.copy(), winSize=(window, window), maxLevel=levels, criteria=stop,
+        flags=cv2.OPTFLOW_USE_INITIAL_FLOW, minEigThreshold=1e-6,
+    )  # fmt: skip
+    p = grid.to_full(home)
+    astray = np.abs(p - points) / grid.factor
+    kept = (seen.ravel() > 0) & (seen_back.ravel() > 0) & (astray < 0.5)
+    weights = 1 / (1 + (astray[kept] / 0.1) ** 2)
+    return Tracks((points[kept] + p[kept]) / 2, q[kept], weights), kept
+
+
+def _by_corners(
+    old: Features, new: Features, size: tuple[int, int], guess: Similarity, *, sure: bool = False
+) -> Match | None:
+    strong = old.strength > _NOISE_SHARE
+    if int(strong.sum()) < 3 * _LEAST_INLIERS:
+        strong = old.strength > 1.0
+    points, strength = old.corners[strong], old.strength[strong]
+    detailed = old.factor < old.small_factor and new.factor < new.small_factor
+    if not (sure and detailed):
+        grid = Grid.of(size, old.small_factor)
+        small_old, small_new = equalise(old.small, new.small, old, new, guess)
+        levels = max(0, min(4, int(np.log2(min(old.small.shape) / 24))))
+        tracks, kept = follow(small_old, small_new, grid, points, guess, window=_WINDOW, levels=levels)
+        fit = consensus(tracks.old, tracks.new, [guess], reach_px=1.5 * grid.factor)
+        if fit is None or int(fit.inliers.sum()) < _LEAST_INLIERS:
+            return None
+        guess = fit.similarity
+    if detailed:
+        grid = Grid.of(size, old.factor)
+        gray_old, gray_new = equalise(old.gray, new.gray, old, new, guess)
+        tracks, kept = follow(gray_old, gray_new, grid, points, guess, window=_WINDOW, levels=0)
+    if tracks.old.size < _LEAST_INLIERS:
+        return None
+    final = refine(tracks.old, tracks.new, guess, tracks.weights / (1 + _CORNER_SPREAD / strength[kept]))
+    return _matched(old, new, final.similarity, final.sigma_px, tracks.old, final)
+
+
+def _by_thumbnails(old: Features, new: Features, size: tuple[int, int], guess: Similarity) -> Match:
+    x, y = np.linspace(-0.5, 0.5, 3) * size[0], np.linspace(-0.5, 0.5, 3) * size[1]
+    return _matched(old, new, guess, 0.3 * old.flat_factor, (x[None] + 1j * y[:, None]).ravel(), None)
+
+
+def _matched(old: Features, new: Features, found: Similarity, sigma: float, z: Points, fit: Fit | None) -> Match:
+    w = np.ones(z.size) if fit is None else fit.weights
+    total = float(w.sum())
+    mean = complex((w * z).sum()) / total
+    shape = np.array([[float((w * np.abs(z) ** 2).sum()) / total, mean.conjugate()], [mean, 1]], np.complex128)
+    # Points share errors (parallax, one blur for all): beyond some number they tell nothing new.
+    variance = sigma**2 / min(total, _INDEPENDENT) + _FLOOR_PX**2
+    return Match(
+        old=old.index,
+        new=new.index,
+        similarity=found,
+        sigma_px=sigma,
+        information=shape / variance,
+        points=0 if fit is None else int(fit.inliers.sum()),
+        agreement=agreement(old.flat, new.flat, found, old.flat_factor),
+    )
+
+
+def equalise(one: Gray, two: Gray, old: Features, new: Features, guess: Similarity) -> tuple[Gray, Gray]:
+    """Bring two pictures to one brightness by darkening the brighter one, so that neither clips."""
+    ratio = encoded_ratio(old.bright, new.bright, guess, old.bright_factor)
+    if ratio is None or abs(ratio - 1) < 0.01:
+        return one, two
+    table = np.round(np.arange(256) * min(ratio, 1 / ratio)).astype(np.uint8)
+    return (one, cv2.LUT(two, table)) if ratio > 1 else (cv2.LUT(one, table), two)

@@ -1,0 +1,322 @@
+"""Registration of a stack while its frames arrive: pairs at once, one solution for all at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stacking.errors import RegistrationError, StackingUsageError
+from stacking.frames import Registration
+from stacking.register.chain import components, solve_chain
+from stacking.register.features import Features, Gray, Map, extract
+from stacking.register.matching import Match, match
+from stacking.register.photometry import colour_ratio, encoded_ratio
+from stacking.register.shake import shaken_frames
+from stacking.register.similarity import Similarity
+from stacking.register.trajectory import bumped_frames, steady_matches
+
+_FULL_BELOW_PIXELS = 3_000_000
+_BLANK_CONTRAST = 1.0
+_DIRECT = 2
+_REMEMBERED = 5
+_ANCHOR_EVERY = 8
+_PECULIAR_LIGHT = 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """Where every frame lies, and which do not belong.
+
+    Attributes
+    ----------
+    registrations : dict of int to Registration
+        For every frame that is not left out.
+    reference : int
+        The frame whose geometry and brightness all others are brought to.
+    left_out : dict of int to str
+        Frames that must not be fused, and why.
+    notes : tuple of (int, str)
+        Frames that are used, with what was peculiar about them.
+    """
+
+    registrations: dict[int, Registration]
+    reference: int
+    left_out: dict[int, str] = field(default_factory=dict)
+    notes: tuple[tuple[int, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Trace:
+    """What is kept of every frame to the end: some ten kilobytes, whatever its size."""
+
+    bright: NDArray[np.uint16]
+    colour: NDArray[np.uint16] | None
+    sharpness: Map
+    contrast: float
+    bright_factor: int
+
+
+class Registrar:
+    """Registers frames as they come, in memory that does not grow with their number (some ten kilobytes a frame).
+
+    Not thread-safe, except :meth:`measure`, which may run for several frames at once. The solution depends on the frames and
+    their order alone.
+
+    Parameters
+    ----------
+    size : (int, int)
+        Width and height of every frame, pixels.
+    positions_um : sequence of float or None, optional
+        Rail position of each frame by its index, where known: what frames cannot tell of their scale is taken
+        from the others over position (else over index).
+    reference : int, optional
+        The frame to register to; by default the middle one of those that belong. Where it is left out, the nearest that
+        belongs takes its place.
+    motion : {"similarity", "none"}
+        "none" takes every frame as lying still; brightness is matched all the same, and foreign pictures are found.
+    """
+
+    def __init__(
+        self,
+        size: tuple[int, int],
+        *,
+        positions_um: Sequence[float | None] | None = None,
+        reference: int | None = None,
+        motion: str = "similarity",
+    ) -> None:
+        if motion not in ("similarity", "none"):
+            raise StackingUsageError(f"unknown motion {motion!r}", remedy="use 'similarity' or 'none'")
+        self._size = size
+        self._positions = positions_um
+        self._reference = reference
+        self._still = motion == "none"
+        self._traces: dict[int, _Trace] = {}
+        self._matches: list[Match] = []
+        self._recent: list[Features] = []
+        self._anchor: Features | None = None
+        self._since_anchor = 0
+        self._connected: set[int] = set()
+
+    @staticmethod
+    def wants_full(size: tuple[int, int]) -> bool:
+        """Tell whether frames of this (width, height) should be given at full instead of half size."""
+        return size[0] * size[1] < _FULL_BELOW_PIXELS
+
+    def measure(self, index: int, gray: Gray, *, colour: NDArray[np.generic] | None = None) -> Features:
+        """Do the part of :meth:`add` that concerns one frame alone; several threads may at once.
+
+        Parameters
+        ----------
+        index : int
+            Place of the frame in the stack.
+        gray : ndarray, shape (height // 2, width // 2) or (height, width), uint8
+            Encoded luma. A half-size one is the mean of 2 x 2 blocks; rounding odd sizes up is as good. Not copied:
+            do not change it afterwards.
+        colour : ndarray, shape (rows, columns, 3), uint8, uint16 or float (0..1), optional
+            The whole frame as a small RGB picture, for drift of the white balance.
+        """
+        return extract(index, gray, self._size, colour)
+
+    def add(self, index: int, gray: Gray | Features, *, colour: NDArray[np.generic] | None = None) -> None:
+        """Register one frame with those before it.
+
+        Parameters
+        ----------
+        index : int
+            Place in the stack; must grow from call to call. Indices may be missing.
+        gray : ndarray or Features
+            The frame's luma as in :meth:`measure`, or what that returned.
+        colour : ndarray, optional
+            As in :meth:`measure`.
+        """
+        frame = gray if isinstance(gray, Features) else self.measure(index, gray, colour=colour)
+        if self._traces and index <= max(self._traces):
+            raise StackingUsageError(
+                f"frame {index} was added after frame {max(self._traces)}", remedy="add frames in order"
+            )
+        self._traces[index] = _Trace(
+            np.round(frame.bright * 65535).astype(np.uint16),
+            None if frame.colour is None else np.round(np.clip(frame.colour, 0, 1) * 65535).astype(np.uint16),
+            frame.sharpness,
+            frame.contrast,
+            frame.bright_factor,
+        )
+        if frame.contrast < _BLANK_CONTRAST:
+            return
+        found = self._pair(frame)
+        self._matches += found
+        self._remember(frame, found)
+
+    def solve(self) -> Solution:
+        """Solve for all frames at once. May be called at any time, and again after more frames.
+
+        Returns
+        -------
+        Solution
+
+        Raises
+        ------
+        RegistrationError
+            Where no two frames belong together.
+        """
+        frames = sorted(self._traces)
+        if not frames:
+            raise RegistrationError("there is no frame to register", remedy="add frames first")
+        left_out = {k: "blank: there is nothing to see in it" for k in frames if self._blank(k)}
+        seen = [k for k in frames if k not in left_out]
+        if not seen:
+            raise RegistrationError("every frame is blank", remedy="check lens cap, light and exposure")
+        groups = [seen] if self._still else components(seen, self._matches)
+        belonging = groups[0]
+        if len(belonging) == 1 and len(seen) > 1:
+            raise RegistrationError(
+                "no two frames show the same thing",
+                remedy="check that the pictures are one stack; use --align none for frames that need no alignment",
+            )
+        for group in groups[1:]:
+            left_out |= {k: _why_alone(group) for k in group}
+        reference = self._choose_reference(frames, belonging)
+        poses, residuals = self._poses(belonging, reference)
+        gains = self._gains(belonging, reference, poses)
+        shaken = shaken_frames(belonging, [self._traces[k].sharpness / gains[k].mean() ** -2 for k in belonging])
+        shaken = {} if self._still or len(shaken) > len(belonging) // 3 else shaken
+        if shaken:
+            left_out |= shaken
+            belonging = [k for k in belonging if k not in shaken]
+            reference = self._choose_reference(frames, belonging)
+            poses, residuals = self._poses(belonging, reference)
+            gains = self._gains(belonging, reference, poses)
+        registrations = {k: Registration(poses[k].matrix(self._size), gains[k], residuals[k]) for k in belonging}
+        notes = self._notes(belonging, poses, gains)
+        return Solution(registrations, reference, dict(sorted(left_out.items())), notes)
+
+    def _blank(self, index: int) -> bool:
+        return self._traces[index].contrast < _BLANK_CONTRAST
+
+    def _choose_reference(self, frames: Sequence[int], belonging: Sequence[int]) -> int:
+        wanted = frames[len(frames) // 2] if self._reference is None else self._reference
+        return min(belonging, key=lambda k: (abs(k - wanted), k))
+
+    def _poses(self, frames: Sequence[int], reference: int) -> tuple[dict[int, Similarity], dict[int, float]]:
+        if self._still:
+            return dict.fromkeys(frames, Similarity()), dict.fromkeys(frames, 0.0)
+        inside = set(frames)
+        matches = [m for m in self._matches if m.old in inside and m.new in inside]
+        kept = components(frames, matches)[0]
+        if len(kept) < len(frames):  # a frame left out was the only bridge: go over it all the same
+            matches, kept = self._matches, list(components(sorted(self._traces), self._matches)[0])
+        chain = solve_chain(kept, [m for m in matches if m.old in kept], reference)
+        extra = steady_matches(kept, chain, matches, self._size, self._positions)
+        if extra:
+            chain = solve_chain(kept, [m for m in [*matches, *extra] if m.old in kept], reference)
+        return {k: chain.poses[k] for k in frames}, {k: chain.residuals_px[k] for k in frames}
+
+    def _gains(
+        self, frames: Sequence[int], reference: int, poses: dict[int, Similarity]
+    ) -> dict[int, NDArray[np.float64]]:
+        """Return the factor that brings each frame to the reference; over the nearest neighbour where they share too little."""
+        gains = {reference: np.ones(3)}
+        outward = sorted((k for k in frames if k != reference), key=lambda k: (abs(k - reference), k))
+        for k in outward:
+            nearest = min(gains, key=lambda j: (abs(j - k), j))
+            for other in (reference, nearest):
+                ratio = self._ratio(other, k, poses)
+                if ratio is not None:
+                    gains[k] = gains[other] / ratio
+                    break
+            else:
+                gains[k] = gains[nearest].copy()
+        return gains
+
+    def _ratio(self, old: int, new: int, poses: dict[int, Similarity]) -> NDArray[np.float64] | None:
+        one, two = self._traces[old], self._traces[new]
+        between = poses[old].inverse().then(poses[new])
+        luma = encoded_ratio(_levels(one.bright), _levels(two.bright), between, one.bright_factor)
+        if luma is None:
+            return None
+        ratio = np.full(3, luma)
+        if one.colour is not None and two.colour is not None:
+            drift = colour_ratio(_levels(one.colour), _levels(two.colour), between, one.bright_factor)
+            if drift is not None:
+                ratio = ratio * drift
+        return ratio
+
+    def _notes(
+        self, frames: Sequence[int], poses: dict[int, Similarity], gains: dict[int, NDArray[np.float64]]
+    ) -> tuple[tuple[int, str], ...]:
+        notes = [
+            (k, f"moved by {px:.0f} px against its neighbours") for k, px in bumped_frames(frames, poses, self._size)
+        ]
+        middle = float(np.median([gains[k].mean() for k in frames]))
+        for k in frames:
+            light = float((middle / gains[k].mean()) ** 2.2)
+            if abs(light - 1) > _PECULIAR_LIGHT:
+                notes.append(
+                    (
+                        k,
+                        f"{abs(light - 1):.0%} {'brighter' if light > 1 else 'darker'} than the others, brought to their level",
+                    )
+                )
+        by_corners = {k for m in self._matches if m.points > 0 for k in (m.old, m.new)}
+        if not self._still:
+            notes += [
+                (k, "hardly anything to follow: registered by its large shapes") for k in frames if k not in by_corners
+            ]
+        return tuple(sorted(notes))
+
+    def _pair(self, frame: Features) -> list[Match]:
+        """Match with the two frames before; farther back where those fail, and with the anchor for a straight chain."""
+        if self._still:
+            return []
+        found: list[Match] = []
+        matched = [f for f in reversed(self._recent) if f.index in self._connected]
+        alone = [f for f in reversed(self._recent) if f.index not in self._connected]
+        for old in matched:
+            if len(found) == _DIRECT:
+                break
+            found += self._match(old, frame, found)
+        for old in alone[: 1 if found else _REMEMBERED]:
+            found += self._match(old, frame, found)
+        anchor = self._anchor
+        if anchor is not None and found and all(anchor.index != m.old for m in found):
+            found += self._match(anchor, frame, found)
+        return found
+
+    def _match(self, old: Features, new: Features, found: Sequence[Match]) -> list[Match]:
+        m = match(old, new, self._size, known=self._through(old.index, found))
+        return [] if m is None else [m]
+
+    def _through(self, old: int, found: Sequence[Match]) -> Similarity | None:
+        """Return what the matches so far say of the way from an older frame to the new one, over one frame between."""
+        for last in found:
+            for before in reversed(self._matches):
+                if before.new == last.old and before.old == old:
+                    return before.similarity.then(last.similarity)
+                if before.old == last.old and before.new == old:
+                    return before.similarity.inverse().then(last.similarity)
+        return None
+
+    def _remember(self, frame: Features, found: Sequence[Match]) -> None:
+        """Keep the last two frames whole, of the last that belong some more in small, and an anchor."""
+        for m in found:
+            self._connected |= {m.old, m.new}
+        self._recent.append(frame)
+        last = self._recent[-_DIRECT:]
+        older = [f for f in self._recent[:-_DIRECT] if f.index in self._connected][-(_REMEMBERED - _DIRECT) :]
+        self._recent = [f.without_detail() for f in older] + last
+        if found and (self._anchor is None or self._since_anchor >= _ANCHOR_EVERY):
+            self._anchor, self._since_anchor = frame, 0
+        self._since_anchor += 1
+
+
+def _levels(stored: NDArray[np.uint16]) -> Map:
+    return stored.astype(np.float32) / np.float32(65535)
+
+
+def _why_alone(group: Sequence[int]) -> str:
+    if len(group) == 1:
+        return "matches no other frame: a foreign picture?"
+    return f"matches only {len(group) - 1} other frame{'s' if len(group) > 2 else ''}, not the rest: another stack?"
