@@ -33,6 +33,7 @@ from capture.session.records import EventKind, Verdict
 from capture.session.shooting import AfterShooting, Shooting, ShootOutcome, check_plan
 from capture.settings import Settings, load_settings
 from rail.axis import Axis
+from stacking.options import Align, Crop, StackOptions
 
 DEFAULT_SETTLE_S = 0.3
 
@@ -149,8 +150,8 @@ def run(
     file_format: FormatOption = None,
     target: TargetOption = None,
     method: MethodOption = None,
-    align: AlignOption = "auto",
-    crop: CropOption = "auto",
+    align: AlignOption = Align.AUTO,
+    crop: CropOption = Crop.AUTO,
     depth: DepthOption = None,
     report: ReportOption = None,
     recipe: RecipeOption = None,
@@ -295,7 +296,7 @@ def _shoot(folder: SessionFolder, axis: Axis, camera: Any, watcher: ShootingProg
         ) from None
 
 
-def stack_session(folder: SessionFolder, options: Any, name: str = "stacked.tif") -> dict[str, Any]:
+def stack_session(folder: SessionFolder, options: StackOptions, name: str = "stacked.tif") -> dict[str, Any]:
     """Stack a session's accepted frames into its result folder, and record that."""
     from stacking.engine import stack_pictures
 
