@@ -22,6 +22,7 @@ from capture.bench.ptpip.storage import Storage, StorageFullError
 _log = logging.getLogger(__name__)
 _SLICE_S = 0.1  # device seconds between two looks at whether a wait is over early
 _LONGEST_BULB_S = 900.0
+_FOCUS_HUNT_S = 0.4
 
 
 class Refusal(Enum):
@@ -74,6 +75,7 @@ class _Release:
     settings: BodySettings
     in_memory: bool
     session: int
+    out_of_focus: bool
 
 
 @dataclass(slots=True)
@@ -118,6 +120,7 @@ class CameraBody:
     _shots_to_live: int | None = None
     _worker: threading.Thread | None = None
     _session: int = 0
+    _failure: Refusal | None = None
 
     # -- life -------------------------------------------------------------------------------------------------------
     def start(self) -> None:
@@ -161,25 +164,25 @@ class CameraBody:
 
     # -- stills -----------------------------------------------------------------------------------------------------
     def capture(self, *, in_memory: bool, autofocus: bool) -> None:
-        """Release the shutter; returns at once. `readiness` tells when the files are there."""
+        """Release the shutter; returns at once. `readiness` tells when the files are there, or that focus failed."""
         with self._ready:
             if self._exposing is not None:
                 raise RefusedError(Refusal.BUSY)
-            self._check_release(in_memory=in_memory, autofocus=autofocus)
+            self._check_release(in_memory=in_memory)
+            focusing = autofocus and self.settings.focus != "manual"
+            unfocused = self.faults.strike("out_of_focus", when=("always", "autofocus") if focusing else ("always",))
             self._ended.clear()
-            self._exposing = _Release(self.settings, in_memory, self._session)
+            self._failure = None
+            self._exposing = _Release(self.settings, in_memory, self._session, unfocused is not None)
             self._jobs.put(self._exposing)
 
-    def _check_release(self, *, in_memory: bool, autofocus: bool) -> None:
-        if self.faults.strike("busy"):
+    def _check_release(self, *, in_memory: bool) -> None:
+        if self.faults.look("busy"):
             raise RefusedError(Refusal.BUSY)
         if self.faults.strike("access_denied", on=("capture",)):
             raise RefusedError(Refusal.ACCESS_DENIED)
         if self.faults.strike("store_full", target=("both", "memory" if in_memory else "card")):
             raise RefusedError(Refusal.STORE_FULL)
-        focusing = autofocus and self.settings.focus != "manual"
-        if self.faults.strike("out_of_focus", when=("always", "autofocus") if focusing else ("always",)):
-            raise RefusedError(Refusal.OUT_OF_FOCUS)
         if self.battery_percent == 0:
             raise RefusedError(Refusal.BATTERY)
 
@@ -191,7 +194,10 @@ class CameraBody:
             self._ended.set()
 
     def readiness(self, patience_s: float = 0.0) -> Readiness:
-        """Whether it takes a command; waits up to `patience_s` real seconds for it to."""
+        """Whether it takes a command; waits up to `patience_s` real seconds for it to.
+
+        `RefusedError`, once, where the release before came to nothing.
+        """
         with self._ready:
             release = self._exposing
             if release is not None and release.settings.shutter_s == BULB and not self._ended.is_set():
@@ -199,6 +205,9 @@ class CameraBody:
             self._ready.wait_for(lambda: self._exposing is None, patience_s)
             if self._exposing is not None:
                 return Readiness.BUSY
+            failure, self._failure = self._failure, None
+        if failure is not None:
+            raise RefusedError(failure)
         if self.lens.moving(self.clock.now()) or self.faults.look("busy"):
             return Readiness.BUSY
         return Readiness.READY
@@ -275,7 +284,7 @@ class CameraBody:
             with self._ready:
                 self._exposing = None
                 self._ready.notify_all()
-            if self._shots_to_live is not None:
+            if self._shots_to_live is not None and happenings:
                 self._shots_to_live -= 1
                 if self._shots_to_live <= 0:
                     self._die()
@@ -286,6 +295,10 @@ class CameraBody:
 
     def _expose(self, release: _Release) -> list[tuple[Happening, int]]:
         settings = release.settings
+        if release.out_of_focus:
+            self._elapse(_FOCUS_HUNT_S)
+            self._failure = Refusal.OUT_OF_FOCUS
+            return []
         if settings.delay_s:
             self._elapse(settings.delay_s)
         taken, at, opened = self._time_stamp(), self._sample(), self.clock.now()

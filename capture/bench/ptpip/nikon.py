@@ -24,7 +24,7 @@ from capture.bench.ptpip.properties import Choice, Reading, Register, WireProper
 from capture.bench.ptpip.settings import BULB, F_NUMBERS, ISO_SPEEDS, SHUTTER_SPEEDS, Quality
 
 _WITHOUT_AF = 0xFFFFFFFF
-_PATIENCE_S = 0.5  # a poll for readiness is answered when it is ready, or after this
+_PATIENCE_S = 1.0  # a poll for readiness is answered when it is ready, or after this
 _LIVE_HEADER = 128
 _BULB_NUMBER = 0xFFFFFFFF
 _NEARER, _FARTHER = 1, 2

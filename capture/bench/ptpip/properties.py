@@ -60,7 +60,7 @@ class Choice:
 
     def describe(self, body: CameraBody) -> PropertyDescription:
         """Its dataset."""
-        offered = tuple(self.numbers.values())
+        offered = tuple(dict.fromkeys(self.numbers.values()))
         factory = self.numbers.get(getattr(BodySettings(), self.key), offered[0])
         form = Range(min(offered), max(offered)) if self.as_range else offered
         return PropertyDescription(self.code, self.kind, self.writable, factory, self.read(body), form)

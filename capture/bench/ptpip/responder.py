@@ -185,8 +185,7 @@ class Responder:
             link.close()
 
     def _serve_command(self, command: socket.socket, who: packets.InitCommandRequest) -> None:
-        while self._hanging(0) and self._alive(command):
-            pass
+        self._hang(command, 0)
         if self.faults.strike("access_denied", on=("connect",)):
             command.sendall(packets.init_fail(InitFailReason.REJECTED))
             return
@@ -236,8 +235,7 @@ class Responder:
                 raise MalformedPacketError(f"packet type {packet.kind} where an operation should come")
             request = OperationRequest.decode(packet.body)
             data = self._receive(link, request) if request.sends_data else b""
-            while self._hanging(request.code) and self._alive(link.command) and not link.over.is_set():
-                pass
+            self._hang(link.command, request.code)
             reply = link.dialect.operate(request, data)
             code = reply.code
             if code == Response.OK and (reply.data is not None or reply.handle):
@@ -309,16 +307,15 @@ class Responder:
         return piece if piece is not None and len(piece) == count else None
 
     # -- hanging ----------------------------------------------------------------------------------------------------
-    def _hanging(self, code: int) -> bool:
-        """Whether it hangs on this operation (0: on a connection); waits a little when it does."""
-        hang = self.faults.look("hang")
-        if hang is None:
-            return False
-        on = {"any": True, "capture": code in _CAPTURES, "transfer": code in _TRANSFERS, "live": code in _LIVE}
-        if not on[str(hang["on"])]:
-            return False
-        self._idle.wait(_HANG_LOOK_S)
-        return True
+    def _hang(self, link: socket.socket, code: int) -> None:
+        """Stand still while it hangs on this operation (0: on a connection); `LinkClosedError` if the other side goes."""
+        while (hang := self.faults.look("hang")) is not None:
+            on = {"any": True, "capture": code in _CAPTURES, "transfer": code in _TRANSFERS, "live": code in _LIVE}
+            if not on[str(hang["on"])]:
+                return
+            if not self._alive(link):
+                raise LinkClosedError("left while it hung")
+            self._idle.wait(_HANG_LOOK_S)
 
     def _alive(self, link: socket.socket) -> bool:
         try:
