@@ -1,21 +1,9 @@
-"""The axis: GRBL controllers over serial, profiles and the simulated controller. Imports neither capture nor stacking."""
+"""The axis: GRBL controllers over serial, profiles and the simulated controller. Imports neither capture nor stacking.
+
+`rail.opening.open_axis` opens one; `rail.ports.list_serial_ports` says which there are.
+"""
 
 from rail.axis import Axis, AxisCapabilities, AxisState, AxisStatus, AxisUnit
 from rail.errors import RailError
-from rail.ports import PortInfo, list_serial_ports, open_axis
-from rail.profiles import RailProfile, load_profile, profile_names
 
-__all__ = [
-    "Axis",
-    "AxisCapabilities",
-    "AxisState",
-    "AxisStatus",
-    "AxisUnit",
-    "PortInfo",
-    "RailError",
-    "RailProfile",
-    "list_serial_ports",
-    "load_profile",
-    "open_axis",
-    "profile_names",
-]
+__all__ = ["Axis", "AxisCapabilities", "AxisState", "AxisStatus", "AxisUnit", "RailError"]

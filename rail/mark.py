@@ -17,6 +17,7 @@ DIGITS = 64
 
 _BASE = 100
 _SUMS = 400
+_NO_DIGITS = 99
 _TOLERANCE = 0.003  # a report in inches has steps of 0.00254 mm
 
 
@@ -28,18 +29,18 @@ class Mark:
     ----------
     homed : bool
         The origin comes from an end switch, not from a hand.
-    digits : int
-        Machine step at which the carriage was last sent to rest, modulo `DIGITS`.
+    digits : int or None
+        Machine step at which the carriage was last sent to rest, modulo `DIGITS`; None where nobody knows it to the step.
     """
 
     homed: bool
-    digits: int = 0
+    digits: int | None = None
 
 
 def encode_mark(mark: Mark, controller_steps_per_mm: float) -> float:
     """The work Z, mm, that carries `mark`: 100 to 900, with two decimals."""
     whole = _BASE + 2 * _checksum(controller_steps_per_mm) + int(mark.homed)
-    return whole + (mark.digits % DIGITS) / 100
+    return whole + (_NO_DIGITS if mark.digits is None else mark.digits % DIGITS) / 100
 
 
 def decode_mark(work_z_mm: float, controller_steps_per_mm: float) -> Mark | None:
@@ -49,9 +50,9 @@ def decode_mark(work_z_mm: float, controller_steps_per_mm: float) -> Mark | None
         return None
     whole, digits = divmod(hundredths, 100)
     homed = whole - _BASE - 2 * _checksum(controller_steps_per_mm)
-    if homed not in {0, 1} or digits >= DIGITS:
+    if homed not in {0, 1} or DIGITS <= digits != _NO_DIGITS:
         return None
-    return Mark(homed=bool(homed), digits=digits)
+    return Mark(homed=bool(homed), digits=None if digits == _NO_DIGITS else digits)
 
 
 def _checksum(controller_steps_per_mm: float) -> int:

@@ -1,4 +1,4 @@
-"""Serial ports: which there are, who holds one, what is missing to open it; and opening an axis on one."""
+"""Serial ports: which there are, who holds one, what is missing to open it; and opening one."""
 
 from __future__ import annotations
 
@@ -13,9 +13,6 @@ import serial
 from serial.tools import list_ports
 
 from rail.errors import RailBusyError, RailError, RailPortError, RailUsageError
-from rail.grbl.axis import GrblAxis
-from rail.grbl.link import Link
-from rail.profiles import RailProfile, load_profile
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +41,7 @@ class PortInfo:
     Attributes
     ----------
     url : str
-        What `open_axis` takes.
+        What `rail.opening.open_axis` takes.
     description : str
     usb : str or None
         ``vendor:product`` in hexadecimal.
@@ -121,7 +118,7 @@ def permission_remedy(device: str) -> str:
     return f"You may not open {device}: `sudo usermod -aG {group} $USER`, then log out and in again."
 
 
-def open_port(url: str, *, baud: int = BAUD) -> serial.Serial:
+def open_port(url: str, *, baud: int = BAUD) -> ClosingPort:
     """Open a pyserial URL (``/dev/ttyACM0``, ``socket://host:port``, ...) for this process alone.
 
     The port is asked not to drop its control lines at closing (HUPCL off), so that the next opening does not restart
@@ -146,23 +143,10 @@ def open_port(url: str, *, baud: int = BAUD) -> serial.Serial:
     except (OSError, serial.SerialException) as error:
         raise _open_error(url, error) from error
     _keep_control_lines(port)
-    return port
+    return ClosingPort(port)
 
 
-def open_axis(url: str, profile: RailProfile | str | None = None, *, baud: int = BAUD) -> GrblAxis:
-    """Open the rail at `url` with a profile, a profile's name or path (None: the default one).
-
-    Raises
-    ------
-    RailError
-    """
-    if not isinstance(profile, RailProfile):
-        profile = load_profile(profile)
-    link = Link(_ClosingPort(open_port(url, baud=baud)))
-    return GrblAxis.connect(link, profile)
-
-
-class _ClosingPort:
+class ClosingPort:
     """A pyserial port whose socket is closed even after its other end has gone (pyserial leaves it open then)."""
 
     def __init__(self, port: serial.Serial) -> None:
@@ -170,15 +154,19 @@ class _ClosingPort:
 
     @property
     def in_waiting(self) -> int:
+        """Number of bytes to read at once, at least 1 if there are any."""
         return int(self._port.in_waiting)
 
     def read(self, size: int = 1, /) -> bytes:
+        """Read up to `size` bytes within the port's time limit."""
         return bytes(self._port.read(size))
 
     def write(self, data: bytes, /) -> int | None:
+        """Write all of `data`."""
         return self._port.write(data)
 
     def close(self) -> None:
+        """Close the port, and its socket."""
         connection = getattr(self._port, "_socket", None)
         try:
             self._port.close()

@@ -64,7 +64,8 @@ class Carriage:
             return
         ledger.set_origin(grid.steps_at(offset[0]), homed=mark.homed)
         if not grid.report_tells_steps:
-            steps = grid.steps_like(place[0], mark.digits, DIGITS)
+            digits = mark.digits
+            steps = None if digits is None else grid.steps_like(place[0], digits, DIGITS)
             if steps is None:
                 ledger.blur()
             else:
@@ -211,11 +212,12 @@ class Carriage:
     def _mark(self, place: tuple[float, ...], offset: tuple[float, ...]) -> Mark | None:
         return decode_mark(place[2] - offset[2], self.grid.controller_steps_per_mm)
 
-    def _mark_mm(self, machine: int) -> float:
-        return encode_mark(Mark(self.ledger.homed, machine % DIGITS), self.grid.controller_steps_per_mm)
+    def _mark_mm(self, machine: int | None) -> float:
+        digits = None if machine is None else machine % DIGITS
+        return encode_mark(Mark(self.ledger.homed, digits), self.grid.controller_steps_per_mm)
 
     def _write_origin(self) -> None:
         ledger = self.ledger
         if ledger.machine is not None and ledger.origin is not None:
             work_mm = self.grid.machine_mm(ledger.machine - ledger.origin)
-            self.controller.set_offset(work_mm, self._mark_mm(ledger.machine))
+            self.controller.set_offset(work_mm, self._mark_mm(ledger.machine if ledger.exact else None))

@@ -12,7 +12,7 @@ from rail.profiles import RailProfile
 class Severity(StrEnum):
     """How bad a finding is."""
 
-    ERROR = "error"
+    WRONG = "wrong"
     WARNING = "warning"
     NOTE = "note"
 
@@ -65,19 +65,19 @@ def _holding(settings: Mapping[int, float]) -> Iterator[Finding]:
     if settings.get(1, 255) != 255:
         yield Finding(
             "$1",
-            Severity.ERROR,
+            Severity.WRONG,
             f"$1={settings[1]:g} lets go of the motor {settings[1]:g} ms after each move; the carriage slips to a full step.",
             "Set $1=255.",
         )
     if settings.get(0, 10) < 3:
-        yield Finding("$0", Severity.ERROR, f"$0={settings[0]:g} us is too short a step pulse.", "Set $0=10.")
+        yield Finding("$0", Severity.WRONG, f"$0={settings[0]:g} us is too short a step pulse.", "Set $0=10.")
 
 
 def _scale(settings: Mapping[int, float], profile: RailProfile) -> Iterator[Finding]:
     theirs, ours = settings.get(100), profile.steps_per_mm
     if theirs is None or theirs <= 0:
         yield Finding(
-            "$100", Severity.ERROR, "$100 gives no steps/mm; nothing would move.", "Set $100 to the rail's steps/mm."
+            "$100", Severity.WRONG, "$100 gives no steps/mm; nothing would move.", "Set $100 to the rail's steps/mm."
         )
         return
     if ours is not None and abs(ours - theirs) > _TOLERANCE * ours:
@@ -92,14 +92,14 @@ def _scale(settings: Mapping[int, float], profile: RailProfile) -> Iterator[Find
     if rate > 30_000:
         yield Finding(
             "$110",
-            Severity.ERROR,
+            Severity.WRONG,
             f"$110={settings[110]:g} mm/min asks for {rate:.0f} steps/s; an ATmega328P makes 30000.",
             f"Set $110={30_000 * 60 / theirs * 0.9:.0f} or less.",
         )
     for number, what in ((110, "maximum rate"), (120, "acceleration")):
         if settings.get(number, 1.0) <= 0:
             yield Finding(
-                f"${number}", Severity.ERROR, f"${number}=0: the {what} is zero.", f"Set ${number} above zero."
+                f"${number}", Severity.WRONG, f"${number}=0: the {what} is zero.", f"Set ${number} above zero."
             )
 
 
@@ -107,7 +107,7 @@ def _limits(settings: Mapping[int, float], profile: RailProfile) -> Iterator[Fin
     homing = bool(settings.get(22, 0))
     if settings.get(20, 0) and not homing:
         yield Finding(
-            "$20", Severity.ERROR, "$20=1 (soft limits) without $22=1 (homing) cannot work.", "Set $20=0, or $22=1."
+            "$20", Severity.WRONG, "$20=1 (soft limits) without $22=1 (homing) cannot work.", "Set $20=0, or $22=1."
         )
     if settings.get(21, 0) and not homing:
         yield Finding(
@@ -124,7 +124,7 @@ def _limits(settings: Mapping[int, float], profile: RailProfile) -> Iterator[Fin
             "Use a build for one axis, wire the switch to all three limit inputs, or set $22=0.",
         )
         if settings.get(27, 1.0) <= 0:
-            yield Finding("$27", Severity.ERROR, "$27=0: homing cannot back off its switch.", "Set $27=1.")
+            yield Finding("$27", Severity.WRONG, "$27=0: homing cannot back off its switch.", "Set $27=1.")
         travel = settings.get(130, 0.0)
         if profile.travel_um is not None and travel * 1000 < profile.travel_um * (1 - _TOLERANCE):
             yield Finding(

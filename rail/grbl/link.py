@@ -7,6 +7,7 @@ Every wait has a deadline. Errors of the port are mapped to rail errors here.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -190,13 +191,13 @@ class Link:
         collected: list[Reply] = []
         start = self._clock()
         deadline = start + limit_s
-        next_poll = start + first_poll_s
+        next_poll = start + first_poll_s if poll else math.inf
         unanswered = 0
         while True:
             if on_slice is not None:
                 on_slice()
             now = self._clock()
-            if poll and now >= next_poll:
+            if now >= next_poll:
                 if unanswered >= MISSED_POLLS:
                     raise self._silence(what, now - start)
                 self.realtime(encode.STATUS)
