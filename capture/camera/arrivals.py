@@ -1,0 +1,214 @@
+"""Judging what a shot brought, and giving it its name: whole, new, and as many files as there must be, or nothing at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from pathlib import Path
+
+from capture.camera.picture_file import PictureFacts, inspect_picture
+from capture.camera.protocol import FileFormat, Shot, ShotFile
+from capture.camera.wire import Collected, FetchedFile, ShotOrder
+from capture.errors import ShotIncompleteError, ShotRefusedError
+
+
+class Arrivals:
+    """All files that came from one camera since it was opened.
+
+    A file that the camera gives a second time (some bodies do, from their memory) is told by its digest, or by an exposure time
+    before the last shot's; equal times are fine.
+    """
+
+    def __init__(self) -> None:
+        self._digests: set[str] = set()
+        self._last_time = ""
+        self._learned: dict[str, int] = {}
+        self.last_camera_path: str | None = None
+        """Where the camera keeps the last file taken over; None before the first, and where it keeps none."""
+
+    def learned(self, file_format: str) -> int | None:
+        """Files that a shot made before with a format string that nobody understands."""
+        return self._learned.get(file_format)
+
+    @staticmethod
+    def check_free(folder: Path, stem: str) -> None:
+        """Refuse a stem that is taken, or a folder that is none, before anything is exposed."""
+        if not folder.is_dir():
+            raise ShotRefusedError(
+                f"There is no folder {folder}.", remedy="Make it, or name another.", state="nothing was exposed"
+            )
+        taken = sorted(path.name for path in folder.iterdir() if path.stem == stem)
+        if taken:
+            raise ShotRefusedError(
+                f"{folder} holds {taken[0]} already; pictures are never overwritten.",
+                remedy="Choose another name or folder.",
+                state="nothing was exposed",
+            )
+
+    @staticmethod
+    def discard_parts(folder: Path, stem: str) -> None:
+        """Remove what a broken download left."""
+        pattern = re.compile(rf"\.{re.escape(stem)}\.\d+\.part")
+        for path in folder.iterdir():
+            if pattern.fullmatch(path.name):
+                path.unlink(missing_ok=True)
+
+    def is_new(self, file: FetchedFile) -> bool:
+        """Whether the file is whole and no earlier one."""
+        facts = _facts(file)
+        return not facts.problem and not self._stale(facts)
+
+    def _stale(self, facts: PictureFacts) -> str:
+        if facts.sha256 in self._digests:
+            return "it is the same as an earlier one"
+        time = facts.exposure.get("time")
+        if isinstance(time, str) and self._last_time and _comparable(time) < _comparable(self._last_time):
+            return f"it was taken at {time}, before the last shot"
+        return ""
+
+    def accept(self, order: ShotOrder, collected: Collected, known: FileFormat | None, format_text: str) -> Shot:
+        """Name the files of a shot durably, RAW first.
+
+        Raises
+        ------
+        ShotIncompleteError
+            A file is missing, torn or stale; nothing is left under the shot's name.
+        """
+        folder = Path(order.folder)
+        notes = [f"The camera gave a file that nobody asked for: {path}." for path in collected.strays]
+        try:
+            facts = {file: _facts(file) for file in collected.files}
+            self._refuse_bad(facts)
+            chosen = _one_of_each(facts, notes)
+            _refuse_missing(chosen, order, known)
+            files = self._publish(folder, order.stem, chosen)
+        except BaseException:
+            self.discard_parts(folder, order.stem)
+            raise
+        self.discard_parts(folder, order.stem)
+        self._digests.update(file.sha256 for file in files)
+        exposure = next((facts.exposure for facts in chosen.values() if facts.exposure), {})
+        if isinstance(time := exposure.get("time"), str):
+            self._last_time = time
+        self._learned.setdefault(format_text, len(files))
+        self.last_camera_path = None if order.erase else max(file.camera_path for file in chosen)
+        return Shot(files, exposure, tuple(notes))
+
+    def _refuse_bad(self, facts: dict[FetchedFile, PictureFacts]) -> None:
+        for file, told in facts.items():
+            name = file.camera_path.rpartition("/")[2]
+            if told.problem:
+                raise ShotIncompleteError(
+                    f"The file {name} is not whole: {told.problem}.",
+                    remedy="Shoot again; where it repeats, check the cable and the card.",
+                    state="exposed; file torn",
+                )
+            if stale := self._stale(told):
+                raise ShotIncompleteError(
+                    f"The camera gave an old picture ({name}): {stale}.",
+                    remedy="Shoot again; where it repeats, store on the card (target card).",
+                    state="exposed; file stale",
+                )
+
+    @staticmethod
+    def _publish(folder: Path, stem: str, chosen: dict[FetchedFile, PictureFacts]) -> tuple[ShotFile, ...]:
+        done: list[Path] = []
+        files = []
+        try:
+            for file, facts in chosen.items():
+                final = folder / f"{stem}{_suffix(file)}"
+                _take_name(Path(file.temporary), final)
+                done.append(final)
+                files.append(ShotFile(final, file.size_bytes, facts.sha256, facts.raw))
+            _sync_folder(folder)
+        except OSError as error:
+            for path in done:
+                path.unlink(missing_ok=True)
+            raise ShotIncompleteError(
+                f"The picture could not be stored in {folder}: {error.strerror or error}.",
+                remedy="Make room on the disk, or choose a folder that can be written.",
+                state="exposed; not stored",
+            ) from error
+        return tuple(files)
+
+
+def _suffix(file: FetchedFile) -> str:
+    return Path(file.camera_path).suffix.lower()
+
+
+def _facts(file: FetchedFile) -> PictureFacts:
+    try:
+        return inspect_picture(Path(file.temporary), suffix=_suffix(file))
+    except OSError as error:
+        return PictureFacts(False, f"it cannot be read ({error.strerror or error})")
+
+
+def _comparable(time: str) -> str:
+    """Seconds only where one of two times lacks the rest would lie; hundredths are padded so that text order is time order."""
+    whole, _, rest = time.partition(".")
+    return f"{whole}.{rest:0<6}"
+
+
+def _one_of_each(facts: dict[FetchedFile, PictureFacts], notes: list[str]) -> dict[FetchedFile, PictureFacts]:
+    """One file of each kind, RAW first; of several the one taken last (a late file of a lost shot may come before it)."""
+    best: dict[str, FetchedFile] = {}
+    for file, told in facts.items():
+        other = best.get(_suffix(file))
+        if other is not None:
+            notes.append(f"Of two {_suffix(file)} files the later one was kept.")
+            if _comparable(str(told.exposure.get("time", ""))) < _comparable(
+                str(facts[other].exposure.get("time", ""))
+            ):
+                continue
+        best[_suffix(file)] = file
+    ordered = sorted(best.values(), key=lambda file: not facts[file].raw)
+    return {file: facts[file] for file in ordered}
+
+
+def _refuse_missing(chosen: dict[FetchedFile, PictureFacts], order: ShotOrder, known: FileFormat | None) -> None:
+    if not chosen:
+        raise ShotIncompleteError(
+            f"The camera released, but no file came within {order.exposure_s + order.first_file_s:.0f} s.",
+            remedy="Check that the camera has a card with room, and that its format makes files.",
+            state="released; no file",
+        )
+    raws = [facts.raw for facts in chosen.values()]
+    missing = {
+        FileFormat.RAW: [] if any(raws) else ["RAW"],
+        FileFormat.JPEG: [] if not all(raws) else ["JPEG"],
+        FileFormat.RAW_JPEG: [] if len(raws) > 1 and any(raws) and not all(raws) else ["JPEG" if any(raws) else "RAW"],
+    }
+    lacking = missing[known] if known is not None else []
+    if lacking or len(chosen) < (order.expected or 1):
+        what = lacking[0] if lacking else f"{order.expected}"
+        raise ShotIncompleteError(
+            f"The {what} file of the shot did not come within {order.next_file_s:.0f} s; {len(chosen)} did.",
+            remedy="Shoot again; where it repeats, store on the card (target card).",
+            state="exposed; file missing",
+        )
+
+
+def _take_name(temporary: Path, final: Path) -> None:
+    """Give the file its name, and never one that is taken."""
+    try:
+        os.link(temporary, final)
+    except FileExistsError:
+        raise
+    except OSError:
+        # Disks without hard links (FAT, network shares).
+        if final.exists():
+            raise FileExistsError(17, "File exists", str(final)) from None
+        temporary.rename(final)
+    else:
+        temporary.unlink()
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        # Some network shares cannot.
+        with contextlib.suppress(OSError):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,220 @@
+"""What goes wrong in libgphoto2 and its process, as errors of this package: what happened, the state, and what to do. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from capture.camera.wire import Failed
+from capture.errors import (
+    CameraBusyError,
+    CameraError,
+    CameraLostError,
+    CameraNotFoundError,
+    CameraSettingError,
+    CameraTimeoutError,
+    ShotIncompleteError,
+    ShotRefusedError,
+)
+
+# libgphoto2's result codes (gphoto2-port-result.h, gphoto2-result.h).
+OPERATING_SYSTEM = 0
+ERROR = -1
+BAD_PARAMETERS = -2
+NO_MEMORY = -3
+LIBRARY = -4
+UNKNOWN_PORT = -5
+NOT_SUPPORTED = -6
+IO_ERROR = -7
+LIMIT_EXCEEDED = -8
+TIMEOUT = -10
+SERIAL_CODES = (-20, -21, -22, -23, -24)
+IO_INITIALIZING = -31
+IO_READING = -34
+IO_WRITING = -35
+IO_UPDATING = -37
+USB_CODES = (-50, -51, -52)
+USB_CLAIM = -53
+IO_LOCK = -60
+HAL = -70
+CORRUPTED_DATA = -102
+FILE_EXISTS = -103
+MODEL_NOT_FOUND = -105
+DIRECTORY_NOT_FOUND = -107
+FILE_NOT_FOUND = -108
+CAMERA_BUSY = -110
+CANCELLED = -112
+CAMERA_ERROR = -113
+OS_FAILURE = -114
+NO_SPACE = -115
+
+LOST_CODES = frozenset({IO_ERROR, IO_INITIALIZING, IO_READING, IO_WRITING, IO_UPDATING, HAL, *SERIAL_CODES, *USB_CODES})
+"""The link is gone, or nothing can be said of it any more."""
+
+_DEAD_LINK_WORDS = re.compile(r"connection (?:refused|reset|timed out)|no route|broken pipe|not open", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reason:
+    """What the camera's own words mean."""
+
+    words: re.Pattern[str]
+    message: str
+    remedy: str
+
+
+def _reason(words: str, message: str, remedy: str) -> _Reason:
+    return _Reason(re.compile(words, re.IGNORECASE), message, remedy)
+
+
+# PTP response texts of libgphoto2 (ptp.c, ptp_strerror) and the driver's own messages.
+_REASONS = (
+    _reason(
+        r"out of focus|focus(?:sing)? (?:fail|not)|AF (?:fail|drive)|not in focus",
+        "The camera did not release because its autofocus found nothing.",
+        "Switch the lens or the body to manual focus, or set the role autofocus to off.",
+    ),
+    _reason(
+        r"store full|storage full|memory full|card full|no space",
+        "The camera's card or memory is full.",
+        "Empty the card, or use another; then go on.",
+    ),
+    _reason(
+        r"store (?:not available|read.?only)|no (?:memory )?card|no_?cf|hardware error",
+        "The camera has no card that it can write to.",
+        "Put in a card that is not write-protected, or shoot to the camera's memory (target memory).",
+    ),
+    _reason(
+        r"access denied|access is denied",
+        "The camera refuses orders from the computer.",
+        "Close its menus and playback, set it to PC remote or still photo mode, and allow the connection on its screen.",
+    ),
+    _reason(
+        r"battery",
+        "The camera's battery is too low.",
+        "Put in a full battery or a mains adapter.",
+    ),
+    _reason(
+        r"invalid status|not (?:in )?live ?view|mirror up|shutter speed is bulb|bulb release busy|nocanonremote|change camera mode",
+        "The camera cannot release in the state that it is in.",
+        "Leave menus, playback and live view; turn the mode dial to M; switch the drive mode to single.",
+    ),
+)
+
+
+def _recognised(failed: Failed) -> _Reason | None:
+    words = said(failed)
+    return next((reason for reason in _REASONS if reason.words.search(words)), None)
+
+
+def is_refusal(failed: Failed) -> bool:
+    """Whether the camera said why it does not do as asked: it is well, and need not be opened anew."""
+    return not is_link_gone(failed) and (
+        failed.code == CAMERA_BUSY
+        or failed.code in {OPERATING_SYSTEM, NO_SPACE, OS_FAILURE, NOT_SUPPORTED}
+        or _recognised(failed) is not None
+        or _READ_ONLY.search(said(failed)) is not None
+    )
+
+
+_READ_ONLY = re.compile(r"read-only|not set|no such|not found|parsing the value", re.IGNORECASE)
+
+
+def is_link_gone(failed: Failed) -> bool:
+    """Whether the camera object is spent: it must be opened anew."""
+    words = " ".join((failed.text, *failed.reasons))
+    return failed.code in LOST_CODES | {TIMEOUT, USB_CLAIM, IO_LOCK} or (
+        failed.code == ERROR and _DEAD_LINK_WORDS.search(words) is not None
+    )
+
+
+def said(failed: Failed) -> str:
+    """The library's words with the reasons behind them."""
+    reasons = "; ".join(reason.rstrip(".") for reason in failed.reasons if reason)
+    return f"{failed.text}: {reasons}" if reasons else failed.text
+
+
+def camera_error(failed: Failed, doing: str, *, holders: str = "") -> CameraError:
+    """The error for a call that failed while `doing` something (`opening the camera at usb:001,004`).
+
+    `holders` names the processes that hold the camera and how to end them, where known.
+    """
+    words = said(failed)
+    if failed.code in {CAMERA_BUSY, USB_CLAIM, IO_LOCK}:
+        return CameraBusyError(
+            f"The camera is busy or held by another program while {doing} ({words}).",
+            remedy=holders
+            or "Close other programs that use the camera; unmount it in the file manager; then try again.",
+            state="not claimed",
+        )
+    if failed.code in {MODEL_NOT_FOUND, UNKNOWN_PORT}:
+        return CameraNotFoundError(
+            f"No camera was found while {doing} ({words}).",
+            remedy="Connect the camera, switch it on, set its USB mode to PTP or PC remote; `focusrail devices` lists what is seen.",
+            state="no camera",
+        )
+    if failed.code == TIMEOUT:
+        return CameraTimeoutError(
+            f"The camera did not answer while {doing} ({words}).",
+            remedy="Wake the camera, check its battery and cable, and switch off its automatic power-off.",
+            state="unknown",
+        )
+    if is_link_gone(failed):
+        return CameraLostError(
+            f"The link to the camera broke while {doing} ({words}).",
+            remedy="Check the cable and that the camera is on; then try again.",
+            state="link gone",
+        )
+    if reason := _recognised(failed):
+        return CameraError(f"{reason.message} ({words}, while {doing})", remedy=reason.remedy, state="connected")
+    return CameraError(
+        f"The camera refused while {doing} ({words}).",
+        remedy="See the camera's screen for what it is waiting for.",
+        state="connected",
+    )
+
+
+def setting_error(failed: Failed, doing: str) -> CameraError:
+    """As `camera_error`, for writing a setting."""
+    words = said(failed)
+    if failed.code in {ERROR, BAD_PARAMETERS, NOT_SUPPORTED} and not is_link_gone(failed) and _READ_ONLY.search(words):
+        return CameraSettingError(
+            f"The camera does not take the setting while {doing} ({words}).",
+            remedy="Turn its mode dial to M, and its lens to manual or automatic aperture as the setting needs.",
+            state="connected",
+        )
+    return camera_error(failed, doing)
+
+
+def shot_error(failed: Failed, doing: str, *, exposed: bool) -> CameraError:
+    """As `camera_error`, for a shot: what the camera's words mean, and whether the shutter had opened."""
+    words = said(failed)
+    if failed.code in {OPERATING_SYSTEM, NO_SPACE, OS_FAILURE}:
+        return ShotIncompleteError(
+            f"The picture could not be stored while {doing}: {words}.",
+            remedy="Make room on the disk, or choose a folder that can be written.",
+            state="exposed; not stored" if exposed else "nothing was exposed",
+        )
+    if exposed:
+        if is_link_gone(failed):
+            return camera_error(failed, doing)
+        return ShotIncompleteError(
+            f"The shot was exposed, but its file did not arrive while {doing} ({words}).",
+            remedy="Shoot again; where it repeats, store on the card (target card) and check the cable.",
+            state="exposed; file missing",
+        )
+    if reason := _recognised(failed):
+        return ShotRefusedError(f"{reason.message} ({words})", remedy=reason.remedy, state="nothing was exposed")
+    if failed.code == CAMERA_BUSY:
+        return ShotRefusedError(
+            f"The camera stayed busy ({words}).",
+            remedy="Wait for its flash or card, leave its menus, and try again.",
+            state="nothing was exposed",
+        )
+    if is_link_gone(failed):
+        return camera_error(failed, doing)
+    return ShotRefusedError(
+        f"The camera did not release while {doing} ({words}).",
+        remedy="See the camera's screen; switch to manual focus and mode M.",
+        state="nothing was exposed",
+    )

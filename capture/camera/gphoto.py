@@ -1,0 +1,437 @@
+"""libgphoto2 itself: the one module that calls it, run by one thread of a child process.
+
+What this module keeps from its callers: values of configuration widgets are read through the C library, because the binding takes down
+the process where a camera reports no value; a downloaded file goes straight to a file descriptor, because the binding's buffers own
+nothing; the reasons of an error come only through callbacks of the context, as bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import importlib
+import os
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import gphoto2 as gp
+
+from capture.camera.roles import Setting
+from capture.camera.wire import (
+    SHOT_ADDED,
+    SHOT_STORED,
+    SHOT_TRIGGERED,
+    SHOT_TRIGGERING,
+    Collected,
+    DetectedCamera,
+    FetchedFile,
+    OpenedCamera,
+    Progress,
+    Report,
+    ShotOrder,
+)
+
+_TEXT_KINDS = {gp.GP_WIDGET_TEXT, gp.GP_WIDGET_RADIO, gp.GP_WIDGET_MENU}
+_KIND_NAMES = {
+    gp.GP_WIDGET_TEXT: "text",
+    gp.GP_WIDGET_RANGE: "range",
+    gp.GP_WIDGET_TOGGLE: "toggle",
+    gp.GP_WIDGET_RADIO: "radio",
+    gp.GP_WIDGET_MENU: "menu",
+    gp.GP_WIDGET_BUTTON: "button",
+    gp.GP_WIDGET_DATE: "date",
+}
+_BUSY_PAUSE_MS = 50
+_NETWORK_MODEL = "PTP/IP Camera"
+
+
+class DriverError(Exception):
+    """A failed call: libgphoto2's result code (negative), its words, and the reasons its callbacks gave."""
+
+    def __init__(self, code: int, text: str, reasons: tuple[str, ...] = ()) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+        self.reasons = reasons
+
+
+# Response codes of PTP (ISO 15740) and of its vendors for which libgphoto2 has no result code of its own.
+_PTP_REASONS = {
+    0x200C: "PTP Store Full",
+    0x200D: "PTP Object Write Protected",
+    0x200E: "PTP Store Read Only",
+    0x200F: "PTP Access Denied",
+    0x2013: "PTP Store Not Available",
+    0x2019: "PTP Device Busy",
+    0x201D: "PTP Invalid Parameter",
+    0xA002: "PTP Out of Focus",
+    0xA004: "PTP Invalid Status",
+    0xA006: "PTP WB Reset Error",
+    0xA008: "PTP Shutter Speed Bulb",
+    0xA00A: "PTP Mirror Up Sequence",
+    0xA00B: "PTP Not Live View",
+}
+_RESPONSE = re.compile(rb"(?:result=|response |\()0x([0-9a-f]{4})\b")
+_LOG_DEBUG = 2
+
+
+class _PortLog:
+    """Listens to the library's log for the camera's last response code: many refusals leave the library without their reason.
+
+    The wheel brings the library twice (one for the binding, one for the camera drivers): both are listened to.
+    """
+
+    def __init__(self) -> None:
+        self.last_code = 0
+        prototype = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_void_p)
+        self._callback = prototype(self._on_line)
+        self._libraries: dict[str, ctypes.CDLL] = {}
+
+    def _on_line(self, _level: int, _domain: bytes, text: bytes, _data: object) -> None:
+        if found := _RESPONSE.search(text):
+            self.last_code = int(found[1], 16)
+
+    def _loaded(self) -> list[ctypes.CDLL]:
+        maps = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace")
+        for path in set(re.findall(r"\S*libgphoto2_port\S*", maps)) - set(self._libraries):
+            self._libraries[path] = ctypes.CDLL(path)
+        return list(self._libraries.values())
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """Note response codes meanwhile."""
+        self.last_code = 0
+        handles = [(library, library.gp_log_add_func(_LOG_DEBUG, self._callback, None)) for library in self._loaded()]
+        try:
+            yield
+        finally:
+            for library, handle in handles:
+                library.gp_log_remove_func(handle)
+
+    def reason(self) -> str:
+        """The last response in words; empty where it was none of the refusals."""
+        return _PTP_REASONS.get(self.last_code, "")
+
+
+class _Widgets:
+    """Reads widget values through the C library; a widget without a value is empty text instead of a crash."""
+
+    def __init__(self) -> None:
+        library = ctypes.CDLL(importlib.import_module("gphoto2._widget").__file__ or "")
+        self._get_value = library.gp_widget_get_value
+        self._get_value.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
+        self._get_value.restype = ctypes.c_int
+
+    def value(self, widget: gp.CameraWidget) -> str:
+        kind = widget.get_type()
+        cell: ctypes.c_char_p | ctypes.c_float | ctypes.c_int
+        if kind in _TEXT_KINDS:
+            cell = ctypes.c_char_p()
+        elif kind == gp.GP_WIDGET_RANGE:
+            cell = ctypes.c_float()
+        elif kind in {gp.GP_WIDGET_TOGGLE, gp.GP_WIDGET_DATE}:
+            cell = ctypes.c_int()
+        else:
+            return ""
+        if self._get_value(int(widget.this), ctypes.byref(cell)) < 0 or cell.value is None:
+            return ""
+        if isinstance(cell.value, bytes):
+            return cell.value.decode("utf-8", "replace")
+        return f"{cell.value:g}" if isinstance(cell.value, float) else str(cell.value)
+
+    def setting(self, widget: gp.CameraWidget, path: str) -> Setting:
+        kind = widget.get_type()
+        listed = kind in {gp.GP_WIDGET_RADIO, gp.GP_WIDGET_MENU}
+        return Setting(
+            path=path,
+            label=widget.get_label() or "",
+            kind=_KIND_NAMES.get(kind, ""),
+            value=self.value(widget),
+            choices=tuple(widget.get_choice(i) for i in range(widget.count_choices())) if listed else (),
+            read_only=bool(widget.get_readonly()),
+            bounds=tuple(widget.get_range()) if kind == gp.GP_WIDGET_RANGE else None,
+        )
+
+
+class GphotoDriver:
+    """One camera through libgphoto2. Not for several threads. Every method raises `DriverError` or `OSError`.
+
+    After a `DriverError` that the link caused (lost, timeout) the instance is spent: a `gp.Camera` is never used again after that.
+    """
+
+    def __init__(self) -> None:
+        self._reasons: list[str] = []
+        self._context = gp.Context()
+        # The binding drops a callback whose handle is not kept.
+        self._callbacks = [
+            self._context.set_error_func(self._on_reason, None),
+            self._context.set_message_func(self._on_reason, None),
+        ]
+        self._widgets = _Widgets()
+        self._log = _PortLog()
+        self._camera: gp.Camera | None = None
+
+    def _on_reason(self, _context: object, text: bytes | str, *_data: object) -> None:
+        words = text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
+        self._reasons.append(words.strip())
+
+    @contextlib.contextmanager
+    def _calls(self) -> Iterator[gp.Camera]:
+        """The open camera; errors of the library leave as `DriverError` with the reasons that came meanwhile."""
+        if self._camera is None:
+            raise DriverError(gp.GP_ERROR_BAD_PARAMETERS, "No camera is open.")
+        with self._mapped():
+            yield self._camera
+
+    @contextlib.contextmanager
+    def _mapped(self) -> Iterator[None]:
+        self._reasons.clear()
+        self._log.last_code = 0
+        try:
+            yield
+        except gp.GPhoto2Error as error:
+            reasons = [reason for reason in (*self._reasons, self._log.reason()) if reason]
+            raise DriverError(error.code, error.string, tuple(dict.fromkeys(reasons))) from None
+
+    def detect(self) -> list[DetectedCamera]:
+        """Cameras on the USB."""
+        with self._mapped():
+            ports, abilities = self._lists()
+            found = abilities.detect(ports, self._context)
+            return [DetectedCamera(found.get_name(i), found.get_value(i)) for i in range(found.count())]
+
+    def _lists(self) -> tuple[gp.PortInfoList, gp.CameraAbilitiesList]:
+        ports, abilities = gp.PortInfoList(), gp.CameraAbilitiesList()
+        ports.load()
+        abilities.load(self._context)
+        return ports, abilities
+
+    def open(self, port: str | None) -> OpenedCamera:
+        """Claim the camera at `port` (``usb:001,004``, ``ptpip:HOST:PORT:PORT``), or the first on the USB where None."""
+        camera = gp.Camera()
+        with self._mapped():
+            ports, abilities = self._lists()
+            model, address = self._model_at(port, ports, abilities)
+            camera.set_port_info(ports[ports.lookup_path(address)])
+            camera.set_abilities(abilities[abilities.lookup_model(model)])
+            with self._log.listening():
+                camera.init(self._context)
+        self._camera = camera
+        return OpenedCamera(model, address)
+
+    def _model_at(self, port: str | None, ports: gp.PortInfoList, abilities: gp.CameraAbilitiesList) -> tuple[str, str]:
+        if port is not None and port.startswith("ptpip:"):
+            return _NETWORK_MODEL, port
+        found = abilities.detect(ports, self._context)
+        for i in range(found.count()):
+            if port in {None, "usb:", found.get_value(i)}:
+                return found.get_name(i), found.get_value(i)
+        raise DriverError(gp.GP_ERROR_MODEL_NOT_FOUND, "No camera answers there.")
+
+    def tree(self) -> list[Setting]:
+        """The whole configuration."""
+        with self._calls() as camera:
+            return list(self._leaves(camera.get_config(self._context), ""))
+
+    def _leaves(self, widget: gp.CameraWidget, above: str) -> Iterator[Setting]:
+        path = f"{above}/{widget.get_name()}"
+        if widget.get_type() not in {gp.GP_WIDGET_WINDOW, gp.GP_WIDGET_SECTION}:
+            yield self._widgets.setting(widget, path)
+            return
+        for i in range(widget.count_children()):
+            yield from self._leaves(widget.get_child(i), path)
+
+    def read(self, path: str) -> Setting:
+        """One entry as it stands now."""
+        with self._calls() as camera:
+            return self._widgets.setting(camera.get_single_config(path.rpartition("/")[2], self._context), path)
+
+    def write(self, path: str, value: str) -> Setting:
+        """Write one entry and read it back."""
+        name = path.rpartition("/")[2]
+        with self._calls() as camera:
+            widget = camera.get_single_config(name, self._context)
+            kind = widget.get_type()
+            if kind == gp.GP_WIDGET_RANGE:
+                widget.set_value(float(value))
+            elif kind in {gp.GP_WIDGET_TOGGLE, gp.GP_WIDGET_DATE}:
+                widget.set_value(int(value))
+            else:
+                widget.set_value(value)
+            with self._log.listening():
+                camera.set_single_config(name, widget, self._context)
+            return self._widgets.setting(camera.get_single_config(name, self._context), path)
+
+    def drain(self, limit_s: float) -> list[str]:
+        """Let the camera tell what it has to tell until it is quiet; paths of files that nobody asked for."""
+        strays: list[str] = []
+        end = time.monotonic() + limit_s
+        with self._calls() as camera:
+            while time.monotonic() < end:
+                kind, data = camera.wait_for_event(5, self._context)
+                if kind == gp.GP_EVENT_FILE_ADDED:
+                    strays.append(_path_of(data))
+                elif kind in {gp.GP_EVENT_TIMEOUT, gp.GP_EVENT_UNKNOWN}:
+                    # Some bodies repeat their settings for ever: news of settings count as quiet.
+                    break
+        return strays
+
+    def shoot(self, order: ShotOrder, report: Report) -> Collected:
+        """Release, and download each file as it comes, until all are here or the deadlines say that no more will come.
+
+        Fewer files than expected are not an error here: the caller judges.
+        """
+        strays = self.drain(1.0)
+        if order.erase:
+            for stray in strays:
+                self._erase(stray)
+        report(Progress(SHOT_TRIGGERING))
+        self._release(order)
+        report(Progress(SHOT_TRIGGERED))
+        files: list[FetchedFile] = []
+        names: set[str] = set()
+        end = time.monotonic() + order.exposure_s + order.first_file_s
+        while time.monotonic() < end:
+            done = order.expected is not None and len(files) >= order.expected
+            wait_s = order.quiet_s if done else min(0.5, max(0.001, end - time.monotonic()))
+            added = self._next_file(wait_s)
+            if added is None:
+                if done:
+                    break
+                continue
+            # A body with two cards in backup mode announces every picture twice.
+            if (name := added.rpartition("/")[2]) in names:
+                continue
+            names.add(name)
+            report(Progress(SHOT_ADDED, added))
+            fetched = self.fetch(added, order.folder, f".{order.stem}.{len(files)}.part")
+            report(Progress(SHOT_STORED, added))
+            files.append(fetched)
+            if order.erase:
+                self._erase(added)
+            end = time.monotonic() + (order.next_file_s if order.expected is not None else 2.0)
+        return Collected(tuple(files), tuple(strays))
+
+    def _next_file(self, wait_s: float) -> str | None:
+        """Path of the next file within `wait_s`; None where none came."""
+        end = time.monotonic() + wait_s
+        with self._calls() as camera:
+            while True:
+                left_ms = max(1, int((end - time.monotonic()) * 1000))
+                kind, data = camera.wait_for_event(left_ms, self._context)
+                if kind == gp.GP_EVENT_FILE_ADDED:
+                    return _path_of(data)
+                if time.monotonic() >= end:
+                    return None
+
+    def _release(self, order: ShotOrder) -> None:
+        end = time.monotonic() + order.first_file_s
+        while True:
+            try:
+                if order.bulb_s is None:
+                    with self._calls() as camera, self._log.listening():
+                        camera.trigger_capture(self._context)
+                else:
+                    self._expose_bulb(order.bulb_s)
+            except DriverError as error:
+                if error.code != gp.GP_ERROR_CAMERA_BUSY or time.monotonic() >= end:
+                    raise
+                self._next_event(_BUSY_PAUSE_MS)
+            else:
+                return
+
+    def _next_event(self, wait_ms: int) -> None:
+        with self._calls() as camera:
+            camera.wait_for_event(wait_ms, self._context)
+
+    def _expose_bulb(self, bulb_s: float) -> None:
+        """Hold the shutter with the entry that this maker has for it; it is let go on every way out."""
+        held = [("/main/actions/bulb", "1", "0"), ("/main/actions/eosremoterelease", "Press Full", "Release Full")]
+        for path, press, release in held:
+            try:
+                self.write(path, press)
+            except DriverError:
+                continue
+            try:
+                time.sleep(bulb_s)  # the exposure itself
+            finally:
+                self.write(path, release)
+            return
+        raise DriverError(gp.GP_ERROR_NOT_SUPPORTED, "This camera takes no order to hold its shutter open.")
+
+    def fetch(self, camera_path: str, folder: str, name: str) -> FetchedFile:
+        """Download one file to ``folder/name``, complete and fsynced; nothing is left there where it fails."""
+        where, what = _split(camera_path)
+        target = Path(folder) / name
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        try:
+            try:
+                told = self._told_size(where, what)
+                with self._calls() as camera:
+                    # libgphoto2 closes the descriptor that it is given.
+                    file = gp.CameraFile(os.dup(descriptor))
+                    camera.file_get(where, what, gp.GP_FILE_TYPE_NORMAL, file, self._context)
+                    del file
+                size = os.fstat(descriptor).st_size
+                if told not in {None, 0, 0xFFFFFFFF, size}:
+                    raise DriverError(gp.GP_ERROR_CORRUPTED_DATA, f"{what} is {size} bytes here, {told} on the camera.")
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
+        return FetchedFile(str(target), camera_path, size)
+
+    def _told_size(self, where: str, what: str) -> int | None:
+        """Bytes that the camera says; None for files in its memory, of which it keeps no record."""
+        if where == "/":
+            return None
+        with self._calls() as camera:
+            told = camera.file_get_info(where, what, self._context).file
+        return int(told.size) if told.fields & gp.GP_FILE_INFO_SIZE else None
+
+    def files_after(self, camera_path: str) -> list[str]:
+        """Paths of the files in the same camera folder that come after `camera_path` by name."""
+        where, what = _split(camera_path)
+        with self._calls() as camera:
+            listed = camera.folder_list_files(where, self._context)
+            names = sorted(listed.get_name(i) for i in range(listed.count()))
+        return [f"{where.rstrip('/')}/{name}" for name in names if name > what]
+
+    def _erase(self, camera_path: str) -> None:
+        where, what = _split(camera_path)
+        # A file that the camera dropped itself is as good as erased.
+        with contextlib.suppress(DriverError), self._calls() as camera:
+            camera.file_delete(where, what, self._context)
+
+    def erase(self, camera_path: str) -> None:
+        """Remove one file from the camera; no error where it is not there."""
+        self._erase(camera_path)
+
+    def preview(self) -> bytes:
+        """One live frame, JPEG."""
+        with self._calls() as camera:
+            file = gp.CameraFile()
+            camera.capture_preview(file, self._context)
+            # The view owns nothing: copied while `file` is alive.
+            return bytes(memoryview(file.get_data_and_size()))
+
+    def close(self) -> None:
+        """Release the camera; idempotent."""
+        camera, self._camera = self._camera, None
+        if camera is not None:
+            with contextlib.suppress(gp.GPhoto2Error):
+                camera.exit(self._context)
+
+
+def _path_of(data: object) -> str:
+    return f"{str(data.folder).rstrip('/')}/{data.name}"  # type: ignore[attr-defined]
+
+
+def _split(camera_path: str) -> tuple[str, str]:
+    """Folder and name; files in the camera's memory lie in the root."""
+    where, _, what = camera_path.rpartition("/")
+    return where or "/", what

@@ -1,0 +1,252 @@
+"""A camera through libgphoto2 that outlives the library (the protocol `capture.camera.protocol.Camera`).
+
+The child process holds the library and does as it is told; everything that needs judgement is on this side: which entry serves a role,
+whether a value is offered, and, in `gphoto_shot`, whether a shot's files are whole and new.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from capture.camera.gphoto_link import Deadlines, GphotoLink, SpentError
+from capture.camera.gphoto_shot import ShotTaker
+from capture.camera.process import LibraryProcess
+from capture.camera.protocol import CameraInfo, LiveFrame, Role, RoleState, Shot
+from capture.camera.roles import Setting, candidates, find_roles, state_of
+from capture.camera.values import find_choice, is_exact, nearest_choice, same
+from capture.errors import CameraError, CameraLostError, CameraSettingError
+
+_SETTING_S = 2.0
+
+
+class GphotoCamera:
+    """One camera. Calls of several threads are served one after the other.
+
+    Parameters
+    ----------
+    port : str or None
+        ``usb:001,004``, ``ptpip:HOST:PORT:PORT``; the first camera on the USB where None.
+    deadlines : Deadlines or None
+        How long calls may take; the defaults are for real cameras.
+    repeats : int
+        How often a shot is repeated that the loss of the library or the link took away.
+    start : callable
+        Starts the child process.
+    """
+
+    def __init__(
+        self,
+        port: str | None = None,
+        *,
+        deadlines: Deadlines | None = None,
+        repeats: int = 2,
+        start: Callable[[], LibraryProcess] = LibraryProcess,
+    ) -> None:
+        self._lock = threading.RLock()
+        self._link = GphotoLink(port, deadlines or Deadlines(), start)
+        self._shots = ShotTaker(self._link, repeats)
+        self._streaming = False
+        self._closed = False
+        self._link.connect_patiently()
+
+    @property
+    def driver_pid(self) -> int | None:
+        """Process id of the child that holds libgphoto2; None while there is none."""
+        return self._link.pid
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise CameraLostError("The camera was closed.", remedy="Open it again.", state="closed")
+
+    # -- settings ----------------------------------------------------------------------------------------------------------------
+
+    def info(self) -> CameraInfo:
+        """Model and roles as they stand now."""
+        with self._lock:
+            self._check_open()
+            tree = self._link.idempotent(self._link.read_tree)
+            return CameraInfo(self._link.model, find_roles(tree))
+
+    def get(self, role: Role) -> RoleState:
+        """One role as it stands now; `CameraSettingError` where the camera lacks it."""
+        with self._lock:
+            self._check_open()
+            return self._link.idempotent(lambda: state_of(self._link.read(self._needed(role))))
+
+    def _needed(self, role: Role) -> Setting:
+        setting = self._link.entry(role)
+        if setting is None:
+            raise CameraSettingError(
+                f"The camera {self._link.model} has no setting for {role.value}.",
+                remedy="Set it on the camera itself; `focusrail camera info` lists what can be set from here.",
+                state="connected",
+            )
+        return setting
+
+    def set(self, role: Role, value: str) -> RoleState:
+        """Write one role and read it back; equal spellings match, what is not offered is refused with the nearest that is."""
+
+        def call() -> RoleState:
+            read, choice = self._choose(role, value)
+            if read.value != choice or role is Role.TARGET:
+                read = self._written(role, read, choice)
+            self._link.asked[role] = choice
+            return state_of(read)
+
+        with self._lock:
+            self._check_open()
+            return self._link.idempotent(call)
+
+    def _choose(self, role: Role, value: str) -> tuple[Setting, str]:
+        """The entry and its choice that mean `value`; another entry of the role where that says it more exactly."""
+        self._needed(role)
+        entries = [self._link.read(setting) for setting in candidates(role, self._link.tree)]
+        writable = [setting for setting in entries if not setting.read_only]
+        if not writable:
+            raise CameraSettingError(
+                f"{entries[0].name} ({role.value}) cannot be changed now; it stands at {entries[0].value}.",
+                remedy="Turn the camera's mode dial to M, or the ring on the lens to A.",
+                state="connected",
+            )
+        found = [(setting, choice) for setting in writable if (choice := _choice_of(role, value, setting)) is not None]
+        exact = [(setting, choice) for setting, choice in found if is_exact(role, value, choice)]
+        if found:
+            return (exact or found)[0]
+        nearest = nearest_choice(role, value, writable[0].choices)
+        offered = ", ".join(writable[0].choices[:12])
+        raise CameraSettingError(
+            f"The camera does not offer {value} for {role.value} ({writable[0].name}).",
+            remedy=f"The nearest it offers is {nearest}."
+            if nearest
+            else f"It offers {offered or 'nothing that is known'}.",
+            state="connected",
+        )
+
+    def _written(self, role: Role, setting: Setting, choice: str) -> Setting:
+        read = self._link.write(setting, choice)
+        end = time.monotonic() + _SETTING_S
+        while not same(role, read.value, choice) and time.monotonic() < end:
+            # Bodies answer before they have changed; what they tell meanwhile makes the next reading new.
+            self._link.ask("drain", "waiting for a setting", deadline_s=self._link.deadlines.call_s, limit_s=0.3)
+            read = self._link.read(setting)
+        if not same(role, read.value, choice):
+            raise CameraSettingError(
+                f"The camera kept {setting.name} at {read.value} instead of {choice}.",
+                remedy="Turn its mode dial to M; a lens with its own ring must stand on A.",
+                state="connected",
+            )
+        return read
+
+    # -- shots and live view -------------------------------------------------------------------------------------------------------
+
+    def shoot(self, folder: Path, stem: str, *, bulb_s: float | None = None) -> Shot:
+        """Take one shot and download all its files as ``folder/stem.<suffix>``, durable; never overwrites.
+
+        A shot that a dead link or library took away is looked for on the card, and repeated where it is lost; the notes say so.
+
+        Parameters
+        ----------
+        folder : Path
+            An existing folder.
+        stem : str
+            Name without suffix; no file may have it yet.
+        bulb_s : float or None
+            Seconds to hold the shutter where the camera is set to bulb.
+
+        Raises
+        ------
+        ShotRefusedError
+            Nothing was exposed.
+        ShotIncompleteError
+            Exposed, but a file is missing, torn or stale; nothing is left under `stem`.
+        CameraError
+            The camera could not be got back.
+        """
+        with self._lock:
+            self._check_open()
+            return self._shots.take(folder, stem, bulb_s, live=self._streaming)
+
+    def preview(self) -> LiveFrame:
+        """One live frame; live view is off again afterwards unless a `live` stream is open."""
+
+        with self._lock:
+            self._check_open()
+            frame = self._link.idempotent(self._live_frame)
+            if not self._streaming:
+                self._link.idempotent(self._link.end_live_view)
+            return frame
+
+    def _live_frame(self) -> LiveFrame:
+        jpeg = self._link.ask("preview", "taking a live frame", deadline_s=self._link.deadlines.live_s)
+        if not isinstance(jpeg, bytes):
+            raise TypeError(type(jpeg))
+        return LiveFrame(jpeg, time.monotonic())
+
+    @contextlib.contextmanager
+    def live(self) -> Iterator[Iterator[LiveFrame]]:
+        """A stream of live frames at the camera's own pace; live view ends when the context does."""
+        with self._lock:
+            self._check_open()
+            self._streaming = True
+        try:
+            yield self._frames()
+        finally:
+            with self._lock:
+                self._streaming = False
+                if not self._closed:
+                    self._link.idempotent(self._link.end_live_view)
+
+    def _frames(self) -> Iterator[LiveFrame]:
+        while self._streaming:
+            with self._lock:
+                if self._closed:
+                    return
+                frame = self._link.idempotent(self._live_frame)
+            yield frame
+
+    # -- end -----------------------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """End live view and release the camera; idempotent, and quiet where the camera is gone."""
+        with self._lock:
+            if self._closed:
+                return
+            try:
+                if self._streaming:
+                    with contextlib.suppress(CameraError, SpentError):
+                        self._link.ensure()
+                        self._link.end_live_view()
+            finally:
+                self._streaming = False
+                self._closed = True
+                self._link.drop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _choice_of(role: Role, value: str, setting: Setting) -> str | None:
+    """The text to write for `value`: one of the choices, or the value itself where the entry is free."""
+    if setting.choices:
+        return find_choice(role, value, setting.choices, setting.value)
+    if setting.kind == "toggle":
+        return {"on": "1", "off": "0", "1": "1", "0": "0"}.get(value.casefold())
+    if setting.kind == "range":
+        number = value.casefold().removeprefix("f/").strip()
+        try:
+            inside = setting.bounds is None or setting.bounds[0] <= float(number) <= setting.bounds[1]
+        except ValueError:
+            return None
+        return number if inside else None
+    return value

@@ -1,0 +1,317 @@
+"""The session's side of the child process with libgphoto2: calls with deadlines, and the camera opened anew after every failure.
+
+What was asked of the camera is kept here and put back when it had to be opened again; live view is ended at every opening, because a
+session that died may have left it on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from capture.camera.faults import camera_error, is_refusal, setting_error
+from capture.camera.holders import describe_holders, find_holders
+from capture.camera.process import FailedCallError, LibraryProcess, ProcessDiedError, ProcessHungError
+from capture.camera.protocol import Role
+from capture.camera.roles import Setting, candidates
+from capture.camera.values import same
+from capture.camera.wire import Failed, OpenedCamera, Progress
+from capture.errors import CameraBusyError, CameraError, CameraLostError, CameraSettingError, CameraTimeoutError
+
+_T = TypeVar("_T")
+
+# The order in which settings are put back: the mode first, since it decides what the others may be.
+_RESTORE_ORDER = (
+    Role.EXPOSURE_MODE,
+    Role.FORMAT,
+    Role.AUTOFOCUS,
+    Role.DRIVE_MODE,
+    Role.MIRROR,
+    Role.WHITE_BALANCE,
+    Role.ISO,
+    Role.SHUTTER,
+    Role.APERTURE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """How long each kind of call may take, in seconds.
+
+    Attributes
+    ----------
+    open_s, call_s, live_s : float
+        Opening the camera, reading or writing settings, one live frame.
+    shot_s : float
+        From the release to the first file, beyond the exposure.
+    next_file_s : float
+        From one file to the next.
+    stall_s : float
+        A transfer that does not move.
+    memory_s : float
+        A transfer out of the camera's memory, whose progress cannot be seen.
+    recover_s : float
+        Getting the camera back after the child or the link died.
+    """
+
+    open_s: float = 20.0
+    call_s: float = 15.0
+    live_s: float = 8.0
+    shot_s: float = 20.0
+    next_file_s: float = 10.0
+    stall_s: float = 15.0
+    memory_s: float = 60.0
+    recover_s: float = 25.0
+
+
+class SpentError(Exception):
+    """The camera object is spent and must be opened anew; `error` is what the user is told if that fails."""
+
+    def __init__(self, error: CameraError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+class GphotoLink:
+    """One camera behind a child process.
+
+    Attributes
+    ----------
+    deadlines : Deadlines
+    tree : list of Setting
+        The configuration as last read.
+    asked : dict of Role to str
+        What was set, by the camera's own choice strings.
+    """
+
+    def __init__(self, port: str | None, deadlines: Deadlines, start: Callable[[], LibraryProcess]) -> None:
+        self.deadlines = deadlines
+        self.tree: list[Setting] = []
+        self.asked: dict[Role, str] = {}
+        self._port = port
+        self._start = start
+        self._process: LibraryProcess | None = None
+        self._model = ""
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the child; None while there is none."""
+        return self._process.pid if self._process is not None else None
+
+    @property
+    def model(self) -> str:
+        """The camera's name: its own, else libgphoto2's."""
+        own = next((setting.value for setting in self.tree if setting.name == "cameramodel" and setting.value), "")
+        return own or self._model
+
+    # -- opening ---------------------------------------------------------------------------------------------------------------
+
+    def connect(self) -> None:
+        """Start a child, open the camera, end live view, put the settings back; `CameraError` where that fails."""
+        self.drop()
+        self._process = self._start()
+        where = f" at {self._port}" if self._port else ""
+        try:
+            opened = self.ask("open", f"opening the camera{where}", deadline_s=self.deadlines.open_s, port=self._port)
+            if not isinstance(opened, OpenedCamera):
+                raise TypeError(type(opened))
+            self._port, self._model = opened.port, opened.model
+            self.read_tree()
+            self.end_live_view()
+            self._put_back()
+        except SpentError as spent:
+            raise spent.error from None
+        except BaseException:
+            self.drop()
+            raise
+
+    def connect_patiently(self) -> None:
+        """As `connect`, trying again while the camera is busy, until the deadline for opening."""
+        end = time.monotonic() + self.deadlines.open_s / 2
+        pause = threading.Event()
+        while True:
+            try:
+                self.connect()
+            except CameraBusyError:
+                if time.monotonic() >= end:
+                    raise
+                pause.wait(0.5)  # no event tells when another program lets go
+            else:
+                return
+
+    def drop(self) -> None:
+        """Let the child release the camera and end; idempotent."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.close()
+
+    def _spend(self) -> None:
+        """End a child whose camera does not answer any more."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+
+    def recover(self, error: CameraError) -> None:
+        """Get the camera back within the deadline; where that fails, the error says both why it was lost and why it stays so."""
+        end = time.monotonic() + self.deadlines.recover_s
+        pause = threading.Event()
+        wait_s = 0.2
+        while True:
+            try:
+                self.connect()
+            except CameraError as again:
+                if time.monotonic() + wait_s >= end:
+                    raise type(again)(
+                        f"{error.message} It could not be opened again within {self.deadlines.recover_s:.0f} s: {again.message}",
+                        remedy=again.remedy,
+                        state=again.state,
+                    ) from error
+                pause.wait(wait_s)  # between two attempts to open: no event tells when a camera is back
+                wait_s = min(2.0, wait_s * 2)
+            else:
+                return
+
+    def idempotent(self, call: Callable[[], _T]) -> _T:
+        """Run a call that may be repeated; once more with a fresh camera where this one is spent."""
+        try:
+            if self._process is None:
+                self.connect()
+            return call()
+        except SpentError as spent:
+            self.recover(spent.error)
+        try:
+            return call()
+        except SpentError as spent:
+            raise spent.error from None
+
+    def ensure(self) -> None:
+        """Open the camera where it is not."""
+        if self._process is None:
+            self.connect()
+
+    # -- calls -----------------------------------------------------------------------------------------------------------------
+
+    def ask(
+        self,
+        operation: str,
+        doing: str,
+        *,
+        deadline_s: float,
+        watched: Path | None = None,
+        on_progress: Callable[[Progress], float | None] | None = None,
+        error_of: Callable[[Failed, str], CameraError] = camera_error,
+        **arguments: object,
+    ) -> object:
+        """One call of the driver while `doing` something; `CameraError` where the camera refuses, `SpentError` where it is spent."""
+        process = self._process
+        if process is None:
+            raise SpentError(CameraLostError(f"The camera was not open while {doing}.", state="closed"))
+        try:
+            return process.ask(
+                operation, deadline_s=deadline_s, watched=watched, on_progress=on_progress, arguments=arguments
+            )
+        except FailedCallError as error:
+            told = self._told(operation, error.failed, doing, error_of)
+            if is_refusal(error.failed) and operation != "open":
+                raise told from None
+            self._spend()
+            raise SpentError(told) from None
+        except ProcessHungError as error:
+            self._process = None
+            raise SpentError(_hung(doing, error.waited_s)) from None
+        except ProcessDiedError as error:
+            self._process = None
+            raise SpentError(_died(doing, error.cause)) from None
+
+    def _told(
+        self, operation: str, failed: Failed, doing: str, error_of: Callable[[Failed, str], CameraError]
+    ) -> CameraError:
+        if operation == "open":
+            return camera_error(failed, doing, holders=describe_holders(find_holders(self._port)))
+        return error_of(failed, doing)
+
+    # -- settings ----------------------------------------------------------------------------------------------------------------
+
+    def read_tree(self) -> list[Setting]:
+        """Read the whole configuration."""
+        tree = self.ask("tree", "reading the camera's settings", deadline_s=self.deadlines.call_s * 2)
+        if not isinstance(tree, list):
+            raise TypeError(type(tree))
+        self.tree = tree
+        return tree
+
+    def entry(self, role: Role) -> Setting | None:
+        """The entry that serves a role, as last read."""
+        found = candidates(role, self.tree)
+        return found[0] if found else None
+
+    def read(self, setting: Setting) -> Setting:
+        """Read one entry."""
+        return self._remember(
+            self.ask("read", f"reading {setting.name}", deadline_s=self.deadlines.call_s, path=setting.path)
+        )
+
+    def write(self, setting: Setting, value: str) -> Setting:
+        """Write one entry and read it back; the camera may still keep its old value."""
+        written = self.ask(
+            "write",
+            f"setting {setting.name} to {value}",
+            deadline_s=self.deadlines.call_s,
+            error_of=setting_error,
+            path=setting.path,
+            value=value,
+        )
+        return self._remember(written)
+
+    def _remember(self, read: object) -> Setting:
+        if not isinstance(read, Setting):
+            raise TypeError(type(read))
+        self.tree = [read if known.path == read.path else known for known in self.tree]
+        return read
+
+    def _put_back(self) -> None:
+        """Write what was asked for before the camera was lost, where it stands otherwise now."""
+        for role in _RESTORE_ORDER:
+            setting = self.entry(role)
+            if role in self.asked and setting is not None and not same(role, setting.value, self.asked[role]):
+                with contextlib.suppress(CameraSettingError):
+                    self.write(setting, self.asked[role])
+        setting = self.entry(Role.TARGET)
+        if Role.TARGET in self.asked and setting is not None:
+            # A setting of the driver, not of the body: gone with every opening.
+            self.write(setting, self.asked[Role.TARGET])
+
+    def end_live_view(self) -> None:
+        """Close the shutter and lower the mirror, where the body has a switch for it."""
+        setting = self.entry(Role.LIVE_VIEW)
+        if setting is None:
+            return  # bodies that show live frames on demand only
+        off = (
+            "0"
+            if setting.kind == "toggle"
+            else next((word for word in ("Off", "TFT") if word in setting.choices), None)
+        )
+        if off is not None and self.read(setting).value != off:
+            with contextlib.suppress(CameraSettingError):
+                self.write(setting, off)
+
+
+def _hung(doing: str, waited_s: float) -> CameraError:
+    return CameraTimeoutError(
+        f"The camera hung while {doing}: no answer for {waited_s:.0f} s.",
+        remedy="Wake the camera, check its battery and cable, and try again.",
+        state="unknown",
+    )
+
+
+def _died(doing: str, cause: str) -> CameraError:
+    return CameraLostError(
+        f"The camera library crashed while {doing} ({cause}).",
+        remedy="Try again; where it repeats at the same step, report it with `focusrail camera info`.",
+        state="link gone",
+    )

@@ -1,0 +1,223 @@
+"""One shot through the link: released, collected, judged; found again or repeated where the link or the library died under way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from capture.camera.arrivals import Arrivals
+from capture.camera.faults import shot_error
+from capture.camera.gphoto_link import GphotoLink, SpentError
+from capture.camera.protocol import CaptureTarget, Role, Shot
+from capture.camera.values import BULB_S, files_expected, format_of, nearest_choice, same, shutter_seconds, target_of
+from capture.camera.wire import (
+    SHOT_ADDED,
+    SHOT_STORED,
+    SHOT_TRIGGERED,
+    SHOT_TRIGGERING,
+    Collected,
+    Failed,
+    FetchedFile,
+    Progress,
+    ShotOrder,
+)
+from capture.errors import CameraError, ShotIncompleteError, ShotRefusedError
+
+_MIRROR_DELAY_S = 5.0
+_UNKNOWN_EXPOSURE_S = 30.0
+_LOOKED_AT = 4
+"""Newest files of the card that are looked at for a lost shot."""
+
+
+class _Phase:
+    """How far a shot is known to have come."""
+
+    def __init__(self) -> None:
+        self.stage = ""
+        self.added: list[str] = []
+
+    def note(self, progress: Progress) -> None:
+        self.stage = progress.stage
+        if progress.stage == SHOT_ADDED:
+            self.added.append(progress.detail)
+
+    @property
+    def exposed(self) -> bool:
+        """Whether the shutter surely opened."""
+        return self.stage in {SHOT_TRIGGERED, SHOT_ADDED, SHOT_STORED}
+
+
+class ShotTaker:
+    """Takes shots, and remembers what came, so that an old picture is not taken for a new one."""
+
+    def __init__(self, link: GphotoLink, repeats: int) -> None:
+        self._link = link
+        self._repeats = repeats
+        self._arrivals = Arrivals()
+
+    def take(self, folder: Path, stem: str, bulb_s: float | None, *, live: bool) -> Shot:
+        """See `GphotoCamera.shoot`; `live` says that a stream of live frames is open, which is interrupted."""
+        self._arrivals.check_free(folder, stem)
+        notes: list[str] = []
+        for left in range(self._repeats, -1, -1):
+            phase = _Phase()
+            order: ShotOrder | None = None
+            try:
+                self._link.ensure()
+                if live:
+                    self._link.end_live_view()
+                order = self._order(folder, stem, bulb_s)
+                return self._judged(order, self._collect(order, phase), notes)
+            except SpentError as spent:
+                Arrivals.discard_parts(folder, stem)
+                notes.append(f"{spent.error.message} The camera was opened again.")
+                self._link.recover(spent.error)
+                if order is not None and (found := self._look_for(order, phase)) is not None:
+                    notes.append("The shot was found on the card.")
+                    return self._judged(order, found, notes)
+                if not left:
+                    raise _given_up(spent.error, phase) from None
+                notes.append(
+                    "The shot was lost and repeated." if phase.stage else "Nothing had been exposed; it was taken then."
+                )
+            except CameraError:
+                Arrivals.discard_parts(folder, stem)
+                raise
+        raise AssertionError("the loop returns or raises")
+
+    def _order(self, folder: Path, stem: str, bulb_s: float | None) -> ShotOrder:
+        target = self._assert_target()
+        file_format = self._link.entry(Role.FORMAT)
+        text = self._link.read(file_format).value if file_format is not None else ""
+        expected = files_expected(text)
+        return ShotOrder(
+            folder=str(folder),
+            stem=stem,
+            expected=self._arrivals.learned(text) if expected is None else expected,
+            exposure_s=self._exposure_s(bulb_s),
+            erase=target is not CaptureTarget.CARD,
+            bulb_s=bulb_s,
+            first_file_s=self._link.deadlines.shot_s,
+            next_file_s=self._link.deadlines.next_file_s,
+        )
+
+    def _assert_target(self) -> CaptureTarget | None:
+        """The capture target, put right before the shot: some bodies flip it."""
+        setting = self._link.entry(Role.TARGET)
+        if setting is None:
+            return CaptureTarget.CARD  # a body without the setting keeps its pictures; nothing of it is deleted
+        read = self._link.read(setting)
+        wish = self._link.asked.get(Role.TARGET)
+        if wish is not None and read.value != wish:
+            read = self._link.write(setting, wish)
+        return target_of(read.value)
+
+    def _exposure_s(self, bulb_s: float | None) -> float:
+        """The longest time that the shutter and the body's own delays can take."""
+        setting = self._link.entry(Role.SHUTTER)
+        seconds = shutter_seconds(self._link.read(setting).value) if setting is not None else None
+        if seconds == BULB_S and bulb_s is None:
+            raise ShotRefusedError(
+                "The camera is set to bulb, and no time was given to hold its shutter.",
+                remedy="Set a shutter time, or give the time for bulb.",
+                state="nothing was exposed",
+            )
+        if bulb_s is not None:
+            seconds = bulb_s
+        if seconds is None:
+            seconds = _UNKNOWN_EXPOSURE_S
+        mirror = self._link.entry(Role.MIRROR)
+        delayed = mirror is not None and mirror.value.casefold() not in {"", "off", "0"}
+        # After a long exposure bodies take a dark frame of the same length.
+        dark_s = seconds if seconds >= 1.0 else 0.0
+        return seconds + dark_s + (_MIRROR_DELAY_S if delayed else 0.0)
+
+    def _collect(self, order: ShotOrder, phase: _Phase) -> Collected:
+        deadlines = self._link.deadlines
+        hidden_s = deadlines.memory_s if order.erase else 0.0
+        release_s = order.exposure_s + order.first_file_s + hidden_s + 5.0
+        silence = {
+            SHOT_TRIGGERING: release_s,
+            SHOT_TRIGGERED: release_s,
+            SHOT_ADDED: deadlines.stall_s,
+            SHOT_STORED: order.next_file_s + hidden_s + 5.0,
+        }
+
+        def on_progress(progress: Progress) -> float | None:
+            phase.note(progress)
+            return silence.get(progress.stage)
+
+        def error_of(failed: Failed, doing: str) -> CameraError:
+            return shot_error(failed, doing, exposed=phase.exposed)
+
+        collected = self._link.ask(
+            "shoot",
+            f"shooting {order.stem}",
+            deadline_s=deadlines.call_s,
+            watched=Path(order.folder),
+            on_progress=on_progress,
+            error_of=error_of,
+            order=order,
+        )
+        if not isinstance(collected, Collected):
+            raise TypeError(type(collected))
+        return collected
+
+    def _judged(self, order: ShotOrder, collected: Collected, notes: list[str]) -> Shot:
+        file_format = self._link.entry(Role.FORMAT)
+        text = file_format.value if file_format is not None else ""
+        shot = self._arrivals.accept(order, collected, format_of(text), text)
+        return Shot(shot.files, shot.exposure, (*notes, *shot.notes, *self._differences(shot.exposure)))
+
+    def _differences(self, exposure: dict[str, str | float]) -> Iterator[str]:
+        """What the file says of the exposure other than the settings; manual lenses say nothing, automatic modes promise nothing."""
+        for role, key in ((Role.ISO, "iso"), (Role.SHUTTER, "shutter_s"), (Role.APERTURE, "f_number")):
+            setting, told = self._link.entry(role), exposure.get(key)
+            if setting is None or not isinstance(told, float):
+                continue
+            spelt = f"{told:.0f}" if role is Role.ISO else f"{told:.6g}"
+            measurable = nearest_choice(role, spelt, (setting.value,)) == setting.value
+            if measurable and not same(role, spelt, setting.value):
+                yield f"The {role.value} was set to {setting.value}; the file says {spelt}."
+
+    def _look_for(self, order: ShotOrder, phase: _Phase) -> Collected | None:
+        """The shot's files on the card, where they are all there; None where the shot is lost or never was.
+
+        What was announced is fetched anew; what was not is told from earlier files by its place behind the last one taken over.
+        """
+        if not phase.stage or order.erase:
+            return None
+        call_s, stall_s = self._link.deadlines.call_s, self._link.deadlines.stall_s
+        fetched: list[FetchedFile] = []
+        try:
+            paths = list(phase.added)
+            last = self._arrivals.last_camera_path
+            if len(paths) < (order.expected or 1) and last is not None:
+                listed = self._link.ask("files_after", "listing the card", deadline_s=call_s * 2, camera_path=last)
+                paths += [path for path in listed if path not in paths] if isinstance(listed, list) else []
+            for number, path in enumerate(paths[-_LOOKED_AT:]):
+                file = self._link.ask(
+                    "fetch",
+                    f"fetching {path}",
+                    deadline_s=stall_s,
+                    watched=Path(order.folder),
+                    camera_path=path,
+                    folder=order.folder,
+                    name=f".{order.stem}.{number}.part",
+                )
+                if isinstance(file, FetchedFile) and self._arrivals.is_new(file):
+                    fetched.append(file)
+        except (CameraError, SpentError):
+            fetched.clear()
+        if fetched and len(fetched) == (order.expected or len(fetched)):
+            return Collected(tuple(fetched))
+        Arrivals.discard_parts(Path(order.folder), order.stem)
+        return None
+
+
+def _given_up(error: CameraError, phase: _Phase) -> CameraError:
+    if phase.exposed:
+        return ShotIncompleteError(
+            error.message, remedy=error.remedy, state="exposed; file missing; the camera is open again"
+        )
+    return error
