@@ -198,12 +198,12 @@ def test_a_shot_in_memory_does_not_outlive_its_session(camera: SimulatedCamera) 
 @given(st.binary(min_size=1, max_size=80), st.booleans())
 def test_garbage_ends_its_own_connection_and_nothing_else(camera: SimulatedCamera, data: bytes, framed: bool) -> None:
     sent = packets.Packet(data[0], data[1:]).encode() if framed else data
-    with socket.create_connection(("127.0.0.1", int(camera.port.rsplit(":", 1)[1])), timeout=PATIENCE_S) as link:
-        with contextlib.suppress(OSError):
-            link.sendall(sent)
-            link.shutdown(socket.SHUT_WR)
-            while link.recv(4096):
-                pass
+    link = socket.create_connection(("127.0.0.1", int(camera.port.rsplit(":", 1)[1])), timeout=PATIENCE_S)
+    with link, contextlib.suppress(OSError):
+        link.sendall(sent)
+        link.shutdown(socket.SHUT_WR)
+        while link.recv(4096):
+            pass
     client = Initiator(camera)
     assert client.do(Operation.GET_STORAGE_IDS)[0] == Response.OK
     client.close()

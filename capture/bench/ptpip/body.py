@@ -53,6 +53,7 @@ class Happening(Enum):
     FILE_ON_CARD = auto()
     DONE_IN_MEMORY = auto()
     DONE_ON_CARD = auto()
+    BATTERY_CHANGED = auto()
 
 
 class Readiness(Enum):
@@ -155,6 +156,12 @@ class CameraBody:
             if self._exposing is not None:
                 raise RefusedError(Refusal.BUSY)
             self.settings = self.settings.changed(key, value)
+
+    def battery_changed(self) -> None:
+        """Tell the session: initiators keep what they read until they hear that it changed."""
+        with self._ready:
+            if self.listener is not None:
+                self.listener(Happening.BATTERY_CHANGED)
 
     @property
     def battery_percent(self) -> int:

@@ -203,6 +203,8 @@ class SimulatedCamera:
                 self._plug_in_later()
             else:
                 self._light()
+        elif name == "low_battery":
+            self._body.battery_changed()
         elif name == "die_after":
             self._body.arm_death(self._faults.look(name))
             if not on:

@@ -34,6 +34,7 @@ _EVENTS = {
     Happening.FILE_ON_CARD: EventCode.OBJECT_ADDED,
     Happening.DONE_IN_MEMORY: EventCode.NIKON_CAPTURE_COMPLETE_IN_SDRAM,
     Happening.DONE_ON_CARD: EventCode.CAPTURE_COMPLETE,
+    Happening.BATTERY_CHANGED: EventCode.DEVICE_PROP_CHANGED,
 }
 _QUALITIES = {
     Quality(False, "basic"): 0,
@@ -143,8 +144,11 @@ class NikonOperations(StandardOperations):
 
     def heard(self, happening: Happening, handle: int = 0) -> None:
         """Keep it until it is polled."""
+        about = [handle]
+        if happening is Happening.BATTERY_CHANGED:
+            about = [Property.BATTERY_LEVEL, Property.NIKON_LIVE_VIEW_PROHIBIT]
         with self.events_lock:
-            self.events.append((_EVENTS[happening], handle))
+            self.events.extend((_EVENTS[happening], number) for number in about)
 
     def pushed_events(self) -> list[tuple[int, int]]:
         """None: this dialect's initiators poll."""

@@ -21,7 +21,7 @@ REFUSALS: Mapping[Refusal, int] = {
     Refusal.ACCESS_DENIED: Response.ACCESS_DENIED,
     Refusal.NOT_LIVE: Response.NIKON_NOT_LIVE_VIEW,
     Refusal.NOT_EXPOSING: Response.CAPTURE_ALREADY_TERMINATED,
-    Refusal.BATTERY: Response.NIKON_INVALID_STATUS,
+    Refusal.BATTERY: Response.GENERAL_ERROR,
     Refusal.END_OF_TRAVEL: Response.NIKON_MF_DRIVE_STEP_END,
 }
 
