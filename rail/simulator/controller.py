@@ -139,17 +139,13 @@ class GrblController:
         """Press the reset button: RAM is lost, motion stops dead, a boot loader may keep silent for `silence_s`."""
         core = self.core
         core.stepper.stop(core.now)
-        fresh = Core(
-            core.eeprom, core.slides, homing_cycles=core.homing_cycles, eeprom_byte_s=core.eeprom_byte_s
-        )
+        fresh = Core(core.eeprom, core.slides, homing_cycles=core.homing_cycles, eeprom_byte_s=core.eeprom_byte_s)
         fresh.now = core.now
         fresh.stepper.last_motion_s = core.stepper.last_motion_s
         fresh.probe.closed = core.probe.closed
         core.tx.power_off()
         fresh.tx = core.tx
         self.core = fresh
-        for slide in fresh.slides:
-            slide.release()
         self._main = program.main(fresh)
         self._waits = False
         self._wake_s = self._boot_s = core.now + silence_s

@@ -352,6 +352,10 @@ class Core:
         """The parser takes the counters' position for its own."""
         self.parser.position = self.machine_position()
 
+    def is_in(self, *states: State) -> bool:
+        """Is the controller in one of `states` now? (It may have changed while the program waited.)"""
+        return self.state in states
+
     def quiet(self) -> bool:
         """Nothing is left for the main program to do before the next interrupt."""
         if self.alarm or self.override_bytes or self.accessory_bytes or self.requests & ~Request.CYCLE_START:

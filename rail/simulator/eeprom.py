@@ -29,15 +29,37 @@ _PRINTED = (0, 1, 2, 3, 4, 5, 6, 10, 11, 12, 13, 20, 21, 22, 23, 24, 25, 26, 27,
 _WHOLE_REVOLUTIONS = (30, 31)
 
 STOCK_SETTINGS: Mapping[int, float] = {
-    **{0: 10, 1: 25, 2: 0, 3: 0, 4: 0, 5: 0, 6: 0, 10: 1, 11: 0.01, 12: 0.002, 13: 0},
-    **{20: 0, 21: 0, 22: 0, 23: 0, 24: 25, 25: 500, 26: 250, 27: 1, 30: 1000, 31: 0, 32: 0},
-    **{group + axis: value for group, value in zip(_AXIS_GROUPS, (250, 500, 10, 200), strict=True) for axis in range(3)},
+    0: 10,
+    1: 25,
+    2: 0,
+    3: 0,
+    4: 0,
+    5: 0,
+    6: 0,
+    10: 1,
+    11: 0.01,
+    12: 0.002,
+    13: 0,
+    20: 0,
+    21: 0,
+    22: 0,
+    23: 0,
+    24: 25,
+    25: 500,
+    26: 250,
+    27: 1,
+    30: 1000,
+    31: 0,
+    32: 0,
+    **{
+        group + axis: value for group, value in zip(_AXIS_GROUPS, (250, 500, 10, 200), strict=True) for axis in range(3)
+    },
 }
 """GRBL's generic defaults. $100 steps/mm, $110 mm/min, $120 mm/s2, $130 mm, each for X, Y, Z."""
 
 
 def _zeros() -> dict[str, tuple[float, float, float]]:
-    return {name: (0.0, 0.0, 0.0) for name in COORDINATES}
+    return dict.fromkeys(COORDINATES, (0.0, 0.0, 0.0))
 
 
 @dataclass(slots=True)
@@ -192,8 +214,14 @@ class Eeprom:
             build = stored["build"]
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"not the contents of a controller's EEPROM: {error!r}") from error
-        if settings.keys() != STOCK_SETTINGS.keys() or coordinates.keys() != set(COORDINATES) or len(startup) != STARTUP_LINES:
-            raise ValueError("not the contents of this controller's EEPROM: other settings, coordinates or startup lines")
+        if (
+            settings.keys() != STOCK_SETTINGS.keys()
+            or coordinates.keys() != set(COORDINATES)
+            or len(startup) != STARTUP_LINES
+        ):
+            raise ValueError(
+                "not the contents of this controller's EEPROM: other settings, coordinates or startup lines"
+            )
         self.settings, self.startup = settings, startup
         self.coordinates = {name: (c[0], c[1], c[2]) for name, c in coordinates.items()}
         self.build = None if build is None else str(build)

@@ -363,7 +363,9 @@ def _move(core: Core, block: _Block, request: MoveRequest) -> Task[None]:
     parser = core.parser
     kind = parser.modal.motion
     if kind == 0:
-        request = MoveRequest(block.feed, rapid=True, inverse_time=request.inverse_time, spindle_rpm=request.spindle_rpm)
+        request = MoveRequest(
+            block.feed, rapid=True, inverse_time=request.inverse_time, spindle_rpm=request.spindle_rpm
+        )
     if kind in (0, 1):
         yield from motion.line(core, block.target, request)
     elif kind in (2, 3):

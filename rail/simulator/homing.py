@@ -64,7 +64,9 @@ def _home(core: Core, axes: tuple[int, ...]) -> Task[None]:
         core.stepper.counters[axis] = to_steps(single(place * steps_per_mm))
 
 
-def _move(core: Core, axes: tuple[int, ...], target: list[float], request: MoveRequest, *, approach: bool) -> Task[bool]:
+def _move(
+    core: Core, axes: tuple[int, ...], target: list[float], request: MoveRequest, *, approach: bool
+) -> Task[bool]:
     """One pass; True where it failed and the alarm has been announced."""
     seeking = set(axes)
     made = core.planner.block(core.stepper.counters, target, request)

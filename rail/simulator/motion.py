@@ -69,13 +69,13 @@ def line(core: Core, target: Position, request: MoveRequest) -> Task[None]:
 
 def _soft_limit(core: Core) -> Task[None]:
     core.soft_limit = True
-    if core.state is State.CYCLE:
+    if core.is_in(State.CYCLE):
         core.requests |= Request.FEED_HOLD
         while True:
             yield from realtime.execute(core)
             if core.abort:
                 return
-            if core.state is State.IDLE:
+            if core.is_in(State.IDLE):
                 break
             if core.quiet():
                 yield None
@@ -142,7 +142,9 @@ def arc(
     sagitta = tolerance * (2 * radius - tolerance)
     count = to_uint16(abs(0.5 * angle * radius) / math.sqrt(sagitta)) if sagitta > 0 else 0
     if count and request.inverse_time:
-        request = MoveRequest(request.feed_mm_min * count, fixed_feed=request.fixed_feed, spindle_rpm=request.spindle_rpm)
+        request = MoveRequest(
+            request.feed_mm_min * count, fixed_feed=request.fixed_feed, spindle_rpm=request.spindle_rpm
+        )
     for index in range(1, count):
         turned = angle * index / count
         point = list(start)
@@ -183,11 +185,11 @@ def probe(core: Core, target: Position, request: MoveRequest, *, away: bool, qui
         yield from realtime.execute(core)
         if core.abort:
             return "none"
-        if core.state is State.IDLE:
+        if core.is_in(State.IDLE):
             break
         if core.quiet():
             yield None
-    if state.found:
+    if core.probe.found:
         state.succeeded = True
     elif quiet:
         state.position = core.counters()

@@ -126,7 +126,9 @@ class Planner:
         self.position = list(position)
         self._previous_unit, self._previous_nominal = (0.0, 0.0, 0.0), 0.0
 
-    def block(self, start: Sequence[int], target_mm: Sequence[float], request: MoveRequest) -> tuple[Block, list[int]] | None:
+    def block(
+        self, start: Sequence[int], target_mm: Sequence[float], request: MoveRequest
+    ) -> tuple[Block, list[int]] | None:
         """A block from `start` (steps) to `target_mm`, and the steps where it ends; None where it has no step."""
         scale = [self._eeprom.axis(100, axis) for axis in range(3)]
         end = [to_steps(single(mm * k)) for mm, k in zip(target_mm, scale, strict=True)]

@@ -203,8 +203,6 @@ def _suspended(core: Core) -> Task[None]:
         if Suspend.HOLD_COMPLETE in core.suspend:
             if core.state in (State.DOOR, State.SLEEP):
                 yield from _retracted(core, restore)
-                if core.abort:
-                    return
             elif core.spindle_stop is not SpindleStop.OFF:
                 yield from _spindle_stop(core, restore)
         yield from execute_requests(core)

@@ -97,7 +97,7 @@ def status(core: Core) -> str:
 def _state(core: Core) -> str:
     if core.state is State.HOLD:
         if Suspend.JOG_CANCEL in core.suspend:
-            return State.JOG.value
+            return str(State.JOG.value)
         return "Hold:0" if Suspend.HOLD_COMPLETE in core.suspend else "Hold:1"
     if core.state is State.DOOR:
         if Suspend.RESTORING in core.suspend:
@@ -105,7 +105,7 @@ def _state(core: Core) -> str:
         if Suspend.RETRACTED not in core.suspend:
             return "Door:2"
         return "Door:1" if Suspend.DOOR_AJAR in core.suspend else "Door:0"
-    return core.state.value
+    return str(core.state.value)
 
 
 def parameters(core: Core) -> list[str]:

@@ -135,7 +135,9 @@ class Slide:
         rotor = rest.rotor + steps
         if steps > 0 and math.isfinite(spec.high_um):
             # Pushed up, the nut lags the screw by the play; it may press the carriage against the stop, no further.
-            rotor = max(min(rotor, math.floor((spec.high_um + spec.backlash_um - self._zero_um) / spec.um_per_step)), rest.rotor)
+            rotor = max(
+                min(rotor, math.floor((spec.high_um + spec.backlash_um - self._zero_um) / spec.um_per_step)), rest.rotor
+            )
         elif steps < 0 and math.isfinite(spec.low_um):
             rotor = min(max(rotor, math.ceil((spec.low_um - self._zero_um) / spec.um_per_step)), rest.rotor)
         screw = self._zero_um + rotor * spec.um_per_step

@@ -17,11 +17,12 @@ from pathlib import Path
 import pytest
 
 from rail.simulator.controller import GrblController
-from rail.simulator.core import State
 from rail.simulator.eeprom import Eeprom
 from rail.simulator.slide import Slide, SlideSpec
 
-RECORDED = [json.loads(line) for line in Path(__file__).with_name("grbl_1_1h_transcripts.jsonl").read_text().splitlines()]
+RECORDED = [
+    json.loads(line) for line in Path(__file__).with_name("grbl_1_1h_transcripts.jsonl").read_text().splitlines()
+]
 
 ARTEFACTS = {
     61: "the reset fell between two reads of the firmware's flags: its alarm was forgotten; else it is ALARM:3",
@@ -57,7 +58,8 @@ class Bench:
         # X and Y have their switch 20 mm below, Z 5 mm above the start.
         ends = [(-20000.0, False), (-20000.0, False), (5000.0, True)] if switches else [(None, False)] * 3
         x, y, z = (
-            Slide(SlideSpec(um_per_step=4.0, switch_um=switch, switch_at_high=high, microsteps=1)) for switch, high in ends
+            Slide(SlideSpec(um_per_step=4.0, switch_um=switch, switch_at_high=high, microsteps=1))
+            for switch, high in ends
         )
         self.grbl = GrblController(eeprom, (x, y, z), eeprom_byte_s=0.0)
         self.buffer = b""
@@ -160,16 +162,33 @@ NOW = Cue(now=True)
 CUES: dict[int, Cue] = {
     2: Cue(act=power_cycle),
     # Bytes sent in motion: the place follows from where the recorded motion ended.
-    **{29: Cue(at_mm=0.080), 30: Cue(at_mm=0.308), 31: Cue(at_mm=0.636), 32: Cue(at_mm=0.876), 33: Cue(at_mm=0.988)},
+    29: Cue(at_mm=0.080),
+    30: Cue(at_mm=0.308),
+    31: Cue(at_mm=0.636),
+    32: Cue(at_mm=0.876),
+    33: Cue(at_mm=0.988),
     **dict.fromkeys([27, 28, 36], NOW),
     **dict.fromkeys(range(41, 60), Cue(now=True, wait_s=0.0083)),
     60: Cue(at_mm=0.468),
-    **{66: Cue(at_mm=0.836), 67: Cue(at_mm=0.906), 68: Cue(at_mm=1.708)},
-    **{77: NOW, 78: Cue(at_mm=0.351)},
-    **{81: Cue(at_mm=1.264), 82: Cue(at_mm=1.592), 83: Cue(at_mm=2.164), 84: Cue(at_mm=2.54), 85: Cue(at_mm=2.728)},
-    **{89: NOW, 90: Cue(at_mm=2.76), 93: Cue(at_mm=7.364), 98: Cue(at_mm=10.112)},
-    **{104: Cue(at_mm=1.288), 105: Cue(now=True, wait_s=0.513), 112: Cue(at_mm=2.5, act=lambda bench: bench.grbl.hardware_reset())},
-    **{114: Cue(lines=("$22=1\n",)), 115: Cue(lines=("$22=0\n",))},
+    66: Cue(at_mm=0.836),
+    67: Cue(at_mm=0.906),
+    68: Cue(at_mm=1.708),
+    77: NOW,
+    78: Cue(at_mm=0.351),
+    81: Cue(at_mm=1.264),
+    82: Cue(at_mm=1.592),
+    83: Cue(at_mm=2.164),
+    84: Cue(at_mm=2.54),
+    85: Cue(at_mm=2.728),
+    89: NOW,
+    90: Cue(at_mm=2.76),
+    93: Cue(at_mm=7.364),
+    98: Cue(at_mm=10.112),
+    104: Cue(at_mm=1.288),
+    105: Cue(now=True, wait_s=0.513),
+    112: Cue(at_mm=2.5, act=lambda bench: bench.grbl.hardware_reset()),
+    114: Cue(lines=("$22=1\n",)),
+    115: Cue(lines=("$22=0\n",)),
     116: Cue(lines=("$22=1\n", "$20=1\n", "\x18", "$X\n")),
     124: Cue(lines=("$21=1\n",)),
     125: Cue(at_mm=-2.508, act=press(True)),
@@ -179,7 +198,8 @@ CUES: dict[int, Cue] = {
     154: Cue(now=True, act=backing_off),
     226: NOW,
     225: Cue(at_mm=-0.0073 * 25.4),
-    **{233: NOW, 234: NOW},
+    233: NOW,
+    234: NOW,
     208: NOW,
     262: Cue(now=True, act=probe),
     263: Cue(act=lambda bench: bench.grbl.set_probe(closed=False)),
@@ -201,7 +221,9 @@ def bench_for(case: str) -> Bench:
     return Bench()
 
 
-REPORT = re.compile(r"<(?P<state>[^|]+)\|(?P<kind>[MW]Pos):(?P<pos>[^|]+)\|(?P<bf>Bf:[^|]+\|)?FS:(?P<f>[^,]+),(?P<s>\d+)(?P<rest>.*)>\r\n")
+REPORT = re.compile(
+    r"<(?P<state>[^|]+)\|(?P<kind>[MW]Pos):(?P<pos>[^|]+)\|(?P<bf>Bf:[^|]+\|)?FS:(?P<f>[^,]+),(?P<s>\d+)(?P<rest>.*)>\r\n"
+)
 
 
 def agrees(got: str, expected: str) -> bool:
