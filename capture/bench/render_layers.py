@@ -1,0 +1,102 @@
+"""Layers made ready for drawing at one pitch: their pyramid, where they are empty, and the bank of defocus discs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from capture.bench.optics import Kernel, disc
+from capture.bench.scene import Layer
+
+Picture = NDArray[np.float32]
+_FIRST_RADIUS = 0.8
+# From one disc of the bank to the next: below two pixels the pixel grid hides the difference.
+_RATIO_SMALL, _RATIO = 1.6, 1.4
+# A pyramid level is used for discs of 2 to 3 of its own pixels: small kernels, and still much wider than what it adds.
+_LARGEST_KERNEL_RADIUS = 3.0
+# Variance that averaging into a level and bilinear enlarging from it add, in squared pixels of the level (the same for all).
+_LEVEL_VARIANCE = 0.25
+_CELL = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Disc:
+    """One disc of the bank: radius in output pixels, the pyramid level it is applied at, and its kernel there."""
+
+    radius: float
+    level: int
+    kernel: Kernel
+
+    @property
+    def reach_px(self) -> int:
+        """How far from a pixel, in output pixels, the disc can fetch light."""
+        return (int(self.kernel.shape[0]) // 2 + (2 if self.level else 0)) << self.level
+
+
+def disc_bank(largest: float, top_level: int) -> list[Disc]:
+    """Discs from a point to `largest` output pixels, each with its pyramid level."""
+    bank = [Disc(0.0, 0, disc(0.0))]
+    radius = _FIRST_RADIUS
+    while True:
+        radius = min(radius, largest)
+        level = 0
+        while level < top_level and radius / 2**level > _LARGEST_KERNEL_RADIUS:
+            level += 1
+        variance = radius**2 / 4.0 / 4.0**level
+        if level:
+            variance -= _LEVEL_VARIANCE
+        bank.append(Disc(radius, level, disc(variance)))
+        if radius >= largest:
+            return bank
+        radius *= _RATIO_SMALL if radius < 2.0 else _RATIO
+
+
+class PreparedLayer:
+    """One layer at the pitch of a renderer: its pyramid, its depth, and where it is empty."""
+
+    def __init__(self, layer: Layer, pitch_px: float) -> None:
+        rgba = layer.rgba
+        self.canvas_rows, self.canvas_columns = int(rgba.shape[0]), int(rgba.shape[1])
+        step = 32
+        if pitch_px > 1.0:
+            step = 16
+            rows = step * math.ceil(self.canvas_rows / pitch_px / step)
+            columns = step * math.ceil(self.canvas_columns / pitch_px / step)
+            rgba = single(cv2.resize(rgba, (columns, rows), interpolation=cv2.INTER_AREA))
+        self.opaque = layer.opaque
+        self.nearest_um, self.farthest_um = float(layer.depth_um.min()), float(layer.depth_um.max())
+        self.depth_um = layer.depth_um
+        self.levels = [np.ascontiguousarray(rgba)]
+        while step > 1:
+            rows, columns = self.levels[-1].shape[:2]
+            smaller = cv2.resize(self.levels[-1], (columns // 2, rows // 2), interpolation=cv2.INTER_AREA)
+            self.levels.append(single(smaller))
+            step //= 2
+        self.pitch_x = self.canvas_columns / rgba.shape[1]
+        self.pitch_y = self.canvas_rows / rgba.shape[0]
+        full = layer.rgba[..., 3]
+        cells = full.reshape(self.canvas_rows // _CELL, _CELL, self.canvas_columns // _CELL, _CELL).max(axis=(1, 3)) > 0
+        self.filled = cv2.integral(cells.astype(np.uint8))
+
+    def empty(self, left: float, right: float, top: float, bottom: float) -> bool:
+        """Whether nothing is painted inside a rectangle, in still pixels from the optical axis."""
+        rows, columns = self.filled.shape
+        x0 = _clip(math.floor((left + self.canvas_columns / 2) / _CELL), columns - 2)
+        x1 = _clip(math.floor((right + self.canvas_columns / 2) / _CELL), columns - 2) + 1
+        y0 = _clip(math.floor((top + self.canvas_rows / 2) / _CELL), rows - 2)
+        y1 = _clip(math.floor((bottom + self.canvas_rows / 2) / _CELL), rows - 2) + 1
+        f = self.filled
+        return int(f[y1, x1]) - int(f[y0, x1]) - int(f[y1, x0]) + int(f[y0, x0]) == 0
+
+
+def _clip(value: int, top: int) -> int:
+    return max(0, min(value, top))
+
+
+def single(array: object) -> Picture:
+    """What OpenCV returns, typed as the single precision it was given."""
+    return np.asarray(array, dtype=np.float32)
