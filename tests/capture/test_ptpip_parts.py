@@ -242,7 +242,7 @@ def test_a_focus_motor_is_between_while_it_moves_and_stops_at_its_end() -> None:
 # -- settings on the wire ---------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("scale", [1.0, 2.0, 3.0, 4.0, 6.0, 8.0])
 def test_every_value_has_a_number_of_its_own(scale: float) -> None:
-    for code, item in nikon_properties(scale).items():
+    for code, item in nikon_properties(scale, BodySettings()).items():
         assert item.code == code
         if isinstance(item, Choice):
             assert getattr(BodySettings(), item.key) in item.numbers
@@ -251,11 +251,19 @@ def test_every_value_has_a_number_of_its_own(scale: float) -> None:
 
 
 def test_shutter_speeds_are_ratios_and_bulb() -> None:
-    numbers = nikon_properties(1)[Property.NIKON_EXPOSURE_TIME].numbers
+    numbers = nikon_properties(1, BodySettings())[Property.NIKON_EXPOSURE_TIME].numbers
     assert numbers[Fraction(1, 60)] == 0x0001003C
     assert numbers[Fraction(30)] == 0x001E0001
     assert numbers[BULB] == 0xFFFFFFFF
     assert list(SHUTTER_SPEEDS[:-1]) == sorted(SHUTTER_SPEEDS[:-1])
+
+
+def test_a_body_is_offered_what_it_is_set_to() -> None:
+    odd = BodySettings(iso=64, shutter_s=Fraction(1, 90), f_number=3.7)
+    properties = nikon_properties(1, odd)
+    assert 370 in properties[Property.F_NUMBER].numbers.values()
+    assert 64 in properties[Property.EXPOSURE_INDEX].numbers.values()
+    assert 0x0001005A in properties[Property.NIKON_EXPOSURE_TIME].numbers.values()
 
 
 @pytest.mark.parametrize(

@@ -28,19 +28,10 @@ from capture.bench.ptpip.codes import (
 from capture.bench.ptpip.packets import LinkClosedError, OperationRequest
 from capture.bench.ptpip.pattern import PatternImager, PatternNegative, StillCarriage
 from capture.bench.ptpip.settings import BodySettings, Quality
+from rail.simulator import DeviceClock
 
 SCALE = 50.0
 PATIENCE_S = 20.0
-
-
-class FastClock:
-    """Device time at a multiple of real time."""
-
-    def now(self) -> float:
-        return time.monotonic() * SCALE
-
-    def wait(self, seconds: float) -> None:
-        time.sleep(max(seconds, 0) / SCALE)
 
 
 class NotingImager(PatternImager):
@@ -118,7 +109,7 @@ OPTIONS = CameraOptions(settings=BodySettings(quality=Quality(raw=True, jpeg="fi
 
 @contextlib.contextmanager
 def running(options: CameraOptions = OPTIONS, carriage: StillCarriage | None = None) -> Iterator[SimulatedCamera]:
-    with SimulatedCamera(NotingImager(), carriage or StillCarriage(), FastClock(), options) as camera:
+    with SimulatedCamera(NotingImager(), carriage or StillCarriage(), DeviceClock(SCALE), options) as camera:
         yield camera
 
 
@@ -358,7 +349,7 @@ def test_a_property_takes_what_it_offers_and_nothing_else(client: Initiator) -> 
 
 # -- speed, faults ----------------------------------------------------------------------------------------------------
 def test_a_transfer_takes_the_time_its_speed_says() -> None:
-    clock = FastClock()
+    clock = DeviceClock(SCALE)
     with running(replace(OPTIONS, transfer_bytes_per_s=20_000.0)) as camera:
         client = Initiator(camera)
         handle = client.shoot()[0][1]
@@ -435,4 +426,4 @@ def test_an_imager_that_fails_leaves_a_body_that_goes_on() -> None:
 
 def test_a_maker_nobody_speaks_is_refused() -> None:
     with pytest.raises(ValueError, match="nikon"):
-        SimulatedCamera(NotingImager(), StillCarriage(), FastClock(), CameraOptions(maker="box"))
+        SimulatedCamera(NotingImager(), StillCarriage(), DeviceClock(SCALE), CameraOptions(maker="box"))

@@ -11,26 +11,13 @@ import argparse
 import json
 import logging
 import sys
-import time
 from fractions import Fraction
 from typing import Any
 
 from capture.bench.ptpip.camera import CameraOptions, SimulatedCamera
 from capture.bench.ptpip.pattern import PatternImager, StillCarriage
 from capture.bench.ptpip.settings import BodySettings, Quality
-
-
-class _ScaledClock:
-    """Device seconds at a multiple of real time."""
-
-    def __init__(self, scale: float) -> None:
-        self._scale = scale
-
-    def now(self) -> float:
-        return time.monotonic() * self._scale
-
-    def wait(self, seconds: float) -> None:
-        time.sleep(max(seconds, 0.0) / self._scale)
+from rail.simulator import DeviceClock
 
 
 def _answer(camera: SimulatedCamera, line: str) -> dict[str, Any]:
@@ -83,7 +70,7 @@ def main() -> int:
         level=logging.DEBUG if arguments.verbose else logging.WARNING, format="%(relativeCreated)9.1f %(message)s"
     )
     width, height = (int(part) for part in arguments.size.split("x"))
-    imager, clock = PatternImager(width, height), _ScaledClock(arguments.scale)
+    imager, clock = PatternImager(width, height), DeviceClock(arguments.scale)
     with SimulatedCamera(imager, StillCarriage(), clock, _options(arguments)) as camera:
         _say({"camera": camera.port, "model": "PTP/IP Camera"})
         try:

@@ -20,7 +20,6 @@ from capture.bench.ptpip.settings import BULB, BodySettings, Clock
 from capture.bench.ptpip.storage import Storage, StorageFullError
 
 _log = logging.getLogger(__name__)
-_SLICE_S = 0.1  # device seconds between two looks at whether a wait is over early
 _LONGEST_BULB_S = 900.0
 _FOCUS_HUNT_S = 0.4
 
@@ -252,8 +251,8 @@ class CameraBody:
             number = self._live_frames
         due = self._live_due
         now = self.clock.now()
-        if 0 < due - now <= 1.0 / self.frames_per_s:
-            self.clock.wait(due - now)
+        if now < due <= now + 1.0 / self.frames_per_s:
+            self.clock.wait_until(due)
         self._live_due = self.clock.now() + 1.0 / self.frames_per_s
         shutter_s = float(settings.shutter_s) if settings.shutter_s != BULB else 1.0
         exposure = ExposureSettings(settings.iso, shutter_s, settings.f_number)
@@ -370,9 +369,7 @@ class CameraBody:
                     return
 
     def _elapse(self, seconds: float) -> None:
-        end = self.clock.now() + seconds
-        while (left := end - self.clock.now()) > 0 and not self._ended.is_set():
-            self.clock.wait(min(left, _SLICE_S))
+        self.clock.wait_until(self.clock.now() + seconds, self._ended)
 
     def _time_stamp(self) -> str:
         now = datetime.now(tz=UTC).astimezone()

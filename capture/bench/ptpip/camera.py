@@ -64,7 +64,7 @@ class CameraOptions:
 
 
 def _nikon(body: CameraBody, identity: Identity, live_scale: float) -> Callable[[], Dialect]:
-    properties = nikon_properties(live_scale)
+    properties = nikon_properties(live_scale, body.settings)
     return lambda: NikonOperations(body, identity, properties)
 
 
@@ -129,6 +129,7 @@ class SimulatedCamera:
             bytes_per_s=options.transfer_bytes_per_s,
         )
         self._running = False
+        self._stopped = threading.Event()
         self._dead = False
         self._power = threading.RLock()
 
@@ -144,6 +145,7 @@ class SimulatedCamera:
         if not self._running:
             return
         self._running = False
+        self._stopped.set()
         self._body.stop()
         self._responder.stop()
         self._body.storage.close()
@@ -215,10 +217,10 @@ class SimulatedCamera:
         seconds = self._faults.remaining_s("unplug")
         if seconds is None:
             return
+        back_at = self._clock.now() + seconds
 
         def wait() -> None:
-            while (left := self._faults.remaining_s("unplug")) is not None and self._running:
-                self._clock.wait(min(max(left, 0.0), 0.1))
+            self._clock.wait_until(back_at, self._stopped)
             self._light()
 
         threading.Thread(target=wait, name="camera-replug", daemon=True).start()

@@ -21,7 +21,7 @@ from capture.bench.ptpip.datasets import DeviceInfo, Range, pack_array
 from capture.bench.ptpip.operations import Reply, StandardOperations
 from capture.bench.ptpip.packets import OperationRequest
 from capture.bench.ptpip.properties import Choice, Reading, Register, WireProperty
-from capture.bench.ptpip.settings import BULB, F_NUMBERS, ISO_SPEEDS, SHUTTER_SPEEDS, Quality
+from capture.bench.ptpip.settings import BULB, F_NUMBERS, ISO_SPEEDS, SHUTTER_SPEEDS, BodySettings, Quality
 
 _WITHOUT_AF = 0xFFFFFFFF
 _PATIENCE_S = 1.0  # a poll for readiness is answered when it is ready, or after this
@@ -69,8 +69,9 @@ def zoom_numbers(live_scale: float) -> dict[int, int]:
     return numbers
 
 
-def nikon_properties(live_scale: float) -> dict[int, WireProperty]:
-    """The dialect's device properties."""
+def nikon_properties(live_scale: float, start: BodySettings) -> dict[int, WireProperty]:
+    """The dialect's device properties; what the body is set to at the `start` is offered beside the usual values."""
+    speeds = sorted({*SHUTTER_SPEEDS[:-1], start.shutter_s} - {BULB}) + [BULB]
     u8, u16, u32 = DataType.UINT8, DataType.UINT16, DataType.UINT32
     listed: list[Choice | Reading | Register] = [
         Reading(Property.BATTERY_LEVEL, u8, lambda body: body.battery_percent, Range(0, 100)),
@@ -81,14 +82,14 @@ def nikon_properties(live_scale: float) -> dict[int, WireProperty]:
             "white_balance",
             {"auto": 2, "daylight": 4, "fluorescent": 5, "tungsten": 6, "flash": 7},
         ),
-        Choice(Property.F_NUMBER, u16, "f_number", {n: round(n * 100) for n in F_NUMBERS}),
+        Choice(Property.F_NUMBER, u16, "f_number", {n: round(n * 100) for n in sorted({*F_NUMBERS, start.f_number})}),
         Choice(Property.FOCUS_MODE, u16, "focus", {"manual": 1, "single": 0x8010, "continuous": 0x8011}),
-        Choice(Property.EXPOSURE_TIME, u32, "shutter_s", {s: _tenths_of_ms(s) for s in SHUTTER_SPEEDS}),
+        Choice(Property.EXPOSURE_TIME, u32, "shutter_s", {s: _tenths_of_ms(s) for s in speeds}),
         Choice(Property.EXPOSURE_PROGRAM, u16, "program", {"M": 1, "P": 2, "A": 3, "S": 4}),
-        Choice(Property.EXPOSURE_INDEX, u16, "iso", {iso: iso for iso in ISO_SPEEDS}),
+        Choice(Property.EXPOSURE_INDEX, u16, "iso", {iso: iso for iso in sorted({*ISO_SPEEDS, start.iso})}),
         Choice(Property.STILL_CAPTURE_MODE, u16, "drive", {"single": 1, "quiet": 0x8016}),
         Choice(Property.NIKON_EXPOSURE_DELAY_MODE, u8, "delay_s", {0.0: 0, 1.0: 1}, as_range=True),
-        Choice(Property.NIKON_EXPOSURE_TIME, u32, "shutter_s", {s: _ratio(s) for s in SHUTTER_SPEEDS}),
+        Choice(Property.NIKON_EXPOSURE_TIME, u32, "shutter_s", {s: _ratio(s) for s in speeds}),
         Register(Property.NIKON_RECORDING_MEDIA, u8, 0, (0, 1)),
         Reading(Property.NIKON_LIVE_VIEW_STATUS, u8, lambda body: int(body.live)),
         Choice(Property.NIKON_LIVE_VIEW_ZOOM, u8, "magnify", zoom_numbers(live_scale)),

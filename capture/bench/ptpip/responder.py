@@ -291,9 +291,7 @@ class Responder:
             if cut and sent >= stop_at:
                 raise LinkClosedError("cut in the middle of a transfer")
             if speed:
-                ahead = began + sent / speed - self.clock.now()
-                if ahead > 0:
-                    self.clock.wait(ahead)
+                self.clock.wait_until(began + sent / speed, link.over)
             if sent >= total:
                 break
         if reply.handle and reply.offset + total >= self.objects.size(reply.handle):

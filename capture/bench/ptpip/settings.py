@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Protocol
@@ -33,8 +34,8 @@ class Clock(Protocol):
     def now(self) -> float:
         """Device seconds since some start."""
 
-    def wait(self, seconds: float) -> None:
-        """Return when so many device seconds have passed."""
+    def wait_until(self, device_s: float, wake: threading.Event | None = None) -> bool:
+        """Wait until the device time is reached; False where `wake` was set before."""
 
 
 @dataclass(frozen=True, slots=True)
