@@ -1,6 +1,7 @@
 """The seams of the simulated bench: carriage -> scene and lens -> camera body -> wire.
 
-Times are device seconds (the bench's clock, which may run at a multiple of real time).
+The part of the scene with depth coordinate z_um is in focus when the carriage's ``position_um == z_um``. Times are device
+seconds (the bench's clock, which may run at a multiple of real time).
 """
 
 from __future__ import annotations
@@ -8,24 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from rail.simulator.options import CarriageSample
 
-@dataclass(frozen=True, slots=True)
-class CarriageSample:
-    """Where the carriage truly is.
-
-    Attributes
-    ----------
-    position_um : float
-        True position of the carriage in the bench's own coordinate; grows towards the subject. The part of the scene with
-        depth coordinate z_um is in focus when ``position_um == z_um``.
-    rest_s : float
-        Device seconds since the carriage last moved (0 while it moves, infinity if it never did).
-    moving : bool
-    """
-
-    position_um: float
-    rest_s: float
-    moving: bool
+__all__ = ["Carriage", "CarriageSample", "ExposureSettings", "Faulty", "Imager", "Negative"]
 
 
 class Carriage(Protocol):

@@ -15,6 +15,7 @@ from capture.bench.imager import SceneImager, SceneOptions
 from capture.bench.interfaces import Faulty
 from capture.bench.options import BenchOptions
 from capture.bench.ptpip.camera import CameraOptions, SimulatedCamera
+from capture.bench.ptpip.settings import BodySettings
 from rail.simulator import DeviceClock, RailOptions, SimulatedRail
 
 _log = logging.getLogger(__name__)
@@ -36,20 +37,7 @@ class BenchProcess:
     def __init__(self, options: BenchOptions) -> None:
         self._options = options
         self._clock = DeviceClock(options.time_scale)
-        given = {
-            "seed": options.seed,
-            "scene_file": options.scene,
-            "sensor_px": options.sensor,
-            "pixel_um": options.pixel_um,
-            "magnification": options.magnification,
-            "f_number": options.f_number,
-            "live_scale": options.live_scale,
-            "noise": options.noise,
-            "flicker": options.flicker,
-            "texture": options.texture,
-            "settle_time_s": options.settle_time_s,
-        }
-        self._imager = SceneImager(SceneOptions(**{name: value for name, value in given.items() if value is not None}))
+        self._imager = SceneImager(_scene_options(options))
         rail_options = RailOptions(
             backlash_um=options.backlash_um,
             start_um=options.start_um,
@@ -65,6 +53,7 @@ class BenchProcess:
             port=options.ports.camera,
             transfer_bytes_per_s=options.transfer_bytes_per_s,
             live_scale=self._imager.options.live_scale,
+            settings=BodySettings(f_number=self._imager.lens.f_number),
         )
         self._camera = SimulatedCamera(self._imager, self._rail, self._clock, camera_options)
         self._control = ControlPort(self._answer, options.ports.control)
@@ -167,6 +156,23 @@ class BenchProcess:
             self._save_state()
         except OSError as failure:
             _log.warning("the state file could not be written: %s", failure)
+
+
+def _scene_options(options: BenchOptions) -> SceneOptions:
+    given: dict[str, Any] = {
+        "scene_file": options.scene,
+        "seed": options.seed,
+        "sensor_px": options.sensor,
+        "pixel_um": options.pixel_um,
+        "magnification": options.magnification,
+        "f_number": options.f_number,
+        "live_scale": options.live_scale,
+        "noise": options.noise,
+        "flicker": options.flicker,
+        "texture": options.texture,
+        "settle_time_s": options.settle_time_s,
+    }
+    return SceneOptions(**{name: value for name, value in given.items() if value is not None})
 
 
 def _read_state(path: Path | None) -> dict[str, Any] | None:

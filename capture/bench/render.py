@@ -242,8 +242,8 @@ class _LayerView:
         scale_x = np.float32(1.0 / (layer.pitch_x * step))
         scale_y = np.float32(1.0 / (layer.pitch_y * step))
         source = layer.levels[level]
-        u = u * scale_x + np.float32(source.shape[1] / 2 - 0.5)
-        v = v * scale_y + np.float32(source.shape[0] / 2 - 0.5)
+        u = (u + np.float32(layer.canvas_columns / 2)) * scale_x - np.float32(0.5)
+        v = (v + np.float32(layer.canvas_rows / 2)) * scale_y - np.float32(0.5)
         return single(cv2.remap(source, u, v, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT))
 
     def lay_over(self, behind: Picture, y0: int, x0: int) -> Picture:

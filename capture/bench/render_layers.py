@@ -18,9 +18,8 @@ _FIRST_RADIUS = 0.8
 _RATIO_SMALL, _RATIO = 1.6, 1.4
 # A pyramid level is used for discs of 2 to 3 of its own pixels: small kernels, and still much wider than what it adds.
 _LARGEST_KERNEL_RADIUS = 3.0
-# Variance that averaging into a level and bilinear enlarging from it add, in squared pixels of the level (the same for all).
-_LEVEL_VARIANCE = 0.25
 _CELL = 8
+_BINOMIAL = np.array([0.25, 0.5, 0.25], dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +47,19 @@ def disc_bank(largest: float, top_level: int) -> list[Disc]:
             level += 1
         variance = radius**2 / 4.0 / 4.0**level
         if level:
-            variance -= _LEVEL_VARIANCE
+            variance -= _level_variance(level)
         bank.append(Disc(radius, level, disc(variance)))
         if radius >= largest:
             return bank
         radius *= _RATIO_SMALL if radius < 2.0 else _RATIO
+
+
+def _level_variance(level: int) -> float:
+    """Variance that going down to a level and bilinear enlarging back up add, in squared pixels of the level.
+
+    A step down (binomial, then pairs averaged) adds 3/4 of a squared fine pixel; enlarging 2^k times adds 1/6 + 4^-k / 12.
+    """
+    return 0.25 * (1.0 - 4.0**-level) + 1.0 / 6.0 + 4.0**-level / 12.0
 
 
 class PreparedLayer:
@@ -61,11 +68,15 @@ class PreparedLayer:
     def __init__(self, layer: Layer, pitch_px: float) -> None:
         rgba = layer.rgba
         self.canvas_rows, self.canvas_columns = int(rgba.shape[0]), int(rgba.shape[1])
-        step = 32
+        step, self.pitch_x, self.pitch_y = 32, 1.0, 1.0
         if pitch_px > 1.0:
             step = 16
             rows = step * math.ceil(self.canvas_rows / pitch_px / step)
             columns = step * math.ceil(self.canvas_columns / pitch_px / step)
+            down = max(round(rows * pitch_px) - self.canvas_rows, 0)
+            right = max(round(columns * pitch_px) - self.canvas_columns, 0)
+            rgba = single(cv2.copyMakeBorder(rgba, 0, down, 0, right, cv2.BORDER_REFLECT))
+            self.pitch_y, self.pitch_x = rgba.shape[0] / rows, rgba.shape[1] / columns
             rgba = single(cv2.resize(rgba, (columns, rows), interpolation=cv2.INTER_AREA))
         self.opaque = layer.opaque
         self.nearest_um, self.farthest_um = float(layer.depth_um.min()), float(layer.depth_um.max())
@@ -73,11 +84,9 @@ class PreparedLayer:
         self.levels = [np.ascontiguousarray(rgba)]
         while step > 1:
             rows, columns = self.levels[-1].shape[:2]
-            smaller = cv2.resize(self.levels[-1], (columns // 2, rows // 2), interpolation=cv2.INTER_AREA)
-            self.levels.append(single(smaller))
+            soft = cv2.sepFilter2D(self.levels[-1], -1, _BINOMIAL, _BINOMIAL, borderType=cv2.BORDER_REFLECT)
+            self.levels.append(single(cv2.resize(soft, (columns // 2, rows // 2), interpolation=cv2.INTER_AREA)))
             step //= 2
-        self.pitch_x = self.canvas_columns / rgba.shape[1]
-        self.pitch_y = self.canvas_rows / rgba.shape[0]
         full = layer.rgba[..., 3]
         cells = full.reshape(self.canvas_rows // _CELL, _CELL, self.canvas_columns // _CELL, _CELL).max(axis=(1, 3)) > 0
         self.filled = cv2.integral(cells.astype(np.uint8))
