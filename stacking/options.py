@@ -1,4 +1,4 @@
-"""The stacker's options, as one frozen value."""
+"""What a run of the stacker is asked to do, as one frozen value."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class Method(StrEnum):
-    """How the frames are merged."""
+    """How frames are merged."""
 
     AUTO = "auto"
     PYRAMID = "pyramid"
@@ -17,14 +17,14 @@ class Method(StrEnum):
 
 
 class Align(StrEnum):
-    """Whether the frames are registered."""
+    """Whether frames are registered, or lie on each other already."""
 
     AUTO = "auto"
     NONE = "none"
 
 
 class Crop(StrEnum):
-    """What becomes of the borders that not every frame reaches."""
+    """Whether the result is cut to the area that all frames have, or keeps the reference frame's size."""
 
     AUTO = "auto"
     NONE = "none"
@@ -32,19 +32,27 @@ class Crop(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StackOptions:
-    """What `stacking.engine.stack_pictures` is asked for.
+    """Options of a run.
 
     Attributes
     ----------
-    method, align, crop : Method, Align, Crop
-    depth, report : Path or None
-        Where to write the depth map and the report; None for not.
+    method : Method
+    align : Align
+    crop : Crop
+    depth : Path or None
+        Where the depth map is written: float32 TIFF, or 16 bit by the suffix ``.png``.
+    report : Path or None
+        Where the report is written as JSON.
     recipe : Path or None
-        Colour correction to apply to the result.
+        A recipe of colour correction, applied to the result.
     memory_bytes : int or None
-        Cap on memory; None leaves it to the engine.
+        The most memory the run may take; None: as much as it needs.
     force : bool
         Write over existing files.
+    quality : int
+        JPEG quality of a ``.jpg`` result, 1 to 100.
+    threads : int or None
+        Threads that compute; None: one per core. The result does not depend on it.
     """
 
     method: Method = Method.AUTO
@@ -55,3 +63,5 @@ class StackOptions:
     recipe: Path | None = None
     memory_bytes: int | None = None
     force: bool = False
+    quality: int = 95
+    threads: int | None = None

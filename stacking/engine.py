@@ -1,0 +1,360 @@
+"""The stacker: frames in, one at a time or a folder at once; one picture and its depth out.
+
+Two passes. As frames arrive they are decoded small, measured and registered to their neighbours (:meth:`Engine.add`). When
+all are there, one solution is found for all of them, and each is decoded once more, resampled once and fused
+(:meth:`Engine.finish`). What is kept between the passes is some ten kilobytes a frame.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stacking.errors import FrameError, OutputError, RegistrationError, SourceError
+from stacking.frames import LeftOut, Pixels, Registration, Source
+from stacking.fuse.canvas import Canvas
+from stacking.memory import peak_rss_bytes
+from stacking.options import Align, Crop, Method, StackOptions
+from stacking.report import StackReport
+
+if TYPE_CHECKING:
+    from stacking.develop import Development
+    from stacking.register.features import Features
+
+Progress = Callable[[str, int, int], None]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class StackResult:
+    """The fused picture and what is known about it.
+
+    Attributes
+    ----------
+    image : ndarray (rows, columns, 3), uint16, encoded RGB
+    depth : ndarray (rows, columns), float32, or None
+        Larger is farther: um where every frame's position is known, else frame numbers; NaN where unknown.
+    canvas : Canvas
+        The part of the reference frame that the result shows.
+    used : tuple of int
+        Indices of the frames fused.
+    left_out : dict of int to str
+        The others, and why.
+    registrations : dict of int to Registration
+    reference : int
+    notes : tuple of str
+    """
+
+    image: NDArray[np.uint16]
+    depth: NDArray[np.float32] | None
+    canvas: Canvas
+    used: tuple[int, ...]
+    left_out: dict[int, str]
+    registrations: dict[int, Registration]
+    reference: int
+    notes: tuple[str, ...] = ()
+
+
+class Engine:
+    """Stacks frames as they come.
+
+    The result depends on the frames and their order alone: not on threads, nor on when they came.
+
+    Parameters
+    ----------
+    options : StackOptions
+    progress : callable, optional
+        Called with (stage, done, total).
+    """
+
+    def __init__(self, options: StackOptions | None = None, progress: Progress | None = None) -> None:
+        self.options = StackOptions() if options is None else options
+        self._progress = progress if progress is not None else _silent
+        self._sources: list[Source] = []
+        self._broken: dict[int, str] = {}
+        self._development: Development | None = None
+        self._measured: list[tuple[int, Features]] = []
+        self._threads = self.options.threads or len(os.sched_getaffinity(0))
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The frames added so far, in order."""
+        return tuple(self._sources)
+
+    @property
+    def development(self) -> Development:
+        """How the frames are developed; fixed by the first."""
+        if self._development is None:
+            raise SourceError("no picture was added", remedy="Add frames first.")
+        return self._development
+
+    def add(self, source: Source) -> None:
+        """Develop small, measure and register one frame; one that cannot be read is left out with its reason."""
+        self.extend([source])
+
+    def extend(self, sources: Sequence[Source]) -> None:
+        """Add several frames, measured ahead on all cores."""
+        from stacking.develop import Development
+        from stacking.register.registrar import Registrar
+
+        cv2.setNumThreads(1)
+        first = len(self._sources)
+        self._sources += sources
+        if self._development is None:
+            self._development = Development(self._sources)
+            rows, columns = self._development.size
+            self._registrar = Registrar(
+                (columns, rows),
+                positions_um=None if any(s.position_um is None for s in sources) else _Positions(self._sources),
+                motion="similarity" if self.options.align is Align.AUTO else "none",
+            )
+        with closing(_ahead(self._measure, range(first, len(self._sources)), self._threads)) as measured:
+            for done, (index, found) in enumerate(measured, 1):
+                if isinstance(found, str):
+                    self._broken[index] = found
+                else:
+                    self._registrar.add(index, found)
+                self._progress("registering", done, len(sources))
+
+    def _measure(self, index: int) -> Features | str:
+        source, development = self._sources[index], self.development
+        rows, columns = development.size
+        try:
+            if self._registrar.wants_full((columns, rows)):
+                image = development.frame(source).image
+                gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+                if gray.dtype != np.uint8:
+                    gray = cv2.convertScaleAbs(gray, alpha=1.0 / 257.0)
+            else:
+                gray = development.gray_half(source)
+        except FrameError as error:
+            return error.message
+        return self._registrar.measure(index, np.asarray(gray, np.uint8))
+
+    def finish(self) -> StackResult:
+        """Fuse all frames with all that was learnt.
+
+        Raises
+        ------
+        SourceError
+            Where no frame can be used.
+        RegistrationError
+            Where no two frames belong together.
+        MemoryBudgetError
+            Where the memory allowed is too small, before anything is fused.
+        """
+        development = self.development
+        rows, columns = development.size
+        usable = [k for k in range(len(self._sources)) if k not in self._broken]
+        if not usable:
+            raise SourceError("no picture can be read", remedy="Give whole JPEG, PNG, TIFF or RAW files.")
+        notes: list[str] = []
+        left_out = dict(self._broken)
+        if len(usable) == 1:
+            registrations = {usable[0]: Registration(np.eye(2, 3), np.ones(3), 0.0)}
+            reference = usable[0]
+            notes.append("only one picture could be used: the result is that picture")
+        else:
+            solution = self._registrar.solve()
+            registrations, reference = solution.registrations, solution.reference
+            left_out |= solution.left_out
+            notes += [f"{self._sources[k].path.name}: {text}" for k, text in solution.notes]
+        canvas = self._canvas((columns, rows), registrations)
+        image, depth, missed = self._fuse(canvas, registrations)
+        left_out |= missed
+        used = tuple(k for k in sorted(registrations) if k not in missed)
+        kept = {k: registrations[k] for k in used}
+        return StackResult(image, depth, canvas, used, dict(sorted(left_out.items())), kept, reference, tuple(notes))
+
+    def _canvas(self, size: tuple[int, int], registrations: dict[int, Registration]) -> Canvas:
+        from stacking.crop import valid_rectangle
+
+        if self.options.crop is Crop.NONE:
+            return Canvas(0, 0, *size)
+        x, y, width, height = valid_rectangle(size, [r.matrix for r in registrations.values()])
+        if width < 16 or height < 16:
+            raise RegistrationError(
+                "the frames have no area in common",
+                remedy="Leave out the frames that moved, or keep the full frame with --crop none.",
+            )
+        return Canvas(x, y, width, height)
+
+    def _fuse(
+        self, canvas: Canvas, registrations: dict[int, Registration]
+    ) -> tuple[NDArray[np.uint16], NDArray[np.float32] | None, dict[int, str]]:
+        from stacking.fuse.bands import Bands
+        from stacking.fuse.frame_planes import FramePlanes
+        from stacking.fuse.methods import fusion_for
+
+        rows, columns = self.development.size
+        indices = sorted(registrations)
+        missed: dict[int, str] = {}
+        with Bands(self._threads) as bands:
+            fusion = fusion_for(self.options.method, canvas, bands, wants_depth=self.options.depth is not None)
+            planes = FramePlanes(canvas)
+            with closing(_ahead(self._decode, indices, self._threads)) as decoded:
+                for done, (index, image) in enumerate(decoded, 1):
+                    if isinstance(image, str):
+                        missed[index] = image
+                    else:
+                        matrix = canvas.to_frame(registrations[index].matrix)
+                        planes.load(image, matrix, registrations[index].gain, bands)
+                        fusion.add(planes, matrix, (columns, rows), self._position(index))
+                    self._progress("fusing", done, len(indices))
+            if len(missed) == len(indices):
+                raise SourceError("no picture can be read", remedy="Give whole JPEG, PNG, TIFF or RAW files.")
+            image_out, depth = fusion.result()
+        return image_out, depth, missed
+
+    def _position(self, index: int) -> float:
+        if all(s.position_um is not None for s in self._sources):
+            return float(self._sources[index].position_um or 0.0)
+        return float(index)
+
+    def _decode(self, index: int) -> Pixels | str:
+        try:
+            return self.development.frame(self._sources[index]).image
+        except FrameError as error:
+            return error.message
+
+
+class _Positions(Sequence[float | None]):
+    """The positions of sources that may still become more."""
+
+    def __init__(self, sources: list[Source]) -> None:
+        self._sources = sources
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    def __getitem__(self, index):  # type: ignore[no-untyped-def]
+        return self._sources[index].position_um
+
+
+def stack_pictures(
+    paths: Iterable[Path | str],
+    output: Path,
+    options: StackOptions | None = None,
+    progress: Progress | None = None,
+) -> StackReport:
+    """Stack pictures of a folder, of files or of a session into one picture file.
+
+    Parameters
+    ----------
+    paths : iterable of path
+    output : Path
+        ``.tif`` (16 bit), ``.png`` or ``.jpg``.
+    options : StackOptions, optional
+    progress : callable, optional
+        Called with (stage, done, total).
+
+    Raises
+    ------
+    StackingError
+        Nothing half-written is left.
+    """
+    from stacking.develop import alike
+    from stacking.sources import find_sources
+    from stacking.writers import write_picture
+
+    options = StackOptions() if options is None else options
+    started = time.monotonic()
+    output = Path(output)
+    outputs = [p for p in (output, options.depth, options.report) if p is not None]
+    for path in outputs:
+        _refuse_unwritable(path, force=options.force)
+    found = find_sources(paths, exclude=outputs)
+    selection = alike(found.sources)
+    engine = Engine(options, progress)
+    engine.extend(selection.sources)
+    result = engine.finish()
+    sources = engine.sources
+    left_out = [
+        *found.left_out,
+        *selection.left_out,
+        *(LeftOut(sources[k].path, reason) for k, reason in result.left_out.items()),
+    ]
+    image: Pixels = result.image
+    if engine.development.dtype == np.uint8 and output.suffix.lower() == ".png":
+        image = ((result.image.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    write_picture(
+        output,
+        image,
+        icc=engine.development.icc,
+        exif_from=sources[result.reference].path,
+        force=options.force,
+        quality=options.quality,
+    )
+    if options.depth is not None and result.depth is not None:
+        from stacking.depth_file import write_depth
+
+        write_depth(options.depth, result.depth, force=options.force)
+    names = _names(sources)
+    report = StackReport(
+        result=output,
+        width=result.canvas.width,
+        height=result.canvas.height,
+        frames_used=len(result.used),
+        frames_left_out=left_out,
+        order=[names[k] for k in result.used],
+        transforms={names[k]: r.matrix for k, r in result.registrations.items()},
+        crop=(result.canvas.x, result.canvas.y, result.canvas.width, result.canvas.height),
+        reference=names[result.reference],
+        notes=(*(f"{n.path.name}: {n.text}" for n in selection.notes), *result.notes),
+        seconds=time.monotonic() - started,
+        peak_rss_bytes=peak_rss_bytes(),
+        depth=options.depth,
+    )
+    return report
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    """Progress nobody watches."""
+
+
+def _names(sources: Sequence[Source]) -> list[str]:
+    """File names, or whole paths where two files of different folders have one name."""
+    names = [s.path.name for s in sources]
+    return names if len(set(names)) == len(names) else [str(s.path) for s in sources]
+
+
+def _refuse_unwritable(path: Path, *, force: bool) -> None:
+    """Say before the work, not after it, that a result cannot be written."""
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder", remedy="Name a file.")
+    if path.exists() and not force:
+        raise OutputError(f"{path} exists", remedy="Give another name, or --force to write over it.")
+    folder = path.resolve().parent
+    if not folder.is_dir():
+        raise OutputError(f"the folder {folder} does not exist", remedy="Make it, or name another place.")
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"the folder {folder} cannot be written to", remedy="Name another place.")
+
+
+def _ahead(work: Callable[[int], T], indices: Iterable[int], threads: int) -> Iterator[tuple[int, T]]:
+    """Do work for each index in threads, at most one more than there are threads ahead; results in order."""
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="ahead")
+    waiting: list[tuple[int, Future[T]]] = []
+    try:
+        for index in indices:
+            waiting.append((index, pool.submit(work, index)))
+            if len(waiting) > threads:
+                first, future = waiting.pop(0)
+                yield first, future.result()
+                del future
+        while waiting:
+            first, future = waiting.pop(0)
+            yield first, future.result()
+            del future
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,49 @@
+"""The plain mean of the frames: what fusion is measured against, and what flat subjects want."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stacking.fuse.bands import Bands
+from stacking.fuse.canvas import Canvas, spans_by_level
+from stacking.fuse.frame_planes import FramePlanes
+
+
+class AverageFusion:
+    """Running mean of luma and chroma over the frames that have a pixel."""
+
+    def __init__(self, canvas: Canvas, bands: Bands) -> None:
+        self._canvas = canvas
+        self._bands = bands
+        self._sums = [np.zeros(canvas.level_shape(level), np.float32) for level in (0, 1, 1)]
+        self._counts = [np.zeros(canvas.level_shape(level), np.float32) for level in (0, 1)]
+
+    def add(
+        self, planes: FramePlanes, matrix: NDArray[np.float64], frame_size: tuple[int, int], position: float
+    ) -> None:
+        """Take in one frame."""
+        del position
+        spans = spans_by_level(self._canvas, matrix, frame_size, 2)
+        for plane, total, span in zip(
+            (planes.luma, planes.red, planes.blue), self._sums, (spans[0], spans[1], spans[1]), strict=True
+        ):
+            for y, (a, b) in enumerate(span):
+                total[y, a:b] += plane[y, a:b]
+        for count, span in zip(self._counts, spans, strict=True):
+            for y, (a, b) in enumerate(span):
+                count[y, a:b] += 1.0
+
+    def result(self) -> tuple[NDArray[np.uint16], NDArray[np.float32] | None]:
+        """The mean; no depth."""
+        from stacking.fuse import pyramid_kernels as kernels
+
+        luma, red, blue = self._sums
+        full, half = (np.maximum(count, 1.0) for count in self._counts)
+        luma /= full
+        red /= half
+        blue /= half
+        rgb = np.empty((*luma.shape, 3), np.uint16)
+        none = np.empty((1, 1), np.float32)
+        self._bands.run(rgb.shape[0], lambda a, b: kernels.compose_rgb(luma, none, none, red, blue, rgb, a, b))
+        return rgb, None

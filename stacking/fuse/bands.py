@@ -1,0 +1,49 @@
+"""Rows shared out among threads. Every pixel is computed alike whatever the bands, so the bytes do not depend on them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Self
+
+_FEWEST_ROWS = 32
+
+
+class Bands:
+    """A pool of threads that runs one loop over bands of rows.
+
+    Parameters
+    ----------
+    threads : int or None
+        None: one per core this process may use.
+    """
+
+    def __init__(self, threads: int | None = None) -> None:
+        self.threads = threads if threads is not None else len(os.sched_getaffinity(0))
+        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="fuse") if self.threads > 1 else None
+
+    def run(self, rows: int, loop: Callable[[int, int], None]) -> None:
+        """Call ``loop(first, stop)`` on bands that cover ``rows`` rows, each starting at an even one; wait for all."""
+        count = min(self.threads, max(1, rows // _FEWEST_ROWS))
+        if self._pool is None or count == 1:
+            loop(0, rows)
+            return
+        edges = [2 * (rows * k // (2 * count)) for k in range(count)] + [rows]
+        running = [self._pool.submit(loop, a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        for band in running:
+            band.result()
+
+    def close(self) -> None:
+        """End the threads."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,101 @@
+"""The area that is fused, and which part of it a frame covers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Six taps of the resampling reach three pixels to each side.
+_REACH_PX = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Canvas:
+    """A rectangle of the reference frame, in its full-resolution pixels."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    def to_frame(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The 2x3 matrix from pixels of this canvas to a frame, given the one from the reference frame to it."""
+        moved = matrix.astype(np.float64).copy()
+        moved[:, 2] += matrix[:, 0] * self.x + matrix[:, 1] * self.y
+        return moved
+
+    def level_shape(self, level: int) -> tuple[int, int]:
+        """(rows, columns) of a pyramid level."""
+        height, width = self.height, self.width
+        for _ in range(level):
+            height, width = (height + 1) // 2, (width + 1) // 2
+        return height, width
+
+
+def valid_spans(
+    matrix: NDArray[np.float64],
+    frame_size: tuple[int, int],
+    shape: tuple[int, int],
+    step: int = 1,
+    margin_px: float = 0.0,
+) -> NDArray[np.int32]:
+    """Columns of each row whose pixels a frame really has.
+
+    Parameters
+    ----------
+    matrix : ndarray (2, 3)
+        From full-resolution canvas pixels to the frame.
+    frame_size : (width, height)
+    shape : (rows, columns)
+        Of the plane; its pixel (y, x) lies at canvas pixel (y * step, x * step).
+    margin_px : float
+        Frame pixels to keep away from the frame's border.
+
+    Returns
+    -------
+    ndarray, shape (rows, 2), int32
+        First column and the one after the last; equal where the row has none.
+    """
+    rows, columns = shape
+    y = np.arange(rows, dtype=np.float64) * step
+    low = np.zeros(rows)
+    high = np.full(rows, float(columns - 1))
+    for axis, size in enumerate(frame_size):
+        slope = matrix[axis, 0] * step
+        base = matrix[axis, 1] * y + matrix[axis, 2]
+        first, last = margin_px, size - 1 - margin_px
+        if abs(slope) < 1e-12:
+            outside = (base < first - 1e-6) | (base > last + 1e-6)
+            high[outside] = -1.0
+            continue
+        a, b = (first - base) / slope, (last - base) / slope
+        low = np.maximum(low, np.minimum(a, b) - 1e-6)
+        high = np.minimum(high, np.maximum(a, b) + 1e-6)
+    left = np.clip(np.ceil(low), 0, columns).astype(np.int32)
+    right = np.clip(np.floor(high) + 1, 0, columns).astype(np.int32)
+    return np.ascontiguousarray(np.stack([left, np.maximum(right, left)], axis=1))
+
+
+def spans_by_level(
+    canvas: Canvas, matrix: NDArray[np.float64], frame_size: tuple[int, int], levels: int
+) -> list[NDArray[np.int32]]:
+    """The valid spans of each level, shrunk by the reach of that level's filter unless the frame covers the whole canvas."""
+    full = valid_spans(matrix, frame_size, (canvas.height, canvas.width))
+    covers = bool((full[:, 0] == 0).all() and (full[:, 1] == canvas.width).all())
+    spans = []
+    for level in range(levels):
+        margin = 0.0 if covers else _REACH_PX + 2.0 * (2**level - 1)
+        spans.append(
+            valid_spans(matrix, frame_size, canvas.level_shape(level), 2**level, margin)
+            if not covers
+            else _whole(canvas.level_shape(level))
+        )
+    return spans
+
+
+def _whole(shape: tuple[int, int]) -> NDArray[np.int32]:
+    spans = np.zeros((shape[0], 2), np.int32)
+    spans[:, 1] = shape[1]
+    return spans

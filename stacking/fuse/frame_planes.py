@@ -1,0 +1,62 @@
+"""The working form of a frame: luma at full size and two chroma differences at half size, resampled once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stacking.frames import Pixels
+
+if TYPE_CHECKING:
+    from stacking.fuse.bands import Bands
+    from stacking.fuse.canvas import Canvas
+
+# ITU-R BT.601, the luma of JPEG.
+LUMA = np.array([0.299, 0.587, 0.114])
+_EIGHT_BIT = {np.dtype(np.uint8): 1.0, np.dtype(np.uint16): 1.0 / 257.0}
+
+
+class FramePlanes:
+    """Planes of one frame at a time, on the canvas; the memory is used again for the next frame.
+
+    Attributes
+    ----------
+    luma : ndarray (rows, columns), float32, 0 to 255
+    red, blue : ndarray ((rows + 1) // 2, (columns + 1) // 2), float32
+        Red and blue minus luma at every second pixel of every second row.
+    """
+
+    def __init__(self, canvas: Canvas) -> None:
+        from stacking.fuse.warp_kernels import lanczos3_table
+
+        self.canvas = canvas
+        self.luma: NDArray[np.float32] = np.empty((canvas.height, canvas.width), np.float32)
+        half = canvas.level_shape(1)
+        self.red: NDArray[np.float32] = np.empty(half, np.float32)
+        self.blue: NDArray[np.float32] = np.empty(half, np.float32)
+        self._table = lanczos3_table()
+        self._frame_red: NDArray[np.float32] = np.empty((0, 0), np.float32)
+        self._frame_blue = self._frame_red
+
+    def load(self, image: Pixels, matrix: NDArray[np.float64], gain: NDArray[np.float64], bands: Bands) -> None:
+        """Resample a frame, shape (rows, columns, 3), through ``matrix`` (canvas to frame), brightness matched by ``gain``."""
+        from stacking.fuse import warp_kernels
+
+        scale = gain * _EIGHT_BIT[image.dtype]
+        luma = (LUMA * scale).astype(np.float32)
+        scale32 = scale.astype(np.float32)
+        half = (image.shape[0] // 2, image.shape[1] // 2)
+        if self._frame_red.shape != half:
+            self._frame_red = np.empty(half, np.float32)
+            self._frame_blue = np.empty(half, np.float32)
+        frame_red, frame_blue, table = self._frame_red, self._frame_blue, self._table
+        bands.run(half[0], lambda a, b: warp_kernels.chroma_half(image, luma, scale32, frame_red, frame_blue, a, b))
+        bands.run(self.canvas.height, lambda a, b: warp_kernels.warp_luma(image, luma, matrix, table, self.luma, a, b))
+        # A half-size pixel i is the mean of 2i and 2i + 1, so it lies at 2i + 0.5; canvas samples lie at 2i.
+        chroma = matrix.copy()
+        chroma[:, 2] = (matrix[:, 2] - 0.5) * 0.5
+        rows = self.red.shape[0]
+        bands.run(rows, lambda a, b: warp_kernels.warp_plane(frame_red, chroma, table, self.red, a, b))
+        bands.run(rows, lambda a, b: warp_kernels.warp_plane(frame_blue, chroma, table, self.blue, a, b))

@@ -1,0 +1,364 @@
+"""Compiled loops of the Laplacian pyramid: reduce, analyse and accumulate, collapse (Burt and Adelson 1983).
+
+Every loop works on a range of rows and computes each pixel from the same inputs in the same order, so the result does
+not depend on how the rows are shared out among threads. Planes are float32 in 8-bit units (0 to 255).
+"""
+
+# ruff: noqa: PLR0913
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stacking.fuse.compiled import compiled, inlined
+
+F32 = NDArray[np.float32]
+
+
+@inlined
+def _mirror(i, n):  # type: ignore[no-untyped-def]
+    if i < 0:
+        i = -i
+    if i >= n:
+        i = 2 * n - 2 - i
+    return min(max(i, 0), n - 1)
+
+
+@inlined
+def _reduce_row(row, width, out):  # type: ignore[no-untyped-def]
+    """[1 4 6 4 1] / 16 at every second pixel of a row of ``width``; edges mirrored."""
+    half = out.shape[0]
+    inner = (width - 3) // 2
+    for i in range(min(1, half)):
+        out[i] = (
+            np.float32(0.375) * row[2 * i]
+            + np.float32(0.25) * (row[_mirror(2 * i - 1, width)] + row[_mirror(2 * i + 1, width)])
+            + np.float32(0.0625) * (row[_mirror(2 * i - 2, width)] + row[_mirror(2 * i + 2, width)])
+        )
+    n = max(inner, 0)
+    to = out[1 : 1 + n]
+    r = row[0 : 2 * n + 4]
+    for i in range(n):
+        j = 2 * i
+        to[i] = (
+            np.float32(0.375) * r[j + 2]
+            + np.float32(0.25) * (r[j + 1] + r[j + 3])
+            + np.float32(0.0625) * (r[j] + r[j + 4])
+        )
+    for i in range(n + 1, half):
+        out[i] = (
+            np.float32(0.375) * row[2 * i]
+            + np.float32(0.25) * (row[_mirror(2 * i - 1, width)] + row[_mirror(2 * i + 1, width)])
+            + np.float32(0.0625) * (row[_mirror(2 * i - 2, width)] + row[_mirror(2 * i + 2, width)])
+        )
+
+
+@compiled("void(float32[:,::1], float32[:,::1], int64, int64)")
+def reduce_rows(fine: F32, coarse: F32, y0: int, y1: int) -> None:
+    """Rows y0 to y1 of the next coarser plane, shape ((h + 1) // 2, (w + 1) // 2)."""
+    height, width = fine.shape
+    line = np.empty(width, np.float32)
+    for y in range(y0, y1):
+        a = fine[_mirror(2 * y - 2, height)]
+        b = fine[_mirror(2 * y - 1, height)]
+        c = fine[2 * y]
+        d = fine[_mirror(2 * y + 1, height)]
+        e = fine[_mirror(2 * y + 2, height)]
+        for x in range(width):
+            line[x] = np.float32(0.375) * c[x] + np.float32(0.25) * (b[x] + d[x]) + np.float32(0.0625) * (a[x] + e[x])
+        _reduce_row(line, width, coarse[y])
+
+
+@inlined
+def _expand_row(coarse, y, width, line, out):  # type: ignore[no-untyped-def]
+    """Row ``y`` of the plane expanded from ``coarse``."""
+    rows, half = coarse.shape
+    j = y // 2
+    if y & 1:
+        a = coarse[j]
+        b = coarse[min(j + 1, rows - 1)]
+        for i in range(half):
+            line[i] = np.float32(0.5) * (a[i] + b[i])
+    else:
+        a = coarse[_mirror(j - 1, rows)]
+        b = coarse[j]
+        c = coarse[_mirror(j + 1, rows)]
+        for i in range(half):
+            line[i] = np.float32(0.125) * (a[i] + c[i]) + np.float32(0.75) * b[i]
+    out[0] = np.float32(0.75) * line[0] + np.float32(0.25) * line[min(1, half - 1)]
+    n = min(half - 1, (width - 1) // 2)
+    for i in range(1, n):
+        out[2 * i] = np.float32(0.125) * (line[i - 1] + line[i + 1]) + np.float32(0.75) * line[i]
+    for i in range(n):
+        out[2 * i + 1] = np.float32(0.5) * (line[i] + line[i + 1])
+    for i in range(max(n, 1), half):
+        nxt = _mirror(i + 1, half)
+        if 2 * i < width:
+            out[2 * i] = np.float32(0.125) * (line[_mirror(i - 1, half)] + line[nxt]) + np.float32(0.75) * line[i]
+        if 2 * i + 1 < width:
+            out[2 * i + 1] = np.float32(0.5) * (line[i] + line[min(i + 1, half - 1)])
+    if n < 1 and width > 1:
+        out[1] = np.float32(0.5) * (line[0] + line[min(1, half - 1)])
+
+
+@compiled("void(float32[:,::1], float32[:,::1], float32[:,::1], int64, int64)")
+def expand_add(coarse: F32, detail: F32, out: F32, y0: int, y1: int) -> None:
+    """Rows y0 to y1 of ``detail`` plus the expanded ``coarse`` plane."""
+    width = out.shape[1]
+    line = np.empty(coarse.shape[1], np.float32)
+    up = np.empty(width + 2, np.float32)
+    for y in range(y0, y1):
+        _expand_row(coarse, y, width, line, up)
+        for x in range(width):
+            out[y, x] = up[x] + detail[y, x]
+
+
+@inlined
+def _linear_row(coarse, y, width, line, out):  # type: ignore[no-untyped-def]
+    """Row ``y`` of a plane of twice the size, by straight lines between the samples."""
+    rows, half = coarse.shape
+    j = y // 2
+    a = coarse[j]
+    b = coarse[min(j + (y & 1), rows - 1)]
+    for i in range(half):
+        line[i] = np.float32(0.5) * (a[i] + b[i])
+    n = min(half - 1, width // 2)
+    for i in range(n):
+        out[2 * i] = line[i]
+        out[2 * i + 1] = np.float32(0.5) * (line[i] + line[i + 1])
+    for i in range(n, half):
+        out[2 * i] = line[i]
+        out[2 * i + 1] = line[i]
+
+
+@inlined
+def _half_row(row, width, out):  # type: ignore[no-untyped-def]
+    """[1 2 1] / 4 at every second pixel."""
+    half = out.shape[0]
+    out[0] = np.float32(0.5) * (row[0] + row[min(1, width - 1)])
+    n = max((width - 2) // 2, 0)
+    to = out[1 : 1 + n]
+    for i in range(min(n, half - 1)):
+        j = 2 * i
+        to[i] = np.float32(0.25) * (row[j + 1] + row[j + 3]) + np.float32(0.5) * row[j + 2]
+    for i in range(n + 1, half):
+        out[i] = np.float32(0.5) * (row[2 * i - 1] + row[2 * i])
+
+
+@inlined
+def _energy_down(energy, j, height, width, out, line):  # type: ignore[no-untyped-def]
+    a = energy[_mirror(j - 1, height) & 3]
+    b = energy[j & 3]
+    c = energy[_mirror(j + 1, height) & 3]
+    for x in range(width):
+        line[x] = np.float32(0.25) * (a[x] + c[x]) + np.float32(0.5) * b[x]
+    _half_row(line, width, out)
+
+
+@inlined
+def _energy_row(fine, coarse, finer_energy, share, y, line, up, ring, square):  # type: ignore[no-untyped-def]
+    """Laplacian row ``y`` into the ring, and its square smoothed along the row."""
+    width = fine.shape[1]
+    _expand_row(coarse, y, width, line, up)
+    row = fine[y]
+    band = ring[y & 3]
+    for x in range(width):
+        band[x] = row[x] - up[x]
+    sq = square[y & 3]
+    n = width - 2
+    b0, b1, b2 = band[0:n], band[1 : 1 + n], band[2 : 2 + n]
+    to = sq[1 : 1 + n]
+    for x in range(n):
+        to[x] = np.float32(0.24) * (b0[x] * b0[x] + b2[x] * b2[x]) + np.float32(0.52) * b1[x] * b1[x]
+    sq[0] = np.float32(0.48) * band[1] * band[1] + np.float32(0.52) * band[0] * band[0]
+    e = band[width - 1]
+    f = band[width - 2]
+    sq[width - 1] = np.float32(0.48) * f * f + np.float32(0.52) * e * e
+
+
+@compiled(
+    "void(float32[:,::1], float32[:,::1], float32[:,::1], float32, float32, int64, int32[:,::1], float32[:,::1],"
+    " float32[:,::1], float32[:,::1], float32[:,::1], float32, float32[:,::1], float32[:,::1], int64, int64)"
+)
+def accumulate_level(
+    fine: F32,
+    coarse: F32,
+    finer_energy: F32,
+    share: float,
+    floor: float,
+    power: int,
+    spans: NDArray[np.int32],
+    weight_sum: F32,
+    band_sum: F32,
+    weight_plane: F32,
+    energy_out: F32,
+    position: float,
+    first_moment: F32,
+    second_moment: F32,
+    y0: int,
+    y1: int,
+) -> None:
+    """Rows y0 to y1 of one level of one frame: Laplacian, local energy, weight, running sums.
+
+    Only columns ``spans[y, 0]`` to ``spans[y, 1]`` of a row are candidates. ``energy_out`` has half the size (or one row:
+    not wanted) and gets the energy seen from the next level; ``weight_plane`` and the moments of ``position`` have the size
+    of ``fine`` (or one row: not wanted). y0 is even.
+    """
+    height, width = fine.shape
+    line = np.empty(coarse.shape[1], np.float32)
+    up = np.empty(width + 2, np.float32)
+    ring = np.empty((4, width), np.float32)
+    square = np.empty((4, width), np.float32)
+    energy = np.empty((4, width), np.float32)
+    weight = np.empty(width, np.float32)
+    has_finer = finer_energy.shape[0] == height
+    wants_energy = energy_out.shape[0] > 1
+    wants_weight = weight_plane.shape[0] == height
+    wants_moments = first_moment.shape[0] == height
+    scale = np.float32(1.0 / 64.0)
+    start = max(y0 - 2, 0)
+    stop = min(y1 + 2, height)
+    done = start
+    for y in range(start, stop + 1):
+        if y < stop:
+            _energy_row(fine, coarse, finer_energy, share, y, line, up, ring, square)
+        # The energy of row y - 1 is complete now.
+        e = y - 1
+        if e < done or e < max(y0 - 1, 0) or e > min(y1, height - 1):
+            continue
+        above = square[_mirror(e - 1, height) & 3]
+        here = square[e & 3]
+        below = square[_mirror(e + 1, height) & 3]
+        out = energy[e & 3]
+        for x in range(width):
+            out[x] = np.float32(0.24) * (above[x] + below[x]) + np.float32(0.52) * here[x]
+        if has_finer:
+            more = finer_energy[e]
+            for x in range(width):
+                out[x] += share * more[x]
+        if y0 <= e < y1:
+            band = ring[e & 3]
+            for x in range(width):
+                v = (out[x] + floor) * scale
+                v2 = v * v
+                weight[x] = v2 * v2
+            if power == 6:
+                for x in range(width):
+                    v = (out[x] + floor) * scale
+                    weight[x] *= v * v
+            elif power == 8:
+                for x in range(width):
+                    weight[x] *= weight[x]
+            elif power == 2:
+                for x in range(width):
+                    v = (out[x] + floor) * scale
+                    weight[x] = v * v
+            left, right = spans[e, 0], spans[e, 1]
+            count = right - left
+            w = weight[left:right]
+            bands = band[left:right]
+            ws = weight_sum[e, left:right]
+            bs = band_sum[e, left:right]
+            for x in range(count):
+                ws[x] += w[x]
+            for x in range(count):
+                bs[x] += w[x] * bands[x]
+            if wants_weight:
+                into = weight_plane[e]
+                into[:left] = 0.0
+                into[right:] = 0.0
+                into[left:right] = w
+            if wants_moments:
+                m1 = first_moment[e, left:right]
+                m2 = second_moment[e, left:right]
+                for x in range(count):
+                    p = w[x] * position
+                    m1[x] += p
+                    m2[x] += p * position
+        # The energy of row j seen from the next level needs rows j - 1 to j + 1.
+        if wants_energy:
+            j = e - 1
+            if j >= y0 and (j & 1) == 0:
+                _energy_down(energy, j, height, width, energy_out[j // 2], up)
+            if e == height - 1 and (e & 1) == 0 and e >= y0 and e < y1:
+                _energy_down(energy, e, height, width, energy_out[e // 2], up)
+
+
+@compiled("void(float32[:,::1], float32[:,::1], int32[:,::1], float32[:,::1], float32[:,::1], int64, int64)")
+def accumulate_weighted(
+    plane: F32, weight: F32, spans: NDArray[np.int32], plane_sum: F32, weight_sum: F32, y0: int, y1: int
+) -> None:
+    """Rows y0 to y1 of running sums of ``weight`` (also where it has one row: not wanted) and ``weight * plane``."""
+    wants_weight = weight_sum.shape[0] == plane.shape[0]
+    for y in range(y0, y1):
+        a, b = spans[y, 0], spans[y, 1]
+        p, w, into = plane[y, a:b], weight[y, a:b], plane_sum[y, a:b]
+        for x in range(b - a):
+            into[x] += w[x] * p[x]
+        if wants_weight:
+            total = weight_sum[y, a:b]
+            for x in range(b - a):
+                total[x] += w[x]
+
+
+@compiled("void(float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], int64, int64)")
+def accumulate_band(fine: F32, coarse: F32, weight: F32, band_sum: F32, y0: int, y1: int) -> None:
+    """Rows y0 to y1 of the running sum of a Laplacian level under given weights."""
+    width = fine.shape[1]
+    line = np.empty(coarse.shape[1], np.float32)
+    up = np.empty(width + 2, np.float32)
+    for y in range(y0, y1):
+        _expand_row(coarse, y, width, line, up)
+        f, w, into = fine[y], weight[y], band_sum[y]
+        for x in range(width):
+            into[x] += w[x] * (f[x] - up[x])
+
+
+@compiled("void(float32[:,::1], int32[:,::1], float32[:,::1], float32[:,::1], int64, int64)")
+def widen_range(plane: F32, spans: NDArray[np.int32], low: F32, high: F32, y0: int, y1: int) -> None:
+    """Rows y0 to y1 of the running range of values that the frames have at each pixel."""
+    for y in range(y0, y1):
+        a, b = spans[y, 0], spans[y, 1]
+        p, lo, hi = plane[y, a:b], low[y, a:b], high[y, a:b]
+        for x in range(b - a):
+            lo[x] = min(lo[x], p[x])
+            hi[x] = max(hi[x], p[x])
+
+
+@compiled(
+    "void(float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], uint16[:,:,::1], int64, int64)"
+)
+def compose_rgb(luma: F32, low: F32, high: F32, red: F32, blue: F32, rgb: NDArray[np.uint16], y0: int, y1: int) -> None:
+    """Rows y0 to y1 of the picture from luma, clamped to the range, and half-size chroma differences; uint16 RGB.
+
+    ``low`` and ``high`` may have one row: no clamp.
+    """
+    width = luma.shape[1]
+    clamps = low.shape[0] == luma.shape[0]
+    half = red.shape[1]
+    r_line = np.empty(half, np.float32)
+    b_line = np.empty(half, np.float32)
+    r_row = np.empty(width + 2, np.float32)
+    b_row = np.empty(width + 2, np.float32)
+    scale = np.float32(257.0)
+    for y in range(y0, y1):
+        _linear_row(red, y, width, r_line, r_row)
+        _linear_row(blue, y, width, b_line, b_row)
+        for x in range(width):
+            v = luma[y, x]
+            if clamps:
+                v = min(max(v, low[y, x]), high[y, x])
+            r = v + r_row[x]
+            b = v + b_row[x]
+            g = (v - np.float32(0.299) * r - np.float32(0.114) * b) * np.float32(1.0 / 0.587)
+            rgb[y, x, 0] = np.uint16(min(max(r * scale + np.float32(0.5), np.float32(0.0)), np.float32(65535.0)))
+            rgb[y, x, 1] = np.uint16(min(max(g * scale + np.float32(0.5), np.float32(0.0)), np.float32(65535.0)))
+            rgb[y, x, 2] = np.uint16(min(max(b * scale + np.float32(0.5), np.float32(0.0)), np.float32(65535.0)))
+
+
+@compiled("void(float32[:,::1], float32[:,::1], int64, int64)")
+def divide_rows(band: F32, weight: F32, y0: int, y1: int) -> None:
+    """Running sums to their mean, in place."""
+    for y in range(y0, y1):
+        for x in range(band.shape[1]):
+            band[y, x] = band[y, x] / max(weight[y, x], np.float32(1e-37))

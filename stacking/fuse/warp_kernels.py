@@ -1,0 +1,217 @@
+"""Compiled loops: one resampling per frame, straight from RGB to the working planes.
+
+The similarity is resampled in two passes of six taps (Catmull and Smith 1980): along the rows of the frame into a ring
+of rows, then along its columns. Along a row the weights change slowly, so they are tabled and renewed only when the
+phase has moved by 1/256 px; between them the integer offset is constant over long runs that the compiler vectorises.
+"""
+
+# ruff: noqa: PLR0913
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stacking.fuse.compiled import compiled, inlined
+
+TAPS = 6
+PHASES = 1024
+_PAD = 16
+_RENEW = 1.0 / 256.0
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+
+
+def lanczos3_table() -> F32:
+    """Weights of the Lanczos kernel with three lobes, shape (PHASES + 1, TAPS), float32; each row sums to 1."""
+    fraction = np.arange(PHASES + 1, dtype=np.float64)[:, None] / PHASES
+    distance = np.arange(-2, 4, dtype=np.float64)[None] - fraction
+    weights = np.sinc(distance) * np.sinc(distance / 3.0)
+    return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+
+
+@inlined
+def _weights_along_row(start, slope, width, source_width, table, taps, runs):  # type: ignore[no-untyped-def]
+    """Table the weights of one row: taps (TAPS, width); runs hold (first x, offset) pairs; returns their number."""
+    count = 0
+    last = -(1 << 40)
+    for x in range(width):
+        s = start + slope * x
+        i = math.floor(s)
+        p = int((s - i) * PHASES + 0.5)
+        if i < -4:
+            i = -4
+            p = 0
+        elif i > source_width + 3:
+            i = source_width + 3
+            p = 0
+        offset = i - x
+        if offset != last:
+            runs[count, 0] = x
+            runs[count, 1] = offset
+            count += 1
+            last = offset
+        for k in range(TAPS):
+            taps[k, x] = table[p, k]
+    return count
+
+
+@inlined
+def _resample_row(line, taps, runs, count, width, out):  # type: ignore[no-untyped-def]
+    for r in range(count):
+        a = runs[r, 0]
+        b = runs[r + 1, 0] if r + 1 < count else width
+        d = runs[r, 1] + _PAD - 2 + a
+        n = b - a
+        # Slices, because an index that might be negative is not vectorised.
+        to = out[a:b]
+        l0, l1, l2 = line[d : d + n], line[d + 1 : d + 1 + n], line[d + 2 : d + 2 + n]
+        l3, l4, l5 = line[d + 3 : d + 3 + n], line[d + 4 : d + 4 + n], line[d + 5 : d + 5 + n]
+        t0, t1, t2 = taps[0, a:b], taps[1, a:b], taps[2, a:b]
+        t3, t4, t5 = taps[3, a:b], taps[4, a:b], taps[5, a:b]
+        for x in range(n):
+            to[x] = t0[x] * l0[x] + t1[x] * l1[x] + t2[x] * l2[x] + t3[x] * l3[x] + t4[x] * l4[x] + t5[x] * l5[x]
+
+
+@inlined
+def _resample_column(ring, mask, m10, m11, m12, y, width, block, table, out):  # type: ignore[no-untyped-def]
+    x0 = 0
+    while x0 < width:
+        x1 = min(width, x0 + block)
+        s = m10 * (0.5 * (x0 + x1 - 1)) + m11 * y + m12
+        i = math.floor(s)
+        p = int((s - i) * PHASES + 0.5)
+        w0, w1, w2 = table[p, 0], table[p, 1], table[p, 2]
+        w3, w4, w5 = table[p, 3], table[p, 4], table[p, 5]
+        r0, r1, r2 = ring[(i - 2) & mask, x0:x1], ring[(i - 1) & mask, x0:x1], ring[i & mask, x0:x1]
+        r3, r4, r5 = ring[(i + 1) & mask, x0:x1], ring[(i + 2) & mask, x0:x1], ring[(i + 3) & mask, x0:x1]
+        to = out[x0:x1]
+        for x in range(x1 - x0):
+            to[x] = w0 * r0[x] + w1 * r1[x] + w2 * r2[x] + w3 * r3[x] + w4 * r4[x] + w5 * r5[x]
+        x0 = x1
+
+
+@inlined
+def _ring_rows(m10, width):  # type: ignore[no-untyped-def]
+    need = int(abs(m10) * width) + TAPS + 4
+    rows = 8
+    while rows < need:
+        rows *= 2
+    return rows
+
+
+@inlined
+def _column_block(m10, width):  # type: ignore[no-untyped-def]
+    if abs(m10) * width <= _RENEW:
+        return width
+    return max(8, int(_RENEW / abs(m10)))
+
+
+@compiled(
+    "void(uint8[:,:,::1], float32[::1], float64[:,::1], float32[:,::1], float32[:,::1], int64, int64)",
+    "void(uint16[:,:,::1], float32[::1], float64[:,::1], float32[:,::1], float32[:,::1], int64, int64)",
+)
+def warp_luma(rgb: NDArray[np.uint8], coefficients: F32, matrix: F64, table: F32, out: F32, y0: int, y1: int) -> None:
+    """Rows y0 to y1 of the luma plane, out (h, w), of an RGB frame seen through ``matrix`` (canvas to frame)."""
+    height, source_width = rgb.shape[0], rgb.shape[1]
+    width = out.shape[1]
+    m00, m01, m02 = matrix[0, 0], matrix[0, 1], matrix[0, 2]
+    m10, m11, m12 = matrix[1, 0], matrix[1, 1], matrix[1, 2]
+    slope = m00 - m01 * m10 / m11
+    shear = m01 / m11
+    origin = m02 - m01 * m12 / m11
+    rows = _ring_rows(m10, width)
+    mask = rows - 1
+    block = _column_block(m10, width)
+    ring = np.empty((rows, width), np.float32)
+    line = np.empty(source_width + 2 * _PAD, np.float32)
+    taps = np.empty((TAPS, width), np.float32)
+    runs = np.empty((width + 1, 2), np.int64)
+    count = 0
+    tabled = 1e30
+    c0, c1, c2 = coefficients[0], coefficients[1], coefficients[2]
+    first = m11 * y0 + m12 + min(0.0, m10 * (width - 1))
+    filled = math.floor(first) - 3
+    for y in range(y0, y1):
+        need = math.floor(m11 * y + m12 + max(0.0, m10 * (width - 1))) + 4
+        while filled <= need:
+            ys = min(max(filled, 0), height - 1)
+            pixels = rgb[ys]
+            middle = line[_PAD : _PAD + source_width]
+            for x in range(source_width):
+                middle[x] = (
+                    c0 * np.float32(pixels[x, 0]) + c1 * np.float32(pixels[x, 1]) + c2 * np.float32(pixels[x, 2])
+                )
+            for x in range(_PAD):
+                line[x] = line[_PAD]
+                line[source_width + _PAD + x] = line[source_width + _PAD - 1]
+            start = origin + shear * filled
+            if abs(start - tabled) > _RENEW:
+                count = _weights_along_row(start, slope, width, source_width, table, taps, runs)
+                tabled = start
+            _resample_row(line, taps, runs, count, width, ring[filled & mask])
+            filled += 1
+        _resample_column(ring, mask, m10, m11, m12, y, width, block, table, out[y])
+
+
+@compiled("void(float32[:,::1], float64[:,::1], float32[:,::1], float32[:,::1], int64, int64)")
+def warp_plane(plane: F32, matrix: F64, table: F32, out: F32, y0: int, y1: int) -> None:
+    """Rows y0 to y1 of a plane seen through ``matrix`` (canvas to plane)."""
+    height, source_width = plane.shape
+    width = out.shape[1]
+    m00, m01, m02 = matrix[0, 0], matrix[0, 1], matrix[0, 2]
+    m10, m11, m12 = matrix[1, 0], matrix[1, 1], matrix[1, 2]
+    slope = m00 - m01 * m10 / m11
+    shear = m01 / m11
+    origin = m02 - m01 * m12 / m11
+    rows = _ring_rows(m10, width)
+    mask = rows - 1
+    block = _column_block(m10, width)
+    ring = np.empty((rows, width), np.float32)
+    line = np.empty(source_width + 2 * _PAD, np.float32)
+    taps = np.empty((TAPS, width), np.float32)
+    runs = np.empty((width + 1, 2), np.int64)
+    count = 0
+    tabled = 1e30
+    first = m11 * y0 + m12 + min(0.0, m10 * (width - 1))
+    filled = math.floor(first) - 3
+    for y in range(y0, y1):
+        need = math.floor(m11 * y + m12 + max(0.0, m10 * (width - 1))) + 4
+        while filled <= need:
+            ys = min(max(filled, 0), height - 1)
+            line[_PAD : _PAD + source_width] = plane[ys]
+            for x in range(_PAD):
+                line[x] = line[_PAD]
+                line[source_width + _PAD + x] = line[source_width + _PAD - 1]
+            start = origin + shear * filled
+            if abs(start - tabled) > _RENEW:
+                count = _weights_along_row(start, slope, width, source_width, table, taps, runs)
+                tabled = start
+            _resample_row(line, taps, runs, count, width, ring[filled & mask])
+            filled += 1
+        _resample_column(ring, mask, m10, m11, m12, y, width, block, table, out[y])
+
+
+@compiled(
+    "void(uint8[:,:,::1], float32[::1], float32[::1], float32[:,::1], float32[:,::1], int64, int64)",
+    "void(uint16[:,:,::1], float32[::1], float32[::1], float32[:,::1], float32[:,::1], int64, int64)",
+)
+def chroma_half(rgb: NDArray[np.uint8], luma: F32, scale: F32, red: F32, blue: F32, y0: int, y1: int) -> None:
+    """Rows y0 to y1 of the two chroma differences (red - luma, blue - luma) at half size, mean of 2x2 pixels."""
+    width = red.shape[1]
+    q0, q1, q2 = luma[0] * 0.25, luma[1] * 0.25, luma[2] * 0.25
+    s0, s2 = scale[0] * 0.25, scale[2] * 0.25
+    for y in range(y0, y1):
+        ya = 2 * y
+        yb = min(ya + 1, rgb.shape[0] - 1)
+        upper, lower = rgb[ya], rgb[yb]
+        for x in range(width):
+            xa = 2 * x
+            r = np.float32(upper[xa, 0]) + upper[xa + 1, 0] + lower[xa, 0] + lower[xa + 1, 0]
+            g = np.float32(upper[xa, 1]) + upper[xa + 1, 1] + lower[xa, 1] + lower[xa + 1, 1]
+            b = np.float32(upper[xa, 2]) + upper[xa + 1, 2] + lower[xa, 2] + lower[xa + 1, 2]
+            y_mean = q0 * r + q1 * g + q2 * b
+            red[y, x] = s0 * r - y_mean
+            blue[y, x] = s2 * b - y_mean

@@ -1,0 +1,71 @@
+"""What a run of the stacker did, as values that others read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stacking.frames import LeftOut
+
+
+@dataclass(frozen=True, slots=True)
+class StackReport:
+    """What a run did.
+
+    Attributes
+    ----------
+    result : Path
+    width, height : int
+        Of the result, pixels.
+    frames_used : int
+    frames_left_out : sequence of LeftOut
+    order : sequence of str
+        File names in the order they were stacked.
+    transforms : dict of str to ndarray (2, 3)
+        Reference frame to frame, by file name.
+    crop : (int, int, int, int)
+        x, y, width, height of the result in the reference frame.
+    reference : str
+        File name of the reference frame.
+    notes : sequence of str
+    seconds : float
+    peak_rss_bytes : int
+    depth : Path or None
+    """
+
+    result: Path
+    width: int
+    height: int
+    frames_used: int
+    frames_left_out: Sequence[LeftOut]
+    order: Sequence[str]
+    transforms: dict[str, NDArray[np.float64]]
+    crop: tuple[int, int, int, int]
+    reference: str
+    notes: Sequence[str]
+    seconds: float
+    peak_rss_bytes: int
+    depth: Path | None = None
+
+    def values(self) -> dict[str, Any]:
+        """The report as JSON takes it."""
+        return {
+            "result": str(self.result.resolve()),
+            "width": self.width,
+            "height": self.height,
+            "frames_used": self.frames_used,
+            "frames_left_out": [{"file": str(out.path), "reason": out.reason} for out in self.frames_left_out],
+            "order": list(self.order),
+            "transforms": {name: matrix.tolist() for name, matrix in self.transforms.items()},
+            "crop": list(self.crop),
+            "reference": self.reference,
+            "notes": list(self.notes),
+            "depth": None if self.depth is None else str(self.depth.resolve()),
+            "seconds": round(self.seconds, 3),
+            "peak_rss_mb": round(self.peak_rss_bytes / 2**20, 1),
+        }
