@@ -474,6 +474,27 @@ def test_a_camera_that_dies_after_some_shots(client: Client, bench: Peer, when: 
     assert sizes_by_kind(client.shoot()) == ["RAW", "JPEG"]
 
 
+def test_a_camera_of_plain_ptp_without_a_vendor(home: Path) -> None:
+    bench = Peer(home, "-m", "capture.bench.ptpip", "--maker", "generic", "--format", "RAW+JPEG", "--size", "240x160")
+    client = Client(home, bench.hear()["camera"])
+    try:
+        assert "error" not in client.ask(do="open", port=client.port)
+        assert client.set("iso", "400") == "400"
+        assert client.set("shutterspeed", "0.0200s") == "0.0200s"
+        for _ in range(3):
+            answer = client.shoot()
+            assert sizes_by_kind(answer) == ["RAW", "JPEG"]
+            assert answer["events"] == [CAPTURE_COMPLETE]
+        assert "capturetarget" not in client.ask(do="names")["names"]
+        assert "error" in client.ask(do="preview")
+        bench.ask(fault="store_full")
+        assert "error" in client.ask(do="capture")
+        client.ask(do="exit")
+    finally:
+        client.end()
+        bench.end()
+
+
 def test_orders_to_the_bench_that_make_no_sense(bench: Peer) -> None:
     assert "earthquake" in bench.ask(fault="earthquake")["error"]
     assert "sundays" in bench.ask(fault="hang", on="sundays")["error"]

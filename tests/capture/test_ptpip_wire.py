@@ -419,8 +419,50 @@ def test_an_imager_that_fails_leaves_a_body_that_goes_on() -> None:
         good = camera._body.imager
         camera._body.imager = None  # type: ignore[assignment]
         assert client.shoot() == []
+        assert client.do(NikonOperation.START_LIVE_VIEW)[0] == Response.OK
+        assert client.do(NikonOperation.GET_LIVE_VIEW_IMAGE)[0] == Response.GENERAL_ERROR
         camera._body.imager = good
         assert len(client.shoot()) == 3
+        client.close()
+
+
+def test_a_full_card_refuses_before_it_exposes() -> None:
+    with running(replace(OPTIONS, card_bytes=20_000)) as camera:
+        client = Initiator(camera)
+        handles = [handle for code, handle in client.shoot() if code == EventCode.OBJECT_ADDED]
+        shots = 1
+        while client.do(NikonOperation.CAPTURE_IN_MEDIA, ANY, 0)[0] == Response.OK:
+            client.ready()
+            shots += 1
+            assert shots < 10
+        assert client.do(NikonOperation.CAPTURE_IN_MEDIA, ANY, 0)[0] == Response.STORE_FULL
+        assert camera.shots == shots
+        for handle in handles:
+            client.do(Operation.GET_OBJECT, handle)
+        assert client.do(NikonOperation.CAPTURE_IN_MEDIA, ANY, 0)[0] == Response.OK, "what was fetched makes room"
+        assert client.ready() == Response.OK
+        client.close()
+
+
+def test_a_shot_that_finds_no_room_is_told() -> None:
+    with running(replace(OPTIONS, card_bytes=5_000)) as camera:
+        client = Initiator(camera)
+        assert EventCode.STORE_FULL in [code for code, _ in client.shoot()]
+        client.close()
+
+
+def test_plain_ptp_sends_its_events_on_the_event_connection() -> None:
+    with running(replace(OPTIONS, maker="generic")) as camera:
+        client = Initiator(camera)
+        assert client.do(NikonOperation.DEVICE_READY)[0] == Response.OPERATION_NOT_SUPPORTED
+        assert client.do(Operation.INITIATE_CAPTURE, 0, 0)[0] == Response.OK
+        told = [struct.unpack_from("<HII", packets.read_packet(client.events).body) for _ in range(3)]
+        assert [event[0] for event in told] == [
+            EventCode.OBJECT_ADDED,
+            EventCode.OBJECT_ADDED,
+            EventCode.CAPTURE_COMPLETE,
+        ]
+        assert client.do(Operation.GET_OBJECT, told[0][2])[2][:2] == b"II"
         client.close()
 
 

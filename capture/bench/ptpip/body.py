@@ -17,7 +17,7 @@ from capture.bench.ptpip.codes import ObjectFormat
 from capture.bench.ptpip.faults import Faults, Parameter
 from capture.bench.ptpip.lens import FocusMotor
 from capture.bench.ptpip.settings import BULB, BodySettings, Clock
-from capture.bench.ptpip.storage import Storage, StorageFullError
+from capture.bench.ptpip.storage import CARD, Storage, StorageFullError
 
 _log = logging.getLogger(__name__)
 _LONGEST_BULB_S = 900.0
@@ -52,6 +52,7 @@ class Happening(Enum):
     FILE_ON_CARD = auto()
     DONE_IN_MEMORY = auto()
     DONE_ON_CARD = auto()
+    CARD_FULL = auto()
     BATTERY_CHANGED = auto()
 
 
@@ -121,6 +122,7 @@ class CameraBody:
     _worker: threading.Thread | None = None
     _session: int = 0
     _failure: Refusal | None = None
+    _last_bytes: int = 0
 
     # -- life -------------------------------------------------------------------------------------------------------
     def start(self) -> None:
@@ -188,6 +190,8 @@ class CameraBody:
         if self.faults.strike("access_denied", on=("capture",)):
             raise RefusedError(Refusal.ACCESS_DENIED)
         if self.faults.strike("store_full", target=("both", "memory" if in_memory else "card")):
+            raise RefusedError(Refusal.STORE_FULL)
+        if not in_memory and self.storage.free_bytes() < self._last_bytes:
             raise RefusedError(Refusal.STORE_FULL)
         if self.battery_percent == 0:
             raise RefusedError(Refusal.BATTERY)
@@ -340,6 +344,7 @@ class CameraBody:
         happenings: list[tuple[Happening, int]] = []
         stamp = taken[:19].replace(":", "").replace(" ", "T")
         number = (self.shots - 1) % 9999 + 1
+        self._last_bytes = sum(len(file.data) for file in files)
         for file in files:
             name = f"DSC_{number:04d}.{file.suffix}"
             if in_memory:
@@ -350,6 +355,7 @@ class CameraBody:
                 handle = self.storage.put_on_card(name, file.format, file.data, stamp)
             except StorageFullError:
                 _log.warning("the simulated card is full: %s is lost", name)
+                happenings.append((Happening.CARD_FULL, CARD))
                 continue
             happenings.append((Happening.FILE_ON_CARD, handle))
         happenings.append((Happening.DONE_IN_MEMORY if in_memory else Happening.DONE_ON_CARD, 0))

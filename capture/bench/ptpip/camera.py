@@ -12,9 +12,10 @@ from types import MappingProxyType
 from capture.bench.interfaces import Carriage, Imager
 from capture.bench.ptpip.body import CameraBody
 from capture.bench.ptpip.faults import Faults, catalogue
+from capture.bench.ptpip.generic import GenericOperations, generic_properties
 from capture.bench.ptpip.lens import FocusMotor
 from capture.bench.ptpip.nikon import NikonOperations, nikon_properties
-from capture.bench.ptpip.operations import Dialect, Identity
+from capture.bench.ptpip.operations import Dialect, Identity, Push
 from capture.bench.ptpip.responder import ObjectSource, Responder
 from capture.bench.ptpip.settings import BodySettings, Clock
 from capture.bench.ptpip.storage import Storage
@@ -63,13 +64,18 @@ class CameraOptions:
     focus_um_per_step: float = 0.25
 
 
-def _nikon(body: CameraBody, identity: Identity, live_scale: float) -> Callable[[], Dialect]:
+def _nikon(body: CameraBody, identity: Identity, live_scale: float) -> Callable[[Push], Dialect]:
     properties = nikon_properties(live_scale, body.settings)
-    return lambda: NikonOperations(body, identity, properties)
+    return lambda push: NikonOperations(body, identity, properties, push)
 
 
-MAKERS: Mapping[str, Callable[[CameraBody, Identity, float], Callable[[], Dialect]]] = MappingProxyType(
-    {"nikon": _nikon}
+def _generic(body: CameraBody, identity: Identity, _live_scale: float) -> Callable[[Push], Dialect]:
+    properties = generic_properties(body.settings)
+    return lambda push: GenericOperations(body, identity, properties, push)
+
+
+MAKERS: Mapping[str, Callable[[CameraBody, Identity, float], Callable[[Push], Dialect]]] = MappingProxyType(
+    {"nikon": _nikon, "generic": _generic}
 )
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import struct
+import threading
+from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 from capture.bench.ptpip.body import Happening, Readiness
@@ -34,6 +36,7 @@ _EVENTS = {
     Happening.FILE_ON_CARD: EventCode.OBJECT_ADDED,
     Happening.DONE_IN_MEMORY: EventCode.NIKON_CAPTURE_COMPLETE_IN_SDRAM,
     Happening.DONE_ON_CARD: EventCode.CAPTURE_COMPLETE,
+    Happening.CARD_FULL: EventCode.STORE_FULL,
     Happening.BATTERY_CHANGED: EventCode.DEVICE_PROP_CHANGED,
 }
 _QUALITIES = {
@@ -104,7 +107,10 @@ def nikon_properties(live_scale: float, start: BodySettings) -> dict[int, WirePr
 
 @dataclass
 class NikonOperations(StandardOperations):
-    """The standard operations and the dialect's own."""
+    """The standard operations and the dialect's own. Events wait until they are polled."""
+
+    events: deque[tuple[int, int]] = field(default_factory=deque)
+    events_lock: threading.Lock = field(default_factory=threading.Lock)
 
     def table(self) -> dict[int, Callable[[OperationRequest, bytes], Reply]]:
         """Operation code -> what does it."""
@@ -151,10 +157,6 @@ class NikonOperations(StandardOperations):
         with self.events_lock:
             self.events.extend((_EVENTS[happening], number) for number in about)
 
-    def pushed_events(self) -> list[tuple[int, int]]:
-        """None: this dialect's initiators poll."""
-        return []
-
     def _accept(self, _request: OperationRequest, _data: bytes) -> Reply:
         return Reply()
 
@@ -162,7 +164,9 @@ class NikonOperations(StandardOperations):
         return Reply(data=pack_array(sorted(code for code in self.properties if code >= 0xD000), "H"))
 
     def _get_event(self, _request: OperationRequest, _data: bytes) -> Reply:
-        events = super().pushed_events()
+        with self.events_lock:
+            events = list(self.events)
+            self.events.clear()
         listed = b"".join(struct.pack("<HI", code, handle) for code, handle in events)
         return Reply(data=struct.pack("<H", len(events)) + listed)
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-from collections import deque
+import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from capture.bench.ptpip.body import CameraBody, Happening, Refusal, RefusedError
@@ -13,6 +12,8 @@ from capture.bench.ptpip.codes import Operation, Response
 from capture.bench.ptpip.datasets import DatasetError, DeviceInfo, pack_array, pack_value, unpack_value
 from capture.bench.ptpip.packets import OperationRequest
 from capture.bench.ptpip.properties import WireProperty
+
+_log = logging.getLogger(__name__)
 
 REFUSALS: Mapping[Refusal, int] = {
     Refusal.BUSY: Response.DEVICE_BUSY,
@@ -52,14 +53,18 @@ class Identity:
     version: str = "1.0"
 
 
+class Push(Protocol):
+    """Sends one event on the event connection; from any thread, and without an error where there is no connection."""
+
+    def __call__(self, code: int, parameter: int) -> None:
+        """`parameter` is the event's first: an object's handle, a property's code."""
+
+
 class Dialect(Protocol):
     """What the responder asks of a maker's way of speaking."""
 
     def operate(self, request: OperationRequest, data: bytes) -> Reply:
         """Do one operation; `data` are what the initiator sent with it. Never raises."""
-
-    def pushed_events(self) -> list[tuple[int, int]]:
-        """Events (code, object handle) to send on the event connection now; none for a dialect that is polled."""
 
     def end(self) -> None:
         """The link is gone: the session ends, whatever state it is in."""
@@ -72,9 +77,8 @@ class StandardOperations:
     body: CameraBody
     identity: Identity
     properties: Mapping[int, WireProperty]
+    push: Push
     session: int = 0
-    events: deque[tuple[int, int]] = field(default_factory=deque)
-    events_lock: threading.Lock = field(default_factory=threading.Lock)
 
     def operate(self, request: OperationRequest, data: bytes) -> Reply:
         """Do one operation. Never raises."""
@@ -87,6 +91,9 @@ class StandardOperations:
             return action(request, data)
         except RefusedError as refused:
             return Reply(REFUSALS[refused.why])
+        except Exception:  # noqa: BLE001 - whatever the imager raises, the initiator gets an answer
+            _log.exception("operation 0x%04x failed", request.code)
+            return Reply(Response.GENERAL_ERROR)
 
     def table(self) -> dict[int, Callable[[OperationRequest, bytes], Reply]]:
         """Operation code -> what does it."""
@@ -115,13 +122,6 @@ class StandardOperations:
             self.session = 0
             self.body.attach(None)
 
-    def pushed_events(self) -> list[tuple[int, int]]:
-        """Events to send on the event connection now."""
-        with self.events_lock:
-            events = list(self.events)
-            self.events.clear()
-        return events
-
     def device_info(self) -> DeviceInfo:
         """What the device says of itself; a dialect fills it."""
         raise NotImplementedError
@@ -141,8 +141,6 @@ class StandardOperations:
         if self.session:
             return Reply(Response.SESSION_ALREADY_OPEN, (self.session,))
         self.session = wanted
-        with self.events_lock:
-            self.events.clear()
         self.body.attach(self.heard)
         return Reply()
 

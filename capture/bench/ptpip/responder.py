@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from capture.bench.ptpip import packets
-from capture.bench.ptpip.codes import InitFailReason, NikonOperation, Operation, PacketType, Response
+from capture.bench.ptpip.codes import ANY, InitFailReason, NikonOperation, Operation, PacketType, Response
 from capture.bench.ptpip.faults import Faults
-from capture.bench.ptpip.operations import Dialect, Reply
+from capture.bench.ptpip.operations import Dialect, Push, Reply
 from capture.bench.ptpip.packets import LinkClosedError, MalformedPacketError, OperationRequest
 from capture.bench.ptpip.settings import Clock
 
@@ -52,10 +52,16 @@ class ObjectSource:
 class _Link:
     command: socket.socket
     number: int
-    dialect: Dialect
     events: socket.socket | None = None
     over: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
+    sending: threading.Lock = field(default_factory=threading.Lock)
+
+    def push(self, code: int, parameter: int) -> None:
+        """Send one event; nobody to hear it is no error."""
+        if self.events is not None:
+            with self.sending, contextlib.suppress(OSError):
+                self.events.sendall(packets.event(code, ANY, (parameter,)))
 
     def cut(self) -> None:
         """Close both connections, from any thread."""
@@ -82,7 +88,7 @@ class Responder:
     `bytes_per_s` is the link's speed in bytes per device second (None: as fast as it goes).
     """
 
-    make_dialect: Callable[[], Dialect]
+    make_dialect: Callable[[Push], Dialect]
     objects: ObjectSource
     faults: Faults
     clock: Clock
@@ -202,14 +208,15 @@ class Responder:
                 command.sendall(packets.init_fail(InitFailReason.BUSY))
                 return
             self._numbers += 1
-            link = self._link = _Link(command, self._numbers, self.make_dialect())
+            link = self._link = _Link(command, self._numbers)
+        dialect = self.make_dialect(link.push)
         _log.info("initiator %r connected", who.name)
         try:
             command.sendall(packets.init_command_ack(link.number, self.guid, self.name))
-            self._converse(link)
+            self._converse(link, dialect)
         finally:
             link.cut()
-            link.dialect.end()
+            dialect.end()
             with self._lock:
                 self._link = None
             link.ended.set()
@@ -225,10 +232,11 @@ class Responder:
         while not link.over.is_set():
             packet = packets.read_packet(events)
             if packet.kind == PacketType.PROBE_REQUEST:
-                events.sendall(packets.Packet(PacketType.PROBE_RESPONSE, b"").encode())
+                with link.sending:
+                    events.sendall(packets.Packet(PacketType.PROBE_RESPONSE, b"").encode())
 
     # -- operations -------------------------------------------------------------------------------------------------
-    def _converse(self, link: _Link) -> None:
+    def _converse(self, link: _Link, dialect: Dialect) -> None:
         while not link.over.is_set():
             packet = packets.read_packet(link.command)
             if packet.kind != PacketType.OPERATION_REQUEST:
@@ -236,13 +244,12 @@ class Responder:
             request = OperationRequest.decode(packet.body)
             data = self._receive(link, request) if request.sends_data else b""
             self._hang(link.command, request.code)
-            reply = link.dialect.operate(request, data)
+            reply = dialect.operate(request, data)
             code = reply.code
             if code == Response.OK and (reply.data is not None or reply.handle):
                 code = self._send(link, request.transaction, reply)
             _log.debug("0x%04x %s -> 0x%04x", request.code, [hex(value) for value in request.parameters], code)
             link.command.sendall(packets.operation_response(code, request.transaction, reply.parameters))
-            self._push_events(link, request.transaction)
 
     def _receive(self, link: _Link, request: OperationRequest) -> bytes:
         packet = packets.read_packet(link.command)
@@ -253,8 +260,6 @@ class Responder:
             raise MalformedPacketError(f"{announced} bytes of data for operation 0x{request.code:04x}")
         data = bytearray()
         while packet.kind != PacketType.END_DATA:
-            if announced == len(data) and packet.kind == PacketType.DATA:
-                break
             packet = packets.read_packet(link.command)
             if packet.kind not in (PacketType.DATA, PacketType.END_DATA) or len(packet.body) < 4:
                 raise MalformedPacketError(f"packet type {packet.kind} among data")
@@ -262,11 +267,6 @@ class Responder:
             if len(data) > announced:
                 raise MalformedPacketError("more data than announced")
         return bytes(data)
-
-    def _push_events(self, link: _Link, transaction: int) -> None:
-        for code, handle in link.dialect.pushed_events():
-            if link.events is not None:
-                link.events.sendall(packets.event(code, transaction, (handle,)))
 
     # -- data -------------------------------------------------------------------------------------------------------
     def _send(self, link: _Link, transaction: int, reply: Reply) -> int:

@@ -139,7 +139,7 @@ class Storage:
         """Store a file on the card: its handle. `StorageFullError` where there is no room."""
         look = inspect(data)
         with self._lock:
-            if self._free_bytes() < len(data):
+            if self.free_bytes() < len(data):
                 raise StorageFullError
             fetched = [item for item in self._card.values() if item.fetched]
             while (offset := self._spool.put(data)) is None:
@@ -168,16 +168,20 @@ class Storage:
             while self._memory:
                 self._bury(self._memory.popitem(last=False)[0])
 
+    def free_bytes(self) -> int:
+        """Room on the card as it says of itself. Files that were fetched count as free."""
+        with self._lock:
+            return max(self._card_bytes - sum(item.size_bytes for item in self._card.values() if not item.fetched), 0)
+
     def storage_ids(self) -> list[int]:
         """The stores that can be listed."""
         return [CARD]
 
     def storage_info(self, storage: int) -> StorageInfo | None:
-        """What is said of a store, or None for one that is not there. Files that were fetched count as free room."""
+        """What is said of a store, or None for one that is not there."""
         if storage != CARD:
             return None
-        with self._lock:
-            free = self._free_bytes()
+        free = self.free_bytes()
         return StorageInfo(self._card_bytes, free, free // _TYPICAL_BYTES, "CARD")
 
     def handles(self, storage: int, kind: int, parent: int) -> list[int] | None:
@@ -255,6 +259,3 @@ class Storage:
         self._gone[handle] = None
         while len(self._gone) > _TOMBSTONES:
             self._gone.popitem(last=False)
-
-    def _free_bytes(self) -> int:
-        return max(self._card_bytes - sum(item.size_bytes for item in self._card.values() if not item.fetched), 0)
