@@ -34,6 +34,7 @@ class RunningBench:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             stdin=subprocess.DEVNULL,
+            bufsize=0,  # select must see every byte
             start_new_session=True,  # Ctrl-C is for us; the bench must live until motion is stopped
         )
         try:

@@ -109,6 +109,9 @@ def run(arguments: list[str]) -> int:
             for line in reply.lines:
                 say(line)
         return reply.exit_code
+    # typer answers Ctrl-C itself, with this exit code
+    if reply == INTERRUPTED:
+        return _fail(as_json, "interrupted", "interrupted", "", "", INTERRUPTED)
     return reply if isinstance(reply, int) else DONE
 
 

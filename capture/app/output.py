@@ -23,7 +23,7 @@ class Reply:
     exit_code: int = 0
 
 
-class InterruptedRunError(KeyboardInterrupt):
+class InterruptedRunError(Exception):
     """Ctrl-C or SIGTERM while a command worked; says how far it came."""
 
     def __init__(self, message: str, *, state: str, remedy: str) -> None:
