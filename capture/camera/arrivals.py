@@ -82,6 +82,7 @@ class Arrivals:
             self._refuse_bad(facts)
             chosen = _one_of_each(facts, notes)
             _refuse_missing(chosen, order, known)
+            _refuse_mixed(chosen)
             files = self._publish(folder, order.stem, chosen)
         except BaseException:
             self.discard_parts(folder, order.stem)
@@ -117,7 +118,7 @@ class Arrivals:
         files = []
         try:
             for file, facts in chosen.items():
-                final = folder / f"{stem}{_suffix(file)}"
+                final = folder / f"{stem}{facts.suffix or _suffix(file)}"
                 _take_name(Path(file.temporary), final)
                 done.append(final)
                 files.append(ShotFile(final, file.size_bytes, facts.sha256, facts.raw))
@@ -186,6 +187,17 @@ def _refuse_missing(chosen: dict[FetchedFile, PictureFacts], order: ShotOrder, k
             f"The {what} file of the shot did not come within {order.next_file_s:.0f} s; {len(chosen)} did.",
             remedy="Shoot again; where it repeats, store on the card (target card).",
             state="exposed; file missing",
+        )
+
+
+def _refuse_mixed(chosen: dict[FetchedFile, PictureFacts]) -> None:
+    """The files of one exposure tell one time."""
+    times = {_comparable(time) for facts in chosen.values() if isinstance(time := facts.exposure.get("time"), str)}
+    if len({time.partition(".")[0] for time in times}) > 1:
+        raise ShotIncompleteError(
+            f"The camera gave files of different shots together, taken at {' and '.join(sorted(times))}.",
+            remedy="Shoot again; where it repeats, store on the card (target card).",
+            state="exposed; file stale",
         )
 
 

@@ -169,8 +169,8 @@ def camera_error(failed: Failed, doing: str, *, holders: str = "") -> CameraErro
         return CameraError(f"{reason.message} ({words}, while {doing})", remedy=reason.remedy, state="connected")
     return CameraError(
         f"The camera refused while {doing} ({words}).",
-        remedy="See the camera's screen for what it is waiting for.",
-        state="connected",
+        remedy="Allow the connection on the camera's screen, set it to PTP or PC remote, and close other programs that use it.",
+        state="not known; see the camera's screen",
     )
 
 

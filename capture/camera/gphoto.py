@@ -44,6 +44,9 @@ _KIND_NAMES = {
     gp.GP_WIDGET_DATE: "date",
 }
 _BUSY_PAUSE_MS = 50
+_DRAIN_S = 0.15
+_ABANDON_S = 1.0
+_UNKNOWN_QUIET_S = 2.0
 _NETWORK_MODEL = "PTP/IP Camera"
 
 
@@ -265,7 +268,10 @@ class GphotoDriver:
             return self._widgets.setting(camera.get_single_config(name, self._context), path)
 
     def drain(self, limit_s: float) -> list[str]:
-        """Let the camera tell what it has to tell until it is quiet; paths of files that nobody asked for."""
+        """Let the camera tell what it has to tell, until it is quiet or `limit_s` is over (some bodies repeat their settings for ever).
+
+        Returns the paths of files that nobody asked for.
+        """
         strays: list[str] = []
         end = time.monotonic() + limit_s
         with self._calls() as camera:
@@ -273,8 +279,7 @@ class GphotoDriver:
                 kind, data = camera.wait_for_event(5, self._context)
                 if kind == gp.GP_EVENT_FILE_ADDED:
                     strays.append(_path_of(data))
-                elif kind in {gp.GP_EVENT_TIMEOUT, gp.GP_EVENT_UNKNOWN}:
-                    # Some bodies repeat their settings for ever: news of settings count as quiet.
+                elif kind == gp.GP_EVENT_TIMEOUT:
                     break
         return strays
 
@@ -283,13 +288,33 @@ class GphotoDriver:
 
         Fewer files than expected are not an error here: the caller judges.
         """
-        strays = self.drain(1.0)
-        if order.erase:
-            for stray in strays:
-                self._erase(stray)
+        strays = self._clear(_DRAIN_S, erase=order.erase)
         report(Progress(SHOT_TRIGGERING))
         self._release(order)
         report(Progress(SHOT_TRIGGERED))
+        try:
+            files = self._collect(order, report)
+        except DriverError:
+            # What else belongs to this shot must not be taken for a part of the next one.
+            with contextlib.suppress(DriverError):
+                self._abandon(order)
+            raise
+        return Collected(tuple(files), tuple(strays))
+
+    def _clear(self, limit_s: float, *, erase: bool) -> list[str]:
+        strays = self.drain(limit_s)
+        for stray in strays if erase else []:
+            self._erase(stray)
+        return strays
+
+    def _abandon(self, order: ShotOrder) -> None:
+        """Wait a moment for the files of a shot that failed, and drop them."""
+        end = time.monotonic() + _ABANDON_S
+        while (added := self._next_file(end - time.monotonic())) is not None:
+            if order.erase:
+                self._erase(added)
+
+    def _collect(self, order: ShotOrder, report: Report) -> list[FetchedFile]:
         files: list[FetchedFile] = []
         names: set[str] = set()
         end = time.monotonic() + order.exposure_s + order.first_file_s
@@ -311,8 +336,8 @@ class GphotoDriver:
             files.append(fetched)
             if order.erase:
                 self._erase(added)
-            end = time.monotonic() + (order.next_file_s if order.expected is not None else 2.0)
-        return Collected(tuple(files), tuple(strays))
+            end = time.monotonic() + (order.next_file_s if order.expected is not None else _UNKNOWN_QUIET_S)
+        return files
 
     def _next_file(self, wait_s: float) -> str | None:
         """Path of the next file within `wait_s`; None where none came."""

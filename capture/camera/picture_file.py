@@ -54,7 +54,9 @@ _MAX_DIRECTORIES = 64
 
 _STRIP_OFFSETS, _STRIP_COUNTS, _TILE_OFFSETS, _TILE_COUNTS = 273, 279, 324, 325
 _SUB_DIRECTORIES, _EXIF_DIRECTORY = 330, 34665
+_DNG_VERSION = 50706
 _MODIFIED, _EXPOSURE_TIME, _F_NUMBER, _ISO, _TAKEN, _TAKEN_SUBSEC = 306, 33434, 33437, 34855, 36867, 37521
+_EXPOSURE_INDEX, _ISO_OVERFLOW = 34866, 65535
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +74,16 @@ class PictureFacts:
         a key is absent where the file does not say.
     sha256 : str
         Digest of the whole file, hex.
+    suffix : str
+        The suffix that its contents ask for, where the camera's own name cannot be trusted (a DNG out of a camera's memory is called
+        ``.nef``); empty otherwise.
     """
 
     raw: bool
     problem: str
     exposure: dict[str, str | float] = field(default_factory=dict)
     sha256: str = ""
+    suffix: str = ""
 
 
 class _BrokenFileError(Exception):
@@ -132,6 +138,10 @@ def _integers(reader: _Reader, tag: _Tag) -> list[int]:
     return list(struct.unpack(f"{reader.order}{tag.count}{form}", raw))
 
 
+def _numbers_of(reader: _Reader, tags: dict[int, _Tag], number: int) -> list[int]:
+    return _integers(reader, tags[number]) if number in tags else []
+
+
 def _ratio(reader: _Reader, tag: _Tag) -> float | None:
     if tag.kind not in {5, 10} or tag.count < 1:
         return None
@@ -169,8 +179,9 @@ def _read_exposure(reader: _Reader, tags: dict[int, _Tag], exposure: dict[str, s
     for key, number in numbers.items():
         if key not in exposure and number in tags and (value := _ratio(reader, tags[number])):
             exposure[key] = value
-    if "iso" not in exposure and _ISO in tags and (speeds := _integers(reader, tags[_ISO])) and speeds[0] > 0:
-        exposure["iso"] = float(speeds[0])
+    speeds = [*_numbers_of(reader, tags, _ISO), *_numbers_of(reader, tags, _EXPOSURE_INDEX)]
+    if "iso" not in exposure and (speed := next((speed for speed in speeds if 0 < speed != _ISO_OVERFLOW), None)):
+        exposure["iso"] = float(speed)
     if _TAKEN in tags and (taken := _text(reader, tags[_TAKEN])):
         subsec = _text(reader, tags[_TAKEN_SUBSEC]) if _TAKEN_SUBSEC in tags else ""
         exposure["time"] = f"{taken}.{subsec}" if subsec.isdigit() else taken
@@ -178,9 +189,11 @@ def _read_exposure(reader: _Reader, tags: dict[int, _Tag], exposure: dict[str, s
         exposure["time"] = changed
 
 
-def _read_tiff(reader: _Reader, exposure: dict[str, str | float], *, whole: bool) -> None:
-    pictures = 0
+def _read_tiff(reader: _Reader, exposure: dict[str, str | float], *, whole: bool) -> bool:
+    """Read the exposure, check the extents where the file is the `whole` picture; whether it is a DNG."""
+    pictures, dng = 0, False
     for tags in _directories(reader):
+        dng = dng or _DNG_VERSION in tags
         _read_exposure(reader, tags, exposure)
         for offsets, counts in ((_STRIP_OFFSETS, _STRIP_COUNTS), (_TILE_OFFSETS, _TILE_COUNTS)):
             if not whole or offsets not in tags or counts not in tags:
@@ -191,6 +204,7 @@ def _read_tiff(reader: _Reader, exposure: dict[str, str | float], *, whole: bool
                     raise _BrokenFileError("its picture reaches past its end: the transfer was cut short")
     if whole and not pictures:
         raise _BrokenFileError("it holds no picture")
+    return dng
 
 
 def _tiff_reader(data: mmap.mmap | bytes, start: int, size: int | None = None) -> _Reader:
@@ -253,18 +267,20 @@ def _read_boxes(data: mmap.mmap | bytes, exposure: dict[str, str | float]) -> No
         at += length
 
 
-def _read(data: mmap.mmap | bytes, exposure: dict[str, str | float]) -> None:
+def _read(data: mmap.mmap | bytes, exposure: dict[str, str | float]) -> bool:
+    """Read what is known of the format; whether it is a DNG."""
     head = bytes(data[:16])
     if head[:3] == b"\xff\xd8\xff":
         _read_jpeg(data, 0, len(data), exposure)
     elif head[:4] in _TIFF_MAGICS:
-        _read_tiff(_tiff_reader(data, 0), exposure, whole=True)
+        return _read_tiff(_tiff_reader(data, 0), exposure, whole=True)
     elif head == b"FUJIFILMCCD-RAW ":
         _read_raf(data, exposure)
     elif head[4:8] == b"ftyp":
         _read_boxes(data, exposure)
     elif not any(head):
         raise _BrokenFileError("it begins with nothing but zeros")
+    return False
 
 
 def inspect_picture(path: Path, *, suffix: str | None = None) -> PictureFacts:
@@ -280,7 +296,7 @@ def inspect_picture(path: Path, *, suffix: str | None = None) -> PictureFacts:
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             digest = hashlib.sha256(data).hexdigest()
             try:
-                _read(data, exposure)
+                dng = _read(data, exposure)
             except (_BrokenFileError, struct.error) as error:
                 return PictureFacts(raw, str(error) or "its tables are nonsense", exposure, digest)
-    return PictureFacts(raw, "", exposure, digest)
+    return PictureFacts(raw, "", exposure, digest, ".dng" if dng else "")
