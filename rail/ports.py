@@ -147,7 +147,7 @@ def open_port(url: str, *, baud: int = BAUD) -> ClosingPort:
 
 
 class ClosingPort:
-    """A pyserial port whose socket is closed even after its other end has gone (pyserial leaves it open then)."""
+    """A pyserial port whose socket is closed even after its other end has gone (pyserial leaves it open then)"""
 
     def __init__(self, port: serial.Serial) -> None:
         self._port = port
@@ -166,13 +166,13 @@ class ClosingPort:
         return self._port.write(data)
 
     def close(self) -> None:
-        """Close the port, and its socket."""
+        """Close the port; a socket without pyserial's pause of 0.3 s after it."""
         connection = getattr(self._port, "_socket", None)
-        try:
+        if connection is None:
             self._port.close()
-        finally:
-            if connection is not None:
-                connection.close()
+        else:
+            self._port.is_open = False
+            connection.close()
 
 
 def _keep_control_lines(port: serial.Serial) -> None:

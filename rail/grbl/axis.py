@@ -111,7 +111,7 @@ class GrblAxis:
         if rest.reset:
             carriage.restore(rest, scale=25.4 if controller.inches else 1.0)
         carriage.learn()
-        if carriage.known and not carriage.ledger.exact and rest.was_moving:
+        if carriage.known and not carriage.ledger.exact and rest.status.state == "Idle":
             carriage.snap()
         return axis
 
@@ -149,14 +149,18 @@ class GrblAxis:
             travel = profile.travel_um
             if travel is None:
                 travel = abs(grid.um(grid.steps_at(max(settings.get(130, 0.0) - settings.get(27, 0.0), 0.0))))
-            to_negative = bool(int(settings.get(23, 0)) & 1)
-            away = grid.sign if to_negative else -grid.sign
+            away = grid.sign if self._homes_to_negative else -grid.sign
             low, high = sorted((profile.home_position_um, profile.home_position_um + away * travel))
         if settings.get(20, 0) and ledger.origin is not None:  # beyond these, the controller would go into ALARM:2
-            ends = (grid.steps_at(-settings.get(130, 0.0)) - ledger.origin, -ledger.origin)
-            first, last = sorted(grid.um(end) for end in ends)
+            bottom, top, pull_off = -settings.get(130, 0.0), 0.0, settings.get(27, 0.0)
+            bottom, top = (bottom + pull_off, top) if self._homes_to_negative else (bottom, top - pull_off)
+            first, last = sorted(grid.um(grid.steps_at(end) - ledger.origin) for end in (bottom, top))
             low, high = max(low, first), min(high, last)
         return low + 0.0, high + 0.0
+
+    @property
+    def _homes_to_negative(self) -> bool:
+        return bool(int(self._settings.get(23, 0)) & 1)
 
     def status(self) -> AxisStatus:
         """Read the axis now; a lost link is ``disconnected``, a silent controller ``unknown``; neither is raised.

@@ -54,6 +54,7 @@ class Carriage:
 
     def learn(self) -> None:
         """Read position and origin from the controller, at rest; the ledger believes nothing else."""
+        self.controller.link.doubtful = False
         offset = self.controller.offset()
         place = self.controller.machine(self.controller.rest_report())
         ledger, grid = self.ledger, self.grid
@@ -81,7 +82,7 @@ class Carriage:
         ledger = self.ledger
         moved = ledger.machine is None or (ledger.exact and not self.grid.fits(ledger.machine, place[0]))
         unmarked = ledger.known and offset is not None and self._mark(place, offset) is None
-        if moved or unmarked:
+        if moved or unmarked or self.controller.link.doubtful:
             self.rising = None
             self.learn()
         else:
@@ -132,6 +133,10 @@ class Carriage:
         if mark is None or offset is None or rest.status.state != "Idle":
             ledger.lose(_NO_ORIGIN)
             return
+        # G92 counts from where the carriage stands, so that must be known to the step first; and until the whole origin is
+        # written, no mark may stand there.
+        ledger.lose("the origin is being restored")
+        self.snap()
         ledger.set_origin(grid.steps_at(offset[0]), homed=mark.homed)
         self._write_origin()
 
@@ -170,8 +175,9 @@ class Carriage:
         """
         ledger, grid, controller = self.ledger, self.grid, self.controller
         start = goal if ledger.machine is None else ledger.machine
-        if not grid.report_tells_steps and ledger.known:
-            controller.set_offset(None, self._mark_mm(goal))
+        in_digits = ledger.known and not grid.report_tells_steps
+        if in_digits:  # the mark names a step only while the carriage rests there
+            controller.set_offset(None, self._mark_mm(None))
         goal_mm = grid.machine_mm(goal)
         ledger.blur()
         act = controller.jog if jog else controller.run
@@ -186,6 +192,8 @@ class Carriage:
             )
         # Exact even where the start was not: the target was absolute.
         ledger.arrive(goal)
+        if in_digits:
+            controller.set_offset(None, self._mark_mm(goal))
         if goal != start:
             self.rising = grid.um(goal - start) > 0
 

@@ -15,7 +15,7 @@ from typing import Protocol
 
 import serial
 
-from rail.errors import RailPortError, RailResetError, RailTimeoutError
+from rail.errors import RailPortError, RailRefusedError, RailResetError, RailTimeoutError
 from rail.grbl import codes, encode
 from rail.grbl.protocol import (
     Alarm,
@@ -41,6 +41,9 @@ MISSED_POLLS = 5
 
 LINE_S = 1.0
 """Deadline for the answer to a line that starts no motion."""
+
+_DAMAGED = frozenset({1, 2, 3, 4, *range(20, 39)})
+"""Refusals for what a line says, not for the controller's state: it was not carried out, and is sent once more."""
 
 _LOST_REMEDY = "Check the cable and the controller's power, then connect again."
 _LOST_STATE = "The link is lost; a move that was under way goes on to its end."
@@ -74,6 +77,8 @@ class Link:
         A banner came that nobody asked for.
     alarm : int or None
         Code of the last ``ALARM:N`` since the last banner.
+    doubtful : bool
+        Something came that was not understood: it may have been a banner. Whoever checks sets it back.
     """
 
     def __init__(self, port: Port, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -86,6 +91,7 @@ class Link:
         self.outstanding = 0
         self.reset_seen = False
         self.alarm: int | None = None
+        self.doubtful = False
         self.unrecognised: deque[str] = deque(maxlen=20)
 
     @property
@@ -161,6 +167,23 @@ class Link:
         ------
         RailRefusedError, RailAlarmError, RailResetError, RailTimeoutError, RailPortError
         """
+        try:
+            return self._command(line, limit_s, watch=watch, poll=poll, on_slice=on_slice)
+        except RailRefusedError as error:
+            if error.code not in _DAMAGED:
+                raise
+            _log.warning("sent again, as it may have been damaged on its way: %s", error.message)
+            return self._command(line, limit_s, watch=watch, poll=poll, on_slice=on_slice)
+
+    def _command(
+        self,
+        line: str,
+        limit_s: float,
+        *,
+        watch: Callable[[Status], None] | None,
+        poll: bool,
+        on_slice: Callable[[], None] | None,
+    ) -> list[Reply]:
         if len(line) > encode.LINE_MAX or not line.isascii() or not line.isprintable():
             raise ValueError(f"not a line for the controller: {line!r}")
         if self.outstanding:
@@ -296,6 +319,7 @@ class Link:
             self.alarm = reply.code
         elif isinstance(reply, Unrecognised):
             self.unrecognised.append(reply.text)
+            self.doubtful = True
             _log.info("not understood: %r", reply.text)
         return reply
 
@@ -313,7 +337,7 @@ class Link:
                     break
         except (OSError, serial.SerialException) as error:
             raise self._lose(error) from error
-        except TypeError as error:  # pyserial on a descriptor that another thread closed
+        except (TypeError, ValueError, AttributeError) as error:  # pyserial on a descriptor that another thread closed
             raise self._lose(error) from error
         return total
 

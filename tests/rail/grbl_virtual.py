@@ -27,6 +27,7 @@ class VirtualPort:
         self.mangle_in: Callable[[bytes], bytes] = lambda data: data
         self._buffer = bytearray()
         self._calls: list[tuple[float, Callable[[], object]]] = []
+        self.when: tuple[Callable[[], bool], Callable[[], object]] | None = None
 
     @property
     def now(self) -> float:
@@ -34,6 +35,9 @@ class VirtualPort:
 
     def at(self, delay_s: float, call: Callable[[], object]) -> None:
         self._calls.append((self.now + delay_s, call))
+
+    def forget_calls(self) -> None:
+        self._calls.clear()
 
     @property
     def in_waiting(self) -> int:
@@ -52,6 +56,9 @@ class VirtualPort:
             for _, call in ready:
                 call()
             self._plugged()
+        if self.when is not None and self.when[0]():
+            call, self.when = self.when[1], None
+            call()
         taken = bytes(self._buffer[:size])
         del self._buffer[:size]
         return taken
@@ -78,8 +85,6 @@ class VirtualRail:
     reset_on_open : bool
         Opening presses the reset button, as an Uno does.
     """
-
-    real_time = False
 
     def __init__(
         self,
@@ -143,11 +148,11 @@ class VirtualRail:
     def call_later(self, delay_s: float, call: Callable[[], object]) -> None:
         self.port.at(delay_s, call)
 
-    def interrupt_later(self, delay_s: float) -> None:
-        def interrupt() -> None:
-            raise KeyboardInterrupt
+    def call_when(self, condition: Callable[[], bool], call: Callable[[], object]) -> None:
+        self.port.when = (condition, call)
 
-        self.port.at(delay_s, interrupt)
+    def interrupt(self) -> None:
+        raise KeyboardInterrupt
 
     def kill(self, axis: GrblAxis) -> None:
         """The program is gone without a goodbye."""

@@ -43,8 +43,7 @@ class TestProfileAgainstController(AxisSuite):
 
     @pytest.fixture
     def rig(self) -> VirtualRail:
-        rail = VirtualRail(steps_per_mm=250.0, profile="calibrated_steps_per_mm = 400.0")
-        return rail
+        return VirtualRail(steps_per_mm=250.0, profile="calibrated_steps_per_mm = 400.0")
 
 
 class TestWithSwitch(AxisSuite):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -91,7 +92,5 @@ def test_loading_by_path(tmp_path: Path) -> None:
 
 @given(st.text(max_size=80))
 def test_any_text_is_a_profile_or_a_usage_error(text: str) -> None:
-    try:
-        parse_profile(text, source="noise")
-    except RailUsageError as error:
-        assert "noise" in error.message
+    with contextlib.suppress(RailUsageError):
+        assert parse_profile(text, source="noise").name
