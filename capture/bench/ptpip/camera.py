@@ -16,7 +16,7 @@ from capture.bench.ptpip.generic import GenericOperations, generic_properties
 from capture.bench.ptpip.lens import FocusMotor
 from capture.bench.ptpip.nikon import NikonOperations, nikon_properties
 from capture.bench.ptpip.operations import Dialect, Identity, Push
-from capture.bench.ptpip.responder import ObjectSource, Responder
+from capture.bench.ptpip.responder import Responder
 from capture.bench.ptpip.settings import BodySettings, Clock
 from capture.bench.ptpip.storage import Storage
 
@@ -79,7 +79,7 @@ MAKERS: Mapping[str, Callable[[CameraBody, Identity, float], Callable[[Push], Di
 )
 
 
-class _Objects(ObjectSource):
+class _Objects:
     def __init__(self, body: CameraBody) -> None:
         self._body = body
 

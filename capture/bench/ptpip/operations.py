@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -71,8 +72,8 @@ class Dialect(Protocol):
 
 
 @dataclass
-class StandardOperations:
-    """The operations every camera has. One object serves one connection."""
+class StandardOperations(ABC):
+    """The operations every camera has; a dialect is made of it. One object serves one connection."""
 
     body: CameraBody
     identity: Identity
@@ -122,13 +123,13 @@ class StandardOperations:
             self.session = 0
             self.body.attach(None)
 
+    @abstractmethod
     def device_info(self) -> DeviceInfo:
-        """What the device says of itself; a dialect fills it."""
-        raise NotImplementedError
+        """What the device says of itself."""
 
+    @abstractmethod
     def heard(self, happening: Happening, handle: int = 0) -> None:
         """The body tells something: a dialect puts it in words of its own."""
-        raise NotImplementedError
 
     # -- session ----------------------------------------------------------------------------------------------------
     def _get_device_info(self, _request: OperationRequest, _data: bytes) -> Reply:

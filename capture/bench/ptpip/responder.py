@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from capture.bench.ptpip import packets
 from capture.bench.ptpip.codes import ANY, InitFailReason, NikonOperation, Operation, PacketType, Response
@@ -32,20 +33,17 @@ _CAPTURES = (
 _LIVE = (NikonOperation.START_LIVE_VIEW, NikonOperation.GET_LIVE_VIEW_IMAGE)
 
 
-class ObjectSource:
+class ObjectSource(Protocol):
     """Where the bytes of an object come from, and who is told when all were sent."""
 
     def read(self, handle: int, offset: int, count: int) -> bytes | None:
         """Bytes of an object, or None where it is gone."""
-        raise NotImplementedError
 
     def sent(self, handle: int) -> None:
         """An object was sent to its end."""
-        raise NotImplementedError
 
     def size(self, handle: int) -> int:
         """Size of an object in bytes; 0 where it is gone."""
-        raise NotImplementedError
 
 
 @dataclass

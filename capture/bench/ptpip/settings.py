@@ -72,8 +72,6 @@ class BodySettings:
         Pause between the mirror and the shutter (device seconds).
     magnify : int
         Of live view; 1 shows the whole field.
-    exposure_preview : bool
-        Live view shows the brightness the still will have.
     battery_percent : int
     """
 
@@ -87,9 +85,7 @@ class BodySettings:
     drive: str = "single"
     delay_s: float = 0.0
     magnify: int = 1
-    exposure_preview: bool = True
     battery_percent: int = 88
-    auto_off_s: int = 600
 
     def changed(self, key: str, value: Any) -> BodySettings:
         """The settings with one of them changed."""
