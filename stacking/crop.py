@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +13,7 @@ from stacking.errors import RegistrationError
 _ROUNDING_PX = 1e-6
 
 
-@dataclass(frozen=True, slots=True)
-class Rectangle:
+class Rectangle(NamedTuple):
     """An upright rectangle of whole pixels.
 
     Attributes
@@ -42,8 +40,8 @@ class Rectangle:
 
     def within(self, columns: int, rows: int) -> bool:
         """Whether it lies inside an image of that size, and has an area."""
-        inside = 0 <= self.x and 0 <= self.y and self.x + self.width <= columns and self.y + self.height <= rows
-        return inside and self.width > 0 and self.height > 0
+        starts_inside = self.x >= 0 and self.y >= 0 and self.width > 0 and self.height > 0
+        return starts_inside and self.x + self.width <= columns and self.y + self.height <= rows
 
 
 def valid_rectangle(
@@ -57,7 +55,7 @@ def valid_rectangle(
     Parameters
     ----------
     size : tuple of int
-        (rows, columns) of every frame.
+        (width, height) of every frame, in pixels.
     matrices : iterable of ndarray, shape (2, 3)
         Reference (x, y, 1) to frame (x, y), pixel centres at integers.
     margin_px : float
@@ -68,7 +66,7 @@ def valid_rectangle(
     RegistrationError
         Where the frames have no area in common.
     """
-    rows, columns = size
+    columns, rows = size
     y = np.arange(rows, dtype=np.float64)
     first, last = np.zeros(rows), np.full(rows, columns - 1.0)
     for matrix in matrices:

@@ -223,11 +223,10 @@ def _xmp(image: Any) -> bytes:
     if properties.empty():
         return b""
     try:
-        return str(
-            exiv2.XmpParser.encode(properties, exiv2.XmpParser.XmpFormatFlags.useCompactFormat, _XMP_PADDING)
-        ).encode()
+        answer = exiv2.XmpParser.encode(properties, exiv2.XmpParser.XmpFormatFlags.useCompactFormat, _XMP_PADDING)
     except exiv2.Exiv2Error:
         return b""
+    return str(answer if isinstance(answer, str) else answer[-1]).encode()
 
 
 def _describes_picture(key: str) -> bool:

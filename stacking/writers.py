@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from stacking.colour import profile_name, srgb_profile
 from stacking.errors import OutputError
 from stacking.metadata import PictureMetadata, result_metadata
-from stacking.writers_blocks import eight_bit, jpeg_bytes, png_bytes
+from stacking.writers_blocks import JPEG_QUALITY, jpeg_bytes, png_bytes
 from stacking.writers_tiff import write_tiff
 
 TIFF_SUFFIXES = (".tif", ".tiff")
@@ -84,6 +84,7 @@ def write_picture(
     icc: bytes | None = None,
     exif_from: Path | None = None,
     force: bool = False,
+    quality: int = JPEG_QUALITY,
 ) -> None:
     """Write a picture: ``.tif`` 16 bit, ``.png`` as deep as the image, ``.jpg`` 8 bit.
 
@@ -97,6 +98,8 @@ def write_picture(
         Source frame whose EXIF and XMP the result carries on.
     force : bool
         Replace an existing file.
+    quality : int
+        Of a JPEG, 1 to 100.
 
     Raises
     ------
@@ -110,7 +113,7 @@ def write_picture(
     rows, columns = image.shape[:2]
     metadata = result_metadata(exif_from, columns, rows, srgb="srgb" in profile_name(profile).lower())
     with replacing(path, force=force) as file:
-        _encode(path.suffix.lower(), file, image, metadata, profile)
+        _encode(path.suffix.lower(), file, image, metadata, profile, quality)
 
 
 def write_depth(path: Path, depth: NDArray[np.float32], *, force: bool = False) -> tuple[float, float] | None:
@@ -169,13 +172,15 @@ def replacing(path: Path, *, force: bool) -> Iterator[BinaryIO]:
             beside.unlink(missing_ok=True)
 
 
-def _encode(suffix: str, file: BinaryIO, image: NDArray[Any], metadata: PictureMetadata, icc: bytes) -> None:
+def _encode(
+    suffix: str, file: BinaryIO, image: NDArray[Any], metadata: PictureMetadata, icc: bytes, quality: int
+) -> None:
     if suffix in TIFF_SUFFIXES:
         write_tiff(file, image, metadata, icc)
-        return
-    encoder: Callable[[NDArray[Any], PictureMetadata | None, bytes | None], bytes]
-    encoder = jpeg_bytes if suffix in JPEG_SUFFIXES else png_bytes
-    file.write(encoder(eight_bit(image) if suffix in JPEG_SUFFIXES else image, metadata, icc))
+    elif suffix in JPEG_SUFFIXES:
+        file.write(jpeg_bytes(image, metadata, icc, quality=quality))
+    else:
+        file.write(png_bytes(image, metadata, icc))
 
 
 def _take_name(beside: Path, path: Path, *, force: bool) -> None:

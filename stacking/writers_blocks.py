@@ -19,9 +19,11 @@ _LARGEST_SEGMENT = 65533
 _ICC_MARK, _EXIF_MARK, _XMP_MARK = b"ICC_PROFILE\0", b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 
 
-def jpeg_bytes(image: NDArray[Any], metadata: PictureMetadata | None, icc: bytes | None) -> bytes:
-    """A JPEG of quality 95 without chroma subsampling. `image`: (rows, columns, 3), uint8 or uint16 (rounded to 8 bit)."""
-    coded = imagecodecs.jpeg8_encode(eight_bit(image), level=JPEG_QUALITY, subsampling="444", optimize=True)
+def jpeg_bytes(
+    image: NDArray[Any], metadata: PictureMetadata | None, icc: bytes | None, *, quality: int = JPEG_QUALITY
+) -> bytes:
+    """A JPEG without chroma subsampling. `image`: (rows, columns, 3), uint8 or uint16 (rounded to 8 bit)."""
+    coded = imagecodecs.jpeg8_encode(eight_bit(image), level=quality, subsampling="444", optimize=True)
     blocks = b""
     if metadata is not None:
         blocks += _segment(0xE1, _EXIF_MARK + exif_block(_as_jpeg(metadata)))
