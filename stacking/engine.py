@@ -181,7 +181,8 @@ class Engine:
 
         if self.options.crop is Crop.NONE:
             return Canvas(0, 0, *size)
-        x, y, width, height = valid_rectangle(size, [r.matrix for r in registrations.values()])
+        found = valid_rectangle(size, [r.matrix for r in registrations.values()])
+        x, y, width, height = found.x, found.y, found.width, found.height
         if width < 16 or height < 16:
             raise RegistrationError(
                 "the frames have no area in common",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import traceback
 from types import FrameType
 from typing import Any
 
@@ -102,6 +103,10 @@ def run(arguments: list[str]) -> int:
         return _fail(as_json, "usage", message, remedy, "", WRONG_USAGE)
     except BrokenPipeError:
         return REFUSED
+    except Exception as error:  # noqa: BLE001  a bug of ours: scripts still get their one object, maintainers the trace
+        traceback.print_exc()
+        remedy = "This is a fault of focusrail: please report it with what stands above."
+        return _fail(as_json, "internal", f"{type(error).__name__}: {error}", remedy, "", REFUSED)
     if isinstance(reply, Reply):
         if as_json:
             write_json(reply.values)
