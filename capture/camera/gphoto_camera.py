@@ -52,6 +52,7 @@ class GphotoCamera:
         self._link = GphotoLink(port, deadlines or Deadlines(), start)
         self._shots = ShotTaker(self._link, repeats)
         self._streaming = False
+        self._live_view_on = False
         self._closed = False
         self._link.connect_patiently()
 
@@ -179,10 +180,15 @@ class GphotoCamera:
             self._check_open()
             frame = self._link.idempotent(self._live_frame)
             if not self._streaming:
-                self._link.idempotent(self._link.end_live_view)
+                self._end_live_view()
             return frame
 
+    def _end_live_view(self) -> None:
+        self._link.idempotent(self._link.end_live_view)
+        self._live_view_on = False
+
     def _live_frame(self) -> LiveFrame:
+        self._live_view_on = True
         jpeg = self._link.ask("preview", "taking a live frame", deadline_s=self._link.deadlines.live_s)
         if not isinstance(jpeg, bytes):
             raise TypeError(type(jpeg))
@@ -200,7 +206,7 @@ class GphotoCamera:
             with self._lock:
                 self._streaming = False
                 if not self._closed:
-                    self._link.idempotent(self._link.end_live_view)
+                    self._end_live_view()
 
     def _frames(self) -> Iterator[LiveFrame]:
         while self._streaming:
@@ -218,14 +224,20 @@ class GphotoCamera:
             if self._closed:
                 return
             try:
-                if self._streaming:
-                    with contextlib.suppress(CameraError, SpentError):
-                        self._link.ensure()
-                        self._link.end_live_view()
+                if self._live_view_on:
+                    self._end_in_haste()
             finally:
                 self._streaming = False
                 self._closed = True
                 self._link.drop()
+
+    def _end_in_haste(self) -> None:
+        """Live view off on the way out; one attempt with a fresh camera where this one is spent."""
+        with contextlib.suppress(CameraError, SpentError):
+            try:
+                self._link.end_live_view()
+            except SpentError:
+                self._link.connect()  # which ends live view
 
     def __enter__(self) -> Self:
         return self

@@ -80,7 +80,7 @@ class ShotTaker:
                 notes.append(
                     "The shot was lost and repeated." if phase.stage else "Nothing had been exposed; it was taken then."
                 )
-            except CameraError:
+            except BaseException:
                 Arrivals.discard_parts(folder, stem)
                 raise
         raise AssertionError("the loop returns or raises")

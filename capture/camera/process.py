@@ -120,6 +120,10 @@ class LibraryProcess:
                 Request(operation, arguments or {}, deadline_s=deadline_s + (900.0 if watched else 0.0))
             )
             return self._await(deadline_s, watched, on_progress)
+        except KeyboardInterrupt:
+            # Its answer would be taken for that of the next request.
+            self.kill()
+            raise
         except (EOFError, OSError):
             cause = self._obituary()
             self._release()
@@ -161,6 +165,8 @@ class LibraryProcess:
             return f"signal {-code}"
 
     def _last_words(self) -> str:
+        if self._words < 0:
+            return ""
         said = os.pread(self._words, 65536, max(0, os.fstat(self._words).st_size - 65536)).decode("utf-8", "replace")
         lines = said.strip().splitlines()
         return f": {lines[-1]}" if lines else ""

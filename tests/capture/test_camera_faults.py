@@ -1,0 +1,126 @@
+"""Every result code and reason of the library becomes an error of ours, with what to do next."""
+
+from __future__ import annotations
+
+import gphoto2 as gp
+import pytest
+
+from capture.camera import faults
+from capture.camera.faults import camera_error, is_link_gone, is_refusal, setting_error, shot_error
+from capture.camera.wire import Failed
+from capture.errors import (
+    CameraBusyError,
+    CameraError,
+    CameraLostError,
+    CameraNotFoundError,
+    CameraSettingError,
+    CameraTimeoutError,
+    ShotIncompleteError,
+    ShotRefusedError,
+)
+
+LIBRARY_CODES = sorted(
+    {value for name, value in vars(gp).items() if name.startswith("GP_ERROR") and isinstance(value, int)}
+)
+
+
+@pytest.mark.parametrize("code", LIBRARY_CODES)
+def test_no_code_of_the_library_leaves_without_words(code: int) -> None:
+    failed = Failed(code, "text of the library", ("reason of the camera",))
+    made = [camera_error(failed, "doing"), setting_error(failed, "doing")]
+    made += [shot_error(failed, "doing", exposed=exposed) for exposed in (False, True)]
+    for error in made:
+        assert "text of the library: reason of the camera" in error.message
+        assert error.remedy
+        assert error.state
+
+
+def test_our_numbers_are_the_library_s() -> None:
+    ours = {
+        "TIMEOUT": gp.GP_ERROR_TIMEOUT,
+        "CAMERA_BUSY": gp.GP_ERROR_CAMERA_BUSY,
+        "USB_CLAIM": gp.GP_ERROR_IO_USB_CLAIM,
+        "MODEL_NOT_FOUND": gp.GP_ERROR_MODEL_NOT_FOUND,
+        "IO_ERROR": gp.GP_ERROR_IO,
+        "IO_READING": gp.GP_ERROR_IO_READ,
+        "IO_WRITING": gp.GP_ERROR_IO_WRITE,
+        "IO_LOCK": gp.GP_ERROR_IO_LOCK,
+        "NOT_SUPPORTED": gp.GP_ERROR_NOT_SUPPORTED,
+        "BAD_PARAMETERS": gp.GP_ERROR_BAD_PARAMETERS,
+        "NO_SPACE": gp.GP_ERROR_NO_SPACE,
+    }
+    assert {name: getattr(faults, name) for name in ours} == ours
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (-110, CameraBusyError),
+        (-53, CameraBusyError),
+        (-60, CameraBusyError),
+        (-7, CameraLostError),
+        (-35, CameraLostError),
+        (-52, CameraLostError),
+        (-10, CameraTimeoutError),
+        (-105, CameraNotFoundError),
+        (-5, CameraNotFoundError),
+        (-1, CameraError),
+        (-6, CameraError),
+    ],
+)
+def test_what_a_code_means(code: int, kind: type[CameraError]) -> None:
+    assert type(camera_error(Failed(code, "text"), "opening")) is kind
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("PTP Out of Focus", "autofocus"),
+        ("Out of Focus", "autofocus"),
+        ("PTP Store Full", "full"),
+        ("PTP Store Not Available", "no card"),
+        ("PTP Access Denied", "refuses orders"),
+        ("PTP Invalid Status", "state"),
+        ("Battery exhausted", "battery"),
+    ],
+)
+def test_what_the_camera_says_of_a_shot_it_does_not_take(reason: str, words: str) -> None:
+    failed = Failed(-1, "Unspecified error", (reason,))
+    error = shot_error(failed, "shooting 0001", exposed=False)
+    assert type(error) is ShotRefusedError
+    assert words in error.message
+    assert error.state == "nothing was exposed"
+    assert is_refusal(failed)
+    assert type(shot_error(failed, "shooting 0001", exposed=True)) is ShotIncompleteError
+
+
+@pytest.mark.parametrize("code", [-1, -2])
+def test_a_failure_without_a_reason_spends_the_camera(code: int) -> None:
+    assert not is_refusal(Failed(code, "Unspecified error"))
+    assert not is_refusal(Failed(code, "Unspecified error", ("PTP General Error",)))
+
+
+@pytest.mark.parametrize("code", [-7, -10, -35, -53])
+def test_a_dead_link_is_never_a_refusal(code: int) -> None:
+    failed = Failed(code, "I/O problem", ("PTP Store Full",))
+    assert is_link_gone(failed)
+    assert not is_refusal(failed)
+
+
+def test_a_setting_that_the_camera_does_not_take() -> None:
+    failed = Failed(-1, "Unspecified error", ("Sorry, the property 'ISO Speed' / 0x500f is currently read-only.",))
+    assert type(setting_error(failed, "setting iso to 100")) is CameraSettingError
+    assert is_refusal(failed)
+
+
+def test_a_full_disk_is_no_fault_of_the_camera() -> None:
+    failed = Failed(faults.OPERATING_SYSTEM, "No space left on device")
+    assert "could not be stored" in shot_error(failed, "shooting", exposed=True).message
+    assert is_refusal(failed)
+
+
+def test_who_holds_the_camera_is_the_remedy() -> None:
+    assert (
+        camera_error(Failed(-53, "busy"), "opening", holders="gvfsd-gphoto2 holds it").remedy
+        == "gvfsd-gphoto2 holds it"
+    )

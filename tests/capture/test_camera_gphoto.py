@@ -1,0 +1,227 @@
+"""The driver on the network camera with its faults, and with its own library killed or stopped: each ends in a picture or in words."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from capture.camera.gphoto_camera import GphotoCamera
+from capture.camera.opening import Deadlines, list_cameras, open_camera
+from capture.camera.protocol import Role, Shot
+from capture.errors import (
+    CameraError,
+    CameraLostError,
+    CameraNotFoundError,
+    CameraTimeoutError,
+    ShotIncompleteError,
+    ShotRefusedError,
+)
+from tests.capture.camera_bench import NetworkCamera, VirtualUsbFolder
+from tests.capture.camera_suite import check_files
+
+QUICK = Deadlines(open_s=6, call_s=3, live_s=4, shot_s=2, next_file_s=0.7, stall_s=3, memory_s=2, recover_s=6)
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[NetworkCamera]:
+    with NetworkCamera("--format", "RAW+JPEG", "--scale", "20", "--size", "300x200") as camera:
+        yield camera
+
+
+@pytest.fixture
+def camera(bench: NetworkCamera) -> Iterator[GphotoCamera]:
+    with open_camera(bench.port, deadlines=QUICK) as camera:
+        camera.set(Role.FORMAT, "RAW+JPEG")
+        camera.set(Role.ISO, "200")
+        camera.set(Role.TARGET, "card")
+        yield camera
+    bench.order(fault="plug")
+
+
+def stop(camera: GphotoCamera, how: signal.Signals) -> None:
+    assert camera.driver_pid is not None
+    os.kill(camera.driver_pid, how)
+
+
+def check_pair(shot: Shot, folder: Path, stem: str) -> None:
+    assert [file.raw for file in shot.files] == [True, False]
+    check_files(shot, folder, stem)
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ({"fault": "out_of_focus", "shots": 1}, "autofocus"),
+        ({"fault": "store_full", "shots": 1}, "full"),
+        ({"fault": "access_denied", "shots": 1}, "refuses orders"),
+    ],
+)
+def test_a_refused_shot_says_why_and_the_next_one_is_well(
+    bench: NetworkCamera, camera: GphotoCamera, tmp_path: Path, fault: dict[str, object], words: str
+) -> None:
+    before = bench.truth()["shots"]
+    bench.order(**fault)
+    with pytest.raises(ShotRefusedError, match=words):
+        camera.shoot(tmp_path, "0001")
+    assert bench.truth()["shots"] == before
+    check_pair(camera.shoot(tmp_path, "0001"), tmp_path, "0001")
+
+
+@pytest.mark.parametrize("target", ["card", "memory"])
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ({"fault": "missing_second_file"}, "JPEG file"),
+        ({"fault": "stale_frame"}, "old picture"),
+        ({"fault": "access_denied", "on": "transfer", "shots": 1}, "did not arrive"),
+    ],
+)
+def test_an_incomplete_shot_leaves_nothing_and_the_next_one_is_well(
+    bench: NetworkCamera, camera: GphotoCamera, tmp_path: Path, target: str, fault: dict[str, object], words: str
+) -> None:
+    camera.set(Role.TARGET, target)
+    camera.shoot(tmp_path, "0001")
+    bench.order(**fault)
+    with pytest.raises(ShotIncompleteError, match=words):
+        camera.shoot(tmp_path, "0002")
+    assert {path.stem for path in tmp_path.iterdir()} == {"0001"}
+    check_pair(camera.shoot(tmp_path, "0002"), tmp_path, "0002")
+
+
+@pytest.mark.parametrize(
+    ("target", "fate", "exposures"), [("card", "found on the card", 1), ("memory", "lost and repeated", 2)]
+)
+def test_a_cut_transfer_is_judged_before_it_is_repeated(
+    bench: NetworkCamera, camera: GphotoCamera, tmp_path: Path, target: str, fate: str, exposures: int
+) -> None:
+    camera.set(Role.TARGET, target)
+    camera.shoot(tmp_path, "0001")
+    before = bench.truth()["shots"]
+    bench.order(fault="cut_transfer")
+    shot = camera.shoot(tmp_path, "0002")
+    check_pair(shot, tmp_path, "0002")
+    assert any(fate in note for note in shot.notes)
+    assert bench.truth()["shots"] == before + exposures
+
+
+def test_a_busy_camera_is_waited_for(bench: NetworkCamera, camera: GphotoCamera, tmp_path: Path) -> None:
+    bench.order(fault="busy", seconds=6)
+    check_pair(camera.shoot(tmp_path, "0001"), tmp_path, "0001")
+
+
+@pytest.mark.parametrize("fault", [{"fault": "unplug", "seconds": 30}, {"fault": "hang", "on": "any", "seconds": 55}])
+def test_a_camera_that_comes_back_goes_on_with_its_settings(
+    bench: NetworkCamera, camera: GphotoCamera, tmp_path: Path, fault: dict[str, object]
+) -> None:
+    bench.order(**fault)
+    shot = camera.shoot(tmp_path, "0001")
+    check_pair(shot, tmp_path, "0001")
+    assert any("opened again" in note for note in shot.notes)
+    assert camera.get(Role.ISO).value == "200"
+    assert camera.get(Role.TARGET).value == "Memory card"
+
+
+def test_a_camera_that_stays_away_ends_in_words(bench: NetworkCamera, tmp_path: Path) -> None:
+    brief = Deadlines(open_s=2, call_s=2, live_s=2, shot_s=1, next_file_s=0.5, stall_s=2, memory_s=1, recover_s=1)
+    with open_camera(bench.port, deadlines=brief) as camera:
+        bench.order(fault="die_after", shots=1)
+        with pytest.raises(CameraLostError, match="could not be opened again") as loss:
+            camera.shoot(tmp_path, "0001")
+        assert loss.value.remedy
+        assert list(tmp_path.iterdir()) == []
+        bench.order(clear="die_after")
+        bench.order(fault="plug")
+        assert camera.shoot(tmp_path, "0001").files
+
+
+@pytest.mark.parametrize("how", [signal.SIGSEGV, signal.SIGKILL])
+def test_a_crash_of_the_library_is_not_the_session_s(camera: GphotoCamera, tmp_path: Path, how: signal.Signals) -> None:
+    stop(camera, how)
+    assert camera.get(Role.ISO).value == "200"
+    stop(camera, how)
+    shot = camera.shoot(tmp_path, "0001")
+    check_pair(shot, tmp_path, "0001")
+
+
+def test_a_hang_in_the_library_is_ended_by_the_deadline(bench: NetworkCamera) -> None:
+    brief = Deadlines(open_s=6, call_s=0.3, live_s=2, recover_s=6)
+    with open_camera(bench.port, deadlines=brief) as camera:
+        camera.set(Role.ISO, "400")
+        stopped = camera.driver_pid
+        stop(camera, signal.SIGSTOP)
+        assert camera.get(Role.ISO).value == "400"
+        assert camera.driver_pid != stopped
+
+
+def test_live_view_goes_on_after_a_crash_and_still_ends(bench: NetworkCamera, camera: GphotoCamera) -> None:
+    with camera.live() as frames:
+        next(frames)
+        stop(camera, signal.SIGKILL)
+        assert next(frames).jpeg.startswith(b"\xff\xd8")
+        assert bench.truth()["live"]
+        stop(camera, signal.SIGKILL)
+    assert not bench.truth()["live"]
+
+
+def test_closing_ends_a_live_view_whose_library_died(bench: NetworkCamera) -> None:
+    camera = open_camera(bench.port, deadlines=QUICK)
+    with camera.live() as frames:
+        next(frames)
+        stop(camera, signal.SIGKILL)
+        camera.close()
+    assert not bench.truth()["live"]
+
+
+def test_an_interrupt_at_the_keyboard_does_not_reach_the_library(camera: GphotoCamera) -> None:
+    stop(camera, signal.SIGINT)
+    pid = camera.driver_pid
+    assert camera.get(Role.ISO).value == "200"
+    assert camera.driver_pid == pid
+
+
+def test_bulb_needs_a_time(camera: GphotoCamera, tmp_path: Path) -> None:
+    before = camera.get(Role.SHUTTER)
+    assert "Bulb" in before.choices
+    try:
+        assert camera.set(Role.SHUTTER, "bulb").value == "Bulb"
+        with pytest.raises(ShotRefusedError, match="bulb"):
+            camera.shoot(tmp_path, "0001")
+        check_pair(camera.shoot(tmp_path, "0001", bulb_s=0.1), tmp_path, "0001")
+    finally:
+        camera.set(Role.SHUTTER, before.value)
+
+
+def test_shots_without_card_leave_the_camera_s_memory_empty(camera: GphotoCamera, tmp_path: Path) -> None:
+    camera.set(Role.TARGET, "memory")
+    for number in range(12):
+        check_pair(camera.shoot(tmp_path, f"{number:04d}"), tmp_path, f"{number:04d}")
+    assert len(list(tmp_path.iterdir())) == 24
+
+
+def test_a_port_without_a_camera(unused_port: int) -> None:
+    brief = Deadlines(open_s=2)
+    with pytest.raises(CameraError) as failure:
+        open_camera(f"ptpip:127.0.0.1:{unused_port}:{unused_port}", deadlines=brief)
+    assert isinstance(failure.value, CameraLostError | CameraTimeoutError)
+    assert failure.value.remedy
+
+
+@pytest.fixture
+def unused_port() -> int:
+    with NetworkCamera("--size", "60x40") as gone:
+        return int(gone.port.rpartition(":")[2])
+
+
+def test_cameras_on_the_usb_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VCAMERADIR", str(tmp_path))
+    VirtualUsbFolder(tmp_path)
+    (found,) = list_cameras()
+    assert (found.model, found.port, found.permitted) == ("Nikon DSC D750", "usb:001,001", True)
+    with open_camera(found.port) as camera:
+        assert camera.info().model
+    with pytest.raises(CameraNotFoundError):
+        open_camera("usb:001,099")
