@@ -18,6 +18,7 @@ from pathlib import Path
 
 import gphoto2 as gp
 
+from capture.camera.readiness import Store
 from capture.camera.roles import Setting
 from capture.camera.wire import (
     SHOT_ADDED,
@@ -435,6 +436,22 @@ class GphotoDriver:
     def erase(self, camera_path: str) -> None:
         """Remove one file from the camera; no error where it is not there."""
         self._erase(camera_path)
+
+    def stores(self) -> list[Store]:
+        """The camera's cards; empty where it has none, `DriverError` where it does not tell."""
+        with self._calls() as camera:
+            told = camera.get_storageinfo(self._context)
+        return [
+            Store(
+                name=str(store.label or store.description or store.basedir),
+                free_bytes=int(store.freekbytes) << 10 if store.fields & gp.GP_STORAGEINFO_FREESPACEKBYTES else None,
+                free_images=int(store.freeimages) if store.fields & gp.GP_STORAGEINFO_FREESPACEIMAGES else None,
+                read_only=bool(store.fields & gp.GP_STORAGEINFO_ACCESS)
+                and store.access != gp.GP_STORAGEINFO_AC_READWRITE
+                and store.access != gp.GP_STORAGEINFO_AC_READONLY_WITH_DELETE,
+            )
+            for store in told
+        ]
 
     def preview(self) -> bytes:
         """One live frame, JPEG."""

@@ -18,6 +18,7 @@ from capture.camera.gphoto_link import Deadlines, GphotoLink, SpentError
 from capture.camera.gphoto_shot import ShotTaker
 from capture.camera.process import LibraryProcess
 from capture.camera.protocol import CameraInfo, LiveFrame, Role, RoleState, Shot
+from capture.camera.readiness import Obstacle, Store, obstacles
 from capture.camera.roles import Setting, candidates, find_roles, state_of
 from capture.camera.values import find_choice, is_exact, nearest_choice, same
 from capture.errors import CameraError, CameraLostError, CameraSettingError
@@ -79,6 +80,19 @@ class GphotoCamera:
         with self._lock:
             self._check_open()
             return self._link.idempotent(lambda: state_of(self._link.read(self._needed(role))))
+
+    def obstacles(self, *, frames: int = 1, bytes_a_frame: int | None = None) -> tuple[Obstacle, ...]:
+        """What stands in the way of `frames` frames: battery, card, modes; see `capture.camera.readiness`."""
+        with self._lock:
+            info = self.info()
+            try:
+                told = self._link.idempotent(
+                    lambda: self._link.ask("stores", "reading the cards", deadline_s=self._link.deadlines.call_s)
+                )
+            except CameraError:
+                told = None  # bodies that keep it to themselves
+            stores = [store for store in told if isinstance(store, Store)] if isinstance(told, list) else None
+            return obstacles(info, stores, frames=frames, bytes_a_frame=bytes_a_frame)
 
     def _needed(self, role: Role) -> Setting:
         setting = self._link.entry(role)

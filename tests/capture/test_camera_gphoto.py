@@ -225,3 +225,19 @@ def test_cameras_on_the_usb_are_listed(tmp_path: Path, monkeypatch: pytest.Monke
         assert camera.info().model
     with pytest.raises(CameraNotFoundError):
         open_camera("usb:001,099")
+
+
+def test_obstacles_are_told_before_the_first_frame(bench: NetworkCamera) -> None:
+    with open_camera(bench.port, deadlines=QUICK) as camera:
+        camera.set(Role.AUTOFOCUS, "off")
+        camera.set(Role.TARGET, "card")
+        assert camera.obstacles(frames=3, bytes_a_frame=1 << 20) == ()
+        (found,) = camera.obstacles(frames=1 << 40, bytes_a_frame=1 << 20)
+        assert "has room for" in found.message
+    bench.order(fault="low_battery", percent=4)
+    try:
+        with open_camera(bench.port, deadlines=QUICK) as camera:
+            fatal = [one for one in camera.obstacles() if one.fatal]
+    finally:
+        bench.order(clear="low_battery")
+    assert ["4 %" in one.message for one in fatal] == [True]

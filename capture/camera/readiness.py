@@ -1,0 +1,158 @@
+"""What stands in the way of a long session, told before its first frame and not at its hundredth. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from capture.camera.protocol import CameraInfo, CaptureTarget, Role, RoleState
+from capture.camera.values import BULB_S, files_expected, percent, shutter_seconds, target_of
+
+LOW_BATTERY_PERCENT = 20
+EMPTY_BATTERY_PERCENT = 5
+_MANUAL_MODES = {"m", "manual", "manuell", "b", "bulb"}
+_MANUAL_FOCUS = re.compile(r"manual|manuell|\bmf\b|^off$|^aus$", re.IGNORECASE)
+_SINGLE = re.compile(r"single|einzelbild|quiet release|mirror|remote", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A card or a memory of the camera.
+
+    Attributes
+    ----------
+    name : str
+    free_bytes : int or None
+        None where the camera does not say.
+    free_images : int or None
+    read_only : bool
+    """
+
+    name: str
+    free_bytes: int | None
+    free_images: int | None
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Something to put right.
+
+    Attributes
+    ----------
+    message, remedy : str
+    fatal : bool
+        Whether no frame can come; otherwise the session may go on, and may fail or differ from frame to frame.
+    """
+
+    message: str
+    remedy: str
+    fatal: bool = False
+
+
+def _battery(state: RoleState | None) -> Obstacle | None:
+    charge = percent(state.value) if state is not None else None
+    if charge is None or charge >= LOW_BATTERY_PERCENT:
+        return None
+    return Obstacle(
+        f"The camera's battery is at {charge} %.",
+        "Put in a full one, or a mains adapter.",
+        charge <= EMPTY_BATTERY_PERCENT,
+    )
+
+
+def _focus(state: RoleState | None) -> Obstacle | None:
+    if state is None or not state.value or state.value.startswith("Unknown value") or _MANUAL_FOCUS.search(state.value):
+        return None
+    return Obstacle(
+        f"The camera focuses by itself ({state.name} is {state.value}): the frames would not keep the plan's focus.",
+        "Switch the lens to manual focus, or `focusrail camera set autofocus off`.",
+    )
+
+
+def _mode(state: RoleState | None) -> Obstacle | None:
+    if state is None or not state.value or state.value.startswith("Unknown value"):
+        return None
+    if state.value.casefold() in _MANUAL_MODES:
+        return None
+    return Obstacle(
+        f"The exposure mode is {state.value}: the exposure may change from frame to frame.", "Turn the mode dial to M."
+    )
+
+
+def _drive(state: RoleState | None) -> Obstacle | None:
+    if state is None or not state.value or state.value.startswith("Unknown value") or _SINGLE.search(state.value):
+        return None
+    return Obstacle(
+        f"The drive mode is {state.value}: a shot may be late, or more than one.", "Set the drive mode to single."
+    )
+
+
+def _shutter(state: RoleState | None) -> Obstacle | None:
+    if state is None or shutter_seconds(state.value) != BULB_S:
+        return None
+    return Obstacle("The camera is set to bulb.", "Set a shutter time.", fatal=True)
+
+
+def _format(state: RoleState | None) -> Obstacle | None:
+    if state is None or files_expected(state.value) is not None:
+        return None
+    return Obstacle(
+        f"Nobody knows which files the format {state.value} makes: each shot is waited for until it is quiet.",
+        "Set the format to RAW, JPEG or RAW+JPEG.",
+    )
+
+
+def _stores(
+    stores: Sequence[Store], target: RoleState | None, frames: int, bytes_a_frame: int | None
+) -> Obstacle | None:
+    if target is not None and target_of(target.value) is CaptureTarget.MEMORY:
+        return None
+    if not stores:
+        return Obstacle("The camera has no card.", "Put one in, or shoot to its memory (target memory).", fatal=True)
+    writable = [store for store in stores if not store.read_only]
+    if not writable:
+        return Obstacle(
+            "The camera's card is write-protected.", "Slide its lock, or shoot to memory (target memory).", fatal=True
+        )
+    if any(store.free_images is None and store.free_bytes is None for store in writable):
+        return None
+    images = max(store.free_images if store.free_images is not None else 1 << 30 for store in writable)
+    free = max(store.free_bytes if store.free_bytes is not None else 1 << 60 for store in writable)
+    room = images if bytes_a_frame is None else min(images, free // bytes_a_frame)
+    if free == 0 or room <= 0:
+        return Obstacle("The camera's card is full.", "Empty it, or shoot to memory (target memory).", fatal=True)
+    if room < frames:
+        return Obstacle(
+            f"The camera's card has room for about {room} of {frames} frames.",
+            "Empty it, or shoot to memory (target memory).",
+        )
+    return None
+
+
+def obstacles(
+    info: CameraInfo, stores: Sequence[Store] | None = None, *, frames: int = 1, bytes_a_frame: int | None = None
+) -> tuple[Obstacle, ...]:
+    """What stands in the way of `frames` frames, the fatal first.
+
+    Parameters
+    ----------
+    info : CameraInfo
+    stores : sequence of Store or None
+        The camera's cards; None where it does not tell.
+    frames : int
+    bytes_a_frame : int or None
+        Size of one frame's files, where known.
+    """
+    roles = info.roles
+    found = [
+        _battery(roles.get(Role.BATTERY)),
+        _shutter(roles.get(Role.SHUTTER)),
+        None if stores is None else _stores(stores, roles.get(Role.TARGET), frames, bytes_a_frame),
+        _focus(roles.get(Role.AUTOFOCUS)),
+        _mode(roles.get(Role.EXPOSURE_MODE)),
+        _drive(roles.get(Role.DRIVE_MODE)),
+        _format(roles.get(Role.FORMAT)),
+    ]
+    return tuple(sorted((one for one in found if one is not None), key=lambda one: not one.fatal))
