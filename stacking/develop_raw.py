@@ -167,8 +167,8 @@ def _unpacked(path: Path) -> Iterator[Any]:
 
 
 def _plausible(balance: NDArray[np.float64]) -> bool:
-    """Whether a white balance was recorded: positive, and not the ones that stand for none."""
-    return bool(np.all(np.isfinite(balance)) and np.all(balance > 0) and not np.all(balance == 1))
+    """Whether a white balance was recorded. All ones are one: early cameras balanced before they wrote the file."""
+    return bool(np.all(np.isfinite(balance)) and np.all(balance > 0))
 
 
 def _mosaic_of(raw: Any) -> Mosaic | None:
