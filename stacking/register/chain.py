@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -83,18 +84,28 @@ def solve_chain(frames: Sequence[int], matches: Sequence[Match], reference: int)
 
 
 def _spanning_poses(frames: Sequence[int], matches: Sequence[Match], reference: int) -> dict[int, Similarity]:
+    """Chain the surest matches from the reference outward (Prim's tree): the start of the iteration."""
+    at: dict[int, list[Match]] = {k: [] for k in frames}
+    for m in matches:
+        at[m.old].append(m)
+        at[m.new].append(m)
     poses = {reference: Similarity()}
-    best_first = sorted(matches, key=lambda m: (m.points == 0, m.sigma_px, m.old, m.new))
-    while len(poses) < len(frames):
-        for m in best_first:
-            if (m.old in poses) != (m.new in poses):
-                break
-        else:
-            break
-        if m.old in poses:
-            poses[m.new] = poses[m.old].then(m.similarity)
-        else:
-            poses[m.old] = poses[m.new].then(m.similarity.inverse())
+    waiting: list[tuple[float, int, int]] = []
+    order = {id(m): n for n, m in enumerate(matches)}
+
+    def reach(k: int) -> None:
+        for m in at[k]:
+            heapq.heappush(waiting, (-float(m.information[1, 1].real), order[id(m)], k))
+
+    reach(reference)
+    while waiting and len(poses) < len(frames):
+        _, n, k = heapq.heappop(waiting)
+        m = matches[n]
+        far = m.new if m.old == k else m.old
+        if far not in poses:
+            step = m.similarity if m.old == k else m.similarity.inverse()
+            poses[far] = poses[k].then(step)
+            reach(far)
     return poses
 
 
@@ -112,28 +123,68 @@ def _weighted_poses(
     before: Mapping[int, Similarity],
     reference: int,
 ) -> dict[int, Similarity]:
-    n = len(place)
-    normal = np.zeros((n, 2, n, 2), np.complex128)
-    right = np.zeros((n, 2), np.complex128)
-    for m, weight in zip(matches, trust, strict=True):
-        i, j, a, b = place[m.old], place[m.new], m.similarity.a, m.similarity.b
-        block = m.information * weight
-        normal[i, :, i] += abs(a) ** 2 * block
-        normal[j, :, j] += block
-        normal[i, :, j] -= np.conj(a) * block
-        normal[j, :, i] -= a * block
-        right[i] -= np.conj(a) * b * block[:, 1]
-        right[j] += b * block[:, 1]
-    r = place[reference]
-    free = np.array([k for k in range(n) if k != r], int)
-    if free.size == 0:
+    fixed = place[reference]
+    n = len(place) - 1
+    if n == 0:
         return dict(before)
-    matrix = normal[free][:, :, free].reshape(2 * free.size, 2 * free.size)
-    known = right[free] - normal[free][:, :, r, 0]
-    size = np.sqrt(np.abs(np.diag(matrix)))
-    unknown = np.linalg.solve(matrix / size[:, None] / size[None], known.reshape(-1) / size) / size
+    row = {p: p - (p > fixed) for p in range(n + 1) if p != fixed}
+    ends = [(place[m.old], place[m.new]) for m in matches]
+    reach = max((abs(row[i] - row[j]) for i, j in ends if fixed not in (i, j)), default=0)
+    band = np.zeros((n, 2, reach + 1, 2), np.complex128)
+    right = np.zeros((n, 2), np.complex128)
+    for m, (i, j), weight in zip(matches, ends, trust, strict=True):
+        a, b = m.similarity.a, m.similarity.b
+        block = m.information * weight
+        if i != fixed:
+            band[row[i], :, 0] += abs(a) ** 2 * block
+            right[row[i]] -= np.conj(a) * b * block[:, 1]
+        if j != fixed:
+            band[row[j], :, 0] += block
+            right[row[j]] += b * block[:, 1]
+        if fixed == i:
+            right[row[j]] += a * block[:, 0]
+        elif fixed == j:
+            right[row[i]] += np.conj(a) * block[:, 0]
+        elif row[i] < row[j]:
+            band[row[i], :, row[j] - row[i]] -= np.conj(a) * block
+        else:
+            band[row[j], :, row[i] - row[j]] -= a * block
+    solved = solve_banded(band, right)
     poses = {reference: Similarity()}
-    frames = {n: k for k, n in place.items()}
-    for k, (a, b) in zip(free, unknown.reshape(-1, 2), strict=True):
-        poses[frames[int(k)]] = Similarity(complex(a), complex(b))
+    for k, p in place.items():
+        if p != fixed:
+            poses[k] = Similarity(complex(solved[row[p], 0]), complex(solved[row[p], 1]))
     return poses
+
+
+def solve_banded(band: NDArray[np.complex128], right: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    """Solve a Hermitian positive definite system of 2 x 2 blocks near its diagonal, in time linear in its size.
+
+    Parameters
+    ----------
+    band : ndarray, shape (n, 2, w + 1, 2), complex128
+        ``band[k, :, d]`` is the block in block row k and block column k + d. Overwritten.
+    right : ndarray, shape (n, 2), complex128
+        Overwritten.
+
+    Returns
+    -------
+    ndarray, shape (n, 2), complex128
+    """
+    n, width = band.shape[0], band.shape[2] - 1
+    rows = band.reshape(n, 2, 2 * (width + 1))
+    inverses = np.empty((n, 2, 2), np.complex128)
+    for k in range(n):
+        inverses[k] = np.linalg.inv(rows[k, :, :2])
+        beside = rows[k, :, 2:]
+        share = inverses[k] @ beside
+        update = beside.conj().T @ share
+        carried = share.conj().T @ right[k]
+        for d in range(1, min(width, n - 1 - k) + 1):
+            rows[k + d, :, : 2 * (width + 1 - d)] -= update[2 * (d - 1) : 2 * d, 2 * (d - 1) :]
+            right[k + d] -= carried[2 * (d - 1) : 2 * d]
+    out = np.zeros((n + width, 2), np.complex128)
+    for k in range(n - 1, -1, -1):
+        known = rows[k, :, 2:] @ out[k + 1 : k + 1 + width].reshape(-1)
+        out[k] = inverses[k] @ (right[k] - known)
+    return out[:n]

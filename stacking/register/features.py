@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -12,66 +13,17 @@ from stacking.register.similarity import Points
 
 Gray = NDArray[np.uint8]
 Map = NDArray[np.float32]
+Scalar = TypeVar("Scalar", np.uint8, np.uint16, np.float32)
 
 _THUMB_SIDE = 320
-_DETECT_PIXELS = 1.2e6
+_DETECT_PIXELS = 1_600_000
+_LEAST_SIDE = 96
 _CORNER_BLOCK = 7
 _CORNERS = 500
-_GAMMA = 2.2
-_BRIGHT_SIDE = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Features:
-    """One frame, reduced to what its registration needs.
-
-    Attributes
-    ----------
-    index : int
-        Place in the stack.
-    gray : ndarray, shape (rows, columns), uint8
-        Luma at the working size; a working pixel u lies at ``factor * u + (factor - 1) / 2`` of the full picture.
-    small : ndarray, uint8
-        `gray` (or itself) averaged down to about a megapixel: corners are looked for and followed coarsely here.
-    flat : ndarray, shape (<= 320, <= 320), float32
-        `gray` averaged down further and flattened (:func:`flatten`); for the first guess.
-    bright : ndarray, shape (<= 64, <= 64), float32
-        Encoded value (0..1) of the mean linear light of each block; 0 where a twentieth of the block is clipped.
-    colour : ndarray, shape (rows, columns, 3), float32, or None
-        The colour thumbnail at the shape of `bright`.
-    corners : ndarray, shape (n,), complex128
-        Where corners are, full-resolution pixels from the centre.
-    strength : ndarray, shape (n,), float64
-        Smaller eigenvalue of each corner's structure tensor over that of the noise.
-    sharpness : ndarray, shape (4, tiles, tiles), float32
-        Mean squared difference across four directions, noise removed.
-    noise : float
-        Standard deviation of the noise of `small`, in 8-bit units.
-    contrast : float
-        Standard deviation of the thumbnail that `flat` was made of, in 8-bit units: next to nothing for a blank frame.
-    factor, small_factor, flat_factor, bright_factor : int
-        Full-resolution pixels per pixel of `gray`, `small`, `flat`, `bright`.
-    """
-
-    index: int
-    gray: Gray
-    small: Gray
-    flat: Map
-    bright: Map
-    colour: Map | None
-    corners: Points
-    strength: NDArray[np.float64]
-    sharpness: Map
-    noise: float
-    contrast: float
-    factor: int
-    small_factor: int
-    flat_factor: int
-    bright_factor: int
-
-    def without_detail(self) -> Features:
-        """Return the same with `small` in the place of `gray`: a fraction of the memory, a coarser match."""
-        return replace(self, gray=self.small, factor=self.small_factor)
+GAMMA = 2.2
+_CLIPPED = 250.0
+_DEAD = 0.02
+_LIGHT_SIDE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +50,71 @@ class Grid:
         return np.stack([w.real, w.imag], 1).astype(np.float32)
 
 
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """One frame at one size, with its corners.
+
+    Attributes
+    ----------
+    image : ndarray, shape (rows, columns), uint8
+        Encoded luma.
+    factor : int
+        Full-resolution pixels per pixel of `image`.
+    corners : ndarray, shape (n,), complex128
+        Full-resolution pixels from the centre.
+    strength : ndarray, shape (n,), float64
+        Smaller eigenvalue of each corner's structure tensor over that of the noise.
+    """
+
+    image: Gray
+    factor: int
+    corners: Points
+    strength: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """One frame, reduced to what its registration needs.
+
+    Attributes
+    ----------
+    index : int
+        Place in the stack.
+    scales : tuple of Scale
+        Finest first, each half of the one before: a frame much blurrier than another is followed at a coarser scale.
+    flat : ndarray, shape (<= 320, <= 320), float32
+        The luma averaged down further and flattened (:func:`flatten`); for the first guess.
+    light : ndarray, shape (<= 64, <= 64), float32
+        Mean linear light of each block (0..1); -1 where it is clipped.
+    colour : ndarray, shape (rows, columns, 3), float32, or None
+        The same of each channel, from the colour thumbnail.
+    sharpness : ndarray, shape (4, tiles, tiles), float32
+        Mean squared difference across four directions, noise removed.
+    dead : ndarray, shape (tiles, tiles), bool
+        Tiles without the least difference between pixels.
+    contrast : float
+        Standard deviation of the smoothed thumbnail, in 8-bit units: next to nothing for a blank frame.
+    flat_factor, light_factor : int
+        Full-resolution pixels per pixel of `flat` and `light`.
+    """
+
+    index: int
+    scales: tuple[Scale, ...]
+    flat: Map
+    light: Map
+    colour: Map | None
+    sharpness: Map
+    dead: NDArray[np.bool_]
+    contrast: float
+    flat_factor: int
+    light_factor: int
+
+    def without_detail(self) -> Features:
+        """Return the same without scales above a megapixel: a fraction of the memory, a coarser match."""
+        coarse = tuple(s for s in self.scales if s.image.size <= _DETECT_PIXELS)
+        return replace(self, scales=coarse or self.scales[-1:])
+
+
 def working_factor(gray: Gray, size: tuple[int, int]) -> int:
     """Return 1 for a full-size luma, 2 for a half-size one (rounded down or up); ValueError for any other shape."""
     width, height = size
@@ -110,7 +127,7 @@ def working_factor(gray: Gray, size: tuple[int, int]) -> int:
     raise ValueError(msg)
 
 
-def extract(index: int, gray: Gray, size: tuple[int, int], colour: NDArray[np.generic] | None = None) -> Features:
+def extract(index: int, gray: Gray, size: tuple[int, int], colour: NDArray[Any] | None = None) -> Features:
     """Reduce one frame to its features. Depends on this frame alone: frames may be reduced in any number of threads.
 
     Parameters
@@ -125,42 +142,56 @@ def extract(index: int, gray: Gray, size: tuple[int, int], colour: NDArray[np.ge
         Small RGB picture of the whole frame, encoded: uint8, uint16 or float 0..1.
     """
     factor = working_factor(gray, size)
-    reduce = 2 if gray.size > _DETECT_PIXELS else 1
-    while gray.size / reduce**2 > 2 * _DETECT_PIXELS:
-        reduce += 1
-    small = shrink(gray, reduce)
-    noise = estimate_noise(small)
-    xy, strength = find_corners(small, noise)
-    corners = Grid.of(size, factor * reduce).to_full(xy)
+    scales, noise = _scales(gray, size, factor)
+    measured = next((scale.image for scale in scales if scale.image.size <= _DETECT_PIXELS), scales[-1].image)
     longest = max(gray.shape)
-    by_flat, by_bright = -(-longest // _THUMB_SIDE), -(-longest // _BRIGHT_SIDE)
+    by_flat, by_light = -(-longest // _THUMB_SIDE), -(-longest // _LIGHT_SIDE)
     thumb = np.asarray(shrink(gray, by_flat), np.float32)
-    bright = brightness(gray, by_bright)
+    differences = directional_differences(measured)
+    light = mean_light(gray, by_light)
     return Features(
         index=index,
-        gray=gray,
-        small=small,
+        scales=scales,
         flat=flatten(thumb),
-        bright=bright,
-        colour=None if colour is None else _colour_map(colour, bright.shape),
-        corners=corners,
-        strength=strength,
-        sharpness=directional_sharpness(small, noise),
-        noise=noise,
-        contrast=float(thumb.std()),
-        factor=factor,
-        small_factor=factor * reduce,
+        light=light,
+        colour=None if colour is None else mean_colour(colour, light.shape),
+        sharpness=differences - np.float32(2 * noise**2),
+        dead=np.asarray((differences < _DEAD).all(0)),
+        contrast=float(cv2.GaussianBlur(thumb, (0, 0), 2.0).std()),
         flat_factor=factor * by_flat,
-        bright_factor=factor * by_bright,
+        light_factor=factor * by_light,
     )
 
 
-def shrink(image: NDArray[np.generic], by: int) -> NDArray[np.generic]:
+def _scales(gray: Gray, size: tuple[int, int], factor: int) -> tuple[tuple[Scale, ...], float]:
+    """Return the scales, and the noise of the finest one that corners are looked for in."""
+    scales: list[Scale] = []
+    image, by, first_noise = gray, 1, 0.0
+    while True:
+        if image.size <= _DETECT_PIXELS:
+            noise = estimate_noise(image)
+            first_noise = first_noise or noise
+            xy, strength = find_corners(image, noise)
+            scales.append(Scale(image, factor * by, Grid.of(size, factor * by).to_full(xy), strength))
+        else:
+            scales.append(Scale(image, factor * by, np.zeros(0, np.complex128), np.zeros(0)))
+        if min(image.shape) // 2 < _LEAST_SIDE and image.size <= _DETECT_PIXELS:
+            break
+        image, by = shrink(image, 2), by * 2
+    # A picture too large to look for corners in borrows those of the next smaller one.
+    for k in range(len(scales) - 2, -1, -1):
+        if scales[k].image.size > _DETECT_PIXELS:
+            scales[k] = replace(scales[k], corners=scales[k + 1].corners, strength=scales[k + 1].strength)
+    return tuple(scales), first_noise
+
+
+def shrink(image: NDArray[Scalar], by: int) -> NDArray[Scalar]:
     """Average blocks of by x by pixels; what is left over at the right and lower border is dropped."""
     if by == 1:
         return image
     rows, columns = image.shape[0] // by, image.shape[1] // by
-    return cv2.resize(image[: rows * by, : columns * by], (columns, rows), interpolation=cv2.INTER_AREA)
+    whole = image[: rows * by, : columns * by]
+    return np.asarray(cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA), image.dtype)
 
 
 def flatten(thumb: Map) -> Map:
@@ -183,7 +214,7 @@ def estimate_noise(image: Gray) -> float:
     starts = np.unique(np.linspace(0, max(0, rows - strip), 8).astype(int))
     image = np.concatenate([image[y : y + strip] for y in starts])
     kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
-    response = np.abs(cv2.filter2D(image, cv2.CV_32F, kernel, borderType=cv2.BORDER_REFLECT))
+    response = np.asarray(np.abs(cv2.filter2D(image, cv2.CV_32F, kernel, borderType=cv2.BORDER_REFLECT)), np.float32)
     blocks = shrink(response[: strip * starts.size], max(1, min(16, min(strip, image.shape[1]) // 2)))
     calm = float(np.quantile(blocks, 0.1))
     return max(0.15, calm * float(np.sqrt(np.pi / 2)) / 6)
@@ -218,8 +249,8 @@ def find_corners(image: Gray, noise: float, count: int = _CORNERS) -> tuple[NDAr
     if y_cells < 1 or x_cells < 1:
         return np.zeros((0, 2), np.float32), np.zeros(0)
     y0, x0 = (rows - y_cells * side) // 2, (columns - x_cells * side) // 2
-    cells = strength[y0 : y0 + y_cells * side, x0 : x0 + x_cells * side].reshape(y_cells, side, x_cells, side)
-    cells = cells.transpose(0, 2, 1, 3).reshape(y_cells * x_cells, side * side)
+    area = strength[y0 : y0 + y_cells * side, x0 : x0 + x_cells * side]
+    cells = area.reshape(y_cells, side, x_cells, side).transpose(0, 2, 1, 3).reshape(y_cells * x_cells, side * side)
     at = cells.argmax(1)
     value = cells[np.arange(at.size), at].astype(np.float64) / floor
     cell_y, cell_x = np.divmod(np.arange(at.size), x_cells)
@@ -229,24 +260,23 @@ def find_corners(image: Gray, noise: float, count: int = _CORNERS) -> tuple[NDAr
     return xy[strong], value[strong]
 
 
-def brightness(gray: Gray, by: int) -> Map:
-    """Average blocks of light: blur moves light about and keeps its sum, so this hardly knows what is in focus.
+def mean_light(gray: Gray, by: int) -> Map:
+    """Average blocks of linear light: blur moves light about and keeps its sum, so this hardly knows what is in focus.
 
     Returns
     -------
     ndarray, shape (rows // by, columns // by), float32
-        The encoded value (0..1) of the mean linear light; 0 where a twentieth of the block is clipped.
+        0..1; -1 where a fiftieth of the block is clipped.
     """
-    table = ((np.arange(256) / 255) ** _GAMMA * 65535 + 0.5).astype(np.uint16)
-    light = shrink(cv2.LUT(gray, table), by)
-    clipped = shrink(cv2.compare(gray, 250, cv2.CMP_GE), by)
-    encoded = (light.astype(np.float32) / 65535) ** (1 / _GAMMA)
-    encoded[clipped > 255 // 20] = 0
-    return encoded.astype(np.float32)
+    table = ((np.arange(256) / 255) ** GAMMA * 65535 + 0.5).astype(np.uint16)
+    light = shrink(np.asarray(cv2.LUT(gray, table), np.uint16), by).astype(np.float32) / np.float32(65535)
+    clipped = shrink(cv2.threshold(gray, _CLIPPED - 1, 255, cv2.THRESH_BINARY)[1].astype(np.uint8, copy=False), by)
+    light[clipped > 255 // 50] = -1
+    return np.asarray(light, np.float32)
 
 
-def directional_sharpness(image: Gray, noise: float, tiles: int = 12) -> Map:
-    """Return the mean squared difference of pixels two apart along -, |, \\ and / in tiles x tiles tiles, noise removed.
+def directional_differences(image: Gray, tiles: int = 12) -> Map:
+    """Return the mean squared difference of pixels two apart along -, |, \\ and / in tiles x tiles tiles.
 
     Shape (4, tiles, tiles), float32. Defocus lowers all four together, a shake those along its path.
     """
@@ -265,11 +295,15 @@ def directional_sharpness(image: Gray, noise: float, tiles: int = 12) -> Map:
         every_second_row = slice(0, tiles * high * 2, 2)
         d = (a[every_second_row, : tiles * wide] - b[every_second_row, : tiles * wide]).astype(np.float32)
         out[k] = (d * d).reshape(tiles, high, tiles, wide).mean((1, 3))
-    return out - np.float32(2 * noise**2)
+    return out
 
 
-def _colour_map(colour: NDArray[np.generic], shape: tuple[int, ...]) -> Map:
+def mean_colour(colour: NDArray[Any], shape: tuple[int, ...]) -> Map:
+    """Return the mean linear light of each channel of an encoded picture in `shape` blocks, -1 in all where one clips."""
     scale = 1.0 if colour.dtype.kind == "f" else 1.0 / float(np.iinfo(str(colour.dtype)).max)
-    light = np.clip(colour.astype(np.float32) * np.float32(scale), 0, 1) ** np.float32(_GAMMA)
-    light = cv2.resize(light, (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
-    return np.asarray(np.maximum(light, 0) ** np.float32(1 / _GAMMA), np.float32)
+    encoded = colour.astype(np.float32) * np.float32(scale)
+    clipped = (encoded.max(2) >= _CLIPPED / 255).astype(np.float32)
+    size = (shape[1], shape[0])
+    light = cv2.resize(np.clip(encoded, 0, 1) ** np.float32(GAMMA), size, interpolation=cv2.INTER_AREA)
+    light[cv2.resize(clipped, size, interpolation=cv2.INTER_AREA) > 0.02] = -1
+    return np.asarray(light, np.float32)

@@ -9,14 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stacking.register.coarse import agreement, align_directly, best_guess, similarity_by_phase
-from stacking.register.features import Features, Gray, Grid
+from stacking.register.features import Features, Gray, Grid, Scale
 from stacking.register.photometry import encoded_ratio
 from stacking.register.similarity import Fit, Points, Similarity, Weights, consensus, refine
 
 _LEAST_INLIERS = 12
 _WINDOW = 25
 _INDEPENDENT = 50.0
-_FLOOR_PX = 0.01
+_FLOOR = 0.01
+_LEAST_SHARE = 0.4
 _TRUSTED_AGREEMENT = 0.45
 _LEAST_AGREEMENT = 0.3
 _CORNER_SPREAD = 30.0
@@ -62,7 +63,9 @@ class Tracks:
     weights: Weights
 
 
-def match(old: Features, new: Features, size: tuple[int, int], *, known: Similarity | None = None) -> Match | None:
+def match(
+    old: Features, new: Features, size: tuple[int, int], *, known: Similarity | None = None, alike: bool = False
+) -> Match | None:
     """Find the similarity from one frame to another.
 
     Parameters
@@ -72,6 +75,8 @@ def match(old: Features, new: Features, size: tuple[int, int], *, known: Similar
         Width and height of the full picture.
     known : Similarity, optional
         What other matches say of it, to within a pixel or so: the coarse steps are skipped where it proves right.
+    alike : bool
+        Be content with nothing less than the finest scale: frames far apart whose blur differs tell little and not truly.
 
     Returns
     -------
@@ -82,6 +87,8 @@ def match(old: Features, new: Features, size: tuple[int, int], *, known: Similar
         found = _by_corners(old, new, size, known, sure=True)
         if found is not None and _trusted(found):
             return found
+        if alike:
+            return None
     factor = old.flat_factor
     guesses = [Similarity()] if known is None else [known, Similarity()]
     guess, _ = best_guess(old.flat, new.flat, factor, guesses)
@@ -139,13 +146,13 @@ def follow(
         old, new, here, start.copy(), winSize=(window, window), maxLevel=levels, criteria=stop,
         flags=cv2.OPTFLOW_USE_INITIAL_FLOW, minEigThreshold=1e-6,
     )  # fmt: skip
-    q = grid.to_full(there)
+    q = grid.to_full(np.asarray(there, np.float32))
     back = grid.to_working(guess.inverse()(q))
     home, seen_back, _ = cv2.calcOpticalFlowPyrLK(
         new, old, there, back.copy(), winSize=(window, window), maxLevel=levels, criteria=stop,
         flags=cv2.OPTFLOW_USE_INITIAL_FLOW, minEigThreshold=1e-6,
     )  # fmt: skip
-    p = grid.to_full(home)
+    p = grid.to_full(np.asarray(home, np.float32))
     astray = np.abs(p - points) / grid.factor
     kept = (seen.ravel() > 0) & (seen_back.ravel() > 0) & (astray < 0.5)
     weights = 1 / (1 + (astray[kept] / 0.1) ** 2)
@@ -155,42 +162,87 @@ def follow(
 def _by_corners(
     old: Features, new: Features, size: tuple[int, int], guess: Similarity, *, sure: bool = False
 ) -> Match | None:
-    strong = old.strength > _NOISE_SHARE
-    if int(strong.sum()) < 3 * _LEAST_INLIERS:
-        strong = old.strength > 1.0
-    points, strength = old.corners[strong], old.strength[strong]
-    detailed = old.factor < old.small_factor and new.factor < new.small_factor
-    if not (sure and detailed):
-        grid = Grid.of(size, old.small_factor)
-        small_old, small_new = equalise(old.small, new.small, old, new, guess)
-        levels = max(0, min(4, int(np.log2(min(old.small.shape) / 24))))
-        tracks, kept = follow(small_old, small_new, grid, points, guess, window=_WINDOW, levels=levels)
-        fit = consensus(tracks.old, tracks.new, [guess], reach_px=1.5 * grid.factor)
-        if fit is None or int(fit.inliers.sum()) < _LEAST_INLIERS:
+    """Match by corners: at the coarsest scale first, then at the finest one where the two look alike.
+
+    A point in focus in one frame and not in the other has no counterpart of its own size there; most corners of the coarser
+    scales have. So of the scales where at least half of the corners find their counterpart, the finest is the one to believe.
+    """
+    pairs = [(a, b) for a in old.scales for b in new.scales if a.factor == b.factor]
+    if not pairs:
+        return None
+    best: _Scaled | None = None
+    if not sure:
+        best = _at_scale(*pairs[-1], old, new, size, guess, far=True)
+        if best is None:
             return None
-        guess = fit.similarity
-    if detailed:
-        grid = Grid.of(size, old.factor)
-        gray_old, gray_new = equalise(old.gray, new.gray, old, new, guess)
-        tracks, kept = follow(gray_old, gray_new, grid, points, guess, window=_WINDOW, levels=0)
+        guess = best.fit.similarity
+    if sure or len(pairs) > 1:
+        finest = _at_scale(*pairs[0], old, new, size, guess)
+        if finest is not None and finest.share >= _LEAST_SHARE:
+            best = finest
+        elif sure:
+            return None
+        else:
+            for one, two in pairs[-2:0:-1]:
+                finer = _at_scale(one, two, old, new, size, guess)
+                if finer is None or finer.share < _LEAST_SHARE:
+                    break
+                best, guess = finer, finer.fit.similarity
+    if best is None:
+        return None
+    return _matched(old, new, best.fit.similarity, best.fit.sigma_px, best.points, best.fit, best.factor)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scaled:
+    """A fit at one scale: its points in the old frame, and the share of corners that found their counterpart."""
+
+    fit: Fit
+    points: Points
+    share: float
+    factor: int
+
+
+def _at_scale(
+    one: Scale, two: Scale, old: Features, new: Features, size: tuple[int, int], guess: Similarity, *, far: bool = False
+) -> _Scaled | None:
+    """Follow the corners of one scale from a guess, which may be far off where `far` is set; None where too few return."""
+    strong = one.strength > _NOISE_SHARE
+    if int(strong.sum()) < 3 * _LEAST_INLIERS:
+        strong = one.strength > 1.0
+    points, strength = one.corners[strong], one.strength[strong]
+    grid = Grid.of(size, one.factor)
+    image_old, image_new = equalise(one.image, two.image, old, new, guess)
+    levels = max(0, int(np.log2(min(one.image.shape) / 24))) if far else 0
+    tracks, kept = follow(image_old, image_new, grid, points, guess, window=_WINDOW, levels=levels)
     if tracks.old.size < _LEAST_INLIERS:
         return None
-    final = refine(tracks.old, tracks.new, guess, tracks.weights / (1 + _CORNER_SPREAD / strength[kept]))
-    return _matched(old, new, final.similarity, final.sigma_px, tracks.old, final)
+    if far:
+        found = consensus(tracks.old, tracks.new, [guess], reach_px=1.5 * grid.factor)
+        if found is None or int(found.inliers.sum()) < _LEAST_INLIERS:
+            return None
+        guess = found.similarity
+    fit = refine(tracks.old, tracks.new, guess, tracks.weights / (1 + _CORNER_SPREAD / strength[kept]))
+    near = np.abs(tracks.new - fit.similarity(tracks.old)) < 0.5 * grid.factor
+    if int(near.sum()) < _LEAST_INLIERS:
+        return None
+    return _Scaled(fit, tracks.old, float(near.sum()) / points.size, one.factor)
 
 
 def _by_thumbnails(old: Features, new: Features, size: tuple[int, int], guess: Similarity) -> Match:
     x, y = np.linspace(-0.5, 0.5, 3) * size[0], np.linspace(-0.5, 0.5, 3) * size[1]
-    return _matched(old, new, guess, 0.3 * old.flat_factor, (x[None] + 1j * y[:, None]).ravel(), None)
+    return _matched(old, new, guess, 0.3 * old.flat_factor, (x[None] + 1j * y[:, None]).ravel(), None, old.flat_factor)
 
 
-def _matched(old: Features, new: Features, found: Similarity, sigma: float, z: Points, fit: Fit | None) -> Match:
+def _matched(
+    old: Features, new: Features, found: Similarity, sigma: float, z: Points, fit: Fit | None, factor: int
+) -> Match:
     w = np.ones(z.size) if fit is None else fit.weights
     total = float(w.sum())
     mean = complex((w * z).sum()) / total
     shape = np.array([[float((w * np.abs(z) ** 2).sum()) / total, mean.conjugate()], [mean, 1]], np.complex128)
     # Points share errors (parallax, one blur for all): beyond some number they tell nothing new.
-    variance = sigma**2 / min(total, _INDEPENDENT) + _FLOOR_PX**2
+    variance = sigma**2 / min(total, _INDEPENDENT) + (_FLOOR * factor) ** 2
     return Match(
         old=old.index,
         new=new.index,
@@ -204,8 +256,9 @@ def _matched(old: Features, new: Features, found: Similarity, sigma: float, z: P
 
 def equalise(one: Gray, two: Gray, old: Features, new: Features, guess: Similarity) -> tuple[Gray, Gray]:
     """Bring two pictures to one brightness by darkening the brighter one, so that neither clips."""
-    ratio = encoded_ratio(old.bright, new.bright, guess, old.bright_factor)
+    ratio = encoded_ratio(old.light, new.light, guess, old.light_factor)
     if ratio is None or abs(ratio - 1) < 0.01:
         return one, two
     table = np.round(np.arange(256) * min(ratio, 1 / ratio)).astype(np.uint8)
-    return (one, cv2.LUT(two, table)) if ratio > 1 else (cv2.LUT(one, table), two)
+    darker = np.asarray(cv2.LUT(two if ratio > 1 else one, table), np.uint8)
+    return (one, darker) if ratio > 1 else (darker, two)

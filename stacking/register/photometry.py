@@ -1,40 +1,41 @@
 """How much brighter one frame is than another, from blocks of light that hardly know what is in focus.
 
-Defocus moves light about and keeps its sum. So the mean *linear* light of blocks wider than the blur is the same in a sharp and a
+Defocus moves light about and keeps its sum. So the mean *linear* light over an area wider than the blur is the same in a sharp and a
 blurred frame, where the mean of encoded values is not (they are concave in light); every frame is therefore compared directly with
 the reference, however far apart, and no error builds up along the stack.
 """
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from stacking.register.coarse import warp_back
-from stacking.register.features import Map
+from stacking.register.features import GAMMA, Map
 from stacking.register.similarity import Similarity
 
-_LEAST_VALUE = 0.04
+_LEAST_LIGHT = 0.001
 _LEAST_BLOCKS = 16
+_SMOOTHING = 2.0
 _LUMA = np.array([0.299, 0.587, 0.114])
 
 
 def encoded_ratio(old: Map, new: Map, guess: Similarity, factor: float) -> float | None:
-    """Return the robust ratio of encoded values new / old of two brightness maps; None where too little is in common.
+    """Return the robust ratio of encoded values new / old of two maps of light; None where too little is in common.
 
     Parameters
     ----------
     old, new : ndarray, shape (rows, columns), float32
-        From :func:`stacking.register.features.brightness`.
+        From :func:`stacking.register.features.mean_light`: -1 where clipped. Both lose the blocks that one lacks,
+        then both are smoothed: what blur carried across a block's border stays within.
     guess : Similarity
         From old to new, full-resolution pixels.
     factor : float
         Full-resolution pixels per block.
     """
-    warped, usable = _aligned(old, new, guess, factor)
-    if int(usable.sum()) < _LEAST_BLOCKS:
-        return None
-    return float(np.exp(np.median(np.log(warped[usable] / old[usable]))))
+    ratios = _encoded_ratios(old[:, :, None], new[:, :, None], guess, factor)
+    return None if ratios is None else float(ratios[0])
 
 
 def colour_ratio(old: Map, new: Map, guess: Similarity, factor: float) -> NDArray[np.float64] | None:
@@ -42,15 +43,29 @@ def colour_ratio(old: Map, new: Map, guess: Similarity, factor: float) -> NDArra
 
     Parameters as :func:`encoded_ratio`, with three channels; shape (3,), float64, luma-weighted mean of the logarithms 0.
     """
-    warped, usable = _aligned(old, new, guess, factor)
-    if int(usable.sum()) < _LEAST_BLOCKS:
+    ratios = _encoded_ratios(old, new, guess, factor)
+    if ratios is None:
         return None
-    logs = np.array([np.median(np.log(warped[usable, c] / old[usable, c])) for c in range(3)])
+    logs = np.log(ratios)
     return np.asarray(np.exp(logs - float(_LUMA @ logs)), np.float64)
 
 
-def _aligned(old: Map, new: Map, guess: Similarity, factor: float) -> tuple[Map, NDArray[np.bool_]]:
-    warped, valid = warp_back(new, guess, factor, old.shape)
-    if old.ndim == 3:
-        return warped, valid & (old.min(2) > _LEAST_VALUE) & (warped.min(2) > _LEAST_VALUE)
-    return warped, valid & (old > _LEAST_VALUE) & (warped > _LEAST_VALUE)
+def _encoded_ratios(old: Map, new: Map, guess: Similarity, factor: float) -> NDArray[np.float64] | None:
+    known = (new[:, :, 0] >= 0).astype(np.float32)
+    there, valid = warp_back(known, guess, factor, old.shape)
+    common = (valid & (there > 0.999) & (old[:, :, 0] >= 0)).astype(np.float32)
+    share = cv2.GaussianBlur(common, (0, 0), _SMOOTHING)
+    usable = (common > 0) & (share > 0.5)
+    out = np.empty(old.shape[2])
+    for c in range(old.shape[2]):
+        warped, _ = warp_back(np.ascontiguousarray(new[:, :, c]), guess, factor, old.shape)
+        one = cv2.GaussianBlur(old[:, :, c] * common, (0, 0), _SMOOTHING)
+        two = cv2.GaussianBlur(warped * common, (0, 0), _SMOOTHING)
+        lit = usable & (one > _LEAST_LIGHT * share) & (two > _LEAST_LIGHT * share)
+        if int(lit.sum()) < _LEAST_BLOCKS:
+            return None
+        logs, weight = np.log(two[lit] / one[lit]) / GAMMA, (one[lit] / share[lit]) ** (1 / GAMMA)
+        order = np.argsort(logs)
+        summed = np.cumsum(weight[order])
+        out[c] = np.exp(logs[order][np.searchsorted(summed, summed[-1] / 2)])
+    return out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,19 +12,21 @@ from numpy.typing import NDArray
 from stacking.errors import RegistrationError, StackingUsageError
 from stacking.frames import Registration
 from stacking.register.chain import components, solve_chain
-from stacking.register.features import Features, Gray, Map, extract
+from stacking.register.damage import shaken_frames, truncated_frames
+from stacking.register.features import GAMMA, Features, Gray, Map, extract
 from stacking.register.matching import Match, match
 from stacking.register.photometry import colour_ratio, encoded_ratio
-from stacking.register.shake import shaken_frames
 from stacking.register.similarity import Similarity
 from stacking.register.trajectory import bumped_frames, steady_matches
 
 _FULL_BELOW_PIXELS = 3_000_000
 _BLANK_CONTRAST = 1.0
+_CLIPPED = 65535
 _DIRECT = 2
 _REMEMBERED = 5
 _ANCHOR_EVERY = 8
 _PECULIAR_LIGHT = 0.15
+_UNFIT_LIGHT = 0.35
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +55,12 @@ class Solution:
 class _Trace:
     """What is kept of every frame to the end: some ten kilobytes, whatever its size."""
 
-    bright: NDArray[np.uint16]
+    light: NDArray[np.uint16]
     colour: NDArray[np.uint16] | None
     sharpness: Map
+    dead: NDArray[np.bool_]
     contrast: float
-    bright_factor: int
+    light_factor: int
 
 
 class Registrar:
@@ -105,7 +109,7 @@ class Registrar:
         """Tell whether frames of this (width, height) should be given at full instead of half size."""
         return size[0] * size[1] < _FULL_BELOW_PIXELS
 
-    def measure(self, index: int, gray: Gray, *, colour: NDArray[np.generic] | None = None) -> Features:
+    def measure(self, index: int, gray: Gray, *, colour: NDArray[Any] | None = None) -> Features:
         """Do the part of :meth:`add` that concerns one frame alone; several threads may at once.
 
         Parameters
@@ -120,7 +124,7 @@ class Registrar:
         """
         return extract(index, gray, self._size, colour)
 
-    def add(self, index: int, gray: Gray | Features, *, colour: NDArray[np.generic] | None = None) -> None:
+    def add(self, index: int, gray: Gray | Features, *, colour: NDArray[Any] | None = None) -> None:
         """Register one frame with those before it.
 
         Parameters
@@ -138,11 +142,12 @@ class Registrar:
                 f"frame {index} was added after frame {max(self._traces)}", remedy="add frames in order"
             )
         self._traces[index] = _Trace(
-            np.round(frame.bright * 65535).astype(np.uint16),
-            None if frame.colour is None else np.round(np.clip(frame.colour, 0, 1) * 65535).astype(np.uint16),
+            _stored(frame.light),
+            None if frame.colour is None else _stored(frame.colour),
             frame.sharpness,
+            frame.dead,
             frame.contrast,
-            frame.bright_factor,
+            frame.light_factor,
         )
         if frame.contrast < _BLANK_CONTRAST:
             return
@@ -178,17 +183,17 @@ class Registrar:
             )
         for group in groups[1:]:
             left_out |= {k: _why_alone(group) for k in group}
-        reference = self._choose_reference(frames, belonging)
-        poses, residuals = self._poses(belonging, reference)
-        gains = self._gains(belonging, reference, poses)
-        shaken = shaken_frames(belonging, [self._traces[k].sharpness / gains[k].mean() ** -2 for k in belonging])
-        shaken = {} if self._still or len(shaken) > len(belonging) // 3 else shaken
-        if shaken:
+        cut = truncated_frames(belonging, [self._traces[k].dead for k in belonging])
+        left_out |= cut
+        belonging = [k for k in belonging if k not in cut]
+        reference, poses, residuals, gains = self._solve_for(frames, belonging)
+        shaken = {}
+        if not self._still:
+            shaken = shaken_frames(belonging, [self._traces[k].sharpness * gains[k].mean() ** 2 for k in belonging])
+        if 0 < len(shaken) <= len(belonging) // 3:
             left_out |= shaken
             belonging = [k for k in belonging if k not in shaken]
-            reference = self._choose_reference(frames, belonging)
-            poses, residuals = self._poses(belonging, reference)
-            gains = self._gains(belonging, reference, poses)
+            reference, poses, residuals, gains = self._solve_for(frames, belonging)
         registrations = {k: Registration(poses[k].matrix(self._size), gains[k], residuals[k]) for k in belonging}
         notes = self._notes(belonging, poses, gains)
         return Solution(registrations, reference, dict(sorted(left_out.items())), notes)
@@ -196,9 +201,22 @@ class Registrar:
     def _blank(self, index: int) -> bool:
         return self._traces[index].contrast < _BLANK_CONTRAST
 
-    def _choose_reference(self, frames: Sequence[int], belonging: Sequence[int]) -> int:
+    def _solve_for(
+        self, frames: Sequence[int], belonging: Sequence[int]
+    ) -> tuple[int, dict[int, Similarity], dict[int, float], dict[int, NDArray[np.float64]]]:
+        """Return the reference, poses, residuals and gains; a reference far off the others' brightness gives way to a neighbour."""
         wanted = frames[len(frames) // 2] if self._reference is None else self._reference
-        return min(belonging, key=lambda k: (abs(k - wanted), k))
+        reference = min(belonging, key=lambda k: (abs(k - wanted), k))
+        poses, residuals = self._poses(belonging, reference)
+        gains = self._gains(belonging, reference, poses)
+        light = {k: float(gains[k].mean()) for k in belonging}
+        middle = float(np.median(list(light.values())))
+        if self._reference is None and abs(middle**GAMMA - 1) > _UNFIT_LIGHT:
+            usual = [k for k in belonging if abs((light[k] / middle) ** GAMMA - 1) < _PECULIAR_LIGHT]
+            reference = min(usual, key=lambda k: (abs(k - wanted), k))
+            poses, residuals = self._poses(belonging, reference)
+            gains = self._gains(belonging, reference, poses)
+        return reference, poses, residuals, gains
 
     def _poses(self, frames: Sequence[int], reference: int) -> tuple[dict[int, Similarity], dict[int, float]]:
         if self._still:
@@ -234,12 +252,12 @@ class Registrar:
     def _ratio(self, old: int, new: int, poses: dict[int, Similarity]) -> NDArray[np.float64] | None:
         one, two = self._traces[old], self._traces[new]
         between = poses[old].inverse().then(poses[new])
-        luma = encoded_ratio(_levels(one.bright), _levels(two.bright), between, one.bright_factor)
+        luma = encoded_ratio(_levels(one.light), _levels(two.light), between, one.light_factor)
         if luma is None:
             return None
         ratio = np.full(3, luma)
         if one.colour is not None and two.colour is not None:
-            drift = colour_ratio(_levels(one.colour), _levels(two.colour), between, one.bright_factor)
+            drift = colour_ratio(_levels(one.colour), _levels(two.colour), between, one.light_factor)
             if drift is not None:
                 ratio = ratio * drift
         return ratio
@@ -250,15 +268,14 @@ class Registrar:
         notes = [
             (k, f"moved by {px:.0f} px against its neighbours") for k, px in bumped_frames(frames, poses, self._size)
         ]
-        middle = float(np.median([gains[k].mean() for k in frames]))
-        for k in frames:
-            light = float((middle / gains[k].mean()) ** 2.2)
-            if abs(light - 1) > _PECULIAR_LIGHT:
+        levels = np.log([gains[k].mean() for k in frames])
+        levels = (np.median(levels) - levels) * GAMMA
+        usual = 6 * float(np.median(np.abs(levels)))
+        for k, level in zip(frames, levels, strict=True):
+            light = float(np.expm1(level))
+            if abs(light) > _PECULIAR_LIGHT and abs(level) > usual:
                 notes.append(
-                    (
-                        k,
-                        f"{abs(light - 1):.0%} {'brighter' if light > 1 else 'darker'} than the others, brought to their level",
-                    )
+                    (k, f"{abs(light):.0%} {'brighter' if light > 0 else 'darker'} than the others, matched to them")
                 )
         by_corners = {k for m in self._matches if m.points > 0 for k in (m.old, m.new)}
         if not self._still:
@@ -282,11 +299,14 @@ class Registrar:
             found += self._match(old, frame, found)
         anchor = self._anchor
         if anchor is not None and found and all(anchor.index != m.old for m in found):
-            found += self._match(anchor, frame, found)
+            found += self._match(anchor, frame, found, alike=True)
         return found
 
-    def _match(self, old: Features, new: Features, found: Sequence[Match]) -> list[Match]:
-        m = match(old, new, self._size, known=self._through(old.index, found))
+    def _match(self, old: Features, new: Features, found: Sequence[Match], *, alike: bool = False) -> list[Match]:
+        known = self._through(old.index, found)
+        if alike and known is None:
+            return []
+        m = match(old, new, self._size, known=known, alike=alike)
         return [] if m is None else [m]
 
     def _through(self, old: int, found: Sequence[Match]) -> Similarity | None:
@@ -312,8 +332,12 @@ class Registrar:
         self._since_anchor += 1
 
 
+def _stored(light: Map) -> NDArray[np.uint16]:
+    return np.where(light < 0, _CLIPPED, np.round(light * (_CLIPPED - 1))).astype(np.uint16)
+
+
 def _levels(stored: NDArray[np.uint16]) -> Map:
-    return stored.astype(np.float32) / np.float32(65535)
+    return np.where(stored == _CLIPPED, np.float32(-1), stored / np.float32(_CLIPPED - 1)).astype(np.float32)
 
 
 def _why_alone(group: Sequence[int]) -> str:

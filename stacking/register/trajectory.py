@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stacking.register.chain import Chain
 from stacking.register.matching import Match
@@ -82,7 +83,7 @@ def bumped_frames(
     )
     limit = max(6 * float(np.median(beside)), 0.004 * max(size), 4.0)
     out: list[tuple[int, float]] = []
-    for n in np.flatnonzero(beside > limit):
+    for n in (int(i) for i in np.flatnonzero(beside > limit)):
         # Neighbours of a bumped frame lie half as far beside their own neighbours.
         around = beside[max(0, n - 1) : n + 2]
         if beside[n] == around.max():
@@ -98,7 +99,7 @@ def _places(frames: Sequence[int], positions_um: Sequence[float | None] | None) 
     return [float(k) for k in frames]
 
 
-def _median_slope(x: np.ndarray, y: np.ndarray) -> float:  # type: ignore[type-arg]
+def _median_slope(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
     i, j = np.triu_indices(x.size, 1)
     apart = np.abs(x[i] - x[j]) > 0
     return float(np.median((y[i] - y[j])[apart] / (x[i] - x[j])[apart])) if apart.any() else 0.0

@@ -1,4 +1,4 @@
-"""Frames blurred by a shake: less sharp than both neighbours, which focus alone cannot do."""
+"""Frames that match the others and still must not be fused: blurred by a shake, or cut off by a broken file."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from stacking.register.features import Map
 
 _LOST = 0.4
-_UNEQUAL = 3.5
+_LOST_AT_END = 0.6
+_UNEQUAL = 2.2
 _LEAST_TILES = 8
+_KEPT_SOMEWHERE = 0.8
 
 
 def shaken_frames(frames: Sequence[int], sharpness: Sequence[Map]) -> dict[int, str]:
@@ -41,15 +43,40 @@ def shaken_frames(frames: Sequence[int], sharpness: Sequence[Map]) -> dict[int, 
                 shaken[k] = f"shaken: {kept.min():.0%} of its neighbours' sharpness"
         elif last > 0:
             kept = _kept(sharpness[n], sharpness[1 if n == 0 else last - 1])
-            if kept is not None and kept.min() < _LOST and kept.max() > _UNEQUAL * kept.min():
+            if kept is not None and kept.min() < _LOST_AT_END and kept.max() > _UNEQUAL * kept.min():
                 shaken[k] = "shaken: blurred along one direction"
     return shaken
 
 
+def truncated_frames(frames: Sequence[int], dead: Sequence[NDArray[np.bool_]]) -> dict[int, str]:
+    """Find frames whose lower end holds no picture: a file that broke off and was filled up with one colour.
+
+    Parameters
+    ----------
+    frames : sequence of int
+    dead : sequence of ndarray, shape (tiles, tiles), bool
+        Tiles without the least difference between pixels.
+    """
+    if len(frames) < 2:
+        return {}
+    usual = np.mean([d[-1].mean() for d in dead])
+    out: dict[int, str] = {}
+    for k, d in zip(frames, dead, strict=True):
+        others = (usual * len(frames) - d[-1].mean()) / (len(frames) - 1)
+        if d[-1].all() and others < 0.5:
+            missing = int(np.argmin(d[::-1].all(1))) or d.shape[0] - 0.5
+            out[k] = f"truncated: about {(missing + 0.5) / d.shape[0]:.0%} of it is missing at the bottom"
+    return out
+
+
 def _kept(own: Map, other: Map) -> NDArray[np.float64] | None:
-    """Return the median share of the other's sharpness in each direction, over tiles that show any; None where too few do."""
+    """Return the share of the other's sharpness that is kept in each direction, over tiles that show any.
+
+    The median over tiles; 1 where a tenth of them kept most of it (somewhere this frame is in focus). None where too few tiles tell.
+    """
     floor = max(1.0, 0.02 * float(other.max()))
     textured = (other > floor).all(0)
     if int(textured.sum()) < _LEAST_TILES:
         return None
-    return np.asarray(np.median(own[:, textured] / other[:, textured], axis=1), np.float64)
+    ratio = own[:, textured] / other[:, textured]
+    return np.where(np.quantile(ratio, 0.9, axis=1) > _KEPT_SOMEWHERE, 1.0, np.maximum(np.median(ratio, axis=1), 0.0))
