@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capture.bench.optics import Kernel, Lens
-from capture.bench.render_layers import Disc, Picture, PreparedLayer, disc_bank, single
+from capture.bench.render_layers import Disc, Picture, PreparedLayer, disc_bank, single, unbiased
 from capture.bench.scene import DEPTH_PITCH, Scene
 from capture.bench.scene_vibration import Path2D, trail
 
@@ -66,9 +66,11 @@ class Renderer:
     scene : Scene
     pitch_px : float
         Pixels of the still per pixel drawn: 1 for the still, more for live view.
+    coarsen : bool
+        Whether a picture with nothing near focus may be drawn at a quarter of its size and enlarged.
     """
 
-    def __init__(self, scene: Scene, pitch_px: float = 1.0) -> None:
+    def __init__(self, scene: Scene, pitch_px: float = 1.0, *, coarsen: bool = True) -> None:
         self.pitch_px = pitch_px
         self._layers = [PreparedLayer(layer, pitch_px) for layer in scene.layers]
         self.node_px = 8 if pitch_px <= 1.0 else 4
@@ -77,7 +79,7 @@ class Renderer:
         self._edges = np.array([entry.radius**2 for entry in self._bank], dtype=np.float32)
         self._scene = scene
         self._coarser: Renderer | None = None
-        self._may_coarsen = min(scene.canvas.shape) / (pitch_px * _COARSER) >= _COARSEST_PX
+        self._may_coarsen = coarsen and min(scene.canvas.shape) / (pitch_px * _COARSER) >= _COARSEST_PX
 
     def render(self, view: View, size_px: tuple[int, int]) -> Picture:
         """Draw one picture with the optical axis in its middle.
@@ -244,7 +246,7 @@ class _LayerView:
         source = layer.levels[level]
         u = (u + np.float32(layer.canvas_columns / 2)) * scale_x - np.float32(0.5)
         v = (v + np.float32(layer.canvas_rows / 2)) * scale_y - np.float32(0.5)
-        return single(cv2.remap(source, u, v, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT))
+        return single(cv2.remap(source, unbiased(u), unbiased(v), cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT))
 
     def lay_over(self, behind: Picture, y0: int, x0: int) -> Picture:
         """Blur one tile of the layer and lay it over what is `behind` it, shape (rows, columns, 4)."""

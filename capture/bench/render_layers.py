@@ -57,9 +57,26 @@ def disc_bank(largest: float, top_level: int) -> list[Disc]:
 def _level_variance(level: int) -> float:
     """Variance that going down to a level and bilinear enlarging back up add, in squared pixels of the level.
 
-    A step down (binomial, then pairs averaged) adds 3/4 of a squared fine pixel; enlarging 2^k times adds 1/6 + 4^-k / 12.
+    A step down (binomial, then pairs averaged) adds 3/4 of a squared fine pixel; enlarging 2^k times adds 1/6 + 4^-k / 12; the
+    bicubic resampling between takes 0.058 away on average.
     """
-    return 0.25 * (1.0 - 4.0**-level) + 1.0 / 6.0 + 4.0**-level / 12.0
+    return 0.25 * (1.0 - 4.0**-level) + 1.0 / 6.0 + 4.0**-level / 12.0 - 0.058
+
+
+def unbiased(position: Picture) -> Picture:
+    """Positions to ask of OpenCV's bicubic interpolation so that it draws what lies at `position`.
+
+    Its kernel (a = -3/4) does not reproduce a slope: at a fraction f of a pixel it looks f (1 - f) (1 - 2 f) / 2 farther, up to
+    0.05 px. The inverse is a polynomial fit, good to 0.002 px.
+    """
+    t = position - np.floor(position)
+    t -= np.float32(0.5)
+    square = t * t
+    correction = np.float32(1.2277) - np.float32(2.864) * square
+    correction *= np.float32(0.25) - square
+    correction *= t
+    correction += position
+    return correction
 
 
 class PreparedLayer:

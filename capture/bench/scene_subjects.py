@@ -96,16 +96,19 @@ def slanted(canvas: Canvas, near: float, far: float, direction_deg: float) -> Pl
 def paint_ground(
     canvas: Canvas, description: LayerDescription, rng: np.random.Generator, texture: float, relief_px: float
 ) -> Painted:
-    """An opaque rough ground with cracks and lichen, and glossy domes resting on it.
+    """An opaque rough ground with cracks and lichen, and glossy domes resting on it; a plain gradient for no texture.
 
     `relief_px` is the scene's whole depth range in pixels of the focused plane: it shapes the domes' shading.
     """
     depth = slanted(canvas, *description.depth, description.direction_deg)
     unit = canvas.unit_px
+    if texture <= 0.0:
+        shade = slanted(canvas, 0.8, 1.2, 45.0)[..., None]
+        return Painted(np.dstack([np.asarray(description.tint, np.float32) * shade, np.ones_like(shade)]), depth)
     rough = tx.texture_mask(rng, canvas.shape, texture)
     coarse = tx.fractal(rng, canvas.shape, unit / 4, unit / 16, 0.7)
     fine = tx.fractal(rng, canvas.shape, unit / 20, 2.5, 0.8)
-    relief = coarse * 2.0 + fine * rough * 1.5
+    relief = coarse * np.float32(unit / 735) + fine * rough * np.float32(1.5)
     slope_x, slope_y = tx.slopes(relief)
     shade = tx.lambert(slope_x, slope_y)
     base = np.asarray(description.tint, dtype=np.float32)
@@ -121,8 +124,7 @@ def paint_ground(
         tint = np.asarray(description.dome_tints[int(rng.integers(len(description.dome_tints)))], dtype=np.float32)
         height = description.dome_height * radius / (canvas.unit_px * description.dome_radius[1])
         _put_dome(colour, depth, (x, y, radius), height, relief_px, tint, rng, texture)
-    if texture > 0.0:
-        tx.glitter(rng, colour, rough, round(160 * texture))
+    tx.glitter(rng, colour, rough, round(160 * texture))
     colour = _softened(np.maximum(colour, 0.002))
     return Painted(np.dstack([colour, np.ones(canvas.shape, dtype=np.float32)]), depth)
 

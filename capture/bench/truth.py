@@ -16,6 +16,8 @@ from capture.bench.scene import Scene
 from capture.bench.sensor import encode_srgb
 
 _WINDOW_PX = 9
+# Wider, because an edge is softer than a step in depth.
+_FRONT_WINDOW_PX = 15
 # Standard deviation of the encoded luminance, 0 to 1, from which a surface counts as textured.
 _TEXTURED = 0.012
 
@@ -76,5 +78,6 @@ def textured(picture: NDArray[np.uint16], depth_um: NDArray[np.float32], toleran
     window = (_WINDOW_PX, _WINDOW_PX)
     mean = cv2.blur(luminance, window)
     deviation = np.sqrt(np.maximum(cv2.blur(luminance * luminance, window) - mean * mean, 0.0))
-    in_front = depth_um - cv2.erode(depth_um, np.ones(window, dtype=np.uint8)) < tolerance_um
+    nearest = cv2.erode(depth_um, np.ones((_FRONT_WINDOW_PX, _FRONT_WINDOW_PX), dtype=np.uint8))
+    in_front = depth_um - nearest < tolerance_um
     return np.asarray((deviation > _TEXTURED) & in_front)
