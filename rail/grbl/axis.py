@@ -7,8 +7,6 @@ controller's memory. Each operation leaves the carriage at rest on a step the le
 from __future__ import annotations
 
 import logging
-import math
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -28,13 +26,14 @@ from rail.errors import (
     RailStoppedError,
     RailUsageError,
 )
-from rail.grbl import codes
+from rail.grbl import codes, reach
 from rail.grbl.carriage import Carriage
 from rail.grbl.controller import Controller, Identity
 from rail.grbl.diagnose import Finding, diagnose
 from rail.grbl.link import Link
 from rail.grbl.position import REPORT_INCH_MM, REPORT_MM, StepGrid
 from rail.grbl.rates import Rates
+from rail.grbl.turn import Turn
 from rail.profiles import RailProfile
 
 _log = logging.getLogger(__name__)
@@ -52,8 +51,6 @@ _ORIGIN_REMEDY = (
     "Home it with `focusrail rail home` (--origin home), or zero it where it stands with `focusrail rail zero` "
     "(--origin here)."
 )
-_OTHER_THREAD_S = 30.0
-_TAKE_UP = 1.25  # times the backlash, so that a profile's rounded figure is enough
 
 
 class GrblAxis:
@@ -73,9 +70,7 @@ class GrblAxis:
         self._profile = profile
         self._identity = identity
         self._settings = settings
-        self._turn = threading.Lock()
-        self._owner: int | None = None
-        self._stop_asked = threading.Event()
+        self._turn = Turn()
         self._notices: list[str] = []
 
     @classmethod
@@ -143,38 +138,18 @@ class GrblAxis:
     @property
     def limits(self) -> tuple[float, float]:
         """Lowest and highest allowed position, um: the travel once homed, else the profile's range."""
-        ledger, grid, profile, settings = self._ledger, self._grid, self._profile, self._settings
-        low, high = profile.range_low_um, profile.range_high_um
-        if ledger.homed:
-            travel = profile.travel_um
-            if travel is None:
-                travel = abs(grid.um(grid.steps_at(max(settings.get(130, 0.0) - settings.get(27, 0.0), 0.0))))
-            away = grid.sign if self._homes_to_negative else -grid.sign
-            low, high = sorted((profile.home_position_um, profile.home_position_um + away * travel))
-        if settings.get(20, 0) and ledger.origin is not None:  # beyond these, the controller would go into ALARM:2
-            bottom, top, pull_off = -settings.get(130, 0.0), 0.0, settings.get(27, 0.0)
-            bottom, top = (bottom + pull_off, top) if self._homes_to_negative else (bottom, top - pull_off)
-            first, last = sorted(grid.um(grid.steps_at(end) - ledger.origin) for end in (bottom, top))
-            low, high = max(low, first), min(high, last)
-        return low + 0.0, high + 0.0
-
-    @property
-    def _homes_to_negative(self) -> bool:
-        return bool(int(self._settings.get(23, 0)) & 1)
+        return reach.limits(self._profile, self._settings, self._ledger)
 
     def status(self) -> AxisStatus:
         """Read the axis now; a lost link is ``disconnected``, a silent controller ``unknown``; neither is raised.
 
         While another thread moves the axis, the last position seen is returned.
         """
-        if not self._turn.acquire(timeout=0.05):
-            return AxisStatus(AxisState.MOVING, self._carriage.seen_um, self._carriage.known, self._ledger.homed)
         try:
-            self._owner = threading.get_ident()
-            return self._read_status()
-        finally:
-            self._owner = None
-            self._turn.release()
+            with self._turn.taken(wait_s=0.05):
+                return self._read_status()
+        except RailBusyError:
+            return self._in_motion()
 
     def settings(self) -> dict[int, float]:
         """The controller's ``$`` settings, number to value, read now.
@@ -183,7 +158,7 @@ class GrblAxis:
         ------
         RailDeviceError
         """
-        with self._operation():
+        with self._turn.taken():
             self._ready(any_state=True)
             self._settings = self._controller.settings()
             return dict(self._settings)
@@ -202,7 +177,7 @@ class GrblAxis:
         RailRefusedError
             Homing is not enabled.
         """
-        with self._operation():
+        with self._turn.taken():
             if not self._settings.get(22, 0):
                 self._settings = self._controller.settings()
             if not self._settings.get(22, 0):
@@ -212,7 +187,7 @@ class GrblAxis:
             self._carriage.forget_origin()
             self._ledger.lose("homing did not finish")
             with self._halting():
-                self._controller.home(self._carriage.rates.homing_s, on_slice=self._check_stop)
+                self._controller.home(self._carriage.rates.homing_s, on_slice=self._turn.check)
             x = self._controller.machine(self._controller.rest_report())[0]
             self._ledger.arrive(self._grid.steps_at(x))  # GRBL sets the count from $27 and $130: one it can report
             self._carriage.rising = None
@@ -227,7 +202,7 @@ class GrblAxis:
         RailAlarmError
             The controller is locked.
         """
-        with self._operation():
+        with self._turn.taken():
             self._ready()
             with self._halting():
                 self._carriage.snap()
@@ -242,7 +217,7 @@ class GrblAxis:
         RailAlarmError
             It did not unlock.
         """
-        with self._operation():
+        with self._turn.taken():
             self._unlock()
             return self._axis_status(AxisState.IDLE)
 
@@ -258,24 +233,26 @@ class GrblAxis:
         RailDeviceError
             The controller failed; motion was stopped where that was possible.
         """
-        with self._operation():
-            _finite(target, "position")
+        with self._turn.taken():
+            reach.finite(target, "position")
             self._ready()
             ledger = self._ledger
             if ledger.origin is None:
                 raise RailPositionUnknownError(
                     f"The position is unknown: {ledger.reason}.", remedy=_ORIGIN_REMEDY, state="At rest."
                 )
-            self._check_limits(target)
+            allowed = self.limits
+            reach.check_target(target, allowed, ledger)
             goal = ledger.target(target)
             upwards = self._profile.approach_sign > 0
             if goal == ledger.machine and ledger.exact and self._carriage.rising is upwards:
                 return self._axis_status(AxisState.IDLE)
             with self._halting():
-                start = self._approach_from(goal)
+                rising = self._carriage.rising
+                start = reach.approach_from(goal, self._profile, allowed, ledger, rising=rising)
                 if start is not None:
-                    self._carriage.go(start, on_slice=self._check_stop)
-                self._carriage.go(goal, on_slice=self._check_stop)
+                    self._carriage.go(start, on_slice=self._turn.check)
+                self._carriage.go(goal, on_slice=self._turn.check)
             return self._axis_status(AxisState.IDLE)
 
     def jog(self, distance: float) -> AxisStatus:
@@ -287,18 +264,15 @@ class GrblAxis:
             It would leave the allowed range, or is longer than that range while the position is unknown.
         RailDeviceError
         """
-        with self._operation():
-            _finite(distance, "distance")
+        with self._turn.taken():
+            reach.finite(distance, "distance")
             self._ready()
             ledger = self._ledger
-            if ledger.position_um is not None:
-                self._check_limits(ledger.position_um + distance)
-            else:
-                self._check_span(distance)
+            reach.check_jog(distance, self.limits, ledger)
             goal = (ledger.machine or 0) + self._grid.steps(distance)
             try:
                 with self._halting():
-                    self._carriage.go(goal, jog=True, on_slice=self._check_stop)
+                    self._carriage.go(goal, jog=True, on_slice=self._turn.check)
             except RailStoppedError:
                 return self._axis_status(AxisState.IDLE)
             except RailRefusedError as error:
@@ -313,10 +287,10 @@ class GrblAxis:
         Called while another operation runs (from another thread, or by a signal handler in the same one) it makes that
         operation stop.
         """
-        self._stop_asked.set()
-        if self._owner == threading.get_ident():
-            return AxisStatus(AxisState.HOLDING, self._carriage.seen_um, self._carriage.known, self._ledger.homed)
-        with self._operation():
+        if self._turn.mine:
+            self._turn.ask_stop()
+            return self._in_motion()
+        with self._turn.taken(by_stopping=True):
             if not self._controller.link.open:
                 return self._gone()
             try:
@@ -346,18 +320,6 @@ class GrblAxis:
         self.close()
 
     @contextmanager
-    def _operation(self) -> Iterator[None]:
-        if self._owner == threading.get_ident() or not self._turn.acquire(timeout=_OTHER_THREAD_S):
-            raise RailBusyError("Another operation of this axis is under way.", remedy="Wait for its end, or stop it.")
-        try:
-            self._owner = threading.get_ident()
-            self._stop_asked.clear()
-            yield
-        finally:
-            self._owner = None
-            self._turn.release()
-
-    @contextmanager
     def _halting(self) -> Iterator[None]:
         """Whatever ends the block early, the axis is brought to rest before the error goes on."""
         try:
@@ -380,13 +342,6 @@ class GrblAxis:
                 self._carriage.stale = True
                 _log.warning("stopping failed, too: %s", second)
             raise
-
-    def _check_stop(self) -> None:
-        if self._stop_asked.is_set():
-            self._stop_asked.clear()
-            raise RailStoppedError(
-                "The motion was stopped before its end.", remedy="Move on when ready.", state="At rest; position kept."
-            )
 
     def _take_in(self) -> None:
         """Read what came since the last operation."""
@@ -473,43 +428,12 @@ class GrblAxis:
         carriage.stale = False
         carriage.learn()
 
-    def _approach_from(self, goal: int) -> int | None:
-        """The machine step to start the last leg from; None where the way there comes from the right side anyway."""
-        profile, ledger = self._profile, self._ledger
-        take_up = profile.backlash_um * _TAKE_UP
-        if take_up <= 0 or ledger.machine is None or ledger.origin is None:
-            return None
-        ahead = self._grid.um(goal - ledger.machine) * profile.approach_sign
-        if ahead >= take_up or (ahead >= 0 and self._carriage.rising is (profile.approach_sign > 0)):
-            return None
-        low, high = self.limits
-        start_um = self._grid.um(goal - ledger.origin) - profile.approach_sign * take_up
-        return ledger.target(min(max(start_um, low), high))
-
-    def _check_limits(self, target: float) -> None:
-        low, high = self.limits
-        slack = self._grid.step_um / 2 + 1e-6
-        if low - slack <= target <= high + slack:
-            return
-        why = "the rail's travel" if self._ledger.homed else "the allowed range while it is not homed"
-        raise RailLimitError(
-            f"{target:.1f} um lies outside {low:.1f} to {high:.1f} um, {why}.",
-            remedy="Choose a target inside, zero nearer to it, or set the range in the rail's profile.",
-            state="Nothing has moved.",
-        )
-
-    def _check_span(self, distance: float) -> None:
-        low, high = self.limits
-        if abs(distance) > high - low:
-            raise RailLimitError(
-                f"A jog of {distance:.0f} um is longer than the whole range of {high - low:.0f} um.",
-                remedy="Jog in smaller parts.",
-                state="Nothing has moved.",
-            )
-
     def _axis_status(self, state: AxisState) -> AxisStatus:
         ledger, known = self._ledger, self._carriage.known
         return AxisStatus(state, ledger.position_um if known else None, known, ledger.homed and known)
+
+    def _in_motion(self) -> AxisStatus:
+        return AxisStatus(AxisState.MOVING, self._carriage.seen_um, self._carriage.known, self._ledger.homed)
 
     def _gone(self) -> AxisStatus:
         self._ledger.lose("the link was lost")
@@ -518,13 +442,6 @@ class GrblAxis:
     def _say(self, notice: str) -> None:
         _log.warning("%s", notice)
         self._notices.append(notice)
-
-
-def _finite(value: float, what: str) -> None:
-    if not math.isfinite(value):
-        raise RailUsageError(
-            f"{value} is no {what}.", remedy="Give a number of micrometres.", state="Nothing has moved."
-        )
 
 
 def _step_grid(profile: RailProfile, settings: dict[int, float]) -> StepGrid:
@@ -541,4 +458,6 @@ def _step_grid(profile: RailProfile, settings: dict[int, float]) -> StepGrid:
             "profile %s: %.3f steps/mm, the controller's $100 is %.3f; the profile counts", profile.name, ours, theirs
         )
     report = REPORT_INCH_MM if settings.get(13, 0) else REPORT_MM
+    if not int(settings.get(10, 1)) & 1:
+        report *= 2  # a work position and an offset, each rounded
     return StepGrid(ours, theirs, -1 if profile.invert else 1, report)

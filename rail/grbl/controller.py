@@ -28,6 +28,8 @@ _KICK_S = 2.5
 _HALT_S = 15.0
 _OFFSET_POLLS = 35  # GRBL shows WCO in every 30th report while busy, in every 10th at rest
 
+_SAME = 0.0021  # two roundings of a report that gives work positions
+
 SETTING_INCHES = 13
 
 
@@ -382,7 +384,8 @@ class Controller:
         if status.state == "Alarm":
             self.command("$X")
             status = self.rest_report()
-        kept = self.machine(status) == before
+        after = self.machine(status)
+        kept = all(abs(a - b) <= _SAME for a, b in zip(after, before, strict=True))
         return Rest(status, was_moving=True, reset=True, kept=kept, offset=offset)
 
     def _reset(self) -> None:

@@ -28,7 +28,7 @@ class StepGrid:
     sign : int
         +1 or -1: the direction in which the controller's count grows, seen in positions.
     report_mm : float
-        Resolution of the controller's reports, in its millimetres.
+        Resolution of the controller's reports, in its millimetres: twice the largest error of a reading.
     """
 
     steps_per_mm: float

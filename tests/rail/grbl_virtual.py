@@ -100,7 +100,7 @@ class VirtualRail:
         eeprom = Eeprom()
         eeprom.settings.update({1: 255, 100: steps_per_mm, 110: 120, 120: 50, 22: int(homing), **(settings or {})})
         spec = SlideSpec(
-            1000.0 / eeprom.settings[100], backlash_um, -30_000.0, 30_000.0, switch_um=29_000.0, switch_at_high=True
+            1000.0 / eeprom.settings[100], backlash_um, switch_um=29_000.0 if homing else None, switch_at_high=True
         )
         free = SlideSpec(1000.0 / 250.0)
         self.slide = Slide(spec)
