@@ -67,8 +67,24 @@ def _reason(words: str, message: str, remedy: str) -> _Reason:
     return _Reason(re.compile(words, re.IGNORECASE), message, remedy)
 
 
+FOCUS_AT_LIMIT = re.compile(r"focus (?:drive )?at limit|mf ?drive ?step ?end", re.IGNORECASE)
+"""The lens's focus motor stands at an end."""
+
+FOCUS_STEP_TOO_SMALL = re.compile(r"focus (?:drive )?step(?:ping)? too small|step ?insufficien", re.IGNORECASE)
+"""The lens's focus motor cannot move by so little."""
+
 # PTP response texts of libgphoto2 (ptp.c, ptp_strerror) and the driver's own messages.
 _REASONS = (
+    _Reason(
+        FOCUS_AT_LIMIT,
+        "The lens's focus motor stands at its end.",
+        "Turn round, or start from the other end; home the lens axis anew.",
+    ),
+    _Reason(
+        FOCUS_STEP_TOO_SMALL,
+        "The lens's focus motor cannot move by so little.",
+        "Take larger steps.",
+    ),
     _reason(
         r"out of focus|focus(?:sing)? (?:fail|not)|AF (?:fail|drive)|not in focus",
         "The camera did not release because its autofocus found nothing.",

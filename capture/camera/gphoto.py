@@ -75,6 +75,8 @@ _PTP_REASONS = {
     0xA006: "PTP WB Reset Error",
     0xA008: "PTP Shutter Speed Bulb",
     0xA00A: "PTP Mirror Up Sequence",
+    0xA00C: "PTP Focus Drive At Limit",
+    0xA00E: "PTP Focus Drive Step Too Small",
     0xA00B: "PTP Not Live View",
 }
 _RESPONSE = re.compile(rb"(?:result=|response |\()0x([0-9a-f]{4})\b")
@@ -364,11 +366,12 @@ class GphotoDriver:
             except DriverError as error:
                 if error.code != gp.GP_ERROR_CAMERA_BUSY or time.monotonic() >= end:
                     raise
-                self._next_event(_BUSY_PAUSE_MS)
+                self.wait_event(_BUSY_PAUSE_MS)
             else:
                 return
 
-    def _next_event(self, wait_ms: int) -> None:
+    def wait_event(self, wait_ms: int) -> None:
+        """Wait until the camera tells something, or `wait_ms` are over."""
         with self._calls() as camera:
             camera.wait_for_event(wait_ms, self._context)
 

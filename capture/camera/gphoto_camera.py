@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from capture.camera.focus_drive import focus_orders
 from capture.camera.gphoto_link import Deadlines, GphotoLink, SpentError
 from capture.camera.gphoto_shot import ShotTaker
 from capture.camera.process import LibraryProcess
@@ -148,7 +149,7 @@ class GphotoCamera:
         end = time.monotonic() + _SETTING_S
         while not same(role, read.value, choice) and time.monotonic() < end:
             # Bodies answer before they have changed; what they tell meanwhile makes the next reading new.
-            self._link.ask("drain", "waiting for a setting", deadline_s=self._link.deadlines.call_s, limit_s=0.3)
+            self._link.pause("waiting for a setting")
             read = self._link.read(setting)
         if not same(role, read.value, choice):
             raise CameraSettingError(
@@ -229,6 +230,33 @@ class GphotoCamera:
                     return
                 frame = self._link.idempotent(self._live_frame)
             yield frame
+
+    def drive_focus(self, steps: int) -> None:
+        """Move the lens's focus motor by `steps` (positive: farther), with live view on, which most bodies need for it.
+
+        The motor has no scale, loses steps, and has play between its directions: come from one side always.
+
+        Raises
+        ------
+        CameraSettingError
+            The camera drives no focus.
+        CameraError
+            The motor stands at its end, or cannot move by so little; or the link died, and where the motor stands is unknown.
+        """
+        with self._lock:
+            self._check_open()
+            setting = self._link.idempotent(lambda: self._link.read(self._needed(Role.FOCUS_DRIVE)))
+            live_view = self._link.entry(Role.LIVE_VIEW)
+            if live_view is not None and not self._live_view_on:
+                self._link.idempotent(self._live_frame)
+            try:
+                for order in focus_orders(setting, steps):
+                    self._link.write(setting, order)
+            except SpentError as spent:
+                raise spent.error from None
+            finally:
+                if not self._streaming and live_view is not None:
+                    self._end_live_view()
 
     # -- end -----------------------------------------------------------------------------------------------------------------
 

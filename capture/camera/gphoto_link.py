@@ -257,16 +257,28 @@ class GphotoLink:
         )
 
     def write(self, setting: Setting, value: str) -> Setting:
-        """Write one entry and read it back; the camera may still keep its old value."""
-        written = self.ask(
-            "write",
-            f"setting {setting.name} to {value}",
-            deadline_s=self.deadlines.call_s,
-            error_of=setting_error,
-            path=setting.path,
-            value=value,
-        )
-        return self._remember(written)
+        """Write one entry and read it back, waiting while the camera is busy; it may still keep its old value."""
+        end = time.monotonic() + self.deadlines.call_s
+        while True:
+            try:
+                return self._remember(
+                    self.ask(
+                        "write",
+                        f"setting {setting.name} to {value}",
+                        deadline_s=self.deadlines.call_s,
+                        error_of=setting_error,
+                        path=setting.path,
+                        value=value,
+                    )
+                )
+            except CameraBusyError:
+                if time.monotonic() >= end:
+                    raise
+                self.pause("waiting for the camera")
+
+    def pause(self, doing: str) -> None:
+        """Wait a moment for news from the camera."""
+        self.ask("wait_event", doing, deadline_s=self.deadlines.call_s, wait_ms=50)
 
     def _remember(self, read: object) -> Setting:
         if not isinstance(read, Setting):
