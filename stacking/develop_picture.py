@@ -12,7 +12,18 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from stacking.develop_structure import JPEG, PNG, TIFF, jpeg_header, kind_of, png_header, require_whole_tiff
+from stacking.develop_structure import (
+    JPEG,
+    PNG,
+    TIFF,
+    jpeg_header,
+    kind_of,
+    opened_tiff,
+    png_header,
+    require_sound_jpeg,
+    require_sound_png,
+    require_whole_tiff,
+)
 from stacking.errors import FrameError
 from stacking.frames import Pixels
 from stacking.metadata import UPRIGHT, Header, read_header
@@ -21,6 +32,7 @@ Gray = NDArray[np.uint8]
 
 _TURNED = frozenset({5, 6, 7, 8})
 _COPY_AGAIN = "Copy it again from the camera, or leave it out."
+_MOST_PIXELS = 10**9
 _GRAY_ONLY = 1  # libjpeg's JCS_GRAYSCALE
 
 
@@ -109,6 +121,8 @@ def half(image: NDArray[Any]) -> Gray:
 
 
 def _probed(rows: int, columns: int, bits: int, header: Header, note: str) -> FrameProbe:
+    if not (isinstance(rows, int) and isinstance(columns, int) and 0 < rows * columns <= _MOST_PIXELS):
+        raise FrameError(f"its header claims {columns}x{rows} pixels", remedy=_COPY_AGAIN)
     width, height = (rows, columns) if header.orientation in _TURNED else (columns, rows)
     dtype = np.dtype(np.uint8 if bits == 8 else np.uint16)
     return FrameProbe(width, height, dtype, header.orientation, header.icc, note)
@@ -117,11 +131,12 @@ def _probed(rows: int, columns: int, bits: int, header: Header, note: str) -> Fr
 def _probe_tiff(path: Path, header: Header) -> FrameProbe:
     require_whole_tiff(path)
     try:
-        with tifffile.TiffFile(path) as file:
+        with opened_tiff(path) as file:
             page = file.pages.first
             pages = len(file.pages)
             shape, dtype, photometric = page.shape, page.dtype, page.photometric
             axes, extra = page.axes, len(page.extrasamples)
+            rows, columns = (shape[1], shape[2]) if axes == "SYX" else (shape[0], shape[1])
     except Exception as error:  # tifffile raises whatever a broken file leads it to
         raise FrameError(f"{path.name} is damaged: {error}", remedy=_COPY_AGAIN) from error
     if dtype not in (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(bool)):
@@ -132,7 +147,6 @@ def _probe_tiff(path: Path, header: Header) -> FrameProbe:
         raise FrameError(f"{path.name} is a Lab picture", remedy="Save it as RGB.")
     if axes not in ("YX", "YXS", "SYX"):
         raise FrameError(f"{path.name} holds no plain picture (its axes are {axes})", remedy="Save it as RGB.")
-    rows, columns = (shape[1], shape[2]) if axes == "SYX" else (shape[0], shape[1])
     notes = ["its transparency is dropped"] if extra else []
     notes += [f"only the first of its {pages} pages is read"] if pages > 1 else []
     bits = 16 if dtype == np.uint16 or photometric == tifffile.PHOTOMETRIC.PALETTE else 8
@@ -147,17 +161,18 @@ def _decoded(path: Path, *, gray: bool) -> NDArray[Any]:
             return _decoded_tiff(path)
         stored = path.read_bytes()
         if kind == PNG:
+            require_sound_png(stored, path.name)
             return np.asarray(imagecodecs.png_decode(stored))
-        image = imagecodecs.jpeg8_decode(stored, outcolorspace=_GRAY_ONLY if gray else None)
-        return np.asarray(image)
-    except MemoryError:
+        require_sound_jpeg(stored, path.name)
+        return np.asarray(imagecodecs.jpeg8_decode(stored, outcolorspace=_GRAY_ONLY if gray else None))
+    except (MemoryError, FrameError):
         raise
     except Exception as error:  # each codec has its own errors, and a broken file leads tifffile to any
         raise FrameError(f"{path.name} cannot be decoded: {error}", remedy=_COPY_AGAIN) from error
 
 
 def _decoded_tiff(path: Path) -> NDArray[Any]:
-    with tifffile.TiffFile(path) as file:
+    with opened_tiff(path) as file:
         page = file.pages.first
         image = np.asarray(page.asarray(maxworkers=1))
         if page.axes == "SYX":

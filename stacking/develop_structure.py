@@ -6,10 +6,17 @@ Sources: ITU-T T.81 annex B (JPEG markers), the PNG specification (chunks), TIFF
 
 from __future__ import annotations
 
+import logging
 import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+import numpy as np
+import tifffile
 
 from stacking.errors import FrameError
 
@@ -133,6 +140,57 @@ def require_whole_tiff(path: Path) -> None:
         raise _cut_short(path, f"{size / 1e6:.1f} of {promised / 1e6:.1f} MB are there")
 
 
+def require_sound_jpeg(stored: bytes, name: str) -> None:
+    """Check the coded data of a baseline JPEG: nothing in it but stuffed bytes and restart markers in their order.
+
+    Decoders paint over such damage and only mutter about it. Says nothing about progressive files, whose scans have headers.
+
+    Raises
+    ------
+    FrameError
+        Where bytes are missing, wrong or doubled.
+    """
+    start = _only_scan(stored)
+    if start is None:
+        return
+    coded = np.frombuffer(stored, np.uint8, offset=start)
+    marks = np.flatnonzero(coded[:-1] == 0xFF)
+    codes = coded[marks + 1]
+    ends = np.flatnonzero(codes == 0xD9)
+    codes = codes[: ends[0]] if len(ends) else codes
+    codes = codes[(codes != 0x00) & (codes != 0xFF)]
+    if not np.array_equal(codes, 0xD0 + np.arange(len(codes)) % 8):
+        raise _damaged(Path(name), "bytes of its picture are missing or wrong")
+
+
+def require_sound_png(stored: bytes, name: str) -> None:
+    """Check the checksum of every chunk of a PNG.
+
+    Raises
+    ------
+    FrameError
+        Where one is wrong, or a chunk is cut short.
+    """
+    view, place = memoryview(stored), 8
+    while place + 12 <= len(stored):
+        length = int.from_bytes(view[place : place + 4], "big")
+        end = place + 8 + length
+        if end + 4 > len(stored) or zlib.crc32(view[place + 4 : end]) != int.from_bytes(view[end : end + 4], "big"):
+            raise _damaged(Path(name), "bytes of its picture are missing or wrong")
+        if view[place + 4 : place + 8] == b"IEND":
+            return
+        place = end + 4
+    raise _cut_short(Path(name), "its end is missing")
+
+
+@contextmanager
+def opened_tiff(path: Path) -> Iterator[Any]:
+    """A TIFF file as tifffile sees it; what it says about broken ones in its log is kept quiet, its errors are not."""
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
+    with tifffile.TiffFile(path) as file:
+        yield file
+
+
 def _opened(path: Path) -> BinaryIO:
     try:
         return path.open("rb")
@@ -192,6 +250,26 @@ def _jpeg_frame(file: BinaryIO, path: Path) -> PictureHeader:
             header = _checked_jpeg(path, bits, rows, columns, channels)
             body -= 6
         file.seek(max(body, 0), 1)
+
+
+def _only_scan(stored: bytes) -> int | None:
+    """Where the coded data of a baseline JPEG with one scan of all channels starts; None for any other JPEG."""
+    place, channels = 2, 0
+    while place + 4 <= len(stored) and stored[place] == 0xFF:
+        code = stored[place + 1]
+        if code == 0xFF:
+            place += 1
+            continue
+        if 0xD0 <= code <= 0xD8 or code == 0x01:
+            place += 2
+            continue
+        length = int.from_bytes(stored[place + 2 : place + 4], "big")
+        if code in (0xC0, 0xC1):
+            channels = stored[place + 9]
+        elif code == 0xDA:
+            return place + 2 + length if channels and stored[place + 4] == channels else None
+        place += 2 + length
+    return None
 
 
 def _checked_jpeg(path: Path, bits: int, rows: int, columns: int, channels: int) -> PictureHeader:

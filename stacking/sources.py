@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import tifffile
-
 from stacking.develop_raw import libraw_knows
+from stacking.develop_structure import opened_tiff
 from stacking.errors import SourceError
 from stacking.frames import LeftOut, Source
 from stacking.order import Order, natural_key, ordered
@@ -114,7 +113,7 @@ def is_raw(path: Path) -> bool:
 
 def _is_raw_tiff(path: Path) -> bool:
     try:
-        with tifffile.TiffFile(path) as file:
+        with opened_tiff(path) as file:
             tags = file.pages.first.tags
             photometric = tags.valueof(_PHOTOMETRIC)
             return _DNG_VERSION in tags or photometric in (_COLOUR_FILTER_ARRAY, _LINEAR_RAW)
