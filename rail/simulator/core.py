@@ -325,6 +325,8 @@ class Core:
         """Switch the spindle output: `mode` 3, 4 or 5."""
         if self.abort:
             return
+        if mode == 4 and self.eeprom.flag(32):
+            rpm = 0.0  # a laser under dynamic power is dark at rest
         self.spindle_pin = mode
         self.spindle_rpm = 0.0 if mode == 5 else self.spindle_speed(rpm)
         if mode != 5 and not self.spindle_rpm:
@@ -355,6 +357,10 @@ class Core:
     def is_in(self, *states: State) -> bool:
         """Is the controller in one of `states` now? (It may have changed while the program waited.)"""
         return self.state in states
+
+    def aborted(self) -> bool:
+        """Has a reset ended what was going on?"""
+        return self.abort
 
     def quiet(self) -> bool:
         """Nothing is left for the main program to do before the next interrupt."""

@@ -148,7 +148,7 @@ def read_parameters(name: str, given: Mapping[str, Any]) -> dict[str, Value]:
     if unknown := sorted(set(given) - set(specs)):
         known = ", ".join(specs) or "no parameters"
         raise ValueError(f"fault {name!r} has no parameter {unknown[0]!r}; it has {known}")
-    return {key: spec.read(key, given.get(key, spec.default)) for key, spec in specs.items()}
+    return {key: spec.read(f"{name}: {key}", given.get(key, spec.default)) for key, spec in specs.items()}
 
 
 def act(controller: GrblController, wire: Wire, name: str, values: Mapping[str, Value]) -> None:

@@ -183,7 +183,7 @@ def probe(core: Core, target: Position, request: MoveRequest, *, away: bool, qui
     core.requests |= Request.CYCLE_START
     while True:
         yield from realtime.execute(core)
-        if core.abort:
+        if core.aborted():
             return "none"
         if core.is_in(State.IDLE):
             break

@@ -79,8 +79,9 @@ def trapezoid(entry: float, nominal: float, exit_speed: float, length: float, ac
     Too fast for what the length allows, it brakes all along, and ``Ramp.exit_speed`` says what speed is left.
     """
     a = acceleration
+    exit_speed = min(exit_speed, nominal)
     floor_square = entry**2 - 2 * a * length
-    if floor_square >= max(exit_speed, 0.0) ** 2:
+    if floor_square >= exit_speed**2:
         left = math.sqrt(max(floor_square, 0.0))
         return _ramp([Phase(entry, -a, (entry - left) / a)], length, left)
     if entry > nominal:
