@@ -56,6 +56,7 @@ class SimulatedRail:
         self._wire = faults.Wire()
         self._limit_until_s = math.inf
         self._plugged = True
+        self._power_lost = False
         self._listener: socket.socket | None = None
         self._client: socket.socket | None = None
         self._port = options.port
@@ -126,7 +127,7 @@ class SimulatedRail:
         """Switch a fault on, now. ValueError for a name or parameter that is not known."""
         values = faults.read_parameters(name, parameters)
         if name in ("unplug", "plug"):
-            self._set_plugged(name == "plug", power=not values.get("power", False))
+            self._set_plugged(name == "plug", power=not values.get("power"))
             return
         with self._lock:
             self._advance()
@@ -153,6 +154,11 @@ class SimulatedRail:
             self._advance()
             if not power:
                 self._controller.hardware_reset()
+                self._controller.core.slides[0].release()
+                self._power_lost = True
+            elif plugged and self._power_lost:
+                self._power_lost = False
+                self._controller.hardware_reset(self.options.boot_s if self.options.reset_on_open else 0.0)
             self._plugged = plugged
             self._wake()
             if self._thread is not None:
