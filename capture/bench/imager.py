@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
@@ -282,10 +282,6 @@ class Exposure:
         """The camera's own JPEG: sRGB, quality 95, 4:2:2, with Exif."""
         mosaic = self.mosaic()
         return jpeg_with_exif(_jpeg(develop(mosaic), 95), self._tags, (mosaic.shape[1], mosaic.shape[0]))
-
-    def taken_again(self, taken: str) -> Exposure:
-        """The same exposure with another time stamp."""
-        return Exposure(self.mosaic, replace(self._tags, taken=taken))
 
 
 def _check(settings: ExposureSettings) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Kernel = NDArray[np.float32]
-_MAX_HALF_WIDTH = 24
+_MAX_HALF_WIDTH = 40
 # Distance of the four spots into which the sensor's low-pass filter splits every point, in pixels.
 _LOW_PASS_PX = 0.8
 
@@ -92,7 +92,11 @@ class Lens:
         away = (z_um - np.float32(position_um)) * np.float32(1.0 / self.pupil_distance_um)
         return np.asarray(np.maximum(away + np.float32(1.0), np.float32(0.05)), dtype=np.float32)
 
-    def spread(self, *, pitch_px: float = 1.0, aperture_px: float = 1.0) -> Kernel:
+    def cutoff(self, pitch_px: float = 1.0) -> float:
+        """Spatial frequency, in cycles per `pitch_px` pixels of the still, from which the lens transfers nothing."""
+        return pitch_px * self.pixel_um / (self.wavelength_um * self.f_number_effective)
+
+    def spread(self, *, pitch_px: float = 1.0, aperture_px: float = 1.0, averaged_px: float = 0.0) -> Kernel:
         """Point spread of the focused lens, the low-pass filter and the pixel, on a grid of `pitch_px` pixels of the still.
 
         The product of the pupil's closed-form OTF, the cosines of the four-spot optical low-pass filter that Bayer sensors
@@ -105,20 +109,23 @@ class Lens:
         pitch_px : float
             Grid pitch; above 1 for a smaller picture (live view).
         aperture_px : float
-            Side of the square that collects light, in pixels of the still; 0 where the picture has been averaged already.
+            Side of the square that collects light, in pixels of the still.
+        averaged_px : float
+            Side of the square over which the picture has been averaged before, in pixels of the still: taken back.
 
         Returns
         -------
         ndarray, shape (n, n), float32, n odd
             Sums to one.
         """
-        cutoff = pitch_px * self.pixel_um / (self.wavelength_um * self.f_number_effective)  # cycles per grid step
+        cutoff = self.cutoff(pitch_px)
         half = int(np.clip(math.ceil(4.0 / cutoff), 2, _MAX_HALF_WIDTH))
         size = 128
         frequency = np.fft.fftfreq(size)
         radial = np.minimum(np.hypot(frequency[:, None], frequency[None, :]) / cutoff, 1.0)
         transfer = 2.0 / math.pi * (np.arccos(radial) - radial * np.sqrt(1.0 - radial**2))
-        pixel = np.sinc(frequency * aperture_px / pitch_px) * np.cos(math.pi * frequency * _LOW_PASS_PX / pitch_px)
+        pixel = np.sinc(frequency * aperture_px / pitch_px) / np.sinc(frequency * averaged_px / pitch_px)
+        pixel *= np.cos(math.pi * frequency * _LOW_PASS_PX / pitch_px)
         point = np.fft.fftshift(np.fft.ifft2(transfer * pixel[:, None] * pixel[None, :]).real)
         middle = size // 2
         window = point[middle - half : middle + half + 1, middle - half : middle + half + 1]

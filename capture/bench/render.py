@@ -27,8 +27,10 @@ from capture.bench.scene_vibration import Path2D, trail
 _TILE = 128
 # Beyond this share of the longer side more blur changes nothing that can be seen.
 _LARGEST_RADIUS_SHARE = 0.2
-# With every disc larger than this the picture is drawn at a quarter of its size.
+# With every disc larger than this, or the lens's cutoff below this many cycles per pixel of the smaller picture, the picture is
+# drawn at a quarter of its size.
 _COARSE_RADIUS = 16.0
+_COARSE_CUTOFF = 0.4
 _COARSER = 4
 _COARSEST_PX = 48
 _NODES_PAD_PX = 64
@@ -66,12 +68,18 @@ class Renderer:
     scene : Scene
     pitch_px : float
         Pixels of the still per pixel drawn: 1 for the still, more for live view.
+    aperture_px : float or None
+        Side of the square over which one pixel collects light, in pixels of the still; None for `pitch_px`.
     coarsen : bool
-        Whether a picture with nothing near focus may be drawn at a quarter of its size and enlarged.
+        Whether a picture that holds no detail (nothing near focus, or diffraction) may be drawn at a quarter of its size and
+        enlarged.
     """
 
-    def __init__(self, scene: Scene, pitch_px: float = 1.0, *, coarsen: bool = True) -> None:
+    def __init__(
+        self, scene: Scene, pitch_px: float = 1.0, aperture_px: float | None = None, *, coarsen: bool = True
+    ) -> None:
         self.pitch_px = pitch_px
+        self._aperture_px = pitch_px if aperture_px is None else aperture_px
         self._layers = [PreparedLayer(layer, pitch_px) for layer in scene.layers]
         self.node_px = 8 if pitch_px <= 1.0 else 4
         largest = _LARGEST_RADIUS_SHARE * max(scene.canvas.shape) / pitch_px
@@ -94,7 +102,8 @@ class Renderer:
         ndarray, shape (height, width, 3), float32
             Linear light, sRGB primaries; 1 is white, highlights exceed it, ringing may fall slightly below 0.
         """
-        if self._may_coarsen and self._least_radius(view) > _COARSE_RADIUS:
+        fine = view.lens.cutoff(self.pitch_px * _COARSER) > _COARSE_CUTOFF
+        if self._may_coarsen and (self._least_radius(view) > _COARSE_RADIUS or not fine):
             return self._render_coarsely(view, size_px)
         picture: Picture = np.empty((size_px[1], size_px[0], 3), dtype=np.float32)
         drawn = [_LayerView(self, layer, view, size_px) for layer in self._layers]
@@ -103,7 +112,8 @@ class Renderer:
             for layer in drawn:
                 tile = layer.lay_over(tile, y0, x0)
             picture[y0:y1, x0:x1] = tile[..., :3]
-        spread = view.lens.spread(pitch_px=self.pitch_px, aperture_px=1.0 if self.pitch_px <= 1.0 else 0.0)
+        averaged_px = self.pitch_px if self.pitch_px > 1.0 else 0.0
+        spread = view.lens.spread(pitch_px=self.pitch_px, aperture_px=self._aperture_px, averaged_px=averaged_px)
         picture = single(cv2.filter2D(picture, -1, spread, borderType=cv2.BORDER_REFLECT))
         smear = None if view.path_px is None else trail(view.path_px / self.pitch_px)
         if smear is not None:
@@ -121,9 +131,9 @@ class Renderer:
         return 0.5 * away * view.lens.blur_px_per_um / self.pitch_px
 
     def _render_coarsely(self, view: View, size_px: tuple[int, int]) -> Picture:
-        """Draw a picture in which nothing is near focus at a quarter of the size and enlarge it."""
+        """Draw a picture without detail at a quarter of the size and enlarge it."""
         if self._coarser is None:
-            self._coarser = Renderer(self._scene, self.pitch_px * _COARSER)
+            self._coarser = Renderer(self._scene, self.pitch_px * _COARSER, self._aperture_px)
         width, height = size_px
         small_px = (math.ceil(width / _COARSER) + 4, math.ceil(height / _COARSER) + 4)
         small = self._coarser.render(view, small_px)

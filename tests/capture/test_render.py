@@ -156,8 +156,9 @@ def test_far_out_of_focus_the_picture_is_smooth_and_as_bright(specimen: Scene) -
     assert nothing.mean() == pytest.approx(sharp.mean(), rel=0.2)
 
 
-def test_drawing_at_a_quarter_of_the_size_does_not_show(specimen: Scene) -> None:
-    view = View(specimen.near_um - 600.0, LENS)
+@pytest.mark.parametrize("lens", [LENS, Lens(magnification=8.0, f_number=8.5)], ids=["defocus", "diffraction"])
+def test_drawing_at_a_quarter_of_the_size_does_not_show(specimen: Scene, lens: Lens) -> None:
+    view = View(specimen.near_um - 600.0 if lens is LENS else specimen.middle_um, lens)
     quick = Renderer(specimen).render(view, SIZE)
     slow = Renderer(specimen, coarsen=False).render(view, SIZE)
     assert not np.array_equal(quick, slow)
