@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from stacking.errors import RegistrationError
 
 BORDER_SHARE = 0.02
+FINEST_PX = 2600
 _COARSE_PX = 600
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -21,6 +22,7 @@ def psnr_db(
     *,
     offset_px: tuple[float, float] = (0.0, 0.0),
     border: float = BORDER_SHARE,
+    finest_px: int = FINEST_PX,
 ) -> float:
     """Peak signal-to-noise ratio of `picture` against `truth`, in dB.
 
@@ -35,6 +37,8 @@ def psnr_db(
         Where the picture's corner lies in the truth, as a first guess (a crop's corner).
     border : float
         Share of the longer side that is cut off all round.
+    finest_px : int
+        Longer side at which the registration ends; smaller is quicker and less exact.
 
     Raises
     ------
@@ -42,7 +46,7 @@ def psnr_db(
         Where the two cannot be brought together.
     """
     ours, true = _unit(picture), _unit(truth)
-    matrix = _affine(ours @ _LUMA, true @ _LUMA, offset_px)
+    matrix = _affine(ours @ _LUMA, true @ _LUMA, offset_px, finest_px)
     rows, columns = ours.shape[:2]
     size = (columns, rows)
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
@@ -67,12 +71,14 @@ def _unit(image: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def _affine(
-    ours: NDArray[np.float32], true: NDArray[np.float32], offset_px: tuple[float, float]
+    ours: NDArray[np.float32], true: NDArray[np.float32], offset_px: tuple[float, float], finest_px: int
 ) -> NDArray[np.float32]:
     """2x3 matrix from picture to truth coordinates, coarse to fine."""
     matrix = np.array([[1, 0, offset_px[0]], [0, 1, offset_px[1]]], np.float32)
     longest = max(ours.shape)
-    for scale in sorted({min(1.0, _COARSE_PX / longest), min(1.0, 2 * _COARSE_PX / longest), min(1.0, 2600 / longest)}):
+    for scale in sorted(
+        {min(1.0, min(size_px, finest_px) / longest) for size_px in (_COARSE_PX, 2 * _COARSE_PX, finest_px)}
+    ):
         small = [
             np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
             for image in (ours, true)
