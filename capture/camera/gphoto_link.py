@@ -14,14 +14,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from capture.camera.faults import camera_error, is_refusal, setting_error
+from capture.camera.faults import LOST_CODES, camera_error, is_refusal, said, setting_error
 from capture.camera.holders import describe_holders, find_holders
 from capture.camera.process import FailedCallError, LibraryProcess, ProcessDiedError, ProcessHungError
 from capture.camera.protocol import Role
 from capture.camera.roles import Setting, candidates
 from capture.camera.values import same
 from capture.camera.wire import Failed, OpenedCamera, Progress
-from capture.errors import CameraBusyError, CameraError, CameraLostError, CameraSettingError, CameraTimeoutError
+from capture.errors import (
+    CameraBusyError,
+    CameraError,
+    CameraLostError,
+    CameraNotFoundError,
+    CameraSettingError,
+    CameraTimeoutError,
+)
 
 _T = TypeVar("_T")
 
@@ -166,7 +173,8 @@ class GphotoLink:
                 self.connect()
             except CameraError as again:
                 if time.monotonic() + wait_s >= end:
-                    raise type(again)(
+                    kind = CameraLostError if isinstance(again, CameraNotFoundError) else type(again)
+                    raise kind(
                         f"{error.message} It could not be opened again within {self.deadlines.recover_s:.0f} s: {again.message}",
                         remedy=again.remedy,
                         state=again.state,
@@ -231,6 +239,12 @@ class GphotoLink:
     def _told(
         self, operation: str, failed: Failed, doing: str, error_of: Callable[[Failed, str], CameraError]
     ) -> CameraError:
+        if operation == "open" and failed.code in LOST_CODES:
+            return CameraNotFoundError(
+                f"No camera answers at {self._port} ({said(failed)}).",
+                remedy="Switch the camera on and connect it; `focusrail devices` lists what is on the USB.",
+                state="no camera",
+            )
         if operation == "open":
             return camera_error(failed, doing, holders=describe_holders(find_holders(self._port)))
         return error_of(failed, doing)
