@@ -46,7 +46,7 @@ def controller(*, stock: bool) -> GrblController:
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(SCRIPT, st.booleans())
 def test_whatever_is_sent(script: list[tuple[bytes, float, bool | None]], stock: bool) -> None:
     grbl = controller(stock=stock)
@@ -72,23 +72,20 @@ def test_whatever_is_sent(script: list[tuple[bytes, float, bool | None]], stock:
             assert REPORT.fullmatch(line), line
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.lists(st.tuples(BLOCK, PAUSE), max_size=15))
 def test_counted_steps_are_the_pulses_given(script: list[tuple[str, float]]) -> None:
     """Without homing and resets the controller's count is the sum of the pulses that the motor got."""
     grbl = controller(stock=False)
+    grbl.core.eeprom.settings[1] = 255.0  # else the motors fall to a full step at rest
     rail = grbl.core.slides[0]
-    given_pulses = 0
     for line, pause in script:
         grbl.receive(line.encode() + b"\n")
         grbl.advance(grbl.core.now + pause)
-        given_pulses = rail.rest.rotor
-        stalled = rail.rest.lost
-        assert abs(grbl.core.counters()[0] - given_pulses) <= stalled
-        assert (stalled > 0) or grbl.core.counters()[0] == given_pulses
+        assert abs(grbl.core.counters()[0] - rail.rest.rotor) <= rail.rest.lost
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(SCRIPT)
 def test_a_reset_and_an_unlock_bring_it_back(script: list[tuple[bytes, float, bool | None]]) -> None:
     grbl = controller(stock=False)
@@ -111,7 +108,7 @@ def test_a_reset_and_an_unlock_bring_it_back(script: list[tuple[bytes, float, bo
     assert grbl.state in (State.IDLE, State.CYCLE, State.HOLD)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(st.lists(st.tuples(PIECE, PAUSE), max_size=12), st.integers(1, 40))
 def test_how_often_time_is_asked_for_changes_nothing(script: list[tuple[bytes, float]], parts: int) -> None:
     once, often = controller(stock=False), controller(stock=False)

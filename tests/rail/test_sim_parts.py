@@ -7,7 +7,7 @@ import math
 import threading
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rail.simulator.clock import DeviceClock, ManualClock
@@ -64,11 +64,13 @@ def test_numbers_are_printed_as_the_firmware_does(value: float, decimals: int, t
     assert print_number(value, decimals) == text
 
 
+@settings(derandomize=True, deadline=None)
 @given(st.floats(-1e4, 1e4, width=32))
 def test_printing_rounds_to_the_last_place(value: float) -> None:
     assert float(print_number(value, 3)) == pytest.approx(value, abs=5e-4 + abs(value) * 3e-7)
 
 
+@settings(derandomize=True, deadline=None)
 @given(st.floats())
 def test_conversions_never_fail(value: float) -> None:
     assert 0 <= to_uint8(value) <= 255
@@ -80,6 +82,7 @@ def test_bytes_wrap() -> None:
     assert (to_uint8(300.0), to_uint8(255.9), to_steps(2.5), to_steps(-2.5)) == (44, 255, 3, -3)
 
 
+@settings(derandomize=True, deadline=None)
 @given(SPEED, st.floats(0.02, 100.0), SPEED, st.floats(0.001, 500.0), st.floats(0.5, 2000.0))
 def test_a_profile_covers_its_length_without_jumps(
     entry: float, nominal: float, leave: float, length: float, acceleration: float
@@ -104,6 +107,7 @@ def test_a_profile_covers_its_length_without_jumps(
     )
 
 
+@settings(derandomize=True, deadline=None)
 @given(SPEED, st.floats(0.001, 500.0), st.floats(0.5, 2000.0))
 def test_braking_ends_at_rest_or_at_the_end(entry: float, length: float, acceleration: float) -> None:
     ramp = braking(entry, length, acceleration)
@@ -131,6 +135,7 @@ def test_while_interrupts_are_off_two_bytes_survive() -> None:
     assert seen == [0, 1, 20, 21, 22, 23, 24]
 
 
+@settings(derandomize=True, deadline=None)
 @given(st.lists(st.tuples(st.binary(max_size=60), st.floats(0.0, 0.01)), max_size=20))
 def test_the_transmitter_keeps_order_and_pace(pieces: list[tuple[bytes, float]]) -> None:
     line = Transmitter()

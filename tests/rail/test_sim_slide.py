@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rail.simulator.slide import Slide, SlideSpec
@@ -31,6 +31,7 @@ def test_play_is_lost_at_each_reversal_and_only_there() -> None:
     assert axis.carriage_um == 81.25
 
 
+@settings(derandomize=True, deadline=None)
 @given(STEPS)
 def test_carriage_stays_within_play_and_stops(moves: list[int]) -> None:
     axis = slide()
@@ -42,6 +43,7 @@ def test_carriage_stays_within_play_and_stops(moves: list[int]) -> None:
         assert 0.0 <= axis.slack <= 1.0
 
 
+@settings(derandomize=True, deadline=None)
 @given(STEPS)
 def test_every_pulse_is_followed_or_lost(moves: list[int]) -> None:
     axis = slide()
@@ -53,6 +55,7 @@ def test_every_pulse_is_followed_or_lost(moves: list[int]) -> None:
     assert axis.pulses == sum(abs(steps) for steps in moves)
 
 
+@settings(derandomize=True, deadline=None)
 @given(STEPS, st.integers(-500, 500), st.integers(0, 400))
 def test_a_move_in_two_parts_is_the_same_move(moves: list[int], last: int, lose: int) -> None:
     whole, halves = slide(), slide()
