@@ -36,10 +36,9 @@ def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
     Equal keys (``a1`` and ``a01``) are told apart by the text itself, so the order is total.
     """
     text = unicodedata.normalize("NFC", name)
-    parts = tuple(
-        (1, int(part), part) if part.isdecimal() else (0, 0, part.casefold()) for part in _DIGITS.split(text) if part
-    )
-    return (*((kind, number, "" if kind else word) for kind, number, word in parts), (2, 0, text))
+    parts = (part for part in _DIGITS.split(text) if part)
+    counted = ((1, int(part), "") if part.isdecimal() else (2, 0, part.casefold()) for part in parts)
+    return (*counted, (0, 0, text))
 
 
 def capture_time(path: Path) -> datetime | None:
