@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from capture.app.output import say
+from capture.camera.gphoto_camera import GphotoCamera
 from capture.camera.protocol import Camera, Role
 from capture.errors import UsageError
 from capture.settings import Settings
@@ -51,7 +52,7 @@ def set_origin(axis: Axis, origin: Origin) -> None:
         axis.home()
 
 
-def open_camera_port(settings: Settings, port: str | None) -> Camera:
+def open_camera_port(settings: Settings, port: str | None) -> GphotoCamera:
     """Open the camera named by flag or setting, else the only one there is."""
     from capture.camera.opening import open_camera
 

@@ -22,9 +22,10 @@ from capture.app.stack_options import (
     ReportOption,
     stack_options,
 )
+from capture.camera.gphoto_camera import GphotoCamera
 from capture.camera.protocol import FileFormat
 from capture.depth_of_field import DEFAULT_COC_UM, DEFAULT_OVERLAP, Optics, depth_of_field
-from capture.errors import SessionError, UsageError
+from capture.errors import CameraError, SessionError, UsageError
 from capture.lengths import Length, parse_length, parse_um
 from capture.session.folder import SessionFolder
 from capture.session.log import session_log
@@ -253,6 +254,7 @@ def shoot_session(wanted: Shoot) -> tuple[dict[str, Any], list[str], float]:
             check_plan(wanted.plan, axis) if wanted.origin is Origin.KEEP else None
         with open_camera_port(wanted.settings, wanted.camera) as camera:
             camera_settings = apply_camera_settings(camera, wanted.settings, flags)
+            clear_the_way(camera, wanted.plan.count)
             set_origin(axis, wanted.origin)
             check_plan(wanted.plan, axis)
             devices = {
@@ -278,6 +280,20 @@ def shoot_session(wanted: Shoot) -> tuple[dict[str, Any], list[str], float]:
         "coverage": None,
     }
     return values, [f"{outcome.frames} frames in {wanted.out}"], last_frame_s
+
+
+def clear_the_way(camera: GphotoCamera, frames: int) -> None:
+    """Say what stands in the way of `frames` frames; raise where none can come.
+
+    Raises
+    ------
+    CameraError
+        For a card that is full, a battery that is empty, a mode in which nothing can be set.
+    """
+    for obstacle in camera.obstacles(frames=frames):
+        if obstacle.fatal:
+            raise CameraError(obstacle.message, remedy=obstacle.remedy, state="Nothing has moved, nothing was shot.")
+        say(f"note: {obstacle.message} {obstacle.remedy}")
 
 
 def _shoot(folder: SessionFolder, axis: Axis, camera: Any, watcher: ShootingProgress, wanted: Shoot) -> ShootOutcome:

@@ -206,6 +206,8 @@ class Shooting:
             ]
             journal.record(EventKind.STORED, number, files=files, exposure=shot.exposure, notes=list(shot.notes))
             journal.record(EventKind.ACCEPTED, number)
+            for note in shot.notes:
+                _log.warning("frame %d: %s", number, note)
             _log.info("frame %d: %s", number, ", ".join(file.path.name for file in shot.files))
             return shot
         raise AssertionError("the loop returns or raises")

@@ -36,7 +36,12 @@ def test_separate_commands_keep_the_position(bench: RunningBench) -> None:
     assert rail(bench, "jog", "0.1mm")["position_um"] == pytest.approx(-600, abs=1)
     status = rail(bench, "status")
     assert status["position_um"] == pytest.approx(-600, abs=1)
-    assert (status["position_steps"], status["state"], status["position_known"], status["homed"]) == (None, "idle", True, False)
+    assert (status["position_steps"], status["state"], status["position_known"], status["homed"]) == (
+        None,
+        "idle",
+        True,
+        False,
+    )
 
 
 def test_beyond_the_allowed_range_nothing_moves(bench: RunningBench) -> None:
