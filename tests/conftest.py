@@ -1,0 +1,16 @@
+"""What every test needs: settings of the user who runs them must not reach them."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from capture.settings import SettingsModel
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_settings_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> None:
+    os.environ["XDG_CONFIG_HOME"] = str(tmp_path_factory.mktemp("config"))
+    for name in SettingsModel.model_fields:
+        os.environ.pop(f"FOCUSRAIL_{name.upper()}", None)
