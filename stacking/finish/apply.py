@@ -59,7 +59,7 @@ def apply_recipe(image: Pixels, recipe: Recipe, *, dtype: DTypeLike | None = Non
     cut = rectangle.of(image)
     steps = _pixel_steps(image, cut, recipe)
     if not steps and recipe.sharpen is None and wanted == image.dtype:
-        return np.ascontiguousarray(cut)
+        return cut.copy()
     table = _encoded_table(image.dtype)
     out = np.empty(cut.shape, wanted)
     pad = 0 if recipe.sharpen is None else _reach(recipe.sharpen)
@@ -185,7 +185,7 @@ def _balance_matrix(image: Pixels, step: WhiteBalanceStep) -> NDArray[np.float64
 
 
 def _auto_levels(cut: Pixels, steps: list[Step], low: float, high: float) -> tuple[float, float]:
-    """Black from the luma's low percentile, white from the high percentile of the largest channel."""
+    """Black from the low percentile of the smallest channel, white from the high one of the largest: colours keep their detail."""
     table = _encoded_table(cut.dtype)
     start, end = _HISTOGRAM_SPAN
     dark = np.zeros(_HISTOGRAM_BINS, np.int64)
@@ -194,7 +194,7 @@ def _auto_levels(cut: Pixels, steps: list[Step], low: float, high: float) -> tup
         strip = table[cut[row : row + _STRIP_ROWS]]
         for step in steps:
             strip = step(strip)
-        dark += _histogram(luma_of(strip))
+        dark += _histogram(strip.min(axis=-1))
         bright += _histogram(strip.max(axis=-1))
     width = (end - start) / _HISTOGRAM_BINS
     black = start + width * _percentile_bin(dark, low)

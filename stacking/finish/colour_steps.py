@@ -45,7 +45,9 @@ def temperature_matrix(temperature_k: float, tint: float) -> NDArray[np.float64]
     """
     cones = _BRADFORD @ np.column_stack([_white(temperature_k, tint), _white(NEUTRAL_K, 0.0)])
     adapt = np.linalg.inv(_BRADFORD) @ np.diag(cones[:, 1] / cones[:, 0]) @ _BRADFORD
-    return np.asarray(np.linalg.inv(SRGB_TO_XYZ_D65) @ adapt @ SRGB_TO_XYZ_D65)
+    matrix = np.linalg.inv(SRGB_TO_XYZ_D65) @ adapt @ SRGB_TO_XYZ_D65
+    luminance = SRGB_TO_XYZ_D65[1]
+    return np.asarray(matrix * (luminance.sum() / (luminance @ matrix).sum()))
 
 
 def gray_gains(linear: NDArray[Any]) -> NDArray[np.float64]:

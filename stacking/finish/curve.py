@@ -61,9 +61,9 @@ def _slopes(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float6
         return np.array([secants[0], secants[0]])
     slopes = np.empty(len(x))
     before, after = 2 * widths[1:] + widths[:-1], widths[1:] + 2 * widths[:-1]
-    rising = secants[:-1] * secants[1:] > 0
-    safe = np.where(rising, secants[:-1], 1.0), np.where(rising, secants[1:], 1.0)
-    slopes[1:-1] = np.where(rising, (before + after) / (before / safe[0] + after / safe[1]), 0.0)
+    weighted = before * secants[1:] + after * secants[:-1]
+    product = (before + after) * secants[:-1] * secants[1:]
+    slopes[1:-1] = np.divide(product, weighted, out=np.zeros_like(weighted), where=product > 0)
     slopes[0] = _end_slope(widths[0], widths[1], secants[0], secants[1])
     slopes[-1] = _end_slope(widths[-1], widths[-2], secants[-1], secants[-2])
     return slopes

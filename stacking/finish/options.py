@@ -189,7 +189,7 @@ def _numbers(option: str, whole: str, text: str, counts: tuple[int, ...], remedy
 def _step(option: str, text: str, remedy: str, make: Callable[[], Step]) -> Step:
     try:
         return make()
-    except (ValidationError, OverflowError) as error:
+    except (ValueError, OverflowError) as error:  # pydantic's error is a ValueError
         why = first_fault(error) if isinstance(error, ValidationError) else str(error)
         raise _refused(option, text, why, remedy) from error
 

@@ -76,7 +76,10 @@ class ExposureStep(_Step):
 
 
 class LevelsStep(_Step):
-    """Black and white point and the middle's gamma, on encoded values; found from percentiles where `auto`."""
+    """Black and white point and the middle's gamma, on encoded values.
+
+    Where `auto`, black is the low percentile of the smallest channel and white the high percentile of the largest one.
+    """
 
     auto: bool = False
     black: Share = 0.0
