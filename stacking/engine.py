@@ -7,22 +7,24 @@ all are there, one solution is found for all of them, and each is decoded once m
 
 from __future__ import annotations
 
+import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stacking.errors import FrameError, OutputError, RegistrationError, SourceError
+from stacking.ahead import ahead
+from stacking.errors import FrameError, RegistrationError, SourceError, StackingUsageError
 from stacking.frames import LeftOut, Pixels, Registration, Source
 from stacking.fuse.canvas import Canvas
+from stacking.fuse.final_pass import FinalPass, FusionTask
 from stacking.memory import peak_rss_bytes
 from stacking.options import Align, Crop, Method, StackOptions
 from stacking.report import StackReport
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from stacking.register.features import Features
 
 Progress = Callable[[str, int, int], None]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,8 @@ class Engine:
                 positions_um=None if any(s.position_um is None for s in sources) else _Positions(self._sources),
                 motion="similarity" if self.options.align is Align.AUTO else "none",
             )
-        with closing(_ahead(self._measure, range(first, len(self._sources)), self._threads)) as measured:
+        indices = range(first, len(self._sources))
+        with closing(ahead(self._measure, indices, threads=self._threads, depth=self._threads)) as measured:
             for done, (index, found) in enumerate(measured, 1):
                 if isinstance(found, str):
                     self._broken[index] = found
@@ -170,9 +172,24 @@ class Engine:
             left_out |= solution.left_out
             notes += [f"{self._sources[k].path.name}: {text}" for k, text in solution.notes]
         canvas = self._canvas((columns, rows), registrations)
-        image, depth, missed = self._fuse(canvas, registrations)
-        left_out |= missed
-        used = tuple(k for k in sorted(registrations) if k not in missed)
+        final = FinalPass(
+            FusionTask(
+                decode=self._decode,
+                registrations=registrations,
+                positions=self._depths(),
+                frame_size=(columns, rows),
+                sample_bytes=development.dtype.itemsize,
+                canvas=canvas,
+                method=self.options.method,
+                wants_depth=self.options.depth is not None,
+                threads=self._threads,
+                memory_bytes=self.options.memory_bytes,
+            ),
+            self._progress,
+        )
+        image, depth = final.run()
+        left_out |= final.missed
+        used = tuple(k for k in sorted(registrations) if k not in final.missed)
         kept = {k: registrations[k] for k in used}
         return StackResult(image, depth, canvas, used, dict(sorted(left_out.items())), kept, reference, tuple(notes))
 
@@ -190,37 +207,10 @@ class Engine:
             )
         return Canvas(x, y, width, height)
 
-    def _fuse(
-        self, canvas: Canvas, registrations: dict[int, Registration]
-    ) -> tuple[NDArray[np.uint16], NDArray[np.float32] | None, dict[int, str]]:
-        from stacking.fuse.bands import Bands
-        from stacking.fuse.frame_planes import FramePlanes
-        from stacking.fuse.methods import fusion_for
-
-        rows, columns = self.development.size
-        indices = sorted(registrations)
-        missed: dict[int, str] = {}
-        with Bands(self._threads) as bands:
-            fusion = fusion_for(self.options.method, canvas, bands, wants_depth=self.options.depth is not None)
-            planes = FramePlanes(canvas)
-            with closing(_ahead(self._decode, indices, self._threads)) as decoded:
-                for done, (index, image) in enumerate(decoded, 1):
-                    if isinstance(image, str):
-                        missed[index] = image
-                    else:
-                        matrix = canvas.to_frame(registrations[index].matrix)
-                        planes.load(image, matrix, registrations[index].gain, bands)
-                        fusion.add(planes, matrix, (columns, rows), self._position(index))
-                    self._progress("fusing", done, len(indices))
-            if len(missed) == len(indices):
-                raise SourceError("no picture can be read", remedy="Give whole JPEG, PNG, TIFF or RAW files.")
-            image_out, depth = fusion.result()
-        return image_out, depth, missed
-
-    def _position(self, index: int) -> float:
-        if all(s.position_um is not None for s in self._sources):
-            return float(self._sources[index].position_um or 0.0)
-        return float(index)
+    def _depths(self) -> list[float]:
+        """Position of every frame where all are known, else its number."""
+        known = [s.position_um for s in self._sources if s.position_um is not None]
+        return known if len(known) == len(self._sources) else [float(k) for k in range(len(self._sources))]
 
     def _decode(self, index: int) -> Pixels | str:
         try:
@@ -265,15 +255,24 @@ def stack_pictures(
         Nothing half-written is left.
     """
     from stacking.develop import alike
+    from stacking.finish import apply_recipe, read_recipe
     from stacking.sources import find_sources
-    from stacking.writers import write_picture
+    from stacking.writers import DEPTH_SUFFIXES, check_target, replacing, write_depth, write_picture
 
     options = StackOptions() if options is None else options
     started = time.monotonic()
     output = Path(output)
+    check_target(output, force=options.force)
+    if options.depth is not None:
+        if options.method is Method.AVERAGE:
+            raise StackingUsageError(
+                "a plain average has no depth", remedy="Choose another method, or leave the depth."
+            )
+        check_target(options.depth, force=options.force, suffixes=DEPTH_SUFFIXES)
+    if options.report is not None:
+        check_target(options.report, force=options.force, suffixes=None)
+    recipe = None if options.recipe is None else read_recipe(options.recipe)
     outputs = [p for p in (output, options.depth, options.report) if p is not None]
-    for path in outputs:
-        _refuse_unwritable(path, force=options.force)
     found = find_sources(paths, exclude=outputs)
     selection = alike(found.sources)
     engine = Engine(options, progress)
@@ -286,7 +285,11 @@ def stack_pictures(
         *(LeftOut(sources[k].path, reason) for k, reason in result.left_out.items()),
     ]
     image: Pixels = result.image
-    if engine.development.dtype == np.uint8 and output.suffix.lower() == ".png":
+    eight_bit = engine.development.dtype == np.uint8 and output.suffix.lower() == ".png"
+    dtype = np.dtype(np.uint8 if eight_bit else np.uint16)
+    if recipe is not None:
+        image = apply_recipe(image, recipe, dtype=dtype)
+    elif eight_bit:
         image = ((result.image.astype(np.uint32) + 128) // 257).astype(np.uint8)
     write_picture(
         output,
@@ -297,14 +300,13 @@ def stack_pictures(
         quality=options.quality,
     )
     if options.depth is not None and result.depth is not None:
-        from stacking.depth_file import write_depth
-
         write_depth(options.depth, result.depth, force=options.force)
     names = _names(sources)
+    height, width = image.shape[:2]
     report = StackReport(
         result=output,
-        width=result.canvas.width,
-        height=result.canvas.height,
+        width=width,
+        height=height,
         frames_used=len(result.used),
         frames_left_out=left_out,
         order=[names[k] for k in result.used],
@@ -316,6 +318,9 @@ def stack_pictures(
         peak_rss_bytes=peak_rss_bytes(),
         depth=options.depth,
     )
+    if options.report is not None:
+        with replacing(options.report, force=options.force) as file:
+            file.write(json.dumps(report.values(), indent=2).encode())
     return report
 
 
@@ -327,35 +332,3 @@ def _names(sources: Sequence[Source]) -> list[str]:
     """File names, or whole paths where two files of different folders have one name."""
     names = [s.path.name for s in sources]
     return names if len(set(names)) == len(names) else [str(s.path) for s in sources]
-
-
-def _refuse_unwritable(path: Path, *, force: bool) -> None:
-    """Say before the work, not after it, that a result cannot be written."""
-    if path.is_dir():
-        raise OutputError(f"{path} is a folder", remedy="Name a file.")
-    if path.exists() and not force:
-        raise OutputError(f"{path} exists", remedy="Give another name, or --force to write over it.")
-    folder = path.resolve().parent
-    if not folder.is_dir():
-        raise OutputError(f"the folder {folder} does not exist", remedy="Make it, or name another place.")
-    if not os.access(folder, os.W_OK):
-        raise OutputError(f"the folder {folder} cannot be written to", remedy="Name another place.")
-
-
-def _ahead(work: Callable[[int], T], indices: Iterable[int], threads: int) -> Iterator[tuple[int, T]]:
-    """Do work for each index in threads, at most one more than there are threads ahead; results in order."""
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="ahead")
-    waiting: list[tuple[int, Future[T]]] = []
-    try:
-        for index in indices:
-            waiting.append((index, pool.submit(work, index)))
-            if len(waiting) > threads:
-                first, future = waiting.pop(0)
-                yield first, future.result()
-                del future
-        while waiting:
-            first, future = waiting.pop(0)
-            yield first, future.result()
-            del future
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from types import TracebackType
 from typing import Self
 
@@ -31,7 +32,7 @@ class Bands:
             loop(0, rows)
             return
         edges = [2 * (rows * k // (2 * count)) for k in range(count)] + [rows]
-        running = [self._pool.submit(loop, a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        running = [self._pool.submit(loop, a, b) for a, b in pairwise(edges)]
         for band in running:
             band.result()
 
@@ -47,3 +48,8 @@ class Bands:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def rows_of(loop: Callable[..., None], *values: object) -> Callable[[int, int], None]:
+    """A compiled loop with all its values but the rows, for :meth:`Bands.run`."""
+    return lambda first, stop: loop(*values, first, stop)

@@ -4,8 +4,9 @@ Every loop works on a range of rows and computes each pixel from the same inputs
 not depend on how the rows are shared out among threads. Planes are float32 in 8-bit units (0 to 255).
 """
 
-# ruff: noqa: PLR0913
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +14,13 @@ from numpy.typing import NDArray
 from stacking.fuse.compiled import compiled, inlined
 
 F32 = NDArray[np.float32]
+U16 = NDArray[np.uint16]
+
+_LEAST_HEADROOM = 0.02
 
 
 @inlined
-def _mirror(i, n):  # type: ignore[no-untyped-def]
+def _mirror(i: Any, n: Any) -> Any:
     if i < 0:
         i = -i
     if i >= n:
@@ -25,7 +29,7 @@ def _mirror(i, n):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _reduce_row(row, width, out):  # type: ignore[no-untyped-def]
+def _reduce_row(row: Any, width: Any, out: Any) -> Any:
     """[1 4 6 4 1] / 16 at every second pixel of a row of ``width``; edges mirrored."""
     half = out.shape[0]
     inner = (width - 3) // 2
@@ -70,7 +74,7 @@ def reduce_rows(fine: F32, coarse: F32, y0: int, y1: int) -> None:
 
 
 @inlined
-def _expand_row(coarse, y, width, line, out):  # type: ignore[no-untyped-def]
+def _expand_row(coarse: Any, y: Any, width: Any, line: Any, out: Any) -> Any:
     """Row ``y`` of the plane expanded from ``coarse``."""
     rows, half = coarse.shape
     j = y // 2
@@ -114,7 +118,7 @@ def expand_add(coarse: F32, detail: F32, out: F32, y0: int, y1: int) -> None:
 
 
 @inlined
-def _linear_row(coarse, y, width, line, out):  # type: ignore[no-untyped-def]
+def _linear_row(coarse: Any, y: Any, width: Any, line: Any, out: Any) -> Any:
     """Row ``y`` of a plane of twice the size, by straight lines between the samples."""
     rows, half = coarse.shape
     j = y // 2
@@ -132,7 +136,7 @@ def _linear_row(coarse, y, width, line, out):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _half_row(row, width, out):  # type: ignore[no-untyped-def]
+def _half_row(row: Any, width: Any, out: Any) -> Any:
     """[1 2 1] / 4 at every second pixel."""
     half = out.shape[0]
     out[0] = np.float32(0.5) * (row[0] + row[min(1, width - 1)])
@@ -146,7 +150,7 @@ def _half_row(row, width, out):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _energy_down(energy, j, height, width, out, line):  # type: ignore[no-untyped-def]
+def _energy_down(energy: Any, j: Any, height: Any, width: Any, out: Any, line: Any) -> Any:
     a = energy[_mirror(j - 1, height) & 3]
     b = energy[j & 3]
     c = energy[_mirror(j + 1, height) & 3]
@@ -156,7 +160,7 @@ def _energy_down(energy, j, height, width, out, line):  # type: ignore[no-untype
 
 
 @inlined
-def _energy_row(fine, coarse, finer_energy, share, y, line, up, ring, square):  # type: ignore[no-untyped-def]
+def _energy_row(fine: Any, coarse: Any, y: Any, line: Any, up: Any, ring: Any, square: Any) -> Any:
     """Laplacian row ``y`` into the ring, and its square smoothed along the row."""
     width = fine.shape[1]
     _expand_row(coarse, y, width, line, up)
@@ -165,27 +169,30 @@ def _energy_row(fine, coarse, finer_energy, share, y, line, up, ring, square):  
     for x in range(width):
         band[x] = row[x] - up[x]
     sq = square[y & 3]
+    # Blur mixes light, so what is bright spreads over what is dark: contrast counts less the brighter its surroundings.
+    for x in range(width):
+        headroom = max(np.float32(1.0) - up[x] * np.float32(1.0 / 255.0), np.float32(_LEAST_HEADROOM))
+        up[x] = band[x] * band[x] * headroom
     n = width - 2
-    b0, b1, b2 = band[0:n], band[1 : 1 + n], band[2 : 2 + n]
+    b0, b1, b2 = up[0:n], up[1 : 1 + n], up[2 : 2 + n]
     to = sq[1 : 1 + n]
     for x in range(n):
-        to[x] = np.float32(0.24) * (b0[x] * b0[x] + b2[x] * b2[x]) + np.float32(0.52) * b1[x] * b1[x]
-    sq[0] = np.float32(0.48) * band[1] * band[1] + np.float32(0.52) * band[0] * band[0]
-    e = band[width - 1]
-    f = band[width - 2]
-    sq[width - 1] = np.float32(0.48) * f * f + np.float32(0.52) * e * e
+        to[x] = np.float32(0.24) * (b0[x] + b2[x]) + np.float32(0.52) * b1[x]
+    sq[0] = np.float32(0.48) * up[1] + np.float32(0.52) * up[0]
+    sq[width - 1] = np.float32(0.48) * up[width - 2] + np.float32(0.52) * up[width - 1]
 
 
 @compiled(
-    "void(float32[:,::1], float32[:,::1], float32[:,::1], float32, float32, int64, int32[:,::1], float32[:,::1],"
+    "void(float32[:,::1], float32[:,::1], float32[:,::1], float32, float32, float32, int64, int32[:,::1], float32[:,::1],"
     " float32[:,::1], float32[:,::1], float32[:,::1], float32, float32[:,::1], float32[:,::1], int64, int64)"
 )
-def accumulate_level(
+def accumulate_level(  # noqa: C901  (one loop on purpose: every row is still in the cache)
     fine: F32,
     coarse: F32,
     finer_energy: F32,
     share: float,
     floor: float,
+    scale: float,
     power: int,
     spans: NDArray[np.int32],
     weight_sum: F32,
@@ -215,13 +222,12 @@ def accumulate_level(
     wants_energy = energy_out.shape[0] > 1
     wants_weight = weight_plane.shape[0] == height
     wants_moments = first_moment.shape[0] == height
-    scale = np.float32(1.0 / 64.0)
     start = max(y0 - 2, 0)
     stop = min(y1 + 2, height)
     done = start
     for y in range(start, stop + 1):
         if y < stop:
-            _energy_row(fine, coarse, finer_energy, share, y, line, up, ring, square)
+            _energy_row(fine, coarse, y, line, up, ring, square)
         # The energy of row y - 1 is complete now.
         e = y - 1
         if e < done or e < max(y0 - 1, 0) or e > min(y1, height - 1):
@@ -314,21 +320,55 @@ def accumulate_band(fine: F32, coarse: F32, weight: F32, band_sum: F32, y0: int,
             into[x] += w[x] * (f[x] - up[x])
 
 
-@compiled("void(float32[:,::1], int32[:,::1], float32[:,::1], float32[:,::1], int64, int64)")
-def widen_range(plane: F32, spans: NDArray[np.int32], low: F32, high: F32, y0: int, y1: int) -> None:
-    """Rows y0 to y1 of the running range of values that the frames have at each pixel."""
+@compiled("void(float32[:,::1], int32[:,::1], uint16[:,::1], uint16[:,::1], int64, int64)")
+def widen_range(plane: F32, spans: NDArray[np.int32], low: U16, high: U16, y0: int, y1: int) -> None:
+    """Rows y0 to y1 of the running range of values that the frames have at each pixel, 0 to 65535."""
     for y in range(y0, y1):
         a, b = spans[y, 0], spans[y, 1]
         p, lo, hi = plane[y, a:b], low[y, a:b], high[y, a:b]
         for x in range(b - a):
-            lo[x] = min(lo[x], p[x])
-            hi[x] = max(hi[x], p[x])
+            v = np.uint16(min(max(p[x] * np.float32(257.0) + np.float32(0.5), np.float32(0.0)), np.float32(65535.0)))
+            lo[x] = min(lo[x], v)
+            hi[x] = max(hi[x], v)
 
 
 @compiled(
-    "void(float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], uint16[:,:,::1], int64, int64)"
+    "void(float32[:,::1], float32[:,::1], float32, float32, int32[:,::1], float32[:,::1], float32[:,::1], int64, int64)"
 )
-def compose_rgb(luma: F32, low: F32, high: F32, red: F32, blue: F32, rgb: NDArray[np.uint16], y0: int, y1: int) -> None:
+def accumulate_near(
+    plane: F32,
+    depth: F32,
+    position: float,
+    reach: float,
+    spans: NDArray[np.int32],
+    plane_sum: F32,
+    weight_sum: F32,
+    y0: int,
+    y1: int,
+) -> None:
+    """Rows y0 to y1 of running sums of a frame under a weight that falls straight to nothing ``reach`` from its depth.
+
+    ``weight_sum`` may have one row: not wanted.
+    """
+    wants_weight = weight_sum.shape[0] == plane.shape[0]
+    each = np.float32(1.0) / reach
+    weight = np.empty(plane.shape[1], np.float32)
+    for y in range(y0, y1):
+        a, b = spans[y, 0], spans[y, 1]
+        p, d, into, w = plane[y, a:b], depth[y, a:b], plane_sum[y, a:b], weight[a:b]
+        for x in range(b - a):
+            w[x] = max(np.float32(1.0) - abs(d[x] - position) * each, np.float32(1e-6))
+            into[x] += w[x] * p[x]
+        if wants_weight:
+            total = weight_sum[y, a:b]
+            for x in range(b - a):
+                total[x] += w[x]
+
+
+@compiled(
+    "void(float32[:,::1], uint16[:,::1], uint16[:,::1], float32[:,::1], float32[:,::1], uint16[:,:,::1], int64, int64)"
+)
+def compose_rgb(luma: F32, low: U16, high: U16, red: F32, blue: F32, rgb: NDArray[np.uint16], y0: int, y1: int) -> None:
     """Rows y0 to y1 of the picture from luma, clamped to the range, and half-size chroma differences; uint16 RGB.
 
     ``low`` and ``high`` may have one row: no clamp.
@@ -347,7 +387,7 @@ def compose_rgb(luma: F32, low: F32, high: F32, red: F32, blue: F32, rgb: NDArra
         for x in range(width):
             v = luma[y, x]
             if clamps:
-                v = min(max(v, low[y, x]), high[y, x])
+                v = min(max(v, low[y, x] * np.float32(1.0 / 257.0)), high[y, x] * np.float32(1.0 / 257.0))
             r = v + r_row[x]
             b = v + b_row[x]
             g = (v - np.float32(0.299) * r - np.float32(0.114) * b) * np.float32(1.0 / 0.587)

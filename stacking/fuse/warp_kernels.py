@@ -5,14 +5,15 @@ of rows, then along its columns. Along a row the weights change slowly, so they 
 phase has moved by 1/256 px; between them the integer offset is constant over long runs that the compiler vectorises.
 """
 
-# ruff: noqa: PLR0913
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stacking.frames import Pixels
 from stacking.fuse.compiled import compiled, inlined
 
 TAPS = 6
@@ -29,11 +30,11 @@ def lanczos3_table() -> F32:
     fraction = np.arange(PHASES + 1, dtype=np.float64)[:, None] / PHASES
     distance = np.arange(-2, 4, dtype=np.float64)[None] - fraction
     weights = np.sinc(distance) * np.sinc(distance / 3.0)
-    return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+    return np.asarray(weights / weights.sum(1, keepdims=True), np.float32)
 
 
 @inlined
-def _weights_along_row(start, slope, width, source_width, table, taps, runs):  # type: ignore[no-untyped-def]
+def _weights_along_row(start: Any, slope: Any, width: Any, source_width: Any, table: Any, taps: Any, runs: Any) -> Any:
     """Table the weights of one row: taps (TAPS, width); runs hold (first x, offset) pairs; returns their number."""
     count = 0
     last = -(1 << 40)
@@ -59,7 +60,7 @@ def _weights_along_row(start, slope, width, source_width, table, taps, runs):  #
 
 
 @inlined
-def _resample_row(line, taps, runs, count, width, out):  # type: ignore[no-untyped-def]
+def _resample_row(line: Any, taps: Any, runs: Any, count: Any, width: Any, out: Any) -> Any:
     for r in range(count):
         a = runs[r, 0]
         b = runs[r + 1, 0] if r + 1 < count else width
@@ -76,7 +77,9 @@ def _resample_row(line, taps, runs, count, width, out):  # type: ignore[no-untyp
 
 
 @inlined
-def _resample_column(ring, mask, m10, m11, m12, y, width, block, table, out):  # type: ignore[no-untyped-def]
+def _resample_column(
+    ring: Any, mask: Any, m10: Any, m11: Any, m12: Any, y: Any, width: Any, block: Any, table: Any, out: Any
+) -> Any:
     x0 = 0
     while x0 < width:
         x1 = min(width, x0 + block)
@@ -94,7 +97,7 @@ def _resample_column(ring, mask, m10, m11, m12, y, width, block, table, out):  #
 
 
 @inlined
-def _ring_rows(m10, width):  # type: ignore[no-untyped-def]
+def _ring_rows(m10: Any, width: Any) -> Any:
     need = int(abs(m10) * width) + TAPS + 4
     rows = 8
     while rows < need:
@@ -103,7 +106,7 @@ def _ring_rows(m10, width):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _column_block(m10, width):  # type: ignore[no-untyped-def]
+def _column_block(m10: Any, width: Any) -> Any:
     if abs(m10) * width <= _RENEW:
         return width
     return max(8, int(_RENEW / abs(m10)))
@@ -113,7 +116,7 @@ def _column_block(m10, width):  # type: ignore[no-untyped-def]
     "void(uint8[:,:,::1], float32[::1], float64[:,::1], float32[:,::1], float32[:,::1], int64, int64)",
     "void(uint16[:,:,::1], float32[::1], float64[:,::1], float32[:,::1], float32[:,::1], int64, int64)",
 )
-def warp_luma(rgb: NDArray[np.uint8], coefficients: F32, matrix: F64, table: F32, out: F32, y0: int, y1: int) -> None:
+def warp_luma(rgb: Pixels, coefficients: F32, matrix: F64, table: F32, out: F32, y0: int, y1: int) -> None:
     """Rows y0 to y1 of the luma plane, out (h, w), of an RGB frame seen through ``matrix`` (canvas to frame)."""
     height, source_width = rgb.shape[0], rgb.shape[1]
     width = out.shape[1]
@@ -198,7 +201,7 @@ def warp_plane(plane: F32, matrix: F64, table: F32, out: F32, y0: int, y1: int) 
     "void(uint8[:,:,::1], float32[::1], float32[::1], float32[:,::1], float32[:,::1], int64, int64)",
     "void(uint16[:,:,::1], float32[::1], float32[::1], float32[:,::1], float32[:,::1], int64, int64)",
 )
-def chroma_half(rgb: NDArray[np.uint8], luma: F32, scale: F32, red: F32, blue: F32, y0: int, y1: int) -> None:
+def chroma_half(rgb: Pixels, luma: F32, scale: F32, red: F32, blue: F32, y0: int, y1: int) -> None:
     """Rows y0 to y1 of the two chroma differences (red - luma, blue - luma) at half size, mean of 2x2 pixels."""
     width = red.shape[1]
     q0, q1, q2 = luma[0] * 0.25, luma[1] * 0.25, luma[2] * 0.25

@@ -1,0 +1,85 @@
+"""How much of the local energy of a frame is noise: measured, level by level, where the frame is quietest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stacking.frames import Pixels
+from stacking.fuse.bands import Bands, rows_of
+from stacking.fuse.canvas import Canvas
+from stacking.fuse.frame_planes import FramePlanes
+
+_QUIET_PERCENT = 10.0
+_WINDOW_PX = 256
+_WINDOWS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseEnergy:
+    """Energy of the noise as the fusion measures energy.
+
+    Attributes
+    ----------
+    by_level : tuple of float
+        From the finest level, squared 8-bit units, the share of finer levels included.
+    """
+
+    by_level: tuple[float, ...]
+
+    def at(self, level: int) -> float:
+        """That of a level; beyond the last, that of the last."""
+        return self.by_level[min(level, len(self.by_level) - 1)]
+
+
+def measure_noise(image: Pixels, gain: NDArray[np.float64], levels: int, share: float) -> NoiseEnergy:
+    """Take the quietest tenth of sixteen windows of a frame. Most of an end frame is out of focus: there noise is alone.
+
+    Parameters
+    ----------
+    image : ndarray (rows, columns, 3), uint8 or uint16
+    gain : ndarray (3,)
+        As the frame will be multiplied by.
+    levels : int
+    share : float
+        Of the finer level's energy, as in the fusion.
+    """
+    from stacking.fuse.pyramid_kernels import accumulate_level, reduce_rows
+
+    rows, columns = image.shape[:2]
+    found: list[list[NDArray[np.float32]]] = [[] for _ in range(levels)]
+    none = np.empty((1, 1), np.float32)
+    with Bands(1) as bands:
+        for canvas in _windows(columns, rows):
+            planes = FramePlanes(canvas)
+            planes.load(image, canvas.to_frame(np.eye(2, 3)), gain, bands)
+            fine, finer_energy = planes.luma, none
+            for level in range(levels):
+                coarse = np.empty(canvas.level_shape(level + 1), np.float32)
+                energy = np.empty_like(coarse)
+                bands.run(coarse.shape[0], rows_of(reduce_rows, fine, coarse))
+                nowhere = np.zeros((fine.shape[0], 2), np.int32)
+                sums = np.zeros_like(fine)
+                accumulate_level(
+                    fine, coarse, finer_energy, share, 0.0, 1.0, 2, nowhere, sums, sums, none, energy, 0.0, none, none,
+                    0, fine.shape[0],
+                )  # fmt: skip
+                found[level].append(energy.ravel())
+                fine, finer_energy = coarse, energy
+    return NoiseEnergy(tuple(float(np.percentile(np.concatenate(e), _QUIET_PERCENT)) for e in found))
+
+
+def _windows(columns: int, rows: int) -> list[Canvas]:
+    """Windows on an even grid over the frame; the frame itself where it is small."""
+    width, height = min(_WINDOW_PX, columns), min(_WINDOW_PX, rows)
+    across = _WINDOWS if columns >= _WINDOWS * _WINDOW_PX else max(1, columns // _WINDOW_PX)
+    down = _WINDOWS if rows >= _WINDOWS * _WINDOW_PX else max(1, rows // _WINDOW_PX)
+    return [
+        Canvas(
+            (columns - width) * (2 * i + 1) // (2 * across), (rows - height) * (2 * j + 1) // (2 * down), width, height
+        )
+        for j in range(down)
+        for i in range(across)
+    ]
