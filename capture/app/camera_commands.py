@@ -19,7 +19,11 @@ CameraOption = Annotated[str | None, typer.Option("--camera", help="Camera port:
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to `app`."""
-    group = typer.Typer(help="The camera alone: what it offers, one setting, one shot.", no_args_is_help=True)
+    group = typer.Typer(
+        help="The camera alone: what it offers, one setting, one shot.",
+        epilog="Example: focusrail camera info",
+        no_args_is_help=True,
+    )
     group.command("info", epilog="Example: focusrail camera info")(info)
     group.command("get", epilog="Example: focusrail camera get iso")(get)
     group.command("set", epilog="Example: focusrail camera set shutter 1/60")(set_role)

@@ -36,6 +36,7 @@ def build_app() -> typer.Typer:
     app = typer.Typer(
         name="focusrail",
         help="Hands-free focus stacking: drive a rail and a camera, shoot the stack, merge it.",
+        epilog="Example: focusrail demo --out demo-out",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,

@@ -23,8 +23,10 @@ _NEGATIVE = {"ignore_unknown_options": True}
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to `app`."""
-    group = typer.Typer(help="The rail alone: where it is, move it, stop it.", no_args_is_help=True)
     example = "Example: focusrail rail {} --rail /dev/ttyUSB0"
+    group = typer.Typer(
+        help="The rail alone: where it is, move it, stop it.", epilog=example.format("status"), no_args_is_help=True
+    )
     group.command("status", epilog=example.format("status"))(status)
     group.command("home", epilog=example.format("home"))(home)
     group.command("zero", epilog=example.format("zero"))(zero)

@@ -65,9 +65,9 @@ def stack(
 def finish(
     file: Annotated[Path, typer.Argument(help="Picture to correct.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Picture to write: .tif, .png or .jpg.")],
-    crop: Annotated[str | None, typer.Option(help="x,y,width,height in pixels.")] = None,
+    crop: Annotated[str | None, typer.Option(help="x,y,width,height in pixels, 3:2, or none.")] = None,
     white_balance: Annotated[
-        str | None, typer.Option(help="See `focusrail finish --help` of the recipe in docs/finish.md.")
+        str | None, typer.Option(help="5200K, 5200K,10 (tint), gray:x,y, gains:r,g,b or as-shot.")
     ] = None,
     exposure: Annotated[str | None, typer.Option(help="In stops, for example 0.3.")] = None,
     levels: Annotated[str | None, typer.Option(help="auto, or black,white (and gamma), for example 0.02,0.98.")] = None,
