@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from stacking.options import Align, Crop
 
 from capture.app.output import JsonFlag, Reply
 from capture.app.progress import StackingProgress
@@ -21,6 +20,7 @@ from capture.app.stack_options import (
     stack_options,
 )
 from capture.settings import load_settings
+from stacking.options import Align, Crop
 
 ForceOption = Annotated[bool, typer.Option("--force", help="Write over an existing file.")]
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from stacking.options import Align, Crop, Method, StackOptions
 
 from capture.errors import UsageError
 from capture.lengths import parse_size_bytes
 from capture.settings import Settings
+from stacking.options import Align, Crop, Method, StackOptions
 
 MethodOption = Annotated[Method | None, typer.Option("--method", help="How frames are merged (default auto).")]
 AlignOption = Annotated[
