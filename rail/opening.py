@@ -32,19 +32,18 @@ def open_axis(url: str, profile: RailProfile | str | None = None, *, baud: int =
     return GrblAxis.connect(Link(open_port(url, baud=baud)), profile)
 
 
-def read_settings(url: str, profile: RailProfile | str | None = None) -> dict[str, dict[str, Any]]:
+def describe_settings(axis: GrblAxis) -> dict[str, dict[str, Any]]:
     """The controller's settings: ``"$100"`` to ``{"value": 400.0, "meaning": "X: steps/mm"}``.
 
     Raises
     ------
     rail.errors.RailError
     """
-    with open_axis(url, profile) as axis:
-        found = axis.settings()
+    found = axis.settings()
     return {f"${number}": {"value": value, "meaning": meaning(number)} for number, value in sorted(found.items())}
 
 
-def examine(url: str, profile: RailProfile | str | None = None) -> list[dict[str, str]]:
+def examine(axis: GrblAxis) -> list[dict[str, str]]:
     """What is wrong with the controller's set-up, worst first.
 
     Each finding has ``key``, ``severity`` (``wrong``, ``warning``, ``note``), ``message`` and ``remedy``.
@@ -53,6 +52,5 @@ def examine(url: str, profile: RailProfile | str | None = None) -> list[dict[str
     ------
     rail.errors.RailError
     """
-    with open_axis(url, profile) as axis:
-        found = axis.diagnose()
+    found = axis.diagnose()
     return [{"key": f.key, "severity": f.severity.value, "message": f.message, "remedy": f.remedy} for f in found]

@@ -177,7 +177,7 @@ def require_sound_png(stored: bytes, name: str) -> None:
         end = place + 8 + length
         if end + 4 > len(stored) or zlib.crc32(view[place + 4 : end]) != int.from_bytes(view[end : end + 4], "big"):
             raise _damaged(Path(name), "bytes of its picture are missing or wrong")
-        if view[place + 4 : place + 8] == b"IEND":
+        if bytes(view[place + 4 : place + 8]) == b"IEND":
             return
         place = end + 4
     raise _cut_short(Path(name), "its end is missing")

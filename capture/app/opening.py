@@ -10,6 +10,7 @@ from capture.camera.protocol import Camera, Role
 from capture.errors import UsageError
 from capture.settings import Settings
 from rail.axis import Axis
+from rail.grbl.axis import GrblAxis
 
 
 class Origin(StrEnum):
@@ -23,7 +24,7 @@ class Origin(StrEnum):
 EXPOSURE_ROLES = {"iso": Role.ISO, "shutter": Role.SHUTTER, "aperture": Role.APERTURE}
 
 
-def open_rail(settings: Settings, url: str | None, profile: str | None) -> Axis:
+def open_rail(settings: Settings, url: str | None, profile: str | None) -> GrblAxis:
     """Open the rail named by flag or setting.
 
     Raises

@@ -140,26 +140,22 @@ def _same_unit(axis: Axis, unit: AxisUnit) -> None:
 
 def settings(rail: RailOption = None, profile: ProfileOption = None, json_output: JsonFlag = False) -> Reply:
     """The controller's own settings, each with its meaning."""
-    from rail.opening import read_settings
+    from rail.opening import describe_settings
 
-    port = _port(rail)
-    found = read_settings(port, load_settings(Path.cwd()).choose("profile", profile))
+    with open_rail(load_settings(Path.cwd()), rail, profile) as axis:
+        found = describe_settings(axis)
+        values = status_values(axis.status(), axis.capabilities.unit)
     lines = [f"{name}={entry['value']:<12} {entry['meaning']}" for name, entry in found.items()]
-    return Reply({"settings": found}, lines)
+    return Reply({**values, "settings": found}, lines)
 
 
 def doctor(rail: RailOption = None, profile: ProfileOption = None, json_output: JsonFlag = False) -> Reply:
     """What is wrong with the controller's set-up, and how to mend it."""
     from rail.opening import examine
 
-    findings = examine(_port(rail), load_settings(Path.cwd()).choose("profile", profile))
+    with open_rail(load_settings(Path.cwd()), rail, profile) as axis:
+        findings = examine(axis)
+        values = status_values(axis.status(), axis.capabilities.unit)
     lines = [f"{finding['severity']:8} {finding['message']} {finding['remedy']}" for finding in findings]
     healthy = not any(finding["severity"] == "wrong" for finding in findings)
-    return Reply({"findings": findings, "healthy": healthy}, lines or ["nothing is wrong"], 0)
-
-
-def _port(rail: str | None) -> str:
-    port = load_settings(Path.cwd()).choose("rail", rail)
-    if port is None:
-        raise UsageError("no rail is named", remedy="Give --rail PORT (see `focusrail devices`).")
-    return str(port)
+    return Reply({**values, "findings": findings, "healthy": healthy}, lines or ["nothing is wrong"])
