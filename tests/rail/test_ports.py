@@ -11,7 +11,7 @@ import pytest
 
 from rail.errors import RailBusyError, RailError, RailPortError, RailTimeoutError, RailUsageError
 from rail.grbl.link import Link
-from rail.opening import examine, open_axis, read_settings
+from rail.opening import describe_settings, examine, open_axis
 from rail.ports import ClosingPort, Holder, grabbers, holders, list_serial_ports, open_port, permission_remedy
 from rail.simulator import DeviceClock, RailOptions, SimulatedRail
 
@@ -144,9 +144,11 @@ def test_settings_and_examination_over_the_wire() -> None:
     rail = SimulatedRail(RailOptions(stock=True), DeviceClock(5.0))
     rail.start()
     try:
-        settings = read_settings(rail.url)
+        with open_axis(rail.url) as axis:
+            settings = describe_settings(axis)
         assert settings["$1"] == {"value": 25.0, "meaning": "time after which the motor is let go, ms (255: never)"}
-        findings = examine(rail.url, "t8-lead2")
+        with open_axis(rail.url, "t8-lead2") as axis:
+            findings = examine(axis)
         assert findings[0]["key"] == "$1"
         assert findings[0]["severity"] == "wrong"
         with open_axis(rail.url) as axis, pytest.raises(RailError):
