@@ -17,7 +17,7 @@ import numpy as np
 
 from stacking.colour import srgb_profile
 from stacking.develop_picture import FrameProbe, Gray, decode_gray_half, decode_picture, probe_picture
-from stacking.develop_raw import RawRendering, choose_rendering, develop_raw, probe_raw, raw_gray_half
+from stacking.develop_raw import RawRendering, choose_rendering, develop_raw, probe_raw, raw_gray_half, with_defects
 from stacking.errors import FrameError, SourceError
 from stacking.frames import Developed, LeftOut, Pixels, Source
 
@@ -135,6 +135,22 @@ class Development:
         self.size = (self._probe.height, self._probe.width)
         self.dtype: np.dtype[Any] = self._probe.dtype
         self.icc = srgb_profile() if self.reference.raw else self._probe.icc
+
+    @property
+    def defects(self) -> int:
+        """How many defective pixels of the sensor are known and repaired."""
+        return 0 if self._rendering is None else len(self._rendering.defects)
+
+    def learn_defects(self, sources: Sequence[Source]) -> int:
+        """Find the sensor's hot and dead pixels over the RAW frames of a stack; frames developed from now on lack them.
+
+        What is found depends on `sources` alone, not on what was developed before. At least three frames are needed; five,
+        spread over the stack, are looked at. Returns how many were found.
+        """
+        if self._rendering is not None:
+            paths = [source.path for source in sources if source.raw]
+            self._rendering = with_defects(self._rendering, paths)
+        return self.defects
 
     def frame(self, source: Source) -> Developed:
         """Develop a frame.

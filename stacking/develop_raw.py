@@ -8,9 +8,9 @@ be spawned, since LibRaw's own threads do not survive a fork.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import rawpy
 from numpy.typing import NDArray
 
 from stacking.colour import SRGB_TO_XYZ_D65
+from stacking.develop_defects import LEAST_FRAMES, Places, agreed, believed, repair, spread, suspects
 from stacking.develop_mosaic import Mosaic, develop_mosaic, green_half
 from stacking.develop_picture import FrameProbe, Gray, half, upright
 from stacking.develop_structure import require_whole_tiff
@@ -47,12 +48,15 @@ class RawRendering:
         Raw count at which the sensor is full.
     matrix : ndarray, shape (3, 3), float64, or None
         White-balanced camera RGB to linear sRGB; None where LibRaw has to develop.
+    defects : ndarray, shape (n, 2), int64
+        Row and column of the sensor's defective pixels.
     """
 
     white_balance: tuple[float, float, float]
     black: tuple[float, float, float, float]
     white: float
     matrix: NDArray[np.float64] | None
+    defects: Places = field(default_factory=lambda: np.zeros((0, 2), np.int64))
 
 
 def libraw_knows(path: Path) -> bool:
@@ -102,8 +106,25 @@ def choose_rendering(path: Path) -> RawRendering:
         rendering = RawRendering(tuple(balance.tolist()), black, float(raw.white_level), None)
         if _mosaic_of(raw) is None:
             return rendering
-        matrix = _camera_matrix(raw, rendering)
-        return RawRendering(rendering.white_balance, black, rendering.white, matrix)
+        return replace(rendering, matrix=_camera_matrix(raw, rendering))
+
+
+def with_defects(rendering: RawRendering, paths: Sequence[Path]) -> RawRendering:
+    """`rendering` with the defective pixels that most of some frames, spread over `paths`, agree on.
+
+    Frames that cannot be read are passed over. Fewer than three frames, and sensors without a Bayer mosaic, tell nothing.
+    """
+    span = rendering.white - max(rendering.black)
+    suspected: list[Places] = []
+    pixels = 0
+    for index in spread(len(paths)) if rendering.matrix is not None and len(paths) >= LEAST_FRAMES else ():
+        with suppress(FrameError), _unpacked(paths[index]) as raw:
+            mosaic = _mosaic_of(raw)
+            if mosaic is not None and pixels in (0, mosaic.samples.size):
+                pixels = mosaic.samples.size
+                suspected.append(suspects(mosaic.samples, span))
+    places = agreed(suspected if len(suspected) >= LEAST_FRAMES else [], len(suspected))
+    return replace(rendering, defects=believed(places, pixels))
 
 
 def develop_raw(path: Path, rendering: RawRendering, probe: FrameProbe, *, full: bool) -> Pixels:
@@ -125,8 +146,10 @@ def develop_raw(path: Path, rendering: RawRendering, probe: FrameProbe, *, full:
         Where the file cannot be read, or is not what `probe` found.
     """
     with _unpacked(path) as raw:
-        mosaic = None if full or rendering.matrix is None else _mosaic_of(raw)
-        if mosaic is not None and rendering.matrix is not None:
+        mosaic = None if rendering.matrix is None else _mosaic_of(raw)
+        if mosaic is not None:
+            repair(mosaic.samples, rendering.defects)
+        if mosaic is not None and rendering.matrix is not None and not full:
             image = develop_mosaic(mosaic, rendering.white_balance, rendering.black, rendering.white, rendering.matrix)
         else:
             image = _developed_by_libraw(raw, rendering)
@@ -141,9 +164,9 @@ def raw_gray_half(path: Path, rendering: RawRendering, probe: FrameProbe) -> Gra
     with _unpacked(path) as raw:
         mosaic = _mosaic_of(raw) if probe.height % 2 == 0 and probe.width % 2 == 0 else None
         if mosaic is not None:
-            return upright(
-                green_half(mosaic, rendering.white_balance[1], rendering.black, rendering.white), probe.orientation
-            )
+            repair(mosaic.samples, rendering.defects)
+            green = green_half(mosaic, rendering.white_balance[1], rendering.black, rendering.white)
+            return upright(green, probe.orientation)
         return half(upright(_developed_by_libraw(raw, rendering), probe.orientation))
 
 
