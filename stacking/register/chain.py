@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -66,47 +65,26 @@ def solve_chain(frames: Sequence[int], matches: Sequence[Match], reference: int)
         The frame whose pose is the identity.
     """
     place = {k: n for n, k in enumerate(frames)}
-    poses = _spanning_poses(frames, matches, reference)
     trust = np.ones(len(matches))
-    for _ in range(_ROUNDS):
+    poses = _weighted_poses(place, matches, trust, reference)
+    for turn in range(2 * _ROUNDS):
         missed = np.array([_missed(m, poses) for m in matches])
-        scale = max(1.0, float(np.median(missed))) if len(matches) else 1.0
-        after = 1 / (1 + (missed / (3 * scale)) ** 2)
-        poses = _weighted_poses(place, matches, after, poses, reference)
-        if np.abs(after - trust).max(initial=0.0) < 1e-3:
+        if turn < _ROUNDS:  # least absolute deviations: convex, so a wild match cannot win by coming first
+            after = 1 / np.maximum(missed, 1)
+        else:
+            scale = max(1.0, float(np.median(missed))) if len(matches) else 1.0
+            after = 1 / (1 + (missed / (3 * scale)) ** 2)
+        settled = np.abs(after - trust).max(initial=0.0) < 1e-3
+        if settled and turn >= _ROUNDS:
             break
-        trust = after
+        if not settled:
+            trust = after
+            poses = _weighted_poses(place, matches, trust, reference)
     residuals = dict.fromkeys(frames, 0.0)
     for k in frames:
         own = [m.sigma_px for m in matches if k in (m.old, m.new) and m.sigma_px > 0]
         residuals[k] = min(own, default=0.0)
     return Chain(poses, residuals)
-
-
-def _spanning_poses(frames: Sequence[int], matches: Sequence[Match], reference: int) -> dict[int, Similarity]:
-    """Chain the surest matches from the reference outward (Prim's tree): the start of the iteration."""
-    at: dict[int, list[Match]] = {k: [] for k in frames}
-    for m in matches:
-        at[m.old].append(m)
-        at[m.new].append(m)
-    poses = {reference: Similarity()}
-    waiting: list[tuple[float, int, int]] = []
-    order = {id(m): n for n, m in enumerate(matches)}
-
-    def reach(k: int) -> None:
-        for m in at[k]:
-            heapq.heappush(waiting, (-float(m.information[1, 1].real), order[id(m)], k))
-
-    reach(reference)
-    while waiting and len(poses) < len(frames):
-        _, n, k = heapq.heappop(waiting)
-        m = matches[n]
-        far = m.new if m.old == k else m.old
-        if far not in poses:
-            step = m.similarity if m.old == k else m.similarity.inverse()
-            poses[far] = poses[k].then(step)
-            reach(far)
-    return poses
 
 
 def _missed(m: Match, poses: Mapping[int, Similarity]) -> float:
@@ -120,13 +98,12 @@ def _weighted_poses(
     place: Mapping[int, int],
     matches: Sequence[Match],
     trust: NDArray[np.float64],
-    before: Mapping[int, Similarity],
     reference: int,
 ) -> dict[int, Similarity]:
     fixed = place[reference]
     n = len(place) - 1
     if n == 0:
-        return dict(before)
+        return {reference: Similarity()}
     row = {p: p - (p > fixed) for p in range(n + 1) if p != fixed}
     ends = [(place[m.old], place[m.new]) for m in matches]
     reach = max((abs(row[i] - row[j]) for i, j in ends if fixed not in (i, j)), default=0)

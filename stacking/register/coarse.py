@@ -80,7 +80,7 @@ def best_guess(old: Map, new: Map, factor: float, guesses: Sequence[Similarity])
     return guess, score
 
 
-def align_directly(old: Map, new: Map, guess: Similarity, factor: float, rounds: int = 30) -> tuple[Similarity, float]:
+def align_directly(old: Map, new: Map, guess: Similarity, factor: float, rounds: int = 12) -> tuple[Similarity, float]:
     """Align two flattened thumbnails by all their pixels: Gauss-Newton, coarse to fine, robust (Baker and Matthews 2004).
 
     Returns

@@ -70,13 +70,15 @@ def truncated_frames(frames: Sequence[int], dead: Sequence[NDArray[np.bool_]]) -
 
 
 def _kept(own: Map, other: Map) -> NDArray[np.float64] | None:
-    """Return the share of the other's sharpness that is kept in each direction, over tiles that show any.
+    """Return the median share of the other's sharpness that is kept in each direction, over tiles that show any.
 
-    The median over tiles; 1 where a tenth of them kept most of it (somewhere this frame is in focus). None where too few tiles tell.
+    None where too few tiles tell, or where a tenth of them kept most of it in every direction: somewhere this frame is in focus.
     """
     floor = max(1.0, 0.02 * float(other.max()))
     textured = (other > floor).all(0)
     if int(textured.sum()) < _LEAST_TILES:
         return None
     ratio = own[:, textured] / other[:, textured]
-    return np.where(np.quantile(ratio, 0.9, axis=1) > _KEPT_SOMEWHERE, 1.0, np.maximum(np.median(ratio, axis=1), 0.0))
+    if float(np.quantile(ratio.min(0), 0.9)) > _KEPT_SOMEWHERE:
+        return None
+    return np.asarray(np.maximum(np.median(ratio, axis=1), 0.0), np.float64)

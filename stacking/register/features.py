@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from stacking.errors import StackingUsageError
 from stacking.register.similarity import Points
 
 Gray = NDArray[np.uint8]
@@ -116,15 +117,16 @@ class Features:
 
 
 def working_factor(gray: Gray, size: tuple[int, int]) -> int:
-    """Return 1 for a full-size luma, 2 for a half-size one (rounded down or up); ValueError for any other shape."""
+    """Return 1 for a full-size luma, 2 for a half-size one (rounded down or up); StackingUsageError for any other shape."""
     width, height = size
     rows, columns = gray.shape
     if (columns, rows) == (width, height):
         return 1
     if columns in (width // 2, (width + 1) // 2) and rows in (height // 2, (height + 1) // 2):
         return 2
-    msg = f"luma of {columns}x{rows} belongs to no frame of {width}x{height}"
-    raise ValueError(msg)
+    raise StackingUsageError(
+        f"luma of {columns}x{rows} belongs to no frame of {width}x{height}", remedy="give it at full or at half size"
+    )
 
 
 def extract(index: int, gray: Gray, size: tuple[int, int], colour: NDArray[Any] | None = None) -> Features:
@@ -142,6 +144,7 @@ def extract(index: int, gray: Gray, size: tuple[int, int], colour: NDArray[Any] 
         Small RGB picture of the whole frame, encoded: uint8, uint16 or float 0..1.
     """
     factor = working_factor(gray, size)
+    gray = gray[: size[1] // factor, : size[0] // factor]
     scales, noise = _scales(gray, size, factor)
     measured = next((scale.image for scale in scales if scale.image.size <= _DETECT_PIXELS), scales[-1].image)
     longest = max(gray.shape)

@@ -64,7 +64,13 @@ class Tracks:
 
 
 def match(
-    old: Features, new: Features, size: tuple[int, int], *, known: Similarity | None = None, alike: bool = False
+    old: Features,
+    new: Features,
+    size: tuple[int, int],
+    *,
+    known: Similarity | None = None,
+    alike: bool = False,
+    thorough: bool = True,
 ) -> Match | None:
     """Find the similarity from one frame to another.
 
@@ -77,6 +83,9 @@ def match(
         What other matches say of it, to within a pixel or so: the coarse steps are skipped where it proves right.
     alike : bool
         Be content with nothing less than the finest scale: frames far apart whose blur differs tell little and not truly.
+    thorough : bool
+        Where corners fail, try to align the thumbnails by all their pixels, and for any turn and scale; this takes longer
+        than all the rest.
 
     Returns
     -------
@@ -95,6 +104,8 @@ def match(
     found = _by_corners(old, new, size, guess)
     if found is not None and _trusted(found):
         return found
+    if not thorough:
+        return None
     directly, reached = align_directly(old.flat, new.flat, guess, factor)
     if reached < _TRUSTED_AGREEMENT:
         turned = similarity_by_phase(old.flat, new.flat, factor)

@@ -291,22 +291,24 @@ class Registrar:
         found: list[Match] = []
         matched = [f for f in reversed(self._recent) if f.index in self._connected]
         alone = [f for f in reversed(self._recent) if f.index not in self._connected]
-        for old in matched:
+        for n, old in enumerate(matched):
             if len(found) == _DIRECT:
                 break
-            found += self._match(old, frame, found)
-        for old in alone[: 1 if found else _REMEMBERED]:
-            found += self._match(old, frame, found)
+            found += self._match(old, frame, found, thorough=n < _DIRECT)
+        for n, old in enumerate(alone[: 1 if found else _REMEMBERED]):
+            found += self._match(old, frame, found, thorough=not found and n < _DIRECT)
         anchor = self._anchor
         if anchor is not None and found and all(anchor.index != m.old for m in found):
             found += self._match(anchor, frame, found, alike=True)
         return found
 
-    def _match(self, old: Features, new: Features, found: Sequence[Match], *, alike: bool = False) -> list[Match]:
+    def _match(
+        self, old: Features, new: Features, found: Sequence[Match], *, alike: bool = False, thorough: bool = True
+    ) -> list[Match]:
         known = self._through(old.index, found)
         if alike and known is None:
             return []
-        m = match(old, new, self._size, known=known, alike=alike)
+        m = match(old, new, self._size, known=known, alike=alike, thorough=thorough)
         return [] if m is None else [m]
 
     def _through(self, old: int, found: Sequence[Match]) -> Similarity | None:
