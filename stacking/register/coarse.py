@@ -8,10 +8,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stacking.register.features import Map
+from stacking.register.features import Map, shrink
 from stacking.register.similarity import Similarity
 
 _LEAST_OVERLAP = 0.3
+_DESCENT = ((4, 20), (2, 12), (1, 4))  # reduction of the thumbnails, most steps there
+_LEAST_DESCENT = 24
 
 
 def agreement(old: Map, new: Map, guess: Similarity, factor: float) -> float:
@@ -80,7 +82,7 @@ def best_guess(old: Map, new: Map, factor: float, guesses: Sequence[Similarity])
     return guess, score
 
 
-def align_directly(old: Map, new: Map, guess: Similarity, factor: float, rounds: int = 12) -> tuple[Similarity, float]:
+def align_directly(old: Map, new: Map, guess: Similarity, factor: float) -> tuple[Similarity, float]:
     """Align two flattened thumbnails by all their pixels: Gauss-Newton, coarse to fine, robust (Baker and Matthews 2004).
 
     Returns
@@ -91,9 +93,11 @@ def align_directly(old: Map, new: Map, guess: Similarity, factor: float, rounds:
         The correlation it reaches.
     """
     now = guess
-    for sigma in (4.0, 2.0, 1.0):
-        a, b = (cv2.GaussianBlur(image, (0, 0), sigma) for image in (old, new))
-        now = _descend(np.asarray(a, np.float32), np.asarray(b, np.float32), now, factor, rounds)
+    for by, rounds in _DESCENT:
+        if min(old.shape) // by < _LEAST_DESCENT:
+            continue
+        a, b = (cv2.GaussianBlur(shrink(image, by), (0, 0), 1.0) for image in (old, new))
+        now = _descend(np.asarray(a, np.float32), np.asarray(b, np.float32), now, factor * by, rounds)
     return now, agreement(old, new, now, factor)
 
 
