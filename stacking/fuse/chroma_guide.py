@@ -1,0 +1,48 @@
+"""From fused luma at full size and chroma at half size to the picture, once per picture."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stacking.fuse.bands import Bands, rows_of
+
+F32 = NDArray[np.float32]
+U16 = NDArray[np.uint16]
+
+# Variance of luma, 8-bit units, below which chroma does not follow it.
+_VARIANCE_FLOOR = 2.0
+
+
+def compose_picture(luma: F32, red: F32, blue: F32, bands: Bands, limits: tuple[U16, U16] | None = None) -> U16:
+    """Compose the picture; chroma gets the detail of the luma (guided filter, He, Sun and Tang 2013).
+
+    Parameters
+    ----------
+    luma : ndarray (rows, columns), float32, 0 to 255
+        Held within ``limits`` in place.
+    red, blue : ndarray ((rows + 1) // 2, (columns + 1) // 2), float32
+        Red and blue minus luma; sample i lies at pixel 2i.
+    bands : Bands
+    limits : pair of ndarray (rows, columns), uint16, optional
+        Least and largest luma that the frames have there, 0 to 65535.
+
+    Returns
+    -------
+    ndarray (rows, columns, 3), uint16
+        RGB.
+    """
+    from stacking.fuse import chroma_kernels as kernels
+
+    rows = luma.shape[0]
+    if limits is not None:
+        low, high = limits
+        bands.run(rows, rows_of(kernels.clamp_rows, luma, low, high))
+    half = np.empty(red.shape, np.float32)
+    bands.run(half.shape[0], rows_of(kernels.halve_rows, luma, half))
+    red_slope, blue_slope = np.empty(red.shape, np.float32), np.empty(red.shape, np.float32)
+    for chroma, slope in ((red, red_slope), (blue, blue_slope)):
+        bands.run(slope.shape[0], rows_of(kernels.slope_rows, half, chroma, _VARIANCE_FLOOR, slope))
+    rgb = np.empty((*luma.shape, 3), np.uint16)
+    bands.run(rows, rows_of(kernels.compose_guided, luma, half, red, blue, red_slope, blue_slope, rgb))
+    return rgb
