@@ -4,7 +4,7 @@ The demosaic is gradient-based without thresholds (after Pekkucuksen and Altunba
 white-balanced samples: there photon noise is the same everywhere and edges ring less than in linear light. Along rows and
 along columns a five-tap filter (Hamilton and Adams 1997) gives the difference between green and the other colour; the two
 are mixed by the inverse of how much each changes in the 3x3 neighbourhood, and the differences at the remaining sites are
-averages of their neighbours. docs/algorithms holds the comparison with LibRaw's methods.
+averages of their neighbours. docs/development.md compares it with LibRaw's methods.
 """
 
 from __future__ import annotations

@@ -15,6 +15,8 @@ from typing import Any
 
 import exiv2
 
+from stacking.colour import adobe_rgb_profile
+
 UPRIGHT = 1
 
 # TIFF 6.0 types as exiv2 numbers them, and how their numbers are packed.
@@ -28,6 +30,7 @@ _MAIN_KEPT = frozenset({_IMAGE_DESCRIPTION, 0x010F, 0x0110, 0x011A, 0x011B, 0x01
 _COLOUR_SPACE, _WIDTH, _HEIGHT, _EXIF_VERSION, _FLASHPIX_VERSION = 0xA001, 0xA002, 0xA003, 0x9000, 0xA000
 # Of the EXIF directory: components, bits per pixel, maker note, mosaic, interoperability, padding, offset scheme.
 _EXIF_DROPPED = frozenset({0x9101, 0x9102, 0x927C, 0xA302, 0xA005, 0xEA1C, 0xEA1D})
+_ADOBE_RGB = "R03"
 _SRGB, _UNCALIBRATED = 1, 0xFFFF
 _LARGEST_VALUE_BYTES = 16384
 _XMP_PADDING = 1  # 0 would mean two kilobytes
@@ -82,7 +85,7 @@ class Header:
     orientation : int
         EXIF orientation, 1 to 8; 1 where none or a wrong one is recorded.
     icc : bytes or None
-        The embedded colour profile.
+        The embedded colour profile, or Adobe RGB where EXIF says so in its own way.
     """
 
     orientation: int = UPRIGHT
@@ -113,6 +116,8 @@ def read_header(path: Path) -> Header:
         return Header()
     orientation = text_of(image.exifData(), "Exif.Image.Orientation") or ""
     profile = bytes(image.iccProfile().data()) if image.iccProfileDefined() else None
+    if profile is None and text_of(image.exifData(), "Exif.Iop.InteroperabilityIndex") == _ADOBE_RGB:
+        profile = adobe_rgb_profile()
     upright = int(orientation) if orientation.isdecimal() and 1 <= int(orientation) <= 8 else UPRIGHT
     return Header(upright, profile)
 

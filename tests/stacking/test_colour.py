@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stacking.colour import decode, decode_table, encode, encode_table, profile_name, srgb_profile
+from stacking.colour import adobe_rgb_profile, decode, decode_table, encode, encode_table, profile_name, srgb_profile
 
 
 @pytest.mark.parametrize(
@@ -77,3 +77,10 @@ def test_profiles_tell_their_names() -> None:
     assert profile_name(srgb_profile()) == "sRGB IEC61966-2.1"
     assert profile_name(None) == "none"
     assert profile_name(bytes(132)) == "unnamed"
+
+
+def test_adobe_rgb_has_its_green_and_its_exponent() -> None:
+    found = tags(adobe_rgb_profile())
+    green = np.array(struct.unpack_from(">3i", found[b"gXYZ"], 8)) / 65536
+    assert green == pytest.approx([0.20528, 0.62567, 0.06087], abs=2e-4)
+    assert found[b"gTRC"][8:] == b"\0\0\0\1\x02\x33"

@@ -7,6 +7,7 @@ import exiv2
 import numpy as np
 import pytest
 
+from stacking.colour import adobe_rgb_profile, profile_name
 from stacking.metadata import UPRIGHT, read_header, result_metadata, software
 from stacking.writers import write_picture
 from tests.stacking.pictures import add_exif, as_bits, mosaic_of, scene, write_dng, write_jpeg
@@ -168,3 +169,12 @@ def test_reading_headers_is_quiet(tmp_path: Path, capfd: pytest.CaptureFixture[s
     read_header(tmp_path / "a.jpg")
     result_metadata(tmp_path / "a.jpg", 10, 10, srgb=True)
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_cameras_adobe_rgb_is_understood_without_a_profile(tmp_path: Path) -> None:
+    path = add_exif(write_jpeg(tmp_path / "a.jpg", EIGHT), Image_Make="Maker", Iop_InteroperabilityIndex="R03")
+    assert "Adobe RGB" in profile_name(read_header(path).icc)
+    assert read_header(write_jpeg(tmp_path / "b.jpg", EIGHT)).icc is None
+    write_picture(tmp_path / "r.tif", EIGHT, icc=read_header(path).icc, exif_from=path)
+    assert read(tmp_path / "r.tif")["Exif.Photo.ColorSpace"] == "65535"
+    assert read_header(tmp_path / "r.tif").icc == adobe_rgb_profile()
