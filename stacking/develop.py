@@ -21,7 +21,7 @@ from stacking.develop_raw import RawRendering, choose_rendering, develop_raw, pr
 from stacking.errors import FrameError, SourceError
 from stacking.frames import Developed, LeftOut, Pixels, Source
 
-__all__ = ["Development", "FrameProbe", "Note", "Quality", "Selection", "alike", "probe", "read_picture"]
+__all__ = ["Development", "FrameProbe", "Note", "Quality", "Selection", "alike", "as_source", "probe", "read_picture"]
 
 
 class Quality(StrEnum):
