@@ -2,7 +2,7 @@
 
 The similarity is resampled in two passes of six taps (Catmull and Smith 1980): along the rows of the frame into a ring
 of rows, then along its columns. Along a row the weights change slowly, so they are tabled and renewed only when the
-phase has moved by 1/256 px; between them the integer offset is constant over long runs that the compiler vectorises.
+phase has moved by 1/128 px; between them the integer offset is constant over long runs that the compiler vectorises.
 """
 
 from __future__ import annotations
@@ -109,7 +109,15 @@ def _ring_rows(m10: Any, width: Any) -> Any:
 def _column_block(m10: Any, width: Any) -> Any:
     if abs(m10) * width <= _RENEW:
         return width
-    return max(8, int(_RENEW / abs(m10)))
+    return max(1, int(4.0 * _RENEW / abs(m10)))
+
+
+@inlined
+def _renewal_rows(shear: Any) -> Any:
+    """Rows that share one table of weights: counted from row 0 of the frame, so that bands of rows do not show."""
+    if abs(shear) < 1e-9:
+        return 1 << 30
+    return max(1, int(2.0 * _RENEW / abs(shear)))
 
 
 @compiled(
@@ -133,7 +141,8 @@ def warp_luma(rgb: Pixels, coefficients: F32, matrix: F64, table: F32, out: F32,
     taps = np.empty((TAPS, width), np.float32)
     runs = np.empty((width + 1, 2), np.int64)
     count = 0
-    tabled = 1e30
+    renewal = _renewal_rows(shear)
+    tabled = -(1 << 40)
     c0, c1, c2 = coefficients[0], coefficients[1], coefficients[2]
     first = m11 * y0 + m12 + min(0.0, m10 * (width - 1))
     filled = math.floor(first) - 3
@@ -150,10 +159,12 @@ def warp_luma(rgb: Pixels, coefficients: F32, matrix: F64, table: F32, out: F32,
             for x in range(_PAD):
                 line[x] = line[_PAD]
                 line[source_width + _PAD + x] = line[source_width + _PAD - 1]
-            start = origin + shear * filled
-            if abs(start - tabled) > _RENEW:
+            group = math.floor(filled / renewal)
+            if group != tabled:
+                middle_row = group * renewal + 0.5 * (renewal - 1) if renewal < 1 << 30 else 0.0
+                start = origin + shear * middle_row
                 count = _weights_along_row(start, slope, width, source_width, table, taps, runs)
-                tabled = start
+                tabled = group
             _resample_row(line, taps, runs, count, width, ring[filled & mask])
             filled += 1
         _resample_column(ring, mask, m10, m11, m12, y, width, block, table, out[y])
@@ -177,7 +188,8 @@ def warp_plane(plane: F32, matrix: F64, table: F32, out: F32, y0: int, y1: int) 
     taps = np.empty((TAPS, width), np.float32)
     runs = np.empty((width + 1, 2), np.int64)
     count = 0
-    tabled = 1e30
+    renewal = _renewal_rows(shear)
+    tabled = -(1 << 40)
     first = m11 * y0 + m12 + min(0.0, m10 * (width - 1))
     filled = math.floor(first) - 3
     for y in range(y0, y1):
@@ -188,10 +200,12 @@ def warp_plane(plane: F32, matrix: F64, table: F32, out: F32, y0: int, y1: int) 
             for x in range(_PAD):
                 line[x] = line[_PAD]
                 line[source_width + _PAD + x] = line[source_width + _PAD - 1]
-            start = origin + shear * filled
-            if abs(start - tabled) > _RENEW:
+            group = math.floor(filled / renewal)
+            if group != tabled:
+                middle_row = group * renewal + 0.5 * (renewal - 1) if renewal < 1 << 30 else 0.0
+                start = origin + shear * middle_row
                 count = _weights_along_row(start, slope, width, source_width, table, taps, runs)
-                tabled = start
+                tabled = group
             _resample_row(line, taps, runs, count, width, ring[filled & mask])
             filled += 1
         _resample_column(ring, mask, m10, m11, m12, y, width, block, table, out[y])

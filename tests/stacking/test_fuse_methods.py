@@ -1,0 +1,253 @@
+"""What a fusion must do to pictures: choose what is sharp, average what is noise, leave out what is invalid."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from stacking.errors import MemoryBudgetError, SourceError
+from stacking.frames import Registration
+from stacking.fuse.canvas import Canvas
+from stacking.fuse.final_pass import FinalPass, FusionTask
+from stacking.fuse.noise import measure_noise
+from stacking.options import Method
+
+SIZE = (200, 140)
+
+
+def scene(seed: int = 0) -> NDArray[np.float64]:
+    rng = np.random.default_rng(seed)
+    gray, red, blue = (cv2.GaussianBlur(rng.random((SIZE[1], SIZE[0])), (0, 0), s) for s in (1.2, 3.0, 3.0))
+    planes = [(p - p.mean()) / p.std() for p in (gray, red, blue)]
+    luma = 128 + 26 * planes[0]
+    return np.clip(np.stack([luma + 8 * planes[1], luma, luma + 8 * planes[2]], axis=2), 0, 255)
+
+
+def focus_stack(count: int = 5, noise: float = 0.0) -> list[NDArray[np.uint8]]:
+    """Frames sharp in one vertical part each, from left (first) to right."""
+    sharp = scene()
+    rng = np.random.default_rng(9)
+    x = np.linspace(0, count - 1, SIZE[0])[None, :, None]
+    banks = [sharp] + [cv2.GaussianBlur(sharp, (0, 0), s) for s in (0.8, 1.6, 2.4, 3.2, 4.0)]
+    frames = []
+    for k in range(count):
+        distance = np.minimum(np.abs(x - k) * 1.5, len(banks) - 1.001)
+        low = distance.astype(int)
+        frame = np.zeros_like(sharp)
+        for j in range(len(banks) - 1):
+            part = distance - low
+            frame += np.where(low == j, banks[j] * (1 - part) + banks[j + 1] * part, 0)
+        frame += rng.normal(0, noise, frame.shape) if noise else 0
+        frames.append(np.clip(np.rint(frame), 0, 255).astype(np.uint8))
+    return frames
+
+
+def fuse(
+    frames: list[NDArray[np.uint8]],
+    method: Method = Method.AUTO,
+    *,
+    matrices: list[NDArray[np.float64]] | None = None,
+    canvas: Canvas | None = None,
+    threads: int = 1,
+    memory: int | None = None,
+    depth: bool = False,
+    positions: list[float] | None = None,
+) -> tuple[NDArray[np.uint16], NDArray[np.float32] | None]:
+    height, width = frames[0].shape[:2]
+    task = FusionTask(
+        decode=lambda k: frames[k],
+        registrations={
+            k: Registration(np.eye(2, 3) if matrices is None else matrices[k], np.ones(3), 0.0)
+            for k in range(len(frames))
+        },
+        positions=positions or [float(k) for k in range(len(frames))],
+        frame_size=(width, height),
+        sample_bytes=frames[0].dtype.itemsize,
+        canvas=canvas or Canvas(0, 0, width, height),
+        method=method,
+        wants_depth=depth,
+        threads=threads,
+        memory_bytes=memory,
+    )
+    return FinalPass(task, lambda stage, done, total: None).run()
+
+
+def psnr(result: NDArray[np.uint16], truth: NDArray[np.float64]) -> float:
+    inner = (slice(8, -8), slice(8, -8))
+    return float(10 * np.log10(255**2 / np.mean((result[inner] / 257.0 - truth[inner]) ** 2)))
+
+
+@pytest.mark.parametrize(("method", "at_least"), [(Method.AUTO, 33), (Method.PYRAMID, 33), (Method.DEPTHMAP, 31)])
+def test_the_sharp_parts_are_found(method: Method, at_least: float) -> None:
+    frames = focus_stack(noise=1.0)
+    single = max(psnr(f.astype(np.uint16) * 257, scene()) for f in frames)
+    result = psnr(fuse(frames, method)[0], scene())
+    assert result > at_least
+    assert result > single + 6
+
+
+@pytest.mark.parametrize("method", list(Method))
+def test_one_frame_comes_back(method: Method) -> None:
+    frame = focus_stack(1)[0]
+    image, _ = fuse([frame, frame], method)
+    luma = frame @ [0.299, 0.587, 0.114]
+    np.testing.assert_allclose((image @ [0.299, 0.587, 0.114]) / 257, luma, atol=0.6)
+
+
+def test_noise_of_many_frames_is_not_more_than_that_of_one() -> None:
+    rng = np.random.default_rng(4)
+    frames = [np.clip(np.rint(rng.normal(120, 3, (64, 64, 3))), 0, 255).astype(np.uint8) for _ in range(60)]
+    luma = fuse(frames)[0] @ np.array([0.299, 0.587, 0.114]) / 257
+    assert luma.std() < 0.5 * (frames[0] @ [0.299, 0.587, 0.114]).std()
+
+
+def test_luma_stays_within_what_the_frames_have() -> None:
+    frames = focus_stack(4)
+    lumas = np.stack([f @ [0.299, 0.587, 0.114] for f in frames])
+    luma = fuse(frames)[0] @ np.array([0.299, 0.587, 0.114]) / 257
+    unclipped = ((luma > 2) & (luma < 250))[..., None].squeeze()
+    assert (luma <= lumas.max(0) + 0.6)[unclipped].all()
+    assert (luma >= lumas.min(0) - 0.6)[unclipped].all()
+
+
+@pytest.mark.parametrize("method", list(Method))
+def test_threads_do_not_change_a_byte(method: Method) -> None:
+    frames = focus_stack(3, noise=2.0)
+    matrices = [np.eye(2, 3), np.array([[1.01, 0.002, -1.3], [-0.002, 1.01, 0.7]]), np.eye(2, 3)]
+    one = fuse(frames, method, matrices=matrices, threads=1)[0]
+    three = fuse(frames, method, matrices=matrices, threads=3)[0]
+    np.testing.assert_array_equal(one, three)
+
+
+def test_invalid_borders_are_never_candidates() -> None:
+    frames = focus_stack(3)
+    moved = np.eye(2, 3)
+    moved[0, 2] = -60.0
+    frames[1] = np.full_like(frames[1], 255)
+    frames[1][:, ::2] = 0  # the strongest contrast there is: it must not spread beyond the frame
+    image, _ = fuse([frames[0], frames[1]], matrices=[np.eye(2, 3), moved])
+    without, _ = fuse([frames[0], frames[0]])
+    np.testing.assert_allclose(image[:, :40] / 257.0, without[:, :40] / 257.0, atol=1.0)
+
+
+def test_sixteen_bits_are_kept() -> None:
+    ramp = np.linspace(20000, 20400, 128 * 96).reshape(96, 128).astype(np.uint16)
+    frame = np.repeat(ramp[..., None], 3, axis=2)
+    image, _ = fuse([frame, frame])  # type: ignore[list-item]
+    assert len(np.unique(image[..., 1])) > 300
+    assert np.abs(image.astype(int) - frame).max() < 24
+
+
+def test_depth_grows_with_position() -> None:
+    frames = focus_stack(9)
+    _, depth = fuse(frames, depth=True, positions=[100.0 * k for k in range(9)])
+    assert depth is not None
+    assert depth.shape == (SIZE[1], SIZE[0])
+    assert depth.dtype == np.float32
+    truth = np.broadcast_to(np.linspace(0, 800, SIZE[0]), depth.shape)
+    known = np.isfinite(depth)
+    assert known.mean() > 0.5
+    assert np.corrcoef(depth[known], truth[known])[0, 1] > 0.97
+    assert np.median(np.abs(depth[known] - truth[known])) < 100
+
+
+def test_depth_of_a_stack_shot_from_behind() -> None:
+    frames = focus_stack(9)
+    _, depth = fuse(frames, depth=True, positions=[-100.0 * k for k in range(9)])
+    assert depth is not None
+    known = np.isfinite(depth)
+    truth = np.broadcast_to(np.linspace(0, -800, SIZE[0]), depth.shape)
+    assert np.corrcoef(depth[known], truth[known])[0, 1] > 0.97
+
+
+def test_nothing_to_focus_on_has_no_depth() -> None:
+    flat = np.full((64, 64, 3), 90, np.uint8)
+    _, depth = fuse([flat] * 12, depth=True)
+    assert depth is not None
+    assert np.isnan(depth).mean() > 0.9
+
+
+def tall_stack() -> list[NDArray[np.uint8]]:
+    rng = np.random.default_rng(2)
+    sharp = rng.integers(0, 255, (600, 80, 3), dtype=np.uint8)
+    soft = cv2.GaussianBlur(sharp, (0, 0), 2.0)
+    first, second = sharp.copy(), soft.copy()
+    first[300:], second[300:] = soft[300:], sharp[300:]
+    return [first, second]
+
+
+def test_a_cap_on_memory_cuts_into_strips_that_do_not_show() -> None:
+    frames = tall_stack()
+    whole, _ = fuse(frames)
+    task_bytes = (190 << 20) + 600 * 80 * 31
+    strips, _ = fuse(frames, memory=task_bytes)
+    np.testing.assert_array_equal(whole, strips)
+
+
+def test_too_little_memory_is_refused_before_anything_is_decoded() -> None:
+    def decode(index: int) -> NDArray[np.uint8]:
+        raise AssertionError("decoded")
+
+    task = FusionTask(
+        decode=decode,
+        registrations={0: Registration(np.eye(2, 3), np.ones(3), 0.0)},
+        positions=[0.0],
+        frame_size=(4000, 3000),
+        sample_bytes=1,
+        canvas=Canvas(0, 0, 4000, 3000),
+        method=Method.AUTO,
+        wants_depth=False,
+        threads=1,
+        memory_bytes=100 << 20,
+    )
+    with pytest.raises(MemoryBudgetError) as refused:
+        FinalPass(task, lambda stage, done, total: None).run()
+    assert "MiB" in refused.value.remedy
+
+
+def test_frames_that_fail_are_left_out() -> None:
+    frames = focus_stack(3)
+    task = FusionTask(
+        decode=lambda k: "torn" if k == 1 else frames[k],
+        registrations={k: Registration(np.eye(2, 3), np.ones(3), 0.0) for k in range(3)},
+        positions=[0.0, 1.0, 2.0],
+        frame_size=SIZE,
+        sample_bytes=1,
+        canvas=Canvas(0, 0, *SIZE),
+        method=Method.DEPTHMAP,
+        wants_depth=False,
+        threads=2,
+    )
+    final = FinalPass(task, lambda stage, done, total: None)
+    image, _ = final.run()
+    assert final.missed == {1: "torn"}
+    np.testing.assert_array_equal(image, fuse([frames[0], frames[2]], Method.DEPTHMAP)[0])
+
+
+def test_no_frame_at_all_is_an_error() -> None:
+    task = FusionTask(
+        decode=lambda k: "torn",
+        registrations={0: Registration(np.eye(2, 3), np.ones(3), 0.0)},
+        positions=[0.0],
+        frame_size=SIZE,
+        sample_bytes=1,
+        canvas=Canvas(0, 0, *SIZE),
+        method=Method.AUTO,
+        wants_depth=False,
+        threads=1,
+    )
+    with pytest.raises(SourceError):
+        FinalPass(task, lambda stage, done, total: None).run()
+
+
+def test_noise_is_measured_where_the_picture_is_quiet() -> None:
+    rng = np.random.default_rng(0)
+    quiet, loud = (np.clip(np.rint(rng.normal(120, s, (256, 256, 3))), 0, 255).astype(np.uint8) for s in (1.0, 4.0))
+    low, high = (measure_noise(f, np.ones(3), 3, 1.5) for f in (quiet, loud))
+    ratio = high.at(0) / low.at(0)
+    assert 10 < ratio < 22
+    textured = loud.copy()
+    textured[:, :180] = rng.integers(0, 255, (256, 180, 3))
+    assert measure_noise(textured, np.ones(3), 3, 1.5).at(0) < 2 * high.at(0)
