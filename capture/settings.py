@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from capture.errors import ConfigurationError
+from capture.errors import ConfigurationError, UsageError
+from capture.lengths import parse_um
 
 FILE_NAME = "focusrail.toml"
 ENVIRONMENT_PREFIX = "FOCUSRAIL_"
@@ -22,6 +23,16 @@ class SettingsModel(BaseModel):
     """Every setting that may stand in a file or the environment; None where it was not set."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("pixel_um", "coc_um", mode="before")
+    @classmethod
+    def _with_unit(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return parse_um(value)
+        except UsageError as error:
+            raise ValueError(error.message) from error
 
     rail: str | None = Field(None, description="port of the rail: /dev/ttyUSB0, socket://host:port")
     profile: str | None = Field(None, description="rail profile: a name, or the path of a TOML file")

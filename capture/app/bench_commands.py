@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from capture.app.output import Reply, say
+from capture.app.output import JsonFlag, Reply, say
 from capture.errors import UsageError
 from capture.lengths import parse_um
 
@@ -76,7 +76,8 @@ def bench_sim(
     ports: Annotated[str | None, typer.Option(help="Fixed TCP ports: RAIL,CAMERA,CONTROL.")] = None,
     state: Annotated[Path | None, typer.Option(help="File that keeps the carriage's position over a restart.")] = None,
     time_scale: Annotated[float, typer.Option(help="How many times faster than real the devices run.")] = 1.0,
-) -> Reply:
+    json_output: JsonFlag = False,
+) -> Reply | None:
     """The simulated bench, until stopped; its first line on stdout is a JSON object with the three addresses."""
     from capture.bench.options import BenchOptions, BenchPorts
     from capture.bench.process import BenchProcess
@@ -121,7 +122,7 @@ def bench_sim(
             bench.serve()
         except KeyboardInterrupt:
             say("the simulated bench is down")
-    return Reply({})
+    return None  # its one JSON object was the first line
 
 
 def _sensor(text: str) -> tuple[int, int]:

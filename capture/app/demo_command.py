@@ -15,7 +15,7 @@ from capture.app.output import JsonFlag, Reply, say
 from capture.app.progress import StackingProgress
 from capture.app.session_commands import Shoot, shoot_session, stack_session
 from capture.depth_of_field import Optics, depth_of_field
-from capture.session.folder import SessionFolder
+from capture.session.folder import SessionFolder, check_new_folder
 from capture.session.plan import StackPlan
 from capture.session.shooting import AfterShooting
 from capture.settings import load_settings
@@ -39,6 +39,7 @@ def demo(
 ) -> Reply:
     """Shoot, stack and finish a scene on the simulated bench; the picture is in DIR/result."""
     started_s = time.monotonic()
+    check_new_folder(out)
     say("starting the simulated bench: a GRBL rail and a PTP/IP camera, each on its own wire")
     with RunningBench("--seed", str(seed), "--time-scale", f"{TIME_SCALE:g}", "--flicker", "0.005") as bench:
         truth = bench.ask({"get": "truth"})

@@ -23,11 +23,11 @@ from capture.app.stack_options import (
     stack_options,
 )
 from capture.camera.gphoto_camera import GphotoCamera
-from capture.camera.protocol import FileFormat
+from capture.camera.protocol import FileFormat, Role
 from capture.depth_of_field import DEFAULT_COC_UM, DEFAULT_OVERLAP, Optics, depth_of_field
 from capture.errors import CameraError, SessionError, UsageError
 from capture.lengths import Length, parse_length, parse_um
-from capture.session.folder import SessionFolder
+from capture.session.folder import SessionFolder, check_new_folder
 from capture.session.log import session_log
 from capture.session.plan import StackPlan
 from capture.session.records import EventKind, Verdict
@@ -37,6 +37,7 @@ from rail.axis import Axis
 from stacking.options import Align, Crop, StackOptions
 
 DEFAULT_SETTLE_S = 0.3
+MANUAL_FOCUS_WORDS = ("off", "manual", "mf")
 
 OutOption = Annotated[Path, typer.Option("--out", help="Session folder to make; must be new or empty.")]
 RailOption = Annotated[str | None, typer.Option("--rail", help="Rail port: /dev/ttyUSB0, socket://host:port.")]
@@ -198,6 +199,8 @@ def make_plan(
     units = {length.unit for length in (*ends, pace) if length is not None}
     if len(units) > 1:
         raise UsageError("near, far and step do not count the same", remedy="Give all in um (or mm), or all in st.")
+    if pace is not None and overlap is not None:
+        raise UsageError("--step and --overlap say the same thing", remedy="Give one of them.")
     if pace is None:
         pace = formula_step(settings, overlap, magnification, f_number, pixel)
     settle_s = settings.choose("settle_s", settle, DEFAULT_SETTLE_S)
@@ -233,6 +236,10 @@ def dry_run_reply(wanted: Shoot) -> Reply:
         "session": None,
         "planned": plan.count,
         "frames": 0,
+        "added": 0,
+        "reshot": 0,
+        "left_out": [],
+        "coverage": None,
         "positions": list(plan.positions),
         "near": plan.near,
         "far": plan.far,
@@ -246,6 +253,7 @@ def dry_run_reply(wanted: Shoot) -> Reply:
 
 def shoot_session(wanted: Shoot) -> tuple[dict[str, Any], list[str], float]:
     """Shoot a whole session; the contract's values, the same in words, and when the last frame was done (monotonic)."""
+    check_new_folder(wanted.out)
     flags = {name: None if value is None else str(value) for name, value in wanted.camera_flags.items()}
     if wanted.settings.choose("format", flags["format"]) is None:
         flags["format"] = FileFormat.RAW.value
@@ -254,6 +262,7 @@ def shoot_session(wanted: Shoot) -> tuple[dict[str, Any], list[str], float]:
             check_plan(wanted.plan, axis) if wanted.origin is Origin.KEEP else None
         with open_camera_port(wanted.settings, wanted.camera) as camera:
             camera_settings = apply_camera_settings(camera, wanted.settings, flags)
+            release_autofocus(camera)
             clear_the_way(camera, wanted.plan.count)
             set_origin(axis, wanted.origin)
             check_plan(wanted.plan, axis)
@@ -280,6 +289,17 @@ def shoot_session(wanted: Shoot) -> tuple[dict[str, Any], list[str], float]:
         "coverage": None,
     }
     return values, [f"{outcome.frames} frames in {wanted.out}"], last_frame_s
+
+
+def release_autofocus(camera: GphotoCamera) -> None:
+    """Take the focus away from the camera where it can be asked: on a rail it must stay where it is."""
+    state = camera.info().roles.get(Role.AUTOFOCUS)
+    if state is None or state.read_only:
+        return
+    offered = [choice for choice in state.choices if choice.casefold() in MANUAL_FOCUS_WORDS]
+    if offered and state.value.casefold() not in MANUAL_FOCUS_WORDS:
+        camera.set(Role.AUTOFOCUS, offered[0])
+        say(f"autofocus is switched off for the session ({state.name} was {state.value})")
 
 
 def clear_the_way(camera: GphotoCamera, frames: int) -> None:

@@ -50,9 +50,10 @@ class FailedCallError(Exception):
 def _environment() -> dict[str, str]:
     """The child's environment: English words from the library, no settings file of it in anybody's home, our own import path."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG"))}
-    # libgphoto2 keeps settings in $HOME/.gphoto; where that cannot be made, it keeps them in memory.
+    # libgphoto2 keeps settings under either of these; where that cannot be made, it keeps them in memory.
     return kept | {
         "HOME": os.devnull,
+        "XDG_CONFIG_HOME": os.devnull,
         "LC_ALL": "C.UTF-8",
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import time
@@ -10,8 +12,6 @@ from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-
-from filelock import FileLock, Timeout
 
 from capture.errors import SessionError
 from capture.session.journal import Journal
@@ -41,26 +41,25 @@ class SessionFolder:
             if create:
                 for folder in (path, self.frames_path, self.rejected_path, self.result_path):
                     folder.mkdir(parents=True, exist_ok=True)
-            self._lock = FileLock(path / ".lock")
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            raise SessionError(
-                f"the session {path} is held by another process{_holder(path)}",
-                remedy="Wait until it has ended, stop it, or choose another folder.",
-            ) from None
+            self._lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:
             raise SessionError(
                 f"the session folder {path} cannot be used: {error.strerror or error}",
                 remedy="Choose a folder that may be written, on a disk with room.",
             ) from error
         try:
-            (path / ".holder").write_text(f"{os.getpid()}\n", encoding="utf-8")
+            # a lock on the folder itself leaves no file behind, and ends with the process that holds it
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._lock)
+            raise SessionError(
+                f"the session {path} is held by another process{_holder(path)}",
+                remedy="Wait until it has ended, stop it, or choose another folder.",
+            ) from None
+        try:
             self.journal = Journal(path / "journal.db", create=create)
-        except OSError as error:
-            self._lock.release()
-            raise SessionError(f"the session folder {path} cannot be written: {error.strerror or error}") from error
         except BaseException:
-            self._lock.release()
+            os.close(self._lock)
             raise
 
     @classmethod
@@ -74,11 +73,7 @@ class SessionFolder:
         SessionError
             Where `path` is a file or a folder that holds something, cannot be made, or is held by another process.
         """
-        if path.exists() and not path.is_dir():
-            raise SessionError(f"{path} is a file", remedy="Name a new folder for the session with --out.")
-        if path.is_dir() and any(path.iterdir()):
-            remedy = "Name a new folder with --out: a session never writes over another."
-            raise SessionError(f"{path} is not empty", remedy=remedy)
+        check_new_folder(path)
         folder = cls(path, create=True)
         opened: dict[str, Any] = {
             "program": f"focusrail {version('focusrail')}",
@@ -163,7 +158,9 @@ class SessionFolder:
     def close(self) -> None:
         """Release journal and lock; idempotent."""
         self.journal.close()
-        self._lock.release()
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
     def __enter__(self) -> Self:
         return self
@@ -172,6 +169,24 @@ class SessionFolder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def check_new_folder(path: Path) -> None:
+    """Refuse, before any device is touched, a folder that cannot become a session.
+
+    Raises
+    ------
+    SessionError
+        Where `path` is a file, a folder that holds something, or lies where nothing may be made.
+    """
+    if path.exists() and not path.is_dir():
+        raise SessionError(f"{path} is a file", remedy="Name a new folder for the session with --out.")
+    if path.is_dir() and any(path.iterdir()):
+        remedy = "Name a new folder with --out: a session never writes over another."
+        raise SessionError(f"{path} is not empty", remedy=remedy)
+    above = next((folder for folder in (path, *path.absolute().parents) if folder.exists()), Path("/"))
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        raise SessionError(f"{path} cannot be made in {above}", remedy="Choose a folder that may be written.")
 
 
 def _plan_entry(plan: dict[str, Any], unit: AxisUnit) -> dict[str, Any]:
@@ -200,7 +215,11 @@ def _frame_entry(frame: FrameRecord, unit: AxisUnit) -> dict[str, Any]:
 
 
 def _holder(path: Path) -> str:
-    try:
-        return f" (process {int((path / '.holder').read_text(encoding='utf-8'))})"
-    except (OSError, ValueError):
-        return ""
+    """The process that has the folder open, as far as this user may see."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        if entry.name == str(os.getpid()):
+            continue
+        with contextlib.suppress(OSError):
+            if any(os.path.realpath(link) == str(path.resolve()) for link in (entry / "fd").iterdir()):
+                return f" (process {entry.name})"
+    return ""

@@ -37,7 +37,11 @@ def serve(connection: Connection[Reply, Request]) -> None:
                     part.write_bytes(bytes(size))
                 connection.send(Done(part.stat().st_size))
             case "home":
-                connection.send(Done((os.environ["HOME"], os.environ["LC_ALL"], "LANG" in os.environ)))
+                connection.send(
+                    Done(
+                        (os.environ["HOME"], os.environ["XDG_CONFIG_HOME"], os.environ["LC_ALL"], "LANG" in os.environ)
+                    )
+                )
 
 
 if __name__ == "__main__":

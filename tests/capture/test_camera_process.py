@@ -84,7 +84,7 @@ def test_a_growing_file_is_not_a_hang(child: LibraryProcess, tmp_path: Path) -> 
 
 
 def test_the_library_finds_no_home_and_no_language(child: LibraryProcess, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert child.ask("home", deadline_s=10) == (os.devnull, "C.UTF-8", False)
+    assert child.ask("home", deadline_s=10) == (os.devnull, os.devnull, "C.UTF-8", False)
 
 
 def test_closing_ends_the_child_and_may_be_repeated() -> None:

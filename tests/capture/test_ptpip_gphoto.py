@@ -35,7 +35,7 @@ class Peer:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             cwd=HERE.parents[1],
-            env=os.environ | {"HOME": str(home), "LC_ALL": "C"},
+            env=os.environ | {"HOME": str(home), "XDG_CONFIG_HOME": os.devnull, "LC_ALL": "C"},
         )
         self.rest = b""
 

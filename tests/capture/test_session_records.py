@@ -143,5 +143,5 @@ def test_a_folder_without_a_journal_is_no_session(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(SessionError, match="cannot be used"):
+    with pytest.raises(SessionError, match="cannot be made"):
         new_folder(tmp_path / "file" / "s")

@@ -59,5 +59,12 @@ def test_a_bad_variable_is_refused_by_name(tmp_path: Path) -> None:
         load_settings(tmp_path, {"FOCUSRAIL_OVERLAP": "lots"})
 
 
+@pytest.mark.parametrize(("text", "um"), [("30um", 30.0), ("0.03mm", 30.0), ("30", 30.0)])
+def test_lengths_take_units(tmp_path: Path, text: str, um: float) -> None:
+    assert load_settings(tmp_path, {"FOCUSRAIL_COC_UM": text}).choose("coc_um", None) == pytest.approx(um)
+    with pytest.raises(ConfigurationError, match="COC_UM"):
+        load_settings(tmp_path, {"FOCUSRAIL_COC_UM": "3 parsec"})
+
+
 def test_variables_of_other_purposes_are_left_alone(tmp_path: Path) -> None:
     load_settings(tmp_path, {"FOCUSRAIL_RAIL_PORT": "/dev/ttyUSB0", "FOCUSRAIL_RAIL": ""})
