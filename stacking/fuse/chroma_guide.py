@@ -38,9 +38,10 @@ def compose_picture(luma: F32, red: F32, blue: F32, bands: Bands, limits: tuple[
     if limits is not None:
         low, high = limits
         bands.run(rows, rows_of(kernels.clamp_rows, luma, low, high))
-    half = np.empty(red.shape, np.float32)
+    half: F32 = np.empty(red.shape, np.float32)
     bands.run(half.shape[0], rows_of(kernels.halve_rows, luma, half))
-    red_slope, blue_slope = np.empty(red.shape, np.float32), np.empty(red.shape, np.float32)
+    red_slope: F32 = np.empty(red.shape, np.float32)
+    blue_slope: F32 = np.empty(red.shape, np.float32)
     for chroma, slope in ((red, red_slope), (blue, blue_slope)):
         bands.run(slope.shape[0], rows_of(kernels.slope_rows, half, chroma, _VARIANCE_FLOOR, slope))
     rgb = np.empty((*luma.shape, 3), np.uint16)

@@ -1,0 +1,164 @@
+"""Depth from the volume of focus energies: surfaces of known depth, flat areas, thin near things, any batch of frames."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from stacking.fuse.bands import Bands
+from stacking.fuse.canvas import Canvas
+from stacking.fuse.depth_kernels import OFFSET, STEPS_PER_OCTAVE, energy_table, focus_rows
+from stacking.fuse.depth_volume import MOST_BINS, DepthVolume, enlarge
+
+F32 = NDArray[np.float32]
+STILL = np.eye(2, 3)
+
+
+def texture(shape: tuple[int, int], contrast: float, seed: int) -> F32:
+    random = np.random.default_rng(seed)
+    grain = cv2.GaussianBlur(random.standard_normal(shape), (0, 0), 1.5)
+    return np.asarray(110.0 + contrast * grain / grain.std(), np.float32)
+
+
+def defocused(picture: F32, distance: float) -> F32:
+    return np.asarray(cv2.GaussianBlur(picture, (0, 0), 0.2 + 1.2 * abs(distance)), np.float32)
+
+
+def add_all(volume: DepthVolume, frames: list[F32], positions: list[float]) -> None:
+    for number, (frame, position) in enumerate(zip(frames, positions, strict=True)):
+        half = np.asarray(cv2.pyrDown(frame), np.float32)
+        size = (frame.shape[1], frame.shape[0])
+        volume.add(half, np.asarray(cv2.pyrDown(half), np.float32), STILL, size, number, position)
+
+
+def picture_of(luma: F32) -> NDArray[np.uint16]:
+    return np.repeat((np.clip(luma, 0, 255) * 257).astype(np.uint16)[..., None], 3, axis=2)
+
+
+def two_halves(shape: tuple[int, int], near: float, far: float, frames: int) -> tuple[list[F32], F32]:
+    """Left half focused at frame ``near``, right half at ``far``; brightness differs too."""
+    left, right = texture(shape, 25, 1) - 50, texture(shape, 25, 2) + 50
+    split = shape[1] // 2
+    stack = []
+    for k in range(frames):
+        frame = defocused(right, k - far)
+        frame[:, :split] = defocused(left, k - near)[:, :split]
+        stack.append(frame)
+    sharp = right.copy()
+    sharp[:, :split] = left[:, :split]
+    return stack, sharp
+
+
+@pytest.mark.parametrize(("near", "far"), [(2.0, 8.0), (3.5, 6.0), (7.0, 1.0)])
+def test_two_surfaces_get_their_depths_in_the_unit_of_the_positions(near: float, far: float) -> None:
+    shape = (192, 256)
+    stack, sharp = two_halves(shape, near, far, 11)
+    positions = [100.0 + 40.0 * k for k in range(11)]
+    with Bands(1) as bands:
+        volume = DepthVolume(Canvas(0, 0, 256, 192), 11, bands)
+        add_all(volume, stack, positions)
+        depth, confidence = volume.depth(picture_of(sharp))
+    assert depth.shape == (48, 64)
+    assert np.abs(depth[:, :26] - (100 + 40 * near)).mean() < 12
+    assert np.abs(depth[:, -26:] - (100 + 40 * far)).mean() < 12
+    assert confidence.min() >= 0.0
+    assert confidence.max() <= 1.0
+
+
+def test_a_flat_patch_takes_the_depth_of_its_surface() -> None:
+    shape = (192, 192)
+    surface = texture(shape, 25, 5)
+    surface[70:120, 60:130] = 110.0
+    random = np.random.default_rng(6)
+    stack = [(defocused(surface, k - 4) + random.normal(0, 1.0, shape)).astype(np.float32) for k in range(9)]
+    with Bands(1) as bands:
+        volume = DepthVolume(Canvas(0, 0, 192, 192), 9, bands)
+        add_all(volume, stack, [float(k) for k in range(9)])
+        depth, _ = volume.depth(picture_of(surface))
+    assert np.abs(depth - 4.0).max() < 0.6
+
+
+def test_a_thin_near_strand_stays_thin() -> None:
+    shape = (256, 256)
+    back = texture(shape, 15, 7)
+    strand = np.zeros(shape, np.float32)
+    strand[:, 122:134] = 1.0
+    stack = []
+    for k in range(10):
+        cover = defocused(strand, k - 1)
+        stack.append((defocused(back, k - 7) * (1 - cover) + 15.0 * cover).astype(np.float32))
+    sharp = np.where(strand > 0, np.float32(15.0), back)
+    with Bands(1) as bands:
+        volume = DepthVolume(Canvas(0, 0, 256, 256), 10, bands)
+        add_all(volume, stack, [float(k) for k in range(10)])
+        depth, _ = volume.depth(picture_of(sharp))
+    near_columns = (np.median(depth, axis=0) < 4).sum()
+    assert 2 <= near_columns <= 5
+
+
+def test_many_frames_share_bins_and_the_memory_stays() -> None:
+    shape = (64, 64)
+    frames = 3 * MOST_BINS
+    surface = texture(shape, 25, 8)
+    stack = [defocused(surface, (k - 100) / 8) for k in range(frames)]
+    with Bands(1) as bands:
+        volume = DepthVolume(Canvas(0, 0, 64, 64), frames, bands)
+        add_all(volume, stack, [float(k) for k in range(frames)])
+        depth, _ = volume.depth(picture_of(surface))
+    assert np.abs(depth - 100).max() < 6
+
+
+def test_a_frame_counts_only_where_it_covers_the_canvas() -> None:
+    stack, sharp = two_halves((128, 128), 2.0, 2.0, 5)
+    wild = texture((128, 128), 80, 9)
+    with Bands(1) as bands:
+        volume = DepthVolume(Canvas(0, 0, 128, 128), 6, bands)
+        add_all(volume, stack, [float(k) for k in range(5)])
+        half = np.asarray(cv2.pyrDown(wild), np.float32)
+        beyond = np.array([[1.0, 0.0, 500.0], [0.0, 1.0, 0.0]])
+        volume.add(half, np.asarray(cv2.pyrDown(half), np.float32), beyond, (128, 128), 5, 5.0)
+        depth, _ = volume.depth(picture_of(sharp))
+    assert np.abs(depth - 2.0).max() < 0.6
+
+
+def test_the_same_bytes_whatever_the_threads() -> None:
+    stack, sharp = two_halves((160, 144), 1.0, 5.0, 7)
+    found = []
+    for threads in (1, 3):
+        with Bands(threads) as bands:
+            volume = DepthVolume(Canvas(0, 0, 144, 160), 7, bands)
+            add_all(volume, stack, [float(k) for k in range(7)])
+            depth, confidence = volume.depth(picture_of(sharp))
+        found.append(depth.tobytes() + confidence.tobytes())
+    assert found[0] == found[1]
+
+
+def test_energy_survives_the_byte() -> None:
+    random = np.random.default_rng(10)
+    plane = (random.standard_normal((40, 50)) * np.geomspace(0.3, 40, 50)).astype(np.float32)
+    codes = np.zeros((40, 50), np.uint8)
+    spans = np.tile(np.array([[0, 50]], np.int32), (40, 1))
+    focus_rows(plane, 1, spans, codes, 0, 40)
+    kernel = np.array([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
+    edge = cv2.BORDER_REPLICATE
+    square = (plane - cv2.sepFilter2D(plane.astype(np.float64), -1, kernel, kernel, borderType=edge)) ** 2
+    small = np.array([0.25, 0.5, 0.25])
+    expected = cv2.sepFilter2D(square, -1, small, small, borderType=edge)
+    inner = slice(3, -3)
+    ratio = energy_table()[codes][inner, inner] / expected[inner, inner]
+    assert np.abs(np.log2(ratio)).max() <= 0.51 / STEPS_PER_OCTAVE
+    assert energy_table()[int(OFFSET)] == 1.0
+
+
+def test_no_frame_is_an_error() -> None:
+    with Bands(1) as bands, pytest.raises(ValueError, match="no frame"):
+        DepthVolume(Canvas(0, 0, 32, 32), 3, bands).depth(np.zeros((32, 32, 3), np.uint16))
+
+
+def test_enlarged_samples_lie_at_every_fourth_pixel() -> None:
+    plane = np.arange(12, dtype=np.float32).reshape(3, 4)
+    full = enlarge(plane, (12, 16))
+    np.testing.assert_allclose(full[::4, ::4], plane)
+    np.testing.assert_allclose(full[0, :5], [0, 0.25, 0.5, 0.75, 1.0])
