@@ -14,6 +14,7 @@ F32 = NDArray[np.float32]
 _FILL_LEVELS = 7
 _FILL_WEIGHT = 0.1
 _KNOWN = 0.02
+_EVEN_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +55,15 @@ def depth_from_moments(
     total = np.maximum(weight, np.float32(1e-37))
     mean: F32 = np.asarray(first / total, np.float32)
     variance = np.maximum(second / total - mean * mean, np.float32(0.0))
-    confidence: F32 = np.asarray(np.exp(-variance), np.float32)
+    # Where nothing is sharp all frames weigh alike: then the variance is that of an even spread over them.
+    even = np.float32(max(len(positions) ** 2 - 1, 1) / 12.0)
+    certain = np.clip(1.0 - variance / (_EVEN_SHARE * even), 0.0, 1.0)
+    confidence: F32 = np.asarray(np.exp(-variance) * certain, np.float32)
     far_is_later = len(positions) < 2 or positions[-1] >= positions[0]
     rendered = _pull_push(mean, confidence)
     square = np.ones((5, 5), np.uint8)
-    farthest = np.asarray(cv2.dilate(mean, square) if far_is_later else cv2.erode(mean, square), np.float32)
+    steady = cv2.medianBlur(mean, 5)
+    farthest = np.asarray(cv2.dilate(steady, square) if far_is_later else cv2.erode(steady, square), np.float32)
     least = np.asarray(cv2.erode(confidence, np.ones((3, 3), np.uint8)), np.float32)
     filled = _pull_push(farthest, least)
     known = cv2.blur(least, (5, 5))
