@@ -209,10 +209,13 @@ def _cut_short(path: Path, how: str) -> FrameError:
 
 
 def _require_end(file: BinaryIO, path: Path, end: bytes) -> None:
-    """Look for the end marker: near the end as a rule, anywhere where something is appended."""
+    """Look for the end marker behind where the file stands (a thumbnail in front has an end of its own): near the end as a
+    rule, anywhere where something is appended.
+    """
+    picture = file.tell()
     size = file.seek(0, 2)
     for window in (_TAIL, size):
-        file.seek(max(0, size - window))
+        file.seek(max(picture, size - window))
         if end in file.read():
             return
     raise _cut_short(path, "its end is missing")

@@ -25,7 +25,7 @@ from capture.app.stack_options import (
 from capture.camera.gphoto_camera import GphotoCamera
 from capture.camera.protocol import FileFormat, Role
 from capture.depth_of_field import DEFAULT_COC_UM, DEFAULT_OVERLAP, Optics, depth_of_field
-from capture.errors import CameraError, SessionError, UsageError
+from capture.errors import CameraError, CaptureError, SessionError, UsageError
 from capture.lengths import Length, parse_length, parse_um
 from capture.session.folder import SessionFolder, check_new_folder
 from capture.session.log import session_log
@@ -34,6 +34,7 @@ from capture.session.records import EventKind, Verdict
 from capture.session.shooting import AfterShooting, Shooting, ShootOutcome, check_plan
 from capture.settings import Settings, load_settings
 from rail.axis import Axis
+from rail.errors import RailError
 from stacking.options import Align, Crop, StackOptions
 
 DEFAULT_SETTLE_S = 0.3
@@ -330,6 +331,17 @@ def _shoot(folder: SessionFolder, axis: Axis, camera: Any, watcher: ShootingProg
             state=f"Motion is stopped, the carriage stands {where}. The frames are in {folder.path}.",
             remedy=f"The frames so far can be stacked: focusrail stack {folder.path} -o picture.tif",
         ) from None
+    except (CaptureError, RailError) as error:
+        done = sum(frame.verdict is Verdict.ACCEPTED for frame in folder.frames().values())
+        status = axis.status()
+        where = (
+            "its position is unknown"
+            if status.position is None
+            else f"it stands at {status.position:g} {wanted.plan.unit.value}"
+        )
+        kept = f"{done} of {wanted.plan.count} frames are safe in {folder.path}. The rail is {status.state.value}; {where}."
+        error.state = f"{error.state} {kept}".strip()
+        raise
 
 
 def stack_session(folder: SessionFolder, options: StackOptions, name: str = "stacked.tif") -> dict[str, Any]:

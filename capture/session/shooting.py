@@ -15,7 +15,7 @@ from capture.session.folder import SessionFolder
 from capture.session.plan import StackPlan
 from capture.session.records import EventKind, SessionState
 from rail.axis import Axis
-from rail.errors import RailError, RailLimitError
+from rail.errors import RailDeviceError, RailError, RailLimitError, RailPositionUnknownError
 
 _log = logging.getLogger(__name__)
 
@@ -163,14 +163,8 @@ class Shooting:
                 raise KeyboardInterrupt
             number = index + 1
             self._folder.journal.record(EventKind.INTENDED, number, target=target)
-            reached = self._axis.move_to(target)
-            if reached.position is None:
-                raise SessionError(
-                    f"the position was lost on the way to frame {number}",
-                    remedy="Home or zero the rail, then shoot again into a new folder.",
-                    state=f"{index} of {plan.count} frames are safe on disk.",
-                )
-            self._folder.journal.record(EventKind.MOVED, number, position=reached.position)
+            reached = self._move(number, target)
+            self._folder.journal.record(EventKind.MOVED, number, position=reached)
             # The settle time is a length of time by its nature; the stop event cuts it short.
             if self._stop.wait(plan.settle_s):
                 raise KeyboardInterrupt
@@ -178,7 +172,23 @@ class Shooting:
             self._folder.refresh_manifest()
             spent_s = time.monotonic() - started_s
             left_s = spent_s / number * (plan.count - number)
-            self._watcher.frame_done(ShootProgress(number, plan.count, reached.position, left_s), shot)
+            self._watcher.frame_done(ShootProgress(number, plan.count, reached, left_s), shot)
+
+    def _move(self, number: int, target: float) -> float:
+        """Go to `target`; where the carriage came to rest. A position lost in mid-session is a device that failed."""
+        lost = "the controller restarted or lost count"
+        try:
+            reached = self._axis.move_to(target).position
+        except RailPositionUnknownError as error:
+            if number == 1:
+                raise
+            reached, lost = None, error.message
+        if reached is None:
+            raise RailDeviceError(
+                f"the rail lost its position before frame {number}: {lost}",
+                remedy="Home or zero the rail, then shoot again into a new folder.",
+            )
+        return reached
 
     def _shoot(self, number: int, plan: StackPlan) -> Shot:
         journal = self._folder.journal

@@ -161,6 +161,10 @@ def damaged(tmp_path: Path, what: str) -> Path:
         "text": ("a.jpg", b"this is no picture"),
         "jpeg cut short": ("a.jpg", jpeg[: len(jpeg) * 2 // 3]),
         "jpeg without its end": ("a.jpg", jpeg[:-2]),
+        "jpeg cut short behind a thumbnail": (
+            "a.jpg",
+            jpeg[:2] + b"\xff\xe1\x00\x0aExif\xff\xd8\xff\xd9" + jpeg[2 : len(jpeg) * 2 // 3],
+        ),
         "jpeg header only": ("a.jpg", jpeg[:40]),
         "jpeg with a stray marker": ("a.jpg", bytes(marker)),
         "png cut short": ("a.png", png[: len(png) // 2]),
@@ -188,6 +192,7 @@ def damaged(tmp_path: Path, what: str) -> Path:
         "text",
         "jpeg cut short",
         "jpeg without its end",
+        "jpeg cut short behind a thumbnail",
         "jpeg header only",
         "jpeg with a stray marker",
         "png cut short",
