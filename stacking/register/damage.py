@@ -63,7 +63,7 @@ def truncated_frames(frames: Sequence[int], dead: Sequence[NDArray[np.bool_]]) -
     out: dict[int, str] = {}
     for k, d in zip(frames, dead, strict=True):
         others = (usual * len(frames) - d[-1].mean()) / (len(frames) - 1)
-        if d[-1].all() and others < 0.5:
+        if d[-1].all() and not d.all() and others < 0.5:
             missing = int(np.argmin(d[::-1].all(1))) or d.shape[0] - 0.5
             out[k] = f"truncated: about {(missing + 0.5) / d.shape[0]:.0%} of it is missing at the bottom"
     return out

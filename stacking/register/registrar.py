@@ -20,11 +20,13 @@ from stacking.register.similarity import Similarity
 from stacking.register.trajectory import bumped_frames, steady_matches
 
 _FULL_BELOW_PIXELS = 3_000_000
-_BLANK_CONTRAST = 1.0
+_NO_CONTRAST = 0.25
+_LOW_CONTRAST = 1.0
 _CLIPPED = 65535
 _DIRECT = 2
 _REMEMBERED = 5
 _ANCHOR_EVERY = 8
+_BLANK = "blank: there is nothing to see in it"
 _PECULIAR_LIGHT = 0.15
 _UNFIT_LIGHT = 0.35
 
@@ -149,7 +151,7 @@ class Registrar:
             frame.contrast,
             frame.light_factor,
         )
-        if frame.contrast < _BLANK_CONTRAST:
+        if frame.contrast < _NO_CONTRAST:
             return
         found = self._pair(frame)
         self._matches += found
@@ -170,7 +172,7 @@ class Registrar:
         frames = sorted(self._traces)
         if not frames:
             raise RegistrationError("there is no frame to register", remedy="add frames first")
-        left_out = {k: "blank: there is nothing to see in it" for k in frames if self._blank(k)}
+        left_out = {k: _BLANK for k in frames if self._traces[k].contrast < _NO_CONTRAST}
         seen = [k for k in frames if k not in left_out]
         if not seen:
             raise RegistrationError("every frame is blank", remedy="check lens cap, light and exposure")
@@ -182,7 +184,8 @@ class Registrar:
                 remedy="check that the pictures are one stack; use --align none for frames that need no alignment",
             )
         for group in groups[1:]:
-            left_out |= {k: _why_alone(group) for k in group}
+            dim = all(self._traces[k].contrast < _LOW_CONTRAST for k in group)
+            left_out |= dict.fromkeys(group, _BLANK if dim else _why_alone(group))
         cut = truncated_frames(belonging, [self._traces[k].dead for k in belonging])
         left_out |= cut
         belonging = [k for k in belonging if k not in cut]
@@ -197,9 +200,6 @@ class Registrar:
         registrations = {k: Registration(poses[k].matrix(self._size), gains[k], residuals[k]) for k in belonging}
         notes = self._notes(belonging, poses, gains)
         return Solution(registrations, reference, dict(sorted(left_out.items())), notes)
-
-    def _blank(self, index: int) -> bool:
-        return self._traces[index].contrast < _BLANK_CONTRAST
 
     def _solve_for(
         self, frames: Sequence[int], belonging: Sequence[int]
