@@ -1,0 +1,651 @@
+/*
+ * A bench for rail firmware: runs any ATmega328P ELF with its UART on a pseudo-terminal, turns its step pulses into a
+ * true carriage position, logs its shutter pins in MCU time, and makes faults.
+ *
+ *   avr_bench --elf focusrail.elf --pty /tmp/rail [options]
+ *
+ * Control: one JSON object a line on stdin, one JSON object a line on stdout as the answer. The first line on stdout,
+ * {"event":"ready",...}, says that the port is there. Ends with stdin. See README.md for the commands.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <math.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "avr_eeprom.h"
+#include "avr_ioport.h"
+#include "avr_watchdog.h"
+#include "carriage.h"
+#include "sim_avr.h"
+#include "sim_elf.h"
+#include "wire.h"
+
+enum { MCU_HZ = 16000000, SLICE = 4000, EVENTS = 4096, LINE = 1024, EEPROM_BYTES = 1024 };
+
+/* Pins of an Uno with a CNC shield, as stock GRBL and focusrail's firmware use them. */
+struct pin {
+	char port;
+	int bit;
+};
+static const struct pin STEP = {'D', 2}, DIRECTION = {'D', 5}, ENABLE = {'B', 0}, LIMIT = {'B', 1}, RELEASE = {'C', 3},
+			HALF_PRESS = {'C', 4};
+static const struct pin PULLED_UP[] = {{'B', 1}, {'B', 2}, {'B', 3}, {'B', 4}, {'C', 0}, {'C', 1}, {'C', 2}, {'C', 5}};
+
+struct event {
+	uint64_t cycle;
+	const char *pin;
+	bool level;
+	int64_t steps;
+	double carriage_um;
+};
+
+/* A fault that waits for its moment. */
+struct pending {
+	char line[LINE];
+	int64_t at_pulses;
+};
+
+typedef struct {
+	avr_t *avr;
+	carriage_t carriage;
+	wire_t wire;
+	bool direction, enabled, release, half_press, limit_low;
+	bool enable_active_low, limit_active_low;
+	struct event events[EVENTS];
+	unsigned event_count;
+	struct pending pending[16];
+	unsigned pending_count;
+	uint64_t resets; /* cycles before the last reset: simavr starts again at 0 */
+	unsigned boots;
+	double speed;
+	char input[LINE];
+	size_t filled;
+	bool discard;
+	bool over, powered;
+	const char *eeprom_file;
+} bench_t;
+
+static uint64_t now(const bench_t *b)
+{
+	return b->resets + b->avr->cycle;
+}
+
+static double seconds(uint64_t cycles)
+{
+	return (double)cycles / MCU_HZ;
+}
+
+static void say(const char *format, ...)
+{
+	va_list rest;
+
+	va_start(rest, format);
+	vprintf(format, rest);
+	va_end(rest);
+	putchar('\n');
+	fflush(stdout);
+}
+
+/* Pins --------------------------------------------------------------------------------------------------------- */
+
+static avr_irq_t *irq_of(bench_t *b, struct pin pin)
+{
+	return avr_io_getirq(b->avr, AVR_IOCTL_IOPORT_GETIRQ(pin.port), pin.bit);
+}
+
+static void drive_limit(bench_t *b)
+{
+	bool low = carriage_pressed(&b->carriage) == b->limit_active_low;
+
+	if (low == b->limit_low)
+		return;
+	b->limit_low = low;
+	avr_raise_irq(irq_of(b, LIMIT), !low);
+}
+
+static void log_event(bench_t *b, const char *pin, bool level)
+{
+	if (b->event_count == EVENTS)
+		return;
+	b->events[b->event_count++] =
+		(struct event){now(b), pin, level, b->carriage.steps, b->carriage.carriage_um};
+}
+
+static void on_step(struct avr_irq_t *irq, uint32_t value, void *param)
+{
+	bench_t *b = param;
+	carriage_t *c = &b->carriage;
+
+	(void)irq;
+	if (!value) {
+		if (c->last_rise && now(b) - c->last_rise < c->min_high)
+			c->min_high = now(b) - c->last_rise;
+		c->last_rise = 0;
+		return;
+	}
+	c->last_rise = now(b);
+	carriage_step(c, !b->direction, b->enabled, now(b));
+	drive_limit(b);
+}
+
+static void on_direction(struct avr_irq_t *irq, uint32_t value, void *param)
+{
+	bench_t *b = param;
+
+	(void)irq;
+	if (b->direction != (value != 0))
+		b->carriage.last_direction = now(b);
+	b->direction = value != 0;
+}
+
+static void on_enable(struct avr_irq_t *irq, uint32_t value, void *param)
+{
+	bench_t *b = param;
+	bool enabled = (value == 0) == b->enable_active_low;
+
+	(void)irq;
+	if (enabled != b->enabled)
+		log_event(b, "enable", enabled);
+	b->enabled = enabled;
+}
+
+static void on_release(struct avr_irq_t *irq, uint32_t value, void *param)
+{
+	bench_t *b = param;
+
+	(void)irq;
+	if (b->release != (value != 0))
+		log_event(b, "release", value != 0);
+	b->release = value != 0;
+}
+
+static void on_half_press(struct avr_irq_t *irq, uint32_t value, void *param)
+{
+	bench_t *b = param;
+
+	(void)irq;
+	if (b->half_press != (value != 0))
+		log_event(b, "half_press", value != 0);
+	b->half_press = value != 0;
+}
+
+static void pull_up(bench_t *b)
+{
+	for (size_t i = 0; i < sizeof PULLED_UP / sizeof *PULLED_UP; i++)
+		avr_raise_irq(irq_of(b, PULLED_UP[i]), 1);
+	b->limit_low = false;
+	drive_limit(b);
+}
+
+static void hook_pins(bench_t *b)
+{
+	avr_irq_register_notify(irq_of(b, STEP), on_step, b);
+	avr_irq_register_notify(irq_of(b, DIRECTION), on_direction, b);
+	avr_irq_register_notify(irq_of(b, ENABLE), on_enable, b);
+	avr_irq_register_notify(irq_of(b, RELEASE), on_release, b);
+	avr_irq_register_notify(irq_of(b, HALF_PRESS), on_half_press, b);
+}
+
+/* Resets ------------------------------------------------------------------------------------------------------- */
+
+/* `power`: the supply was off, so the RAM holds noise; otherwise it keeps what it held. */
+static void reset(bench_t *b, bool power)
+{
+	avr_t *avr = b->avr;
+	size_t first = avr->ioend + 1u, length = avr->ramend - avr->ioend;
+	uint8_t *kept = malloc(length);
+
+	if (!kept)
+		exit(2);
+	memcpy(kept, avr->data + first, length);
+	b->resets += avr->cycle;
+	avr_reset(avr);
+	avr->cycle = 0;
+	avr->state = cpu_Running;
+	if (power)
+		for (size_t i = 0; i < length; i++)
+			kept[i] = (uint8_t)(i * 167u + 13u);
+	memcpy(avr->data + first, kept, length);
+	free(kept);
+	avr->data[0x54] = power ? 1 : 2; /* MCUSR: PORF or EXTRF */
+	wire_after_reset(&b->wire);
+	b->enabled = false; /* the pins float; the driver's pull-up switches it off */
+	b->release = b->half_press = false;
+	pull_up(b);
+	b->boots++;
+}
+
+/* Control ------------------------------------------------------------------------------------------------------ */
+
+/* Text behind "key": in one flat JSON object; NULL where there is none. */
+static const char *value_of(const char *line, const char *key)
+{
+	char quoted[48];
+	const char *found;
+
+	snprintf(quoted, sizeof quoted, "\"%s\"", key);
+	found = strstr(line, quoted);
+	if (!found)
+		return NULL;
+	found += strlen(quoted);
+	found += strspn(found, " \t");
+	if (*found != ':')
+		return NULL;
+	return found + 1 + strspn(found + 1, " \t");
+}
+
+static double number(const char *line, const char *key, double otherwise)
+{
+	const char *text = value_of(line, key);
+
+	if (!text)
+		return otherwise;
+	if (!strncmp(text, "true", 4))
+		return 1;
+	return strtod(text, NULL);
+}
+
+static bool word_is(const char *line, const char *key, const char *word)
+{
+	const char *text = value_of(line, key);
+	size_t length = strlen(word);
+
+	return text && *text == '"' && !strncmp(text + 1, word, length) && text[length + 1] == '"';
+}
+
+static void say_truth(bench_t *b)
+{
+	const carriage_t *c = &b->carriage;
+	uint64_t quiet = c->last_step ? now(b) - c->last_step : UINT64_MAX;
+
+	say("{\"steps\":%lld,\"rotor\":%lld,\"carriage_um\":%.4f,\"pulses\":%lld,\"lost\":%lld,\"disabled_steps\":%lld,"
+	    "\"switch\":%s,\"enabled\":%s,\"release\":%s,\"half_press\":%s,\"mcu_s\":%.6f,\"boots\":%u,"
+	    "\"still_s\":%.6f,\"min_interval_us\":%.2f,\"min_high_us\":%.2f,\"min_setup_us\":%.2f,"
+	    "\"bytes_in\":%llu,\"bytes_out\":%llu,\"queued\":%u,\"running\":%s}",
+	    (long long)c->steps, (long long)c->rotor, c->carriage_um, (long long)c->pulses, (long long)c->lost,
+	    (long long)c->disabled, carriage_pressed(c) ? "true" : "false", b->enabled ? "true" : "false",
+	    b->release ? "true" : "false", b->half_press ? "true" : "false", seconds(now(b)), b->boots,
+	    quiet == UINT64_MAX ? -1.0 : seconds(quiet), c->min_interval == UINT64_MAX ? -1.0 : c->min_interval / 16.0,
+	    c->min_high == UINT64_MAX ? -1.0 : c->min_high / 16.0,
+	    c->min_setup == UINT64_MAX ? -1.0 : c->min_setup / 16.0, (unsigned long long)b->wire.taken,
+	    (unsigned long long)b->wire.given, (b->wire.head - b->wire.tail + WIRE_QUEUE) % WIRE_QUEUE,
+	    b->avr->state == cpu_Running || b->avr->state == cpu_Sleeping ? "true" : "false");
+}
+
+static void say_events(bench_t *b)
+{
+	printf("{\"events\":[");
+	for (unsigned i = 0; i < b->event_count; i++)
+		printf("%s{\"t_us\":%.2f,\"pin\":\"%s\",\"level\":%d,\"steps\":%lld,\"carriage_um\":%.4f}", i ? "," : "",
+		       b->events[i].cycle / 16.0, b->events[i].pin, b->events[i].level, (long long)b->events[i].steps,
+		       b->events[i].carriage_um);
+	say("]}");
+	b->event_count = 0;
+}
+
+static void say_record(bench_t *b)
+{
+	carriage_t *c = &b->carriage;
+
+	printf("{\"pulses\":[");
+	for (size_t i = 0; i < c->recorded; i++)
+		printf("%s[%.3f,%lld]", i ? "," : "", c->record[i].cycle / 16.0, (long long)c->record[i].steps);
+	say("]}");
+	c->recorded = 0;
+}
+
+static void eeprom_access(bench_t *b, const char *line)
+{
+	uint8_t byte = 0xff;
+	avr_eeprom_desc_t at = {&byte, (uint16_t)number(line, "at", 0), 1};
+
+	avr_ioctl(b->avr, AVR_IOCTL_EEPROM_GET, &at);
+	if (value_of(line, "xor")) {
+		at.ee = &byte;
+		byte ^= (uint8_t)number(line, "xor", 0);
+		avr_ioctl(b->avr, AVR_IOCTL_EEPROM_SET, &at);
+	}
+	say("{\"byte\":%u}", byte);
+}
+
+static void send_bytes(bench_t *b, const char *line)
+{
+	const char *text = value_of(line, "hex");
+	unsigned byte;
+
+	while (text && (*text == '"' || *text == ' '))
+		text++;
+	while (text && sscanf(text, "%2x", &byte) == 1) {
+		wire_put(&b->wire, &(uint8_t){(uint8_t)byte}, 1);
+		text += 2;
+	}
+}
+
+static void ok(void)
+{
+	say("{\"ok\":true}");
+}
+
+static bool inject(bench_t *b, const char *line)
+{
+	carriage_t *c = &b->carriage;
+	wire_t *w = &b->wire;
+
+	if (word_is(line, "cmd", "reset"))
+		reset(b, number(line, "power", 0) != 0);
+	else if (word_is(line, "cmd", "unplug")) {
+		wire_unplug(w);
+		b->powered = number(line, "power", 1) != 0;
+	} else if (word_is(line, "cmd", "plug")) {
+		if (!b->powered || number(line, "reset", 0) != 0)
+			reset(b, !b->powered);
+		b->powered = true;
+		if (!wire_plug(w))
+			return false;
+	} else if (word_is(line, "cmd", "drop")) {
+		*(number(line, "out", 0) != 0 ? &w->drop_out : &w->drop_in) = (unsigned)number(line, "bytes", 1);
+	} else if (word_is(line, "cmd", "flip")) {
+		*(number(line, "out", 0) != 0 ? &w->flip_out : &w->flip_in) = (unsigned)number(line, "bytes", 1);
+	} else if (word_is(line, "cmd", "jam")) {
+		c->jammed = number(line, "on", 1) != 0;
+	} else if (word_is(line, "cmd", "lose")) {
+		c->to_lose = (int64_t)number(line, "steps", 1);
+	} else if (word_is(line, "cmd", "push")) {
+		carriage_push(c, number(line, "um", 0));
+	} else if (word_is(line, "cmd", "switch")) {
+		c->stuck = word_is(line, "is", "pressed") ? STUCK_PRESSED : word_is(line, "is", "open") ? STUCK_OPEN : STUCK_NOT;
+	} else if (word_is(line, "cmd", "send")) {
+		send_bytes(b, line);
+	} else {
+		return false;
+	}
+	drive_limit(b);
+	return true;
+}
+
+static void obey(bench_t *b, const char *line)
+{
+	double at = number(line, "at_pulses", -1);
+
+	if (word_is(line, "cmd", "truth")) {
+		say_truth(b);
+	} else if (word_is(line, "cmd", "events")) {
+		say_events(b);
+	} else if (word_is(line, "cmd", "record")) {
+		b->carriage.recording = number(line, "on", 1) != 0;
+		b->carriage.recorded = b->carriage.recording ? 0 : b->carriage.recorded;
+		ok();
+	} else if (word_is(line, "cmd", "recorded")) {
+		say_record(b);
+	} else if (word_is(line, "cmd", "clear_times")) {
+		carriage_clear_times(&b->carriage);
+		ok();
+	} else if (word_is(line, "cmd", "eeprom")) {
+		eeprom_access(b, line);
+	} else if (word_is(line, "cmd", "speed")) {
+		b->speed = number(line, "times", 1);
+		ok();
+	} else if (word_is(line, "cmd", "quit")) {
+		b->over = true;
+		ok();
+	} else if (at >= 0) {
+		if (b->pending_count == sizeof b->pending / sizeof *b->pending) {
+			say("{\"error\":\"too many waiting faults\"}");
+			return;
+		}
+		b->pending[b->pending_count].at_pulses = b->carriage.pulses + (int64_t)at;
+		snprintf(b->pending[b->pending_count++].line, LINE, "%s", line);
+		ok();
+	} else if (inject(b, line)) {
+		ok();
+	} else {
+		say("{\"error\":\"not understood\"}");
+	}
+}
+
+static void obey_due(bench_t *b)
+{
+	for (unsigned i = 0; i < b->pending_count;) {
+		struct pending due = b->pending[i];
+
+		if (b->carriage.pulses < due.at_pulses) {
+			i++;
+			continue;
+		}
+		b->pending[i] = b->pending[--b->pending_count];
+		inject(b, due.line);
+	}
+}
+
+static void read_control(bench_t *b)
+{
+	ssize_t count = read(STDIN_FILENO, b->input + b->filled, sizeof b->input - 1 - b->filled);
+	char *end;
+
+	if (count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR)) {
+		b->over = true;
+		return;
+	}
+	if (count < 0)
+		return;
+	b->filled += (size_t)count;
+	b->input[b->filled] = 0;
+	while ((end = memchr(b->input, '\n', b->filled))) {
+		*end = 0;
+		if (b->discard)
+			b->discard = false;
+		else if (end != b->input)
+			obey(b, b->input);
+		b->filled -= (size_t)(end + 1 - b->input);
+		memmove(b->input, end + 1, b->filled);
+	}
+	if (b->filled == sizeof b->input - 1) {
+		say("{\"error\":\"line too long\"}");
+		b->discard = true;
+		b->filled = 0;
+	}
+}
+
+/* Running ------------------------------------------------------------------------------------------------------ */
+
+static void no_pause(avr_t *avr, avr_cycle_count_t how_long)
+{
+	(void)avr;
+	(void)how_long;
+}
+
+static void quiet_log(avr_t *avr, const int level, const char *format, va_list rest)
+{
+	(void)avr;
+	if (level <= LOG_ERROR)
+		vfprintf(stderr, format, rest);
+}
+
+static double wall(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Wait for the host, for control, or until the wall clock has caught up with the MCU's. */
+static void wait_for(bench_t *b, double how_long)
+{
+	struct pollfd fds[2] = {{STDIN_FILENO, POLLIN, 0}, {b->wire.master, POLLIN, 0}};
+	struct timespec limit = {(time_t)how_long, (long)((how_long - floor(how_long)) * 1e9)};
+
+	if (ppoll(fds, 2, &limit, NULL) < 0)
+		return;
+	if (fds[0].revents)
+		read_control(b);
+}
+
+static void run_slice(bench_t *b)
+{
+	avr_t *avr = b->avr;
+	uint64_t until = now(b) + SLICE;
+
+	while (now(b) < until) {
+		int state = avr_run(avr);
+
+		if (state == cpu_Done || state == cpu_Crashed) {
+			say("{\"event\":\"%s\",\"pc\":%u}", state == cpu_Done ? "stopped" : "crashed", avr->pc);
+			b->powered = false;
+			return;
+		}
+		if (b->pending_count)
+			obey_due(b);
+		if (!b->powered)
+			return;
+	}
+}
+
+static void run(bench_t *b)
+{
+	double start = wall();
+	uint64_t mark = now(b);
+
+	while (!b->over) {
+		double ahead;
+
+		wire_poll(&b->wire);
+		if (!b->powered) {
+			wait_for(b, 0.02);
+			start = wall();
+			mark = now(b);
+			continue;
+		}
+		run_slice(b);
+		ahead = b->speed > 0 ? seconds(now(b) - mark) / b->speed - (wall() - start) : 0;
+		if (ahead < -0.05 || ahead > 1) { /* no catching up: a busy machine just runs the MCU slower */
+			start = wall();
+			mark = now(b);
+			ahead = 0;
+		}
+		wait_for(b, ahead > 0 ? ahead : 0);
+	}
+}
+
+static void load_eeprom(bench_t *b)
+{
+	uint8_t bytes[EEPROM_BYTES];
+	avr_eeprom_desc_t all = {bytes, 0, EEPROM_BYTES};
+	FILE *file = b->eeprom_file ? fopen(b->eeprom_file, "rb") : NULL;
+
+	if (!file)
+		return;
+	if (fread(bytes, 1, sizeof bytes, file) == sizeof bytes)
+		avr_ioctl(b->avr, AVR_IOCTL_EEPROM_SET, &all);
+	fclose(file);
+}
+
+static void save_eeprom(bench_t *b)
+{
+	uint8_t bytes[EEPROM_BYTES];
+	avr_eeprom_desc_t all = {bytes, 0, EEPROM_BYTES};
+	FILE *file = b->eeprom_file ? fopen(b->eeprom_file, "wb") : NULL;
+
+	if (!file)
+		return;
+	avr_ioctl(b->avr, AVR_IOCTL_EEPROM_GET, &all);
+	fwrite(bytes, 1, sizeof bytes, file);
+	fclose(file);
+}
+
+static void usage(void)
+{
+	fprintf(stderr,
+		"usage: avr_bench --elf FILE --pty LINK [--um-per-step UM] [--start-um UM] [--backlash-um UM]\n"
+		"  [--low-stop-um UM] [--high-stop-um UM] [--switch-um UM [--switch-high]] [--invert]\n"
+		"  [--limit-active-high] [--enable-active-high] [--speed TIMES (0: as fast as it goes)] [--baud N] [--eeprom FILE]\n");
+	exit(2);
+}
+
+int main(int argc, char **argv)
+{
+	static bench_t bench;
+	static elf_firmware_t firmware;
+	static const struct option options[] = {
+		{"elf", 1, 0, 'e'},	      {"pty", 1, 0, 'p'},	     {"um-per-step", 1, 0, 'u'},
+		{"start-um", 1, 0, 's'},      {"backlash-um", 1, 0, 'b'},    {"low-stop-um", 1, 0, 'l'},
+		{"high-stop-um", 1, 0, 'h'},  {"switch-um", 1, 0, 'w'},	     {"switch-high", 0, 0, 'W'},
+		{"invert", 0, 0, 'i'},	      {"limit-active-high", 0, 0, 'A'}, {"enable-active-high", 0, 0, 'E'},
+		{"speed", 1, 0, 'x'},	      {"baud", 1, 0, 'B'},	     {"eeprom", 1, 0, 'f'},
+		{0, 0, 0, 0},
+	};
+	bench_t *b = &bench;
+	carriage_t *c = &b->carriage;
+	const char *elf = NULL, *pty = NULL;
+	double start_um = 0;
+	unsigned baud = 115200;
+	int option;
+
+	*c = (carriage_t){.um_per_step = 4.0, .low_stop_um = -1e9, .high_stop_um = 1e9};
+	b->speed = 1;
+	b->powered = b->limit_active_low = b->enable_active_low = true;
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (option) {
+		case 'e': elf = optarg; break;
+		case 'p': pty = optarg; break;
+		case 'u': c->um_per_step = atof(optarg); break;
+		case 's': start_um = atof(optarg); break;
+		case 'b': c->backlash_um = atof(optarg); break;
+		case 'l': c->low_stop_um = atof(optarg); break;
+		case 'h': c->high_stop_um = atof(optarg); break;
+		case 'w': c->switch_um = atof(optarg); c->has_switch = true; break;
+		case 'W': c->switch_at_high = true; break;
+		case 'i': c->invert = true; break;
+		case 'A': b->limit_active_low = false; break;
+		case 'E': b->enable_active_low = false; break;
+		case 'x': b->speed = atof(optarg); break;
+		case 'B': baud = (unsigned)atoi(optarg); break;
+		case 'f': b->eeprom_file = optarg; break;
+		default: usage();
+		}
+	}
+	if (!elf || !pty || c->um_per_step <= 0 || baud < 300)
+		usage();
+	avr_global_logger_set(quiet_log);
+	if (elf_read_firmware(elf, &firmware)) {
+		fprintf(stderr, "avr_bench: %s is no ELF file for an AVR\n", elf);
+		return 2;
+	}
+	b->avr = avr_make_mcu_by_name("atmega328p");
+	if (!b->avr)
+		return 2;
+	avr_init(b->avr);
+	b->avr->log = LOG_ERROR;
+	b->avr->frequency = MCU_HZ;
+	b->avr->sleep = no_pause;
+	firmware.frequency = MCU_HZ;
+	avr_load_firmware(b->avr, &firmware);
+	b->avr->sleep = no_pause;
+	load_eeprom(b);
+	/* The rotor's zero is where the carriage starts. */
+	c->low_stop_um -= start_um;
+	c->high_stop_um -= start_um;
+	c->switch_um -= start_um;
+	carriage_start(c, 0);
+	hook_pins(b);
+	if (!wire_start(&b->wire, b->avr, pty, baud)) {
+		fprintf(stderr, "avr_bench: no pseudo-terminal at %s: %s\n", pty, strerror(errno));
+		return 2;
+	}
+	reset(b, true);
+	b->boots = 1;
+	say("{\"event\":\"ready\",\"pty\":\"%s\"}", pty);
+	(void)fcntl(STDIN_FILENO, F_SETFL, fcntl(STDIN_FILENO, F_GETFL) | O_NONBLOCK);
+	run(b);
+	wire_unplug(&b->wire);
+	save_eeprom(b);
+	return 0;
+}

@@ -1,0 +1,36 @@
+/* The serial line between the simulated MCU's UART and a pseudo-terminal, with its faults. */
+#ifndef WIRE_H
+#define WIRE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sim_avr.h"
+
+enum { WIRE_QUEUE = 8192 };
+
+typedef struct {
+	avr_t *avr;
+	avr_irq_t *input;
+	int master, slave;
+	char link[256];
+
+	/* host to MCU, given to the UART one byte time apart */
+	uint8_t queue[WIRE_QUEUE];
+	unsigned head, tail;
+	bool feeding;
+	unsigned byte_cycles;
+
+	/* faults: how many of the next bytes to drop or to flip a bit of, each way */
+	unsigned drop_in, flip_in, drop_out, flip_out;
+	uint64_t taken, given;
+} wire_t;
+
+bool wire_start(wire_t *w, avr_t *avr, const char *link, unsigned baud);
+bool wire_plug(wire_t *w);
+void wire_unplug(wire_t *w);
+void wire_poll(wire_t *w);
+void wire_after_reset(wire_t *w);
+void wire_put(wire_t *w, const uint8_t *bytes, unsigned count);
+
+#endif

@@ -1,0 +1,12 @@
+/* Time: timer 1 counts half microseconds; its compare B makes the millisecond tick, its compare A the steps. */
+#ifndef CLOCK_H
+#define CLOCK_H
+
+#include <stdint.h>
+
+enum { COUNTS_PER_TICK = 2000, COUNTS_PER_US = 2, TICKS_PER_S = 1000 };
+
+void clock_start(void);
+uint16_t clock_ms(void);
+
+#endif

@@ -1,0 +1,71 @@
+#include "limits.h"
+
+#include <util/atomic.h>
+
+#include "board.h"
+#include "machine.h"
+#include "settings.h"
+#include "stepper.h"
+
+static volatile bool pressed;
+static volatile int32_t contact;
+static volatile bool guarding;
+static uint8_t stable;
+static int32_t first_seen;
+
+static bool raw(void)
+{
+	bool low = !(LIMIT_PIN & _BV(LIMIT_BIT));
+
+	return low != (settings_now[SETTING_LIMIT_INVERT] != 0);
+}
+
+void limits_start(void)
+{
+	LIMIT_PORT |= _BV(LIMIT_BIT); /* pull-up */
+	pressed = raw();
+}
+
+/* A change counts once it lasted for the filter's time; the place is where it was first seen. */
+void limits_sample(void)
+{
+	bool now = raw();
+
+	if (now == pressed) {
+		stable = 0;
+		return;
+	}
+	if (stable == 0)
+		first_seen = stepper_position();
+	if (++stable < settings_now[SETTING_LIMIT_FILTER])
+		return;
+	stable = 0;
+	pressed = now;
+	if (!now)
+		return;
+	contact = first_seen;
+	if (guarding && stepper_moving()) {
+		stepper_halt();
+		machine_ask(MET_HARD_LIMIT);
+	}
+}
+
+bool limits_pressed(void)
+{
+	return pressed;
+}
+
+/* Steps at which the switch closed last. */
+int32_t limits_contact(void)
+{
+	int32_t there;
+
+	ATOMIC_BLOCK(ATOMIC_RESTORESTATE) { there = contact; }
+	return there;
+}
+
+/* Stop at once when the switch closes in motion. */
+void limits_guard(bool on)
+{
+	guarding = on;
+}
