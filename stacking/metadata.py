@@ -7,6 +7,7 @@ converter, and maker notes, whose offsets no program but the maker's survives.
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -131,6 +132,15 @@ def capture_time_tags(path: Path) -> tuple[str, str] | None:
     stamp = text_of(exif, "Exif.Photo.DateTimeOriginal")
     fraction = text_of(exif, "Exif.Photo.SubSecTimeOriginal")
     return (stamp, fraction) if stamp and fraction else None
+
+
+def made_here(path: Path) -> bool:
+    """Whether a picture is a result of this program, by its Software tag. Never raises for a broken file."""
+    image = opened(path)
+    return image is not None and _OURS.match(text_of(image.exifData(), "Exif.Image.Software") or "") is not None
+
+
+_OURS = re.compile(r"focusrail \d")
 
 
 def software() -> str:

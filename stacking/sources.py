@@ -10,8 +10,9 @@ from typing import Any
 
 from stacking.develop_raw import libraw_knows
 from stacking.develop_structure import opened_tiff
-from stacking.errors import SourceError
+from stacking.errors import OutputError, SourceError
 from stacking.frames import LeftOut, Source
+from stacking.metadata import made_here
 from stacking.order import Order, natural_key, ordered
 
 
@@ -81,6 +82,8 @@ def find_sources(paths: Iterable[Path | str], *, exclude: Iterable[Path] = ()) -
     ------
     SourceError
         Where a path does not exist or cannot be read, or nothing is left.
+    OutputError
+        Where a file of `exclude` is itself one of the pictures, and no earlier result.
     """
     given = [Path(path) for path in paths]
     if not given:
@@ -173,6 +176,10 @@ def _folder(folder: Path) -> SourceList:
         else:
             ignored += [entry.path for entry in one.left_out]
     sources, twins = _without_twins(sources)
+    results = [source for source in sources if not source.raw and made_here(source.path)]
+    if 0 < len(results) < len(sources):  # a folder of nothing but results is a stack of slabs
+        left_out += [LeftOut(source.path, "a result of focusrail, not a frame") for source in results]
+        sources = [source for source in sources if source not in results]
     in_order, order = ordered(sources, lambda source: source.path)
     return SourceList(tuple(in_order), tuple(left_out), order, tuple(ignored + twins))
 
@@ -244,7 +251,12 @@ def _merged(listings: Sequence[SourceList], unwanted: set[tuple[int, int]]) -> S
             left_out.append(LeftOut(source.path, f"cannot be read: {error.strerror or error}"))
             continue
         if identity in unwanted:
-            continue
+            if made_here(source.path):
+                continue
+            raise OutputError(
+                f"{source.path} is one of the pictures to stack, and would be overwritten",
+                remedy="Give the result another name, or another folder.",
+            )
         if identity in seen:
             left_out.append(LeftOut(source.path, "the same file was given before"))
             continue

@@ -121,6 +121,23 @@ def test_output_is_never_overwritten_without_force(folder: Path, tmp_path: Path)
     assert target.read_bytes() != b"precious"
 
 
+def test_a_frame_is_never_overwritten_by_the_result(folder: Path, tmp_path: Path) -> None:
+    before = (folder / "FS-9.png").read_bytes()
+    finished = focusrail("stack", folder, "-o", folder / "FS-9.png", "--force", "--json")
+    assert finished.code == 1
+    assert finished.values["error"]["kind"] == "output"
+    assert (folder / "FS-9.png").read_bytes() == before
+
+
+def test_an_earlier_result_in_the_folder_is_no_frame(folder: Path) -> None:
+    first = focusrail("stack", folder, "-o", folder / "out.png", "--crop", "none", "--json").done()
+    second = focusrail("stack", folder, "-o", folder / "out2.png", "--crop", "none", "--json").done()
+    assert second["frames_used"] == first["frames_used"] == FRAMES
+    assert [Path(entry["file"]).name for entry in second["frames_left_out"]] == ["out.png"]
+    again = focusrail("stack", folder, "-o", folder / "out.png", "--crop", "none", "--force", "--json").done()
+    assert again["frames_used"] == FRAMES
+
+
 @pytest.mark.parametrize("target", ["missing/o.tif", "o.gif", "a-folder", "file/o.tif"])
 def test_a_target_that_cannot_be_written_is_refused_first(folder: Path, tmp_path: Path, target: str) -> None:
     (tmp_path / "a-folder").mkdir()
