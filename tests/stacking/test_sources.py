@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import tifffile
 
-from stacking.errors import SourceError
+from stacking.errors import OutputError, SourceError
 from stacking.order import Order
 from stacking.sources import find_sources, is_raw, is_session
+from stacking.writers import write_picture
 from tests.stacking.pictures import add_exif, as_bits, mosaic_of, scene, write_dng, write_jpeg
 
 TINY = as_bits(scene(24, 36), 8)
@@ -75,8 +76,24 @@ def test_files_given_keep_their_order_and_count_once(tmp_path: Path) -> None:
 
 def test_the_outputs_of_the_run_are_no_sources(tmp_path: Path) -> None:
     jpeg(tmp_path / "a.jpg")
-    result = jpeg(tmp_path / "result.jpg")
+    result = tmp_path / "result.jpg"
+    write_picture(result, np.zeros((8, 12, 3), np.uint8))
     assert names(find_sources([tmp_path], exclude=[result, tmp_path / "not there.tif"])) == ["a.jpg"]
+    assert names(find_sources([tmp_path / "a.jpg", result], exclude=[result])) == ["a.jpg"]
+
+
+def test_a_photograph_is_no_output(tmp_path: Path) -> None:
+    jpeg(tmp_path / "a.jpg")
+    with pytest.raises(OutputError, match=r"a\.jpg"):
+        find_sources([tmp_path], exclude=[tmp_path / "a.jpg"])
+
+
+def test_a_folder_of_results_alone_is_a_stack_of_slabs(tmp_path: Path) -> None:
+    for name in ("slab-1.tif", "slab-2.tif"):
+        write_picture(tmp_path / name, np.zeros((8, 12, 3), np.uint16))
+    assert names(find_sources([tmp_path])) == ["slab-1.tif", "slab-2.tif"]
+    jpeg(tmp_path / "a.jpg")
+    assert names(find_sources([tmp_path])) == ["a.jpg"]
 
 
 def test_of_a_raw_and_its_jpeg_the_raw_is_taken(tmp_path: Path) -> None:
