@@ -1,0 +1,194 @@
+"""Firmware without hardware: an AVR ELF in simavr behind a pseudo-terminal, its steps counted outside of it.
+
+Needs avr-gcc and libsimavr, which a test that uses it says if they are missing. `FOCUSRAIL_FIRMWARE_ELF` names another
+firmware (a GRBL build for the Uno) for the tests that run on any.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pytest
+
+FIRMWARE = Path(__file__).parent.parent / "firmware"
+ELF = FIRMWARE / "build" / "focusrail.elf"
+BENCH = FIRMWARE / "build" / "avr_bench"
+INSTALL = "apt-get install --no-install-recommends make gcc gcc-avr avr-libc libsimavr-dev libelf-dev"
+_MAKE_S = 120
+_ANSWER_S = 30
+
+
+def make() -> None:
+    """Build firmware and bench, once however many processes ask; fails the test where tools are missing."""
+    missing = [tool for tool in ("make", "gcc", "avr-gcc") if shutil.which(tool) is None]
+    if missing:
+        pytest.fail(f"{' and '.join(missing)} missing; install with: {INSTALL}", pytrace=False)
+    with (FIRMWARE / "Makefile").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = subprocess.run(
+            ["make", "-s", "-C", str(FIRMWARE), "all", "bench"],
+            capture_output=True,
+            text=True,
+            timeout=_MAKE_S,
+            check=False,
+        )
+    if done.returncode:
+        pytest.fail(f"the firmware does not build; are all tools there ({INSTALL})?\n{done.stderr}", pytrace=False)
+
+
+class FirmwareBench:
+    """A running MCU; `command` talks to the bench, `url` is its serial port."""
+
+    def __init__(self, *options: str, elf: Path = ELF, speed: float = 4.0) -> None:
+        make()
+        self._folder = tempfile.TemporaryDirectory(prefix="focusrail-firmware-")
+        self.url = str(Path(self._folder.name) / "rail")
+        self._turn = threading.Lock()
+        self._process = subprocess.Popen(
+            [str(BENCH), "--elf", str(elf), "--pty", self.url, "--speed", str(speed), *options],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+        )
+        ready = self._answer()
+        if ready.get("event") != "ready":
+            raise RuntimeError(f"the bench did not start: {ready}")
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the bench is gone, with {self._process.wait(_ANSWER_S)}")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def command(self, cmd: str, **values: object) -> dict[str, Any]:
+        """Say `cmd` to the bench; its answer."""
+        with self._turn:
+            assert self._process.stdin is not None
+            self._process.stdin.write(json.dumps({"cmd": cmd, **values}) + "\n")
+            answer = self._answer()
+        if "error" in answer or "event" in answer:
+            raise RuntimeError(f"{cmd}: {answer}")
+        return answer
+
+    def truth(self) -> dict[str, Any]:
+        """What is really there: steps, rotor, carriage, pins, MCU time."""
+        return self.command("truth")
+
+    @property
+    def steps(self) -> int:
+        """Step pulses counted, signed."""
+        return int(self.truth()["steps"])
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process.poll() is None:
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+            try:
+                self._process.wait(5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait(5)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        self._folder.cleanup()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Terminal:
+    """The host's end of the port, without any driver: text out, lines in."""
+
+    def __init__(self, bench: FirmwareBench) -> None:
+        self._bench = bench
+        self._fd = os.open(bench.url, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        self._heard = b""
+
+    def write(self, data: bytes | str) -> None:
+        """Send bytes; text as Latin-1."""
+        rest = data.encode("latin-1") if isinstance(data, str) else data
+        while rest:
+            try:
+                rest = rest[os.write(self._fd, rest) :]
+            except BlockingIOError:
+                self._bench.truth()
+
+    def _read(self) -> None:
+        while True:
+            try:
+                data = os.read(self._fd, 65536)
+            except BlockingIOError:
+                return
+            if not data:
+                return
+            self._heard += data
+
+    def lines(self, mcu_s: float) -> list[str]:
+        """Let MCU time pass; the lines that came."""
+        end = self._bench.truth()["mcu_s"] + mcu_s
+        while self._bench.truth()["mcu_s"] < end:
+            self._read()
+        self._read()
+        *lines, self._heard = self._heard.split(b"\n")
+        return [line.rstrip(b"\r").decode("latin-1") for line in lines]
+
+    def until(self, wanted: str, *, within_s: float = 60.0) -> list[str]:
+        """Lines up to the first that begins with one of the words of `wanted` (separated by ``|``)."""
+        starts = tuple(wanted.split("|"))
+        end = self._bench.truth()["mcu_s"] + within_s
+        taken: list[str] = []
+        while self._bench.truth()["mcu_s"] < end:
+            self._read()
+            while b"\n" in self._heard:
+                line, _, self._heard = self._heard.partition(b"\n")
+                taken.append(line.rstrip(b"\r").decode("latin-1"))
+                if taken[-1].startswith(starts):
+                    return taken
+        raise AssertionError(f"no {wanted!r} within {within_s} s of the MCU; heard {taken[-8:]} and {self._heard!r}")
+
+    def ask(self, line: str, *, within_s: float = 60.0) -> list[str]:
+        """Send a line; all lines up to its answer."""
+        self.write(line + "\n")
+        return self.until("ok|error:", within_s=within_s)
+
+    def do(self, *lines: str) -> None:
+        """Lines that must succeed."""
+        for line in lines:
+            answer = self.ask(line)
+            assert answer[-1] == "ok", f"{line}: {answer}"
+
+    def report(self) -> str:
+        """One status report."""
+        self.write("?")
+        return self.until("<", within_s=3.0)[-1]
+
+    def state(self) -> str:
+        """The state in a status report."""
+        return self.report()[1:].split("|")[0]
+
+    def rest(self, *, within_s: float = 120.0) -> None:
+        """Wait until all that was queued is done."""
+        answer = self.ask("G4P0.001", within_s=within_s)
+        assert answer[-1] == "ok", answer
+
+    def close(self) -> None:
+        """Let go of the port."""
+        os.close(self._fd)
