@@ -72,13 +72,24 @@ class DepthVolume:
             self._bands.run(codes.shape[0], rows_of(focus_rows, plane, step, spans, codes))
         self._positions[bin_].append(position)
 
+    def take(self, codes: U8, number: int, position: float) -> None:
+        """Take in frame ``number`` by its energies on the grid, shape (2, grid rows, grid columns); 0 where it has none."""
+        bin_ = number * self._bins // self._frames
+        np.maximum(self._codes[:, bin_], codes, out=self._codes[:, bin_])
+        self._positions[bin_].append(position)
+
     def depth(self, picture: NDArray[np.uint16]) -> tuple[F32, F32]:
+        """Depth and its confidence on the grid, given the fused picture, shape (rows, columns, 3), uint16."""
+        guide = cv2.pyrDown(cv2.pyrDown(picture)).astype(np.float32) * np.float32(1.0 / 65535.0)
+        return self.depth_along(guide)
+
+    def depth_along(self, guide: F32) -> tuple[F32, F32]:
         """Depth and its confidence on the grid, shape ((rows + 3) // 4, (columns + 3) // 4).
 
         Parameters
         ----------
-        picture : ndarray (rows, columns, 3), uint16
-            The fused picture; its edges bound the surfaces.
+        guide : ndarray (grid rows, grid columns) or (grid rows, grid columns, 3), float32, 0 to 1
+            A sharp picture on the grid, gray or colour; its edges bound the surfaces.
 
         Returns
         -------
@@ -91,7 +102,6 @@ class DepthVolume:
         if not used:
             raise ValueError("no frame was added")
         votes = _Votes(self._codes[:, used])
-        guide = cv2.pyrDown(cv2.pyrDown(picture)).astype(np.float32) * np.float32(1.0 / 65535.0)
         smooth = _GuidedFilter(guide)
         shape = guide.shape[:2]
         best: F32 = np.full(shape, -np.inf, np.float32)
@@ -175,16 +185,21 @@ class _Votes:
 
 
 class _GuidedFilter:
-    """Mean within the surfaces of a colour picture (He, Sun and Tang 2013, eq. 19)."""
+    """Mean within the surfaces of a gray or colour picture (He, Sun and Tang 2013, eq. 5 and 19)."""
 
     def __init__(self, guide: F32) -> None:
-        self._guide = [np.ascontiguousarray(guide[..., c]) for c in range(3)]
+        planes = [guide] if guide.ndim == 2 else [guide[..., c] for c in range(3)]
+        self._guide = [np.ascontiguousarray(p) for p in planes]
         self._mean = [self._box(g) for g in self._guide]
         covariance = {}
-        for i in range(3):
-            for j in range(i, 3):
+        for i in range(len(planes)):
+            for j in range(i, len(planes)):
                 product = self._box(self._guide[i] * self._guide[j]) - self._mean[i] * self._mean[j]
                 covariance[i, j] = product + np.float32(_SMOOTHED_VARIANCE if i == j else 0.0)
+        self._inverse: tuple[tuple[F32, ...], ...]
+        if len(planes) == 1:
+            self._inverse = ((np.float32(1.0) / covariance[0, 0],),)
+            return
         a, b, c = covariance[0, 0], covariance[0, 1], covariance[0, 2]
         e, f, g = covariance[1, 1], covariance[1, 2], covariance[2, 2]
         cofactors = (e * g - f * f, c * f - b * g, b * f - c * e, a * g - c * c, b * c - a * f, a * e - b * b)
@@ -198,7 +213,9 @@ class _GuidedFilter:
         result: F32 = np.zeros_like(values)
         constant = mean
         for row, guide, guide_mean in zip(self._inverse, self._guide, self._mean, strict=True):
-            slope = row[0] * with_guide[0] + row[1] * with_guide[1] + row[2] * with_guide[2]
+            slope = row[0] * with_guide[0]
+            for factor, product in zip(row[1:], with_guide[1:], strict=True):
+                slope = slope + factor * product
             constant = constant - slope * guide_mean
             result += self._box(slope) * guide
         return np.asarray(result + self._box(constant), np.float32)
