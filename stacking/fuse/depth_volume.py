@@ -188,6 +188,8 @@ class _GuidedFilter:
     """Mean within the surfaces of a gray or colour picture (He, Sun and Tang 2013, eq. 5 and 19)."""
 
     def __init__(self, guide: F32) -> None:
+        # in a small picture a window of full reach would be most of it
+        self._reach = max(2, min(_REACH_CELLS, min(guide.shape[:2]) // 8))
         planes = [guide] if guide.ndim == 2 else [guide[..., c] for c in range(3)]
         self._guide = [np.ascontiguousarray(p) for p in planes]
         self._mean = [self._box(g) for g in self._guide]
@@ -220,9 +222,8 @@ class _GuidedFilter:
             result += self._box(slope) * guide
         return np.asarray(result + self._box(constant), np.float32)
 
-    @staticmethod
-    def _box(plane: F32) -> F32:
-        size = 2 * _REACH_CELLS + 1
+    def _box(self, plane: F32) -> F32:
+        size = 2 * self._reach + 1
         return np.asarray(cv2.blur(plane, (size, size), borderType=cv2.BORDER_REFLECT), np.float32)
 
 

@@ -166,7 +166,8 @@ class FinalPass:
         if self._noise is None:
             self._noise = noise_for(task.method, task.canvas, image, task.registrations[index].gain)
         levels = levels_for(task.canvas)
-        return fusion_for(task.method, strip, bands, self._noise, levels=levels, wants_depth=task.wants_depth)
+        frames = len(task.registrations) if task.wants_depth else 0
+        return fusion_for(task.method, strip, bands, self._noise, levels=levels, depth_frames=frames)
 
     def _fuse(self, fusion: Fusion, planes: FramePlanes, bands: Bands, index: int, image: Pixels) -> None:
         task = self._task

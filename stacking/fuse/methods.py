@@ -54,14 +54,16 @@ def noise_for(method: Method, canvas: Canvas, image: Pixels, gain: NDArray[np.fl
 
 
 def fusion_for(
-    method: Method, canvas: Canvas, bands: Bands, noise: NoiseEnergy, *, levels: int, wants_depth: bool
+    method: Method, canvas: Canvas, bands: Bands, noise: NoiseEnergy, *, levels: int, depth_frames: int
 ) -> Fusion:
-    """A running fusion by its name, on the whole picture or a strip of it; ``levels`` are those of the whole picture."""
+    """A running fusion by its name, on the whole picture or a strip of it; ``levels`` are those of the whole picture and
+    ``depth_frames`` the frames that a depth map is wanted of (0: none is).
+    """
     if method is Method.AVERAGE:
         return AverageFusion(canvas, bands)
     if method is Method.DEPTHMAP:
         return DepthMapFusion(canvas, bands, noise)
-    return PyramidFusion(canvas, bands, noise, PyramidTuning(levels=levels), wants_depth=wants_depth)
+    return PyramidFusion(canvas, bands, noise, PyramidTuning(levels=levels), depth_frames=depth_frames)
 
 
 def bytes_per_pixel(method: Method, *, wants_depth: bool) -> float:

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from stacking.fuse.bands import Bands, rows_of
 from stacking.fuse.canvas import Canvas, spans_by_level
+from stacking.fuse.chroma_guide import compose_picture
 from stacking.fuse.depth import DepthEstimate, depth_from_moments
+from stacking.fuse.depth_volume import DepthVolume, enlarge
 from stacking.fuse.frame_planes import FramePlanes
 from stacking.fuse.noise import NoiseEnergy
 
@@ -23,6 +25,8 @@ F32 = NDArray[np.float32]
 
 # Three levels measured best from 2 to 12 megapixels: a coarser choice pulls in the blur of what stands in front.
 _LEVELS = 3
+# Votes for one depth that stand out less than this are those of noise.
+_KNOWN = 0.02
 # Rounding to eight bits alone has about this energy.
 _LEAST_FLOOR = 0.05
 
@@ -69,8 +73,10 @@ class PyramidFusion:
     noise : NoiseEnergy
         Of the frames.
     tuning : PyramidTuning, optional
-    wants_depth : bool
-        Keep the moments that a depth map is made of.
+    wants_moments : bool
+        Keep the moments that a choice of frames is made of (`DepthEstimate.filled`).
+    depth_frames : int
+        How many frames will come, at most, where a depth map is wanted; 0 where it is not.
     """
 
     passes = 1
@@ -82,7 +88,8 @@ class PyramidFusion:
         noise: NoiseEnergy,
         tuning: PyramidTuning | None = None,
         *,
-        wants_depth: bool = False,
+        wants_moments: bool = False,
+        depth_frames: int = 0,
     ) -> None:
         self.canvas = canvas
         self.tuning = PyramidTuning() if tuning is None else tuning
@@ -99,8 +106,9 @@ class PyramidFusion:
         self._red_sum: list[F32] = [none, *(np.zeros(s, np.float32) for s in shapes[1:])]
         self._blue_sum: list[F32] = [none, *(np.zeros(s, np.float32) for s in shapes[1:])]
         self._moments: tuple[F32, F32] | None = None
-        if wants_depth:
+        if wants_moments:
             self._moments = np.zeros(shapes[1], np.float32), np.zeros(shapes[1], np.float32)
+        self._volume = DepthVolume(canvas, depth_frames, bands) if depth_frames and self.levels >= 2 else None
         self._low: NDArray[np.uint16] = np.full(shapes[0], 65535, np.uint16)
         self._high: NDArray[np.uint16] = np.zeros(shapes[0], np.uint16)
         # Of the frame at hand.
@@ -125,6 +133,8 @@ class PyramidFusion:
             self._accumulate(level, luma, red, blue, spans, number)
         self._accumulate_base(luma, red, blue, spans)
         self._widen(planes.luma, spans[0])
+        if self._volume is not None:
+            self._volume.add(luma[1], luma[2], matrix, frame_size, len(self._positions), position)
         self._positions.append(position)
 
     def next_pass(self) -> None:
@@ -132,8 +142,6 @@ class PyramidFusion:
 
     def result(self) -> tuple[NDArray[np.uint16], DepthEstimate | None]:
         """The picture and its depth; ends the fusion."""
-        from stacking.fuse import pyramid_kernels as kernels
-
         depth = None
         if self._moments is not None:
             depth = depth_from_moments(
@@ -141,11 +149,14 @@ class PyramidFusion:
             )
         for sums, finest in ((self._band_sum, 0), (self._red_sum, 1), (self._blue_sum, 1)):
             self._collapse(sums, finest)
-        rgb = np.empty((self.canvas.height, self.canvas.width, 3), np.uint16)
-        unclamped = np.empty((1, 1), np.uint16)
-        low = self._low if self.tuning.clamp else unclamped
-        luma, red, blue = self._band_sum[0], self._red_sum[1], self._blue_sum[1]
-        self._bands.run(rgb.shape[0], lambda a, b: kernels.compose_rgb(luma, low, self._high, red, blue, rgb, a, b))
+        limits = (self._low, self._high) if self.tuning.clamp else None
+        rgb = compose_picture(self._band_sum[0], self._red_sum[1], self._blue_sum[1], self._bands, limits)
+        if self._volume is not None:
+            shape = (self.canvas.height, self.canvas.width)
+            coarse, confidence = self._volume.depth(rgb)
+            filled, certain = enlarge(coarse, shape), enlarge(confidence, shape)
+            known = np.where(certain >= _KNOWN, filled, np.float32(np.nan))
+            depth = DepthEstimate(known, certain, filled)
         return rgb, depth
 
     def _floors_for(self, noise: NoiseEnergy) -> list[float]:
