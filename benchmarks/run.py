@@ -22,7 +22,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -156,15 +156,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     folders = [(name, _made(name, settings)) for name in names]
     folders += [(folder.resolve().name, folder) for folder in given.folder]
 
-    stacks, rows, loads = [], [], []
+    results = Results(dt.datetime.now(dt.UTC).date().isoformat(), describe_machine(), given.rounds, (), (), ())
     for name, folder in folders:
-        stack, of_stack, before = run_stack(name, folder, programs, settings)
-        stacks.append(stack)
-        rows += of_stack
-        loads += before
-    today = dt.datetime.now(dt.UTC).date().isoformat()
-    results = Results(today, describe_machine(), given.rounds, tuple(loads), tuple(stacks), tuple(rows))
-    _publish(results, settings)
+        stack, rows, loads = run_stack(name, folder, programs, settings)
+        results = replace(
+            results, load=(*results.load, *loads), stacks=(*results.stacks, stack), rows=(*results.rows, *rows)
+        )
+        _publish(results, settings)  # after each stack: a run that is ended early has not run in vain
+    print(markdown(results))
 
 
 def _made(name: str, settings: Settings) -> Path:
@@ -178,11 +177,9 @@ def _made(name: str, settings: Settings) -> Path:
 
 
 def _publish(results: Results, settings: Settings) -> None:
-    table = markdown(results)
     as_json = json.dumps(asdict(results), indent=1)
-    (settings.output / "results.md").write_text(table, encoding="utf-8")
+    (settings.output / "results.md").write_text(markdown(results), encoding="utf-8")
     (settings.output / "results.json").write_text(as_json, encoding="utf-8")
-    print(table)
     try:
         draw(json.loads(as_json), settings.output)
     except ModuleNotFoundError:
