@@ -171,6 +171,7 @@ class Engine:
             registrations, reference = solution.registrations, solution.reference
             left_out |= solution.left_out
             notes += [f"{self._sources[k].path.name}: {text}" for k, text in solution.notes]
+        development.learn_defects([self._sources[k] for k in sorted(registrations)])
         canvas = self._canvas((columns, rows), registrations)
         final = FinalPass(
             FusionTask(
