@@ -8,8 +8,10 @@ from pathlib import Path
 
 from stacking.errors import MemoryBudgetError
 
-# The interpreter with numpy, OpenCV and the compiled loops.
-_PROGRAM_BYTES = 190 << 20
+# The interpreter with numpy, OpenCV and the compiled loops, and what its allocator keeps between frames.
+_PROGRAM_BYTES = 230 << 20
+# Freed memory that the allocator keeps from one strip to the next.
+_STRIPS_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,9 @@ def plan_memory(
     strips = 1
     while True:
         height = rows if strips == 1 else min(rows, -(-rows // strips) + 2 * apron_rows)
-        needed = int(fixed + columns * height * fusion_bytes_per_pixel)
+        # A strip's result is copied into the whole.
+        own_result, kept = (0.0, 0) if strips == 1 else (result_bytes_per_pixel, _STRIPS_BYTES)
+        needed = int(fixed + columns * height * (fusion_bytes_per_pixel + own_result)) + kept
         if allowed_bytes is None or needed <= allowed_bytes:
             return MemoryPlan(strips, needed)
         if rows // (strips + 1) < apron_rows:

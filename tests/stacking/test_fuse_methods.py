@@ -12,6 +12,7 @@ from stacking.frames import Registration
 from stacking.fuse.canvas import Canvas
 from stacking.fuse.final_pass import FinalPass, FusionTask
 from stacking.fuse.noise import measure_noise
+from stacking.memory import MemoryPlan, plan_memory
 from stacking.options import Method
 
 SIZE = (200, 140)
@@ -51,12 +52,12 @@ def fuse(
     matrices: list[NDArray[np.float64]] | None = None,
     canvas: Canvas | None = None,
     threads: int = 1,
-    memory: int | None = None,
+    task_type: type[FusionTask] = FusionTask,
     depth: bool = False,
     positions: list[float] | None = None,
 ) -> tuple[NDArray[np.uint16], NDArray[np.float32] | None]:
     height, width = frames[0].shape[:2]
-    task = FusionTask(
+    task = task_type(
         decode=lambda k: frames[k],
         registrations={
             k: Registration(np.eye(2, 3) if matrices is None else matrices[k], np.ones(3), 0.0)
@@ -69,7 +70,6 @@ def fuse(
         method=method,
         wants_depth=depth,
         threads=threads,
-        memory_bytes=memory,
     )
     return FinalPass(task, lambda stage, done, total: None).run()
 
@@ -178,12 +178,41 @@ def tall_stack() -> list[NDArray[np.uint8]]:
     return [first, second]
 
 
-def test_a_cap_on_memory_cuts_into_strips_that_do_not_show() -> None:
+class InThreeStrips(FusionTask):
+    """A task that believes its memory to be short."""
+
+    def memory_plan(self) -> MemoryPlan:
+        return MemoryPlan(3, 0)
+
+
+def test_strips_do_not_show() -> None:
     frames = tall_stack()
     whole, _ = fuse(frames)
-    task_bytes = (190 << 20) + 600 * 80 * 31
-    strips, _ = fuse(frames, memory=task_bytes)
+    strips, _ = fuse(frames, task_type=InThreeStrips)
     np.testing.assert_array_equal(whole, strips)
+
+
+def test_memory_is_bought_with_strips() -> None:
+    def plan(allowed: int | None) -> MemoryPlan:
+        return plan_memory(
+            12_000_000,
+            2800,
+            frame_bytes_per_pixel=9.0,
+            fusion_bytes_per_pixel=34.0,
+            result_bytes_per_pixel=6.0,
+            apron_rows=32,
+            allowed_bytes=allowed,
+        )
+
+    free = plan(None)
+    assert free.strips == 1
+    assert plan(free.bytes_needed) == free
+    cut = [plan(free.bytes_needed - (k << 20)) for k in (20, 100, 150)]
+    assert [p.strips for p in cut] == sorted(p.strips for p in cut)
+    assert cut[0].strips > 1
+    assert all(p.bytes_needed <= free.bytes_needed - (k << 20) for p, k in zip(cut, (20, 100, 150), strict=True))
+    with pytest.raises(MemoryBudgetError, match="MiB"):
+        plan(300 << 20)
 
 
 def test_too_little_memory_is_refused_before_anything_is_decoded() -> None:
