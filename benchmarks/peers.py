@@ -96,7 +96,7 @@ def _enfuse() -> list[Program]:
     align, fuse = shutil.which("align_image_stack"), shutil.which("enfuse")
     if align is None or fuse is None:
         return []
-    settings = "--exposure-weight=0 --saturation-weight=0 --contrast-weight=1 --contrast-edge-scale=0.3 --hard-mask"
+    settings = "--exposure-weight=0 --saturation-weight=0 --contrast-weight=1 --hard-mask"
 
     def command(job: Job) -> list[str]:
         script = f'{align} -m -a "$1/aligned_" "${{@:3}}" && {fuse} {settings} -o "$2" "$1"/aligned_*.tif'
