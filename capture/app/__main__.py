@@ -1,5 +1,5 @@
 """``python -m capture.app`` is the same as ``focusrail``."""
 
-from capture.app.main import main
+from capture.app.entry import main
 
 main()

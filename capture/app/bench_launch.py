@@ -30,7 +30,7 @@ class RunningBench:
 
     def __init__(self, *options: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "capture.app", "bench-sim", *options],
+            [sys.executable, "-P", "-m", "capture.app", "bench-sim", *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             stdin=subprocess.DEVNULL,
@@ -38,13 +38,22 @@ class RunningBench:
             start_new_session=True,  # Ctrl-C is for us; the bench must live until motion is stopped
         )
         try:
-            addresses = json.loads(self._first_line())
+            addresses = self._addresses()
         except BaseException:
             self.close()
             raise
         self.rail: str = addresses["rail"]
         self.camera: str = addresses["camera"]
         self.control: str = addresses["control"]
+
+    def _addresses(self) -> dict[str, str]:
+        line = self._first_line()
+        try:
+            addresses: dict[str, str] = json.loads(line)
+        except ValueError as error:
+            said = line.decode(errors="replace").strip()
+            raise CaptureError(f"the simulated bench answered '{said}'", remedy=LOOK) from error
+        return addresses
 
     def _first_line(self) -> bytes:
         assert self._process.stdout is not None

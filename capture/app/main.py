@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import traceback
-from types import FrameType
 from typing import Any
 
 import typer
@@ -74,17 +72,6 @@ def exit_code(error: CaptureError | RailError | StackingError) -> int:
             return DEVICE_FAILED
         case _:
             return REFUSED
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and leave with its exit code."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    signal.signal(signal.SIGTERM, _terminate)
-    sys.exit(run(arguments))
 
 
 def run(arguments: list[str]) -> int:

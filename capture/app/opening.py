@@ -10,6 +10,7 @@ from capture.camera.protocol import Camera, Role
 from capture.errors import UsageError
 from capture.settings import Settings
 from rail.axis import Axis
+from rail.errors import RailLimitError
 from rail.grbl.axis import GrblAxis
 
 
@@ -44,9 +45,25 @@ def open_rail(settings: Settings, url: str | None, profile: str | None) -> GrblA
     return open_axis(port, settings.choose("profile", profile))
 
 
-def set_origin(axis: Axis, origin: Origin) -> None:
-    """Zero or home first, where asked."""
+def set_origin(axis: Axis, origin: Origin, *, ends: tuple[float, ...] = ()) -> None:
+    """Zero or home first, where asked; refused before the origin changes where one of `ends` cannot be reached from here.
+
+    Raises
+    ------
+    rail.errors.RailLimitError
+    """
     if origin is Origin.HERE:
+        status = axis.status()
+        # homed limits are the travel's own, counted from the switch; those of a zeroed rail lie round the new origin
+        offset = status.position if status.homed and status.position is not None else 0.0
+        low, high = (limit - offset for limit in axis.limits)
+        for end in ends:
+            if not low <= end <= high:
+                raise RailLimitError(
+                    f"{end:g} from here lies outside the allowed range, {low:g} to {high:g}",
+                    remedy="Give a position within the range, or widen the profile's limits.",
+                    state="Nothing has moved; the origin is where it was.",
+                )
         axis.zero()
     elif origin is Origin.HOME:
         say("homing the rail")

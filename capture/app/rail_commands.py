@@ -105,7 +105,7 @@ def move(
 
     def go(axis: Axis) -> AxisStatus:
         _same_unit(axis, target.unit)
-        set_origin(axis, origin)
+        set_origin(axis, origin, ends=(target.value,))
         return axis.move_to(target.value)
 
     return _with_axis(rail, profile, go)

@@ -34,7 +34,7 @@ from capture.session.records import EventKind, Verdict
 from capture.session.shooting import AfterShooting, Shooting, ShootOutcome, check_plan
 from capture.settings import Settings, load_settings
 from rail.axis import Axis
-from rail.errors import RailError
+from rail.errors import RailError, RailPositionUnknownError
 from stacking.options import Align, Crop, StackOptions
 
 DEFAULT_SETTLE_S = 0.3
@@ -171,8 +171,15 @@ def run(
     if dry_run:
         return dry_run_reply(wanted)
     values, lines, last_frame_s = shoot_session(wanted)
-    with SessionFolder.open(out) as folder:
-        stacked = stack_session(folder, options)
+    try:
+        with SessionFolder.open(out) as folder:
+            stacked = stack_session(folder, options)
+    except KeyboardInterrupt:
+        raise InterruptedRunError(
+            "interrupted while stacking",
+            state=f"All {values['frames']} frames are safe in {out}; the rail stands still.",
+            remedy=f"Stack them with: focusrail stack {out} -o picture.tif",
+        ) from None
     values |= {
         "result": stacked["result"],
         "seconds_after_last_frame": round(time.monotonic() - last_frame_s, 3),
@@ -230,9 +237,13 @@ def formula_step(
 def dry_run_reply(wanted: Shoot) -> Reply:
     """The plan in words, checked against the rail where one is named; nothing moves."""
     plan = wanted.plan
+    check_new_folder(wanted.out)
     if wanted.settings.choose("rail", wanted.rail) is not None:
         with open_rail(wanted.settings, wanted.rail, wanted.profile) as axis:
-            check_plan(plan, axis)
+            if wanted.origin is Origin.KEEP:
+                check_ready(plan, axis)
+            else:
+                check_plan(plan, axis)
     values: dict[str, Any] = {
         "session": None,
         "planned": plan.count,
@@ -259,14 +270,14 @@ def shoot_session(wanted: Shoot) -> tuple[dict[str, Any], list[str], float]:
     if wanted.settings.choose("format", flags["format"]) is None:
         flags["format"] = FileFormat.RAW.value
     with open_rail(wanted.settings, wanted.rail, wanted.profile) as axis:
-        if wanted.origin is not Origin.HOME:
-            check_plan(wanted.plan, axis) if wanted.origin is Origin.KEEP else None
+        if wanted.origin is Origin.KEEP:
+            check_ready(wanted.plan, axis)
         with open_camera_port(wanted.settings, wanted.camera) as camera:
             camera_settings = apply_camera_settings(camera, wanted.settings, flags)
             release_autofocus(camera)
             clear_the_way(camera, wanted.plan.count)
-            set_origin(axis, wanted.origin)
-            check_plan(wanted.plan, axis)
+            set_origin(axis, wanted.origin, ends=(wanted.plan.near, wanted.plan.far))
+            check_ready(wanted.plan, axis)
             devices = {
                 "rail": {"port": wanted.settings.choose("rail", wanted.rail), "profile": wanted.profile},
                 "camera": {"port": wanted.settings.choose("camera", wanted.camera), "model": camera.info().model},
@@ -290,6 +301,22 @@ def shoot_session(wanted: Shoot) -> tuple[dict[str, Any], list[str], float]:
         "coverage": None,
     }
     return values, [f"{outcome.frames} frames in {wanted.out}"], last_frame_s
+
+
+def check_ready(plan: StackPlan, axis: Axis) -> None:
+    """Refuse a plan that the axis cannot follow from where it is, before a folder is made for it.
+
+    Raises
+    ------
+    rail.errors.RailPositionUnknownError, rail.errors.RailLimitError, UsageError
+    """
+    check_plan(plan, axis)
+    if not axis.status().position_known:
+        raise RailPositionUnknownError(
+            "the position of the rail is unknown",
+            remedy="Give --origin here to zero it where it stands, or --origin home to home it.",
+            state="Nothing has moved, nothing was shot.",
+        )
 
 
 def release_autofocus(camera: GphotoCamera) -> None:
@@ -329,7 +356,7 @@ def _shoot(folder: SessionFolder, axis: Axis, camera: Any, watcher: ShootingProg
         raise InterruptedRunError(
             f"stopped after {done} of {wanted.plan.count} frames",
             state=f"Motion is stopped, the carriage stands {where}. The frames are in {folder.path}.",
-            remedy=f"The frames so far can be stacked: focusrail stack {folder.path} -o picture.tif",
+            remedy=f"The frames so far can be stacked: focusrail stack {folder.path} -o picture.tif" if done else "",
         ) from None
     except (CaptureError, RailError) as error:
         done = sum(frame.verdict is Verdict.ACCEPTED for frame in folder.frames().values())

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from capture.app.output import JsonFlag, Reply
+from capture.app.output import InterruptedRunError, JsonFlag, Reply
 from capture.app.progress import StackingProgress
 from capture.app.stack_options import (
     AlignOption,
@@ -50,8 +50,13 @@ def stack(
     from stacking.engine import stack_pictures
 
     options = stack_options(load_settings(Path.cwd()), method, align, crop, depth, report, recipe, memory, force=force)
-    with StackingProgress() as progress:
-        outcome = stack_pictures(paths, output, options, progress)
+    try:
+        with StackingProgress() as progress:
+            outcome = stack_pictures(paths, output, options, progress)
+    except KeyboardInterrupt:
+        raise InterruptedRunError(
+            "interrupted while stacking", state="Nothing was written.", remedy="Start the same command again."
+        ) from None
     values = outcome.values()
     left_out = values["frames_left_out"]
     lines = [f"left out: {entry['file']}: {entry['reason']}" for entry in left_out]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import shutil
 import threading
 import time
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ _log = logging.getLogger(__name__)
 # A shot that the camera refused exposed nothing, so trying again doubles nothing.
 REFUSED_ATTEMPTS = 3
 REFUSED_PAUSE_S = 1.0
+ROOM_FOR_THE_JOURNAL_BYTES = 2_000_000
 
 
 class AfterShooting(StrEnum):
@@ -115,6 +118,7 @@ class Shooting:
         self._watcher = watcher
         self._stop = stop or threading.Event()
         self._reshot = 0
+        self._frame_bytes = 0
 
     def run(self, plan: StackPlan, after: AfterShooting = AfterShooting.NEAR) -> ShootOutcome:
         """Shoot `plan` and park the carriage. Whatever ends it early is in the journal before it is raised.
@@ -138,8 +142,10 @@ class Shooting:
             self._stop_motion()
             self._folder.end(SessionState.INTERRUPTED, reason="interrupted by the user")
             raise
-        except SessionError:
+        except SessionError as error:
             self._stop_motion()
+            with contextlib.suppress(SessionError):  # the journal itself may be what failed
+                self._folder.end(SessionState.FAILED, reason=error.message)
             raise
         except (CaptureError, RailError) as error:
             _log.error("stopped: %s", error.message)
@@ -194,6 +200,7 @@ class Shooting:
         journal = self._folder.journal
         stem = self._folder.stem(number, plan.count)
         for attempt in range(1, REFUSED_ATTEMPTS + 1):
+            self._require_room(number)
             journal.record(EventKind.EXPOSING, number, attempt=attempt)
             try:
                 shot = self._camera.shoot(self._folder.frames_path, stem)
@@ -205,6 +212,7 @@ class Shooting:
                 continue
             except ShotIncompleteError as error:
                 journal.record(EventKind.REJECTED, number, reason=error.message, files=self._set_aside(stem, attempt))
+                self._require_room(number)
                 if attempt == REFUSED_ATTEMPTS:
                     raise
                 self._reshot += 1
@@ -214,6 +222,7 @@ class Shooting:
                 {"file": f"frames/{file.path.name}", "sha256": file.sha256, "bytes": file.size_bytes, "raw": file.raw}
                 for file in shot.files
             ]
+            self._frame_bytes = max(self._frame_bytes, sum(file.size_bytes for file in shot.files))
             journal.record(EventKind.STORED, number, files=files, exposure=shot.exposure, notes=list(shot.notes))
             journal.record(EventKind.ACCEPTED, number)
             for note in shot.notes:
@@ -221,6 +230,16 @@ class Shooting:
             _log.info("frame %d: %s", number, ", ".join(file.path.name for file in shot.files))
             return shot
         raise AssertionError("the loop returns or raises")
+
+    def _require_room(self, number: int) -> None:
+        """Stop before a frame that the disk has no room for: an exposure that cannot be kept is none."""
+        free = shutil.disk_usage(self._folder.frames_path).free
+        needed = int(1.1 * self._frame_bytes) + ROOM_FOR_THE_JOURNAL_BYTES
+        if free < needed:
+            raise SessionError(
+                f"the disk is full: frame {number} needs about {needed / 1e6:.0f} MB and {free / 1e6:.0f} MB are free",
+                remedy="Free some space and shoot the rest, or shoot to another disk. The frames so far are kept.",
+            )
 
     def _set_aside(self, stem: str, attempt: int) -> list[dict[str, object]]:
         """Move what arrived of a failed shot to `frames/rejected/`, under a name of its own."""

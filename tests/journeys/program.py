@@ -36,7 +36,7 @@ class Finished:
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "capture.app", *arguments]
+    return [sys.executable, "-P", "-m", "capture.app", *arguments]
 
 
 def focusrail(*arguments: object, cwd: Path | None = None, environment: dict[str, str] | None = None) -> Finished:

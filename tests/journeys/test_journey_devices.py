@@ -51,6 +51,10 @@ def test_beyond_the_allowed_range_nothing_moves(bench: RunningBench) -> None:
     assert finished.code == 1
     assert finished.values["error"]["kind"] == "rail-limit"
     assert carriage_um(bench) == before_um
+    rail(bench, "move", "100um")
+    refused = focusrail("rail", "move", "50mm", "--origin", "here", "--rail", bench.rail, "--json")
+    assert refused.values["error"]["kind"] == "rail-limit"
+    assert rail(bench, "status")["position_um"] == pytest.approx(100, abs=0.7)
 
 
 def test_a_rail_without_a_switch_cannot_home_and_says_so(bench: RunningBench) -> None:

@@ -16,7 +16,7 @@ import pytest
 from capture.app.bench_launch import RunningBench
 from capture.session.folder import SessionFolder
 from capture.session.records import SessionState, Verdict
-from tests.journeys.program import command, focusrail
+from tests.journeys.program import BENCH_OPTIONS, command, focusrail
 
 pytestmark = pytest.mark.xdist_group("session")
 
@@ -95,7 +95,7 @@ def test_raw_and_jpeg_arrive_together(devices: tuple[str, ...], tmp_path: Path) 
     assert not any(frame["file"].lower().endswith((".jpg", ".jpeg")) for frame in manifest["frames"])
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["ctrl-c", "sigterm", "sighup"])
 def test_interrupted_motion_stops_and_the_session_says_how_far_it_came(
     bench: RunningBench, devices: tuple[str, ...], tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -192,6 +192,38 @@ def test_a_plan_beyond_the_limits_is_refused_before_anything_moves(
     assert finished.values["error"]["kind"] == "rail-limit"
     assert not (tmp_path / "s").exists()
     assert bench.ask({"get": "truth"})["carriage_um"] == before["carriage_um"]
+
+
+def test_a_rail_that_knows_no_position_makes_no_session(tmp_path: Path) -> None:
+    with RunningBench(*BENCH_OPTIONS) as bench:
+        arguments = ("shoot", "--rail", bench.rail, "--camera", bench.camera, *PLAN, "--out", tmp_path / "s", "--json")
+        finished = focusrail(*arguments)
+        assert finished.code == 1
+        assert finished.values["error"]["kind"] == "rail-position-unknown"
+        assert not (tmp_path / "s").exists()
+        assert bench.ask({"get": "truth"})["shots"] == 0
+
+
+def test_a_controller_that_restarts_in_mid_session_is_a_device_that_failed(tmp_path: Path) -> None:
+    with RunningBench(*BENCH_OPTIONS) as bench:
+        process = subprocess.Popen(
+            command(
+                "shoot", "--rail", bench.rail, "--camera", bench.camera, "--near", "0", "--far", "4mm", "--step", "50"
+            )
+            + ["--settle", "0.02", "--origin", "here", "--out", str(tmp_path / "s"), "--json"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        wait_until(lambda: len(list(tmp_path.glob("s/frames/000*.*"))) >= 2)
+        bench.ask({"fault": "reset"})
+        out, _ = process.communicate(timeout=60)
+        assert process.returncode == 3, out
+        error = json.loads(out)["error"]
+        done = len(accepted_files(tmp_path / "s"))
+        assert f"{done} of 81 frames are safe" in error["state"]
+        assert error["remedy"]
+        assert json.loads((tmp_path / "s" / "manifest.json").read_text())["state"] == "failed"
 
 
 def test_a_used_folder_is_refused_before_anything_moves(

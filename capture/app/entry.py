@@ -1,0 +1,48 @@
+"""The console script: ready for Ctrl-C before anything heavy is imported."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from types import FrameType
+
+INTERRUPTED = 130
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code.
+
+    SIGTERM and SIGHUP (a terminal that was closed) are answered as Ctrl-C is: motion stops on every way out.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # a program started with nohup is meant to outlive its terminal
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _terminate)
+    try:
+        from capture.app.main import run
+
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+        sys.stderr.write("focusrail: interrupted before it began\n")
+        if "--json" in sys.argv[1:]:
+            error = {
+                "kind": "interrupted",
+                "message": "interrupted before it began",
+                "remedy": "",
+                "state": "Nothing was done.",
+            }
+            sys.stdout.write(json.dumps({"error": error}) + "\n")
+    # from here on nothing is left to stop, and a second Ctrl-C must not change the answer
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
