@@ -48,7 +48,7 @@ def make() -> None:
 class FirmwareBench:
     """A running MCU; `command` talks to the bench, `url` is its serial port."""
 
-    def __init__(self, *options: str, elf: Path = ELF, speed: float = 4.0) -> None:
+    def __init__(self, *options: str, elf: Path = ELF, speed: float = 8.0) -> None:
         make()
         self._folder = tempfile.TemporaryDirectory(prefix="focusrail-firmware-")
         self.url = str(Path(self._folder.name) / "rail")

@@ -44,7 +44,7 @@ class TestFirmware(AxisSuite):
 
     @pytest.fixture
     def rig(self) -> Iterator[FirmwareRig]:
-        rig = FirmwareRig("--um-per-step", "0.625", setup=("$110=300", "$120=200", "$270=10000"))
+        rig = FirmwareRig("--um-per-step", "0.625", setup=("$110=150", "$120=200", "$270=10000"))
         yield rig
         rig.finish()
 
@@ -59,7 +59,7 @@ class TestFirmwareWithSwitch(AxisSuite):
             *("--switch-um", "-3000", "--low-stop-um", "-4500", "--high-stop-um", "9000"),
             can_home=True,
             setup=(
-                *("$100=250", "$110=300", "$120=200", "$270=10000", "$130=10", "$23=1", "$27=0.5", "$25=400", "$24=60"),
+                *("$100=250", "$110=150", "$120=200", "$270=10000", "$130=10", "$23=1", "$27=0.5", "$25=400", "$24=60"),
                 *("$22=1", "$21=1", "$X"),
             ),
         )
@@ -74,6 +74,6 @@ if OTHER_ELF:
 
         @pytest.fixture
         def rig(self) -> Iterator[FirmwareRig]:
-            rig = FirmwareRig("--um-per-step", "4", elf=Path(OTHER_ELF), setup=("$1=255", "$110=300", "$120=200"))
+            rig = FirmwareRig("--um-per-step", "4", elf=Path(OTHER_ELF), setup=("$1=255", "$110=150", "$120=200"))
             yield rig
             rig.finish()

@@ -59,6 +59,7 @@ typedef struct {
 	wire_t wire;
 	bool direction, enabled, release, half_press, limit_low;
 	bool enable_active_low, limit_active_low;
+	uint8_t levels[2], driven[2]; /* outer levels of ports B and C */
 	struct event events[EVENTS];
 	unsigned event_count;
 	struct pending pending[16];
@@ -101,6 +102,20 @@ static avr_irq_t *irq_of(bench_t *b, struct pin pin)
 	return avr_io_getirq(b->avr, AVR_IOCTL_IOPORT_GETIRQ(pin.port), pin.bit);
 }
 
+/* simavr puts a pulled-up input back to its pull-up at every write to the port, unless it knows of an outer level. */
+static void drive(bench_t *b, struct pin pin, bool high)
+{
+	uint8_t *levels = &b->levels[pin.port - 'B'], *mask = &b->driven[pin.port - 'B'];
+	avr_ioport_external_t outer = {.name = (unsigned long)pin.port};
+
+	*mask |= (uint8_t)(1u << pin.bit);
+	*levels = (uint8_t)((*levels & ~(1u << pin.bit)) | (unsigned)high << pin.bit);
+	outer.mask = *mask;
+	outer.value = *levels;
+	avr_ioctl(b->avr, AVR_IOCTL_IOPORT_SET_EXTERNAL(pin.port), &outer);
+	avr_raise_irq(irq_of(b, pin), high);
+}
+
 static void drive_limit(bench_t *b)
 {
 	bool low = carriage_pressed(&b->carriage) == b->limit_active_low;
@@ -108,7 +123,7 @@ static void drive_limit(bench_t *b)
 	if (low == b->limit_low)
 		return;
 	b->limit_low = low;
-	avr_raise_irq(irq_of(b, LIMIT), !low);
+	drive(b, LIMIT, !low);
 }
 
 static void log_event(bench_t *b, const char *pin, bool level)
@@ -180,7 +195,7 @@ static void on_half_press(struct avr_irq_t *irq, uint32_t value, void *param)
 static void pull_up(bench_t *b)
 {
 	for (size_t i = 0; i < sizeof PULLED_UP / sizeof *PULLED_UP; i++)
-		avr_raise_irq(irq_of(b, PULLED_UP[i]), 1);
+		drive(b, PULLED_UP[i], true);
 	b->limit_low = false;
 	drive_limit(b);
 }

@@ -137,7 +137,8 @@ bool wire_start(wire_t *w, avr_t *avr, const char *link, unsigned baud)
 
 	w->avr = avr;
 	w->master = w->slave = -1;
-	w->byte_cycles = (unsigned)(10ull * avr->frequency / baud);
+	/* simavr's UART takes 11 bit times from one read to the next byte, and loses all that waits if that is too slow. */
+	w->byte_cycles = (unsigned)(12ull * avr->frequency / baud);
 	snprintf(w->link, sizeof w->link, "%s", link);
 	avr_ioctl(avr, AVR_IOCTL_UART_GET_FLAGS('0'), &flags);
 	flags &= ~(uint32_t)(AVR_UART_FLAG_STDIO | AVR_UART_FLAG_POOL_SLEEP);

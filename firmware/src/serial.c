@@ -20,21 +20,16 @@ void serial_start(void)
 	UCSR0B = _BV(RXEN0) | _BV(TXEN0) | _BV(RXCIE0);
 }
 
-/* One place always stays free for the mark of a loss. */
+/* The last free place is for the mark of a loss. */
 static void keep(uint8_t byte)
 {
-	uint8_t next = (rx_head + 1) % SERIAL_RX_BYTES, after = (next + 1) % SERIAL_RX_BYTES;
+	uint8_t free = (uint8_t)(rx_tail - rx_head - 1) % SERIAL_RX_BYTES;
 
-	if (after == rx_tail) {
-		byte = SERIAL_LOST;
-		if (losing || next == rx_tail)
-			return;
-		losing = true;
-	} else {
-		losing = false;
-	}
-	rx[rx_head] = byte;
-	rx_head = next;
+	if (free == 0 || (free == 1 && losing))
+		return;
+	losing = free == 1;
+	rx[rx_head] = losing ? SERIAL_LOST : byte;
+	rx_head = (rx_head + 1) % SERIAL_RX_BYTES;
 }
 
 ISR(USART_RX_vect)
