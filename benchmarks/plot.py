@@ -19,24 +19,31 @@ def draw(results: dict[str, Any], folder: Path) -> list[Path]:
     for stack in results["stacks"]:
         rows = [row for row in results["rows"] if row["stack"] == stack["name"] and row["score"] is not None]
         figure, (quality, memory) = pyplot.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
-        for row in rows:
-            mine = row["program"].startswith("focusrail")
-            seconds = statistics.median(cost["cpu_s"] for cost in row["costs"])
-            quality.scatter(seconds, row["score"]["psnr_fit"], color="tab:red" if mine else "tab:blue", zorder=3)
+        floor = statistics.median(cost["cpu_s"] for cost in stack["decoding"])
+        # a depth map changes the cost, not the picture
+        drawn = [row for row in rows if not row["program"].endswith(", depth")]
+        costs = [statistics.median(cost["cpu_s"] for cost in row["costs"]) for row in drawn]
+        for row, seconds in zip(drawn, costs, strict=True):
+            colour = "tab:red" if row["program"].startswith("focusrail") else "tab:blue"
+            at = (seconds, row["score"]["psnr_fit"])
+            # to the left of a point in the right half, so that the name stays inside
+            right = seconds > (floor * max(costs)) ** 0.5
+            quality.scatter(*at, color=colour, zorder=3)
             quality.annotate(
                 row["program"],
-                (seconds, row["score"]["psnr_fit"]),
-                xytext=(5, 4),
+                at,
+                xytext=(-6 if right else 6, 5),
                 textcoords="offset points",
                 fontsize=8,
+                ha="right" if right else "left",
             )
         quality.axhline(stack["yardstick"]["psnr_fit"], color="0.5", linestyle="--", label="yardstick")
-        floor = statistics.median(cost["cpu_s"] for cost in stack["decoding"])
         quality.axvline(floor, color="0.5", linestyle=":", label="decoding alone")
         quality.set(xscale="log", xlabel="CPU seconds", ylabel="PSNR, dB")
-        quality.margins(x=0.2)
+        quality.xaxis.set_major_formatter("{x:g}")
+        quality.margins(y=0.12)
         quality.grid(visible=True, alpha=0.3, which="both")
-        quality.legend(fontsize=8, loc="lower right")
+        quality.legend(fontsize=8, loc="lower left")
         names = [row["program"] for row in rows]
         peaks = [max(cost["peak_mib"] for cost in row["costs"]) for row in rows]
         colours = ["tab:red" if name.startswith("focusrail") else "tab:blue" for name in names]
