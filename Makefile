@@ -5,7 +5,7 @@ PY := .venv/bin/python
 OUT ?= demo-out
 JOBS ?= 2
 
-.PHONY: all dev demo test lint soak interop clean
+.PHONY: all dev demo test lint soak interop benchmarks firmware test-firmware flash clean
 all: ; @.ci/setup run
 dev: ; @.ci/setup dev
 
@@ -20,7 +20,7 @@ lint: dev
 	.venv/bin/mypy
 
 test: lint
-	$(PY) -m pytest -n $(JOBS) --dist loadgroup -m "not soak and not interop and not hardware"
+	$(PY) -m pytest -n $(JOBS) --dist loadgroup -m "not soak and not interop and not hardware" --ignore-glob='hil_tests/test_firmware_*'
 
 # Long campaigns; their figures stand in docs/.
 soak: dev
@@ -30,5 +30,19 @@ soak: dev
 interop: dev
 	$(PY) -m pytest -m interop
 
+# Speed, memory and quality on stacks of known truth: ours, and other stackers that are installed (docs/benchmarks.md).
+benchmarks: dev
+	$(PY) -m benchmarks.run --quick
+
+# Firmware for one-axis rails: build it, try it in an AVR simulator, flash it (make flash PORT=/dev/ttyUSB0).
+firmware:
+	@.ci/setup firmware
+	$(MAKE) -C firmware
+test-firmware: dev firmware
+	$(PY) -m pytest -m "not soak and not hardware" hil_tests/test_firmware_*.py
+flash: firmware
+	$(MAKE) -C firmware flash PORT=$(PORT)
+
 clean:
+	-$(MAKE) -C firmware clean
 	rm -rf .venv demo-out .mypy_cache .ruff_cache .pytest_cache .hypothesis
