@@ -80,7 +80,8 @@ def test_after_the_last_frame_the_carriage_is_where_it_was_told_to_go(
 
 def test_a_dry_run_moves_and_shoots_nothing(bench: RunningBench, devices: tuple[str, ...], tmp_path: Path) -> None:
     before = bench.ask({"get": "truth"})
-    values = focusrail("shoot", *devices, *PLAN, "--out", tmp_path / "s", "--dry-run", "--json").done()
+    arguments = ("shoot", *devices, *PLAN, "--origin", "here", "--out", tmp_path / "s", "--dry-run", "--json")
+    values = focusrail(*arguments).done()
     assert values["planned"] == 4
     assert not (tmp_path / "s").exists()
     assert bench.ask({"get": "truth"}) == before
