@@ -144,9 +144,9 @@ class Terminal:
     def lines(self, mcu_s: float) -> list[str]:
         """Let MCU time pass; the lines that came."""
         end = self._bench.truth()["mcu_s"] + mcu_s
-        while self._bench.truth()["mcu_s"] < end:
+        while (left := end - self._bench.truth()["mcu_s"]) > 0:
+            self._bench.command("pass", s=min(left, 0.1))
             self._read()
-        self._read()
         *lines, self._heard = self._heard.split(b"\n")
         return [line.rstrip(b"\r").decode("latin-1") for line in lines]
 
@@ -162,6 +162,7 @@ class Terminal:
                 taken.append(line.rstrip(b"\r").decode("latin-1"))
                 if taken[-1].startswith(starts):
                     return taken
+            self._bench.command("pass", s=0.003)
         raise AssertionError(f"no {wanted!r} within {within_s} s of the MCU; heard {taken[-8:]} and {self._heard!r}")
 
     def ask(self, line: str, *, within_s: float = 60.0) -> list[str]:

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "avr_eeprom.h"
+#include "avr_extint.h"
 #include "avr_ioport.h"
 #include "avr_watchdog.h"
 #include "carriage.h"
@@ -28,7 +29,7 @@
 #include "sim_elf.h"
 #include "wire.h"
 
-enum { MCU_HZ = 16000000, SLICE = 4000, EVENTS = 4096, LINE = 1024, EEPROM_BYTES = 1024 };
+enum { MCU_HZ = 16000000, SLICE = 16000, EVENTS = 4096, LINE = 1024, EEPROM_BYTES = 1024 };
 
 /* Pins of an Uno with a CNC shield, as stock GRBL and focusrail's firmware use them. */
 struct pin {
@@ -67,6 +68,7 @@ typedef struct {
 	uint64_t resets; /* cycles before the last reset: simavr starts again at 0 */
 	unsigned boots;
 	double speed;
+	uint64_t pass_until; /* control waits till then; 0: it does not */
 	char input[LINE];
 	size_t filled;
 	bool discard;
@@ -231,9 +233,16 @@ static void reset(bench_t *b, bool power)
 	memcpy(avr->data + first, kept, length);
 	free(kept);
 	avr->data[0x54] = power ? 1 : 2; /* MCUSR: PORF or EXTRF */
+	/* The step pin is INT0, by default triggered by a low level: simavr would look at it in every cycle. */
+	avr_extint_set_strict_lvl_trig(avr, 0, 0);
+	avr_extint_set_strict_lvl_trig(avr, 1, 0);
+	avr->run_cycle_limit = SLICE; /* between two looks for timers that are due */
 	wire_after_reset(&b->wire);
-	b->enabled = false; /* the pins float; the driver's pull-up switches it off */
-	b->release = b->half_press = false;
+	/* The pins float: the shield's pull-up switches the driver off, pull-downs let go of the shutter. */
+	avr_raise_irq(irq_of(b, ENABLE), b->enable_active_low);
+	avr_raise_irq(irq_of(b, RELEASE), 0);
+	avr_raise_irq(irq_of(b, HALF_PRESS), 0);
+	avr_raise_irq(irq_of(b, STEP), 0);
 	pull_up(b);
 	b->boots++;
 }
@@ -358,7 +367,7 @@ static bool inject(bench_t *b, const char *line)
 		reset(b, number(line, "power", 0) != 0);
 	else if (word_is(line, "cmd", "unplug")) {
 		wire_unplug(w);
-		b->powered = number(line, "power", 1) != 0;
+		b->powered = number(line, "keep_power", 0) != 0; /* from another supply */
 	} else if (word_is(line, "cmd", "plug")) {
 		if (!b->powered || number(line, "reset", 0) != 0)
 			reset(b, !b->powered);
@@ -408,6 +417,8 @@ static void obey(bench_t *b, const char *line)
 	} else if (word_is(line, "cmd", "speed")) {
 		b->speed = number(line, "times", 1);
 		ok();
+	} else if (word_is(line, "cmd", "pass")) {
+		b->pass_until = now(b) + (uint64_t)(number(line, "s", 0) * MCU_HZ);
 	} else if (word_is(line, "cmd", "quit")) {
 		b->over = true;
 		ok();
@@ -442,9 +453,12 @@ static void obey_due(bench_t *b)
 
 static void read_control(bench_t *b)
 {
-	ssize_t count = read(STDIN_FILENO, b->input + b->filled, sizeof b->input - 1 - b->filled);
+	ssize_t count;
 	char *end;
 
+	if (b->pass_until)
+		return;
+	count = read(STDIN_FILENO, b->input + b->filled, sizeof b->input - 1 - b->filled);
 	if (count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR)) {
 		b->over = true;
 		return;
@@ -453,7 +467,7 @@ static void read_control(bench_t *b)
 		return;
 	b->filled += (size_t)count;
 	b->input[b->filled] = 0;
-	while ((end = memchr(b->input, '\n', b->filled))) {
+	while (!b->pass_until && (end = memchr(b->input, '\n', b->filled))) {
 		*end = 0;
 		if (b->discard)
 			b->discard = false;
@@ -495,7 +509,7 @@ static double wall(void)
 /* Wait for the host, for control, or until the wall clock has caught up with the MCU's. */
 static void wait_for(bench_t *b, double how_long)
 {
-	struct pollfd fds[2] = {{STDIN_FILENO, POLLIN, 0}, {b->wire.master, POLLIN, 0}};
+	struct pollfd fds[2] = {{b->pass_until ? -1 : STDIN_FILENO, POLLIN, 0}, {b->wire.master, POLLIN, 0}};
 	struct timespec limit = {(time_t)how_long, (long)((how_long - floor(how_long)) * 1e9)};
 
 	if (ppoll(fds, 2, &limit, NULL) < 0)
@@ -508,6 +522,9 @@ static void run_slice(bench_t *b)
 {
 	avr_t *avr = b->avr;
 	uint64_t until = now(b) + SLICE;
+
+	if (b->pass_until && b->pass_until < until)
+		until = b->pass_until;
 
 	while (now(b) < until) {
 		int state = avr_run(avr);
@@ -540,6 +557,10 @@ static void run(bench_t *b)
 			continue;
 		}
 		run_slice(b);
+		if (b->pass_until && (now(b) >= b->pass_until || !b->powered)) {
+			b->pass_until = 0;
+			ok();
+		}
 		ahead = b->speed > 0 ? seconds(now(b) - mark) / b->speed - (wall() - start) : 0;
 		if (ahead < -0.05 || ahead > 1) { /* no catching up: a busy machine just runs the MCU slower */
 			start = wall();

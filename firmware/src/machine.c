@@ -219,12 +219,12 @@ static bool interrupted(void)
 	return aborted || machine_state == STATE_ALARM;
 }
 
-/* False where a reset or an alarm came in between. */
+/* At least so long, as the first tick is only a part of one. False where a reset or an alarm came in between. */
 bool machine_wait_ms(uint16_t milliseconds)
 {
 	uint16_t begun = clock_ms();
 
-	while ((uint16_t)(clock_ms() - begun) < milliseconds) {
+	while (milliseconds && (uint16_t)(clock_ms() - begun) <= milliseconds) {
 		machine_service();
 		if (interrupted())
 			return false;
