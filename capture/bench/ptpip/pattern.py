@@ -49,7 +49,7 @@ class PatternNegative:
             photometric=32803,
             metadata=None,
             software="focusrail bench",
-            description=f"{self.taken} shot {self.serial}",
+            description=f"{self.taken} shot {self.serial:06d}",
             extratags=[
                 (271, 2, 0, "Focusrail", True),
                 (272, 2, 0, "Bench Camera", True),
@@ -71,7 +71,7 @@ class PatternNegative:
     def jpeg(self) -> bytes:
         """The gradient as JPEG, with the time in a comment segment."""
         plain = _encode(self._picture())
-        comment = f"{self.taken} shot {self.serial}".encode()
+        comment = f"{self.taken} shot {self.serial:06d}".encode()
         return plain[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + plain[2:]
 
     def _picture(self) -> NDArray[np.uint8]:
