@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import shutil
 import subprocess
 import sys
@@ -43,7 +44,14 @@ def ours(*, depth: bool = False) -> Program:
         return [str(program), "stack", *job.files(), "-o", f"{job.result}.tif", *asked, "--json"]
 
     name = "focusrail, depth" if depth else "focusrail"
-    return Program(name, "with a depth map" if depth else "as it comes", ".tif", command, "this checkout", depth)
+    return Program(
+        name,
+        "with a depth map" if depth else "as it comes",
+        ".tif",
+        command,
+        importlib.metadata.version("focusrail"),
+        depth,
+    )
 
 
 def installed_peers(environment: Path | None) -> list[Program]:
