@@ -30,9 +30,11 @@ soak: dev
 interop: dev
 	$(PY) -m pytest -m interop
 
-# Speed, memory and quality on stacks of known truth: ours, and other stackers that are installed (docs/benchmarks.md).
+# Speed, memory and quality, ours and of the stackers installed (docs/benchmarks.md): make benchmarks PEERS=peers SIZE=--full
+SIZE ?= --quick
 benchmarks: dev
-	$(PY) -m benchmarks.run --quick
+	.venv/bin/uv pip install --quiet --python $(PY) -e '.[benchmarks]'
+	$(PY) -m benchmarks.run $(SIZE) $(if $(PEERS),--peers-venv $(PEERS))
 
 # Firmware for one-axis rails: build it, try it in an AVR simulator, flash it (make flash PORT=/dev/ttyUSB0).
 firmware:
@@ -45,4 +47,4 @@ flash: firmware
 
 clean:
 	-$(MAKE) -C firmware clean
-	rm -rf .venv demo-out .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv demo-out benchmark-results .mypy_cache .ruff_cache .pytest_cache .hypothesis
