@@ -196,8 +196,11 @@ static void on_half_press(struct avr_irq_t *irq, uint32_t value, void *param)
 
 static void pull_up(bench_t *b)
 {
-	for (size_t i = 0; i < sizeof PULLED_UP / sizeof *PULLED_UP; i++)
+	/* A reset cleared the input registers, and a level that stays the same would not set them again. */
+	for (size_t i = 0; i < sizeof PULLED_UP / sizeof *PULLED_UP; i++) {
+		drive(b, PULLED_UP[i], false);
 		drive(b, PULLED_UP[i], true);
+	}
 	b->limit_low = false;
 	drive_limit(b);
 }
@@ -417,6 +420,10 @@ static void obey(bench_t *b, const char *line)
 	} else if (word_is(line, "cmd", "speed")) {
 		b->speed = number(line, "times", 1);
 		ok();
+	} else if (word_is(line, "cmd", "forget")) {
+		b->pending_count = 0;
+		b->wire.drop_in = b->wire.flip_in = b->wire.drop_out = b->wire.flip_out = 0;
+		ok();
 	} else if (word_is(line, "cmd", "pass")) {
 		b->pass_until = now(b) + (uint64_t)(number(line, "s", 0) * MCU_HZ);
 	} else if (word_is(line, "cmd", "quit")) {
@@ -541,6 +548,15 @@ static void run_slice(bench_t *b)
 	}
 }
 
+/* Without power no MCU time goes by, so nobody waits for it. */
+static void end_pass(bench_t *b)
+{
+	if (!b->pass_until || (b->powered && now(b) < b->pass_until))
+		return;
+	b->pass_until = 0;
+	ok();
+}
+
 static void run(bench_t *b)
 {
 	double start = wall();
@@ -551,16 +567,14 @@ static void run(bench_t *b)
 
 		wire_poll(&b->wire);
 		if (!b->powered) {
+			end_pass(b);
 			wait_for(b, 0.02);
 			start = wall();
 			mark = now(b);
 			continue;
 		}
 		run_slice(b);
-		if (b->pass_until && (now(b) >= b->pass_until || !b->powered)) {
-			b->pass_until = 0;
-			ok();
-		}
+		end_pass(b);
 		ahead = b->speed > 0 ? seconds(now(b) - mark) / b->speed - (wall() - start) : 0;
 		if (ahead < -0.05 || ahead > 1) { /* no catching up: a busy machine just runs the MCU slower */
 			start = wall();

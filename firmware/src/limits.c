@@ -1,6 +1,7 @@
 #include "limits.h"
 
 #include <util/atomic.h>
+#include <util/delay.h>
 
 #include "board.h"
 #include "machine.h"
@@ -23,6 +24,7 @@ static bool raw(void)
 void limits_start(void)
 {
 	LIMIT_PORT |= _BV(LIMIT_BIT); /* pull-up */
+	_delay_us(100);		      /* for it to charge lead and filter capacitor */
 	pressed = raw();
 }
 
