@@ -72,6 +72,19 @@ def test_homing_finds_its_switch(direction: int, switch: int, ends: float, carri
         terminal.close()
 
 
+@pytest.mark.parametrize("off_um", [20, 60, 120, 250, 400, 1500])
+def test_homing_stops_within_the_pull_off(off_um: int) -> None:
+    """However near to the switch it begins; here the carriage would meet its end at 0.5 mm behind the switch."""
+    options = ("--start-um", str(off_um), "--switch-um", "0", "--low-stop-um", "-500")
+    with FirmwareBench("--um-per-step", "4", *options, speed=0) as bench:
+        terminal = Terminal(bench)
+        terminal.until("Grbl")
+        terminal.do(*SETUP, "$25=600")
+        assert terminal.ask("$H") == ["ok"]
+        assert bench.truth()["lost"] == 0
+        terminal.close()
+
+
 def test_lost_steps_are_told_at_the_switch(bench: FirmwareBench, terminal: Terminal) -> None:
     assert terminal.ask("$H") == ["ok"]
     terminal.do("G53G0X-3")

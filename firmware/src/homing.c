@@ -12,41 +12,34 @@
 #include "stepper.h"
 #include "watchdog.h"
 
-enum stop_when { NEVER, PRESSED, OPEN };
 enum { LOCATE_PULL_OFFS = 5, NOTABLE_STEPS = 2 };
 
-static bool reached(enum stop_when when)
-{
-	return (when == PRESSED && limits_pressed()) || (when == OPEN && !limits_pressed());
-}
-
 /* Go, and slow down gently when the switch changes; no step is lost on the way. False where it was broken off. */
-static bool leg(int32_t target, float rate, enum stop_when when)
+static bool leg(int32_t target, float rate, enum limits_change when)
 {
-	bool slowing = false;
-
-	machine_plan_and_move(target, rate);
+	if (!limits_at(when))
+		machine_plan_and_move(target, rate);
+	limits_slow_down_at(when);
 	while (stepper_moving()) {
 		machine_service();
 		if (machine_aborted())
-			return false;
-		if (!slowing && reached(when)) {
-			slowing = true;
-			stepper_slow_down();
-		}
+			break;
 		watchdog_sleep();
 	}
+	limits_slow_down_at(LIMITS_NEVER);
+	if (machine_aborted())
+		return false;
 	return machine_wait_ms((uint16_t)setting(SETTING_HOMING_DEBOUNCE));
 }
 
-/* The highest speed from which half the pull-off is enough to stop in: switches bear no more. */
+/* The highest speed from which three quarters of the pull-off are enough to stop in: switches bear no more. */
 static float seek_rate(int32_t pull_off)
 {
 	float rate = machine_rate(setting(SETTING_HOMING_SEEK));
 	float per_mm = (float)setting(SETTING_STEPS_PER_MM) * 1e-6f;
 
 	while (ramp_stopping_distance(rate, (float)setting(SETTING_ACCELERATION) * per_mm,
-				      (float)setting(SETTING_JERK) * per_mm) > (float)pull_off / 2)
+				      (float)setting(SETTING_JERK) * per_mm) > 0.75f * (float)pull_off)
 		rate *= 0.8f;
 	return rate;
 }
@@ -94,18 +87,18 @@ enum error_code homing_run(void)
 	limits_guard(false);
 	if (limits_pressed()) {
 		/* It stands on the switch: get off first. */
-		if (!leg(stepper_position() - toward * LOCATE_PULL_OFFS * pull_off, fast, OPEN) || limits_pressed())
+		if (!leg(stepper_position() - toward * LOCATE_PULL_OFFS * pull_off, fast, LIMITS_OPEN) || limits_pressed())
 			return fail(ALARM_HOMING_PULL_OFF);
 	}
-	if (!leg(stepper_position() + toward * travel, fast, PRESSED) || !limits_pressed())
+	if (!leg(stepper_position() + toward * travel, fast, LIMITS_PRESSED) || !limits_pressed())
 		return fail(ALARM_HOMING_APPROACH);
-	if (!leg(limits_contact() - toward * pull_off, fast, NEVER) || limits_pressed())
+	if (!leg(limits_contact() - toward * pull_off, fast, LIMITS_NEVER) || limits_pressed())
 		return fail(ALARM_HOMING_PULL_OFF);
-	if (!leg(stepper_position() + toward * LOCATE_PULL_OFFS * pull_off, slow, PRESSED) || !limits_pressed())
+	if (!leg(stepper_position() + toward * LOCATE_PULL_OFFS * pull_off, slow, LIMITS_PRESSED) || !limits_pressed())
 		return fail(ALARM_HOMING_APPROACH);
 	/* The count at the first touch is what counts, however far it went on. */
 	contact = limits_contact();
-	if (!leg(contact - toward * pull_off, fast, NEVER) || limits_pressed())
+	if (!leg(contact - toward * pull_off, fast, LIMITS_NEVER) || limits_pressed())
 		return fail(ALARM_HOMING_PULL_OFF);
 	shift = contact - expected;
 	if (was_homed && labs(shift) > NOTABLE_STEPS)

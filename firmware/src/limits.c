@@ -11,6 +11,7 @@
 static volatile bool pressed;
 static volatile int32_t contact;
 static volatile bool guarding;
+static volatile enum limits_change slow_down_at;
 static uint8_t stable;
 static int32_t first_seen;
 
@@ -43,6 +44,8 @@ void limits_sample(void)
 		return;
 	stable = 0;
 	pressed = now;
+	if (limits_at(slow_down_at))
+		stepper_slow_down();
 	if (!now)
 		return;
 	contact = first_seen;
@@ -55,6 +58,17 @@ void limits_sample(void)
 bool limits_pressed(void)
 {
 	return pressed;
+}
+
+bool limits_at(enum limits_change change)
+{
+	return (change == LIMITS_PRESSED && pressed) || (change == LIMITS_OPEN && !pressed);
+}
+
+/* Come to rest gently from the moment on at which the switch changes so. */
+void limits_slow_down_at(enum limits_change change)
+{
+	slow_down_at = change;
 }
 
 /* Steps at which the switch closed last. */

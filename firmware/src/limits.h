@@ -11,4 +11,8 @@ bool limits_pressed(void);
 int32_t limits_contact(void);
 void limits_guard(bool on);
 
+enum limits_change { LIMITS_NEVER, LIMITS_PRESSED, LIMITS_OPEN };
+void limits_slow_down_at(enum limits_change change);
+bool limits_at(enum limits_change change);
+
 #endif

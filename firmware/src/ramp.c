@@ -135,12 +135,16 @@ void ramp_slow_down(ramp_t *ramp)
 	}
 }
 
-/* Way from `speed` to rest. */
+/* Longest way to rest from anywhere on the way up to `speed`: an acceleration has to be taken back first. */
 float ramp_stopping_distance(float speed, float acceleration, float jerk)
 {
-	float time = jerk <= 0 ? speed / acceleration
-		     : speed < acceleration * acceleration / jerk ? 2 * sqrtf(speed / jerk)
-								  : speed / acceleration + acceleration / jerk;
+	float jerk_time = jerk > 0 ? acceleration / jerk : 0, whole;
 
-	return speed * time / 2;
+	if (jerk > 0 && speed < acceleration * jerk_time) {
+		jerk_time = sqrtf(speed / jerk);
+		whole = 2 * jerk_time;
+	} else {
+		whole = speed / acceleration + jerk_time;
+	}
+	return speed * (whole / 2 + jerk_time);
 }
