@@ -13,7 +13,8 @@ from capture.app.bench_launch import RunningBench
 from capture.app.opening import Origin
 from capture.app.output import JsonFlag, Reply, say
 from capture.app.progress import StackingProgress
-from capture.app.session_commands import Shoot, shoot_session, stack_session
+from capture.app.session_running import DeviceNames, Shoot, shoot_session
+from capture.app.session_stacking import stack_session
 from capture.depth_of_field import Optics, depth_of_field
 from capture.session.folder import SessionFolder, check_new_folder
 from capture.session.plan import StackPlan
@@ -47,19 +48,16 @@ def demo(
         wanted = Shoot(
             settings=load_settings(Path.cwd()),
             out=out,
-            rail=bench.rail,
-            profile=None,
-            camera=bench.camera,
+            devices=DeviceNames(bench.rail, None, bench.camera),
             plan=plan,
             origin=Origin.HERE,
             after=AfterShooting.NEAR,
-            camera_flags={"iso": None, "shutter": None, "aperture": None, "format": "RAW", "target": None},
-            dry_run=False,
+            camera_settings={"format": "RAW"},
         )
         say(f"shooting {plan.count} RAW frames from {plan.near:.0f} to {plan.far:.0f} um, step {plan.step:.0f} um")
-        shot, _, _ = shoot_session(wanted)
+        shot = shoot_session(wanted)
         bench.ask({"save": "truth", "dir": str((out / "truth").resolve())})
-    values = {**shot, **_pictures(out)}
+    values = {**shot.values, **_pictures(out)}
     values["seconds"] = round(time.monotonic() - started_s, 2)
     lines = [
         f"{values['frames']} frames in {out / 'frames'}",

@@ -14,6 +14,7 @@ from capture.app import (
     demo_command,
     general_commands,
     rail_commands,
+    resume_command,
     session_commands,
     stack_commands,
 )
@@ -43,6 +44,7 @@ def build_app() -> typer.Typer:
     for module in (
         general_commands,
         session_commands,
+        resume_command,
         stack_commands,
         rail_commands,
         camera_commands,

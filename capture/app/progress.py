@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -52,19 +53,23 @@ class ShootingProgress:
     def __init__(self, planned: int) -> None:
         self._bar = _Bar("shooting", planned)
         self.last_frame_s = time.monotonic()
+        self.on_trouble: Callable[[str], None] = _nobody
 
     def frame_done(self, progress: ShootProgress, shot: Shot) -> None:
         """One more frame is safe on disk."""
         self.last_frame_s = time.monotonic()
         left = "" if progress.seconds_left is None else f"{_clock(progress.seconds_left)} left"
-        line = (
-            f"frame {progress.done} of {progress.planned} at {progress.position:g}, {shot.files[0].path.name}, {left}"
-        )
+        line = f"frame {progress.done} of {progress.planned} at {progress.position:g}, {_name(shot)}, {left}"
         self._bar.update(progress.done, progress.planned, left, line)
 
     def notice(self, text: str) -> None:
         """Something the user should read."""
         say(text)
+
+    def trouble(self, text: str) -> None:
+        """Something went wrong and is tried again."""
+        say(text)
+        self.on_trouble(text)
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -106,6 +111,15 @@ class StackingProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.stop()
+
+
+def _nobody(text: str) -> None:
+    """Nobody is to be told."""
+
+
+def _name(shot: Shot) -> str:
+    """What the frame is called; a camera without a cable keeps its files."""
+    return shot.files[0].path.name if shot.files else "on the camera's card"
 
 
 def _clock(seconds: float) -> str:

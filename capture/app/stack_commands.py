@@ -2,57 +2,47 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from capture.app.flags import with_flags
 from capture.app.output import InterruptedRunError, JsonFlag, Reply
 from capture.app.progress import StackingProgress
-from capture.app.stack_options import (
-    AlignOption,
-    CropOption,
-    DepthOption,
-    MemoryOption,
-    MethodOption,
-    RecipeOption,
-    ReportOption,
-    stack_options,
-)
+from capture.app.stack_options import RecipeOption, StackFlags
 from capture.settings import load_settings
-from stacking.options import Align, Crop
 
 ForceOption = Annotated[bool, typer.Option("--force", help="Write over an existing file.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to `app`."""
-    app.command("stack", epilog="Example: focusrail stack frames/ -o beetle.tif")(stack)
+    app.command("stack", epilog="Example: focusrail stack frames/ -o beetle.tif")(with_flags(stack, _InOut, StackFlags))
     app.command("finish", epilog="Example: focusrail finish beetle.tif -o beetle.jpg --levels auto --sharpen 0.6")(
         finish
     )
 
 
-def stack(
-    paths: Annotated[list[Path], typer.Argument(help="A folder, picture files, or a session.", metavar="PATH...")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Picture to write: .tif (16 bit), .png or .jpg.")],
-    method: MethodOption = None,
-    align: AlignOption = Align.AUTO,
-    crop: CropOption = Crop.AUTO,
-    depth: DepthOption = None,
-    report: ReportOption = None,
-    recipe: RecipeOption = None,
-    memory: MemoryOption = None,
-    force: ForceOption = False,
-    json_output: JsonFlag = False,
-) -> Reply:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _InOut:
+    """What is read and written."""
+
+    paths: Annotated[list[Path], typer.Argument(help="A folder, picture files, or a session.", metavar="PATH...")]
+    output: Annotated[Path, typer.Option("-o", "--output", help="Picture to write: .tif (16 bit), .png or .jpg.")]
+    force: ForceOption = False
+    json_output: JsonFlag = False
+
+
+def stack(asked: _InOut, flags: StackFlags) -> Reply:
     """Merge a focus stack: pictures in, one picture out."""
     from stacking.engine import stack_pictures
 
-    options = stack_options(load_settings(Path.cwd()), method, align, crop, depth, report, recipe, memory, force=force)
+    options = flags.options(load_settings(Path.cwd()), force=asked.force)
     try:
         with StackingProgress() as progress:
-            outcome = stack_pictures(paths, output, options, progress)
+            outcome = stack_pictures(asked.paths, asked.output, options, progress)
     except KeyboardInterrupt:
         raise InterruptedRunError(
             "interrupted while stacking", state="Nothing was written.", remedy="Start the same command again."

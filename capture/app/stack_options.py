@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -29,38 +31,58 @@ RecipeOption = Annotated[
 MemoryOption = Annotated[str | None, typer.Option("--memory", help="Memory the stacker may use, for example 4G.")]
 
 
-def stack_options(
-    settings: Settings,
-    method: Method | None,
-    align: Align,
-    crop: Crop,
-    depth: Path | None,
-    report: Path | None,
-    recipe: Path | None,
-    memory: str | None,
-    *,
-    force: bool,
-) -> StackOptions:
-    """Flags and settings as one frozen value.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackFlags:
+    """How frames are merged."""
 
-    Raises
-    ------
-    UsageError
-        For a method or a size in the settings that does not exist.
-    """
-    named = settings.choose("method", method, Method.AUTO)
-    try:
-        chosen = Method(named)
-    except ValueError:
-        raise UsageError(f"'{named}' is no fusion method", remedy=f"Choose one of {', '.join(Method)}.") from None
-    size = settings.choose("memory", memory)
-    return StackOptions(
-        method=chosen,
-        align=align,
-        crop=crop,
-        depth=depth,
-        report=report,
-        recipe=recipe,
-        memory_bytes=None if size is None else parse_size_bytes(str(size), what="--memory"),
-        force=force,
-    )
+    method: MethodOption = None
+    align: AlignOption = Align.AUTO
+    crop: CropOption = Crop.AUTO
+    depth: DepthOption = None
+    report: ReportOption = None
+    recipe: RecipeOption = None
+    memory: MemoryOption = None
+
+    def options(self, settings: Settings, *, force: bool = False) -> StackOptions:
+        """Flags and settings as one frozen value.
+
+        Raises
+        ------
+        UsageError
+            For a method or a size in the settings that does not exist.
+        """
+        named = settings.choose("method", self.method, Method.AUTO)
+        try:
+            chosen = Method(named)
+        except ValueError:
+            raise UsageError(f"'{named}' is no fusion method", remedy=f"Choose one of {', '.join(Method)}.") from None
+        size = settings.choose("memory", self.memory)
+        return StackOptions(
+            method=chosen,
+            align=self.align,
+            crop=self.crop,
+            depth=self.depth,
+            report=self.report,
+            recipe=self.recipe,
+            memory_bytes=None if size is None else parse_size_bytes(str(size), what="--memory"),
+            force=force,
+        )
+
+
+def options_to_record(options: StackOptions) -> dict[str, Any]:
+    """The options as a session's journal keeps them; paths absolute."""
+    plain = asdict(options)
+    return {name: str(value.resolve()) if isinstance(value, Path) else value for name, value in plain.items()}
+
+
+def options_from_record(record: Mapping[str, Any]) -> StackOptions:
+    """The options that `options_to_record` kept; names of a newer version are left out."""
+    known = {field.name for field in fields(StackOptions)}
+    values = {name: value for name, value in record.items() if name in known}
+    for name in ("depth", "report", "recipe"):
+        if values.get(name) is not None:
+            values[name] = Path(values[name])
+    for name, kind in (("method", Method), ("align", Align), ("crop", Crop)):
+        if name in values:
+            values[name] = kind(values[name])
+    return StackOptions(**values)

@@ -64,9 +64,16 @@ class SessionFolder:
 
     @classmethod
     def create(
-        cls, path: Path, plan: StackPlan, *, devices: dict[str, Any], settings: dict[str, Any], origin: str
+        cls,
+        path: Path,
+        plan: StackPlan,
+        *,
+        devices: dict[str, Any],
+        settings: dict[str, Any],
+        origin: str,
+        **more: Any,
     ) -> Self:
-        """Make a new session in `path`, which must not exist or be empty.
+        """Make a new session in `path`, which must not exist or be empty; `more` is kept with what it was opened with.
 
         Raises
         ------
@@ -81,6 +88,7 @@ class SessionFolder:
             "devices": devices,
             "settings": settings,
             "origin": origin,
+            **more,
         }
         folder.journal.record(EventKind.OPENED, **opened)
         folder.write_manifest()
@@ -107,12 +115,23 @@ class SessionFolder:
         """All frames the journal mentions."""
         return fold_frames(self.journal.events())
 
+    @property
+    def state(self) -> SessionState:
+        """How far the session has come."""
+        return fold_state(self.journal.events())
+
+    def accepted(self) -> list[FrameRecord]:
+        """The frames that count, by position."""
+        found = [frame for frame in self.frames().values() if frame.verdict is Verdict.ACCEPTED]
+        return sorted(found, key=lambda frame: (frame.position or 0.0, frame.number))
+
     def manifest(self) -> dict[str, Any]:
         """The session as one value, derived from the journal alone."""
         events = self.journal.events()
         opened = next(event for event in events if event.kind is EventKind.OPENED)
         unit = AxisUnit(opened.detail["plan"]["unit"])
         results = [dict(event.detail) for event in events if event.kind is EventKind.STACKED]
+        certified = [dict(event.detail) for event in events if event.kind is EventKind.CERTIFIED]
         frames = fold_frames(events).values()
         return {
             "version": MANIFEST_VERSION,
@@ -126,6 +145,7 @@ class SessionFolder:
             "frames": [
                 _frame_entry(frame, unit) for frame in frames if frame.files or frame.verdict is not Verdict.PENDING
             ],
+            "coverage": certified[-1] if certified else None,
             "results": results,
         }
 
@@ -211,6 +231,8 @@ def _frame_entry(frame: FrameRecord, unit: AxisUnit) -> dict[str, Any]:
         "exposure": dict(frame.exposure),
         "verdict": frame.verdict.value,
         "reason": frame.reason,
+        "added": frame.added or None,
+        "rejected": [dict(entry) for entry in frame.rejected],
     }
 
 

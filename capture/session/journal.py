@@ -17,7 +17,10 @@ from typing import Any, Self
 from capture.errors import SessionError
 from capture.session.records import Event, EventKind
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+
+# What brings a journal of an older format to the next; each is one transaction. Format 2 only has more kinds of events.
+_UPGRADES = {1: ""}
 
 _SCHEMA = """
 CREATE TABLE event (
@@ -58,6 +61,9 @@ class Journal:
             if version == 0 and create:
                 self._database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={FORMAT_VERSION}; COMMIT;")
                 version = FORMAT_VERSION
+            while version in _UPGRADES:
+                self._database.executescript(f"BEGIN; {_UPGRADES[version]} PRAGMA user_version={version + 1}; COMMIT;")
+                version += 1
         if version != FORMAT_VERSION:
             self._database.close()
             raise SessionError(

@@ -12,6 +12,9 @@ class EventKind(StrEnum):
     """One thing that was about to happen, or had happened."""
 
     OPENED = "opened"  # the session: versions, devices, settings, plan
+    RESUMED = "resumed"  # it is gone on with: versions, devices, what was found
+    ADDED = "added"  # frame: a target beyond the plan, and why
+    NOTED = "noted"  # something happened that changed no frame: a pause, a device opened anew
     INTENDED = "intended"  # frame: the target it is about to be moved to
     MOVED = "moved"  # frame: where the carriage came to rest
     EXPOSING = "exposing"  # frame: the shutter is about to be released
@@ -20,6 +23,7 @@ class EventKind(StrEnum):
     REJECTED = "rejected"  # frame: it does not, and why
     FAILED = "failed"  # something went wrong: the message, and what was done about it
     PARKED = "parked"  # the carriage was taken to its resting place
+    CERTIFIED = "certified"  # what the frames themselves say about their coverage
     STACKED = "stacked"  # a result was written
     ENDED = "ended"  # state: finished, interrupted or failed
 
@@ -54,7 +58,9 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class FrameRecord:
-    """One frame of the plan as the journal tells it. Positions are in the axis's unit."""
+    """One frame as the journal tells it. Positions are in the axis's unit; `added` says why it is not one of the plan's;
+    `rejected` lists the files of earlier exposures that do not count, each with its reason.
+    """
 
     number: int
     target: float | None = None
@@ -64,6 +70,8 @@ class FrameRecord:
     verdict: Verdict = Verdict.PENDING
     reason: str = ""
     exposures_begun: int = 0
+    added: str = ""
+    rejected: tuple[Mapping[str, Any], ...] = ()
 
 
 def fold_frames(events: Iterable[Event]) -> dict[int, FrameRecord]:
@@ -75,19 +83,29 @@ def fold_frames(events: Iterable[Event]) -> dict[int, FrameRecord]:
         record = frames.get(event.frame, FrameRecord(event.frame))
         detail = event.detail
         match event.kind:
+            case EventKind.ADDED:
+                record = replace(record, target=detail["target"], added=detail["reason"])
             case EventKind.INTENDED:
                 record = replace(record, target=detail["target"])
             case EventKind.MOVED:
                 record = replace(record, position=detail["position"])
             case EventKind.EXPOSING:
-                record = replace(record, exposures_begun=record.exposures_begun + 1)
+                begun = record.exposures_begun + 1
+                record = replace(record, exposures_begun=begun, verdict=Verdict.PENDING, files=(), reason="")
             case EventKind.STORED:
                 record = replace(record, files=tuple(detail["files"]), exposure=detail["exposure"])
             case EventKind.ACCEPTED:
                 record = replace(record, verdict=Verdict.ACCEPTED, reason="")
             case EventKind.REJECTED:
                 files = tuple(detail.get("files", record.files))
-                record = replace(record, verdict=Verdict.REJECTED, reason=detail["reason"], files=files)
+                aside = tuple({"file": entry["file"], "reason": detail["reason"]} for entry in files)
+                record = replace(
+                    record,
+                    verdict=Verdict.REJECTED,
+                    reason=detail["reason"],
+                    files=files,
+                    rejected=(*record.rejected, *aside),
+                )
             case _:
                 pass
         frames[event.frame] = record
@@ -98,7 +116,7 @@ def fold_state(events: Iterable[Event]) -> SessionState:
     """The state of the session after `events`."""
     state = SessionState.OPEN
     for event in events:
-        if event.kind is EventKind.OPENED:
+        if event.kind in {EventKind.OPENED, EventKind.RESUMED}:
             state = SessionState.OPEN
         elif event.kind is EventKind.ENDED:
             state = SessionState(event.detail["state"])

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import shutil
-import threading
 import time
+from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Protocol
 
 from capture.camera.protocol import Camera, Shot
-from capture.errors import CaptureError, SessionError, ShotIncompleteError, ShotRefusedError, UsageError
+from capture.errors import CaptureError, SessionError
+from capture.session.control import Controls
+from capture.session.exposing import Exposing, note_fault
 from capture.session.folder import SessionFolder
 from capture.session.plan import StackPlan
-from capture.session.records import EventKind, SessionState
+from capture.session.policy import Repeat, rule_for
+from capture.session.reconcile import put_aside
+from capture.session.records import EventKind, FrameRecord, SessionState, Verdict
+from capture.session.targets import FrameTarget, check_plan, targets_of
 from rail.axis import Axis
-from rail.errors import RailDeviceError, RailError, RailLimitError, RailPositionUnknownError
+from rail.errors import RailDeviceError, RailError, RailPositionUnknownError
 
 _log = logging.getLogger(__name__)
 
-# A shot that the camera refused exposed nothing, so trying again doubles nothing.
-REFUSED_ATTEMPTS = 3
-REFUSED_PAUSE_S = 1.0
-ROOM_FOR_THE_JOURNAL_BYTES = 2_000_000
+_CLOSE = 1e-6
 
 
 class AfterShooting(StrEnum):
@@ -54,74 +57,83 @@ class Watcher(Protocol):
     def notice(self, text: str) -> None:
         """Something the user should read."""
 
+    def trouble(self, text: str) -> None:
+        """Something went wrong and is tried again; the user may want to see to it."""
+
+
+class Companion(Protocol):
+    """What lives beside the shooting: the running stack, the checks of frames. It never delays the shutter, and never raises."""
+
+    def frame_stored(self, number: int, position: float, path: Path) -> None:
+        """An accepted frame is on disk."""
+
+    def frame_withdrawn(self, number: int) -> None:
+        """It does not count any more."""
+
+    def suspects(self, *, wait: bool) -> dict[int, str]:
+        """Frames to shoot again, and why, of those checked since the last call; `wait`: until all that are stored are checked."""
+
 
 @dataclass(frozen=True, slots=True)
 class ShootOutcome:
-    """What came of a session's shooting."""
+    """What came of a session's shooting. `stopped` where the user ended it before the plan's end."""
 
     planned: int
     frames: int
+    added: int
     reshot: int
+    stopped: bool = False
 
 
-def check_plan(plan: StackPlan, axis: Axis) -> None:
-    """Refuse, before anything moves, a plan that the axis cannot follow.
-
-    Raises
-    ------
-    UsageError
-        Where the unit is not the axis's, or the step is finer than the axis can go.
-    RailLimitError
-        Where an end lies outside the allowed range.
-    """
-    if plan.unit is not axis.capabilities.unit:
-        raise UsageError(
-            f"the plan counts in {plan.unit.value}, the axis in {axis.capabilities.unit.value}",
-            remedy="Give near, far and step in the axis's unit.",
-        )
-    low, high = axis.limits
-    for name, position in (("near", plan.near), ("far", plan.far)):
-        if not low <= position <= high:
-            raise RailLimitError(
-                f"the {name} end at {position:g} {plan.unit.value} lies outside the allowed range, "
-                f"{low:g} to {high:g} {plan.unit.value}",
-                remedy="Move the subject or the range, home the rail, or widen the profile's limits.",
-                state="Nothing has moved.",
-            )
-    if plan.step < axis.capabilities.resolution * (1 - 1e-9) and plan.count > 1:
-        raise UsageError(
-            f"a step of {plan.step:g} {plan.unit.value} is finer than the axis's own step of {axis.capabilities.resolution:g}",
-            remedy="Take a larger step, or a rail with a finer screw.",
-        )
+class StoppedByUserError(Exception):
+    """The user asked to stop after a frame; it is done, and the session can be gone on with."""
 
 
 class Shooting:
-    """Shoots the frames of a session that are still missing, in the order of the plan.
+    """Shoots the frames of a session that are still missing, from near to far.
 
     Parameters
     ----------
     folder : SessionFolder
         Opened with the plan; its journal is written before and after each step.
     axis, camera : Axis, Camera
-        Open, and left open.
+        Open, and left open. Where the axis was opened anew (`reopen`), the new one is closed here.
     watcher : Watcher
-    stop : threading.Event
-        When set, the loop ends after the frame it is at (`SessionState.INTERRUPTED`).
+    controls : Controls, optional
+        Orders that come while it runs.
+    companions : iterable of Companion
+    reopen : callable, optional
+        Opens the rail again after its link was lost.
     """
 
     def __init__(
-        self, folder: SessionFolder, axis: Axis, camera: Camera, watcher: Watcher, stop: threading.Event | None = None
+        self,
+        folder: SessionFolder,
+        axis: Axis,
+        camera: Camera,
+        watcher: Watcher,
+        *,
+        controls: Controls | None = None,
+        companions: Iterable[Companion] = (),
+        reopen: Callable[[], Axis] | None = None,
     ) -> None:
         self._folder = folder
         self._axis = axis
-        self._camera = camera
+        self._given_axis = axis
         self._watcher = watcher
-        self._stop = stop or threading.Event()
-        self._reshot = 0
-        self._frame_bytes = 0
+        self._controls = Controls() if controls is None else controls
+        self._own_controls = controls is None
+        self._companions = tuple(companions)
+        self._reopen = reopen
+        self._exposing = Exposing(folder, camera, watcher.trouble, self._pause)
+
+    @property
+    def axis(self) -> Axis:
+        """The axis in use now."""
+        return self._axis
 
     def run(self, plan: StackPlan, after: AfterShooting = AfterShooting.NEAR) -> ShootOutcome:
-        """Shoot `plan` and park the carriage. Whatever ends it early is in the journal before it is raised.
+        """Shoot what is missing of `plan` and park the carriage. Whatever ends it early is in the journal before it is raised.
 
         Raises
         ------
@@ -131,6 +143,8 @@ class Shooting:
             What a device failed with; the session can be gone on with.
         KeyboardInterrupt
             As it came; motion has been stopped.
+        StoppedByUserError
+            As asked; the carriage stands at the last frame.
         """
         check_plan(plan, self._axis)
         _log.info("%d frames from %g to %g %s, step %g", plan.count, plan.near, plan.far, plan.unit.value, plan.step)
@@ -138,6 +152,9 @@ class Shooting:
         try:
             self._frames(plan)
             self._park(plan, after)
+        except StoppedByUserError:
+            self._folder.end(SessionState.INTERRUPTED, reason="stopped by the user after a frame")
+            raise
         except KeyboardInterrupt:
             self._stop_motion()
             self._folder.end(SessionState.INTERRUPTED, reason="interrupted by the user")
@@ -152,8 +169,15 @@ class Shooting:
             journal.record(EventKind.FAILED, error=error.kind, message=error.message)
             self._folder.end(SessionState.FAILED, reason=error.message)
             raise
+        finally:
+            if self._axis is not self._given_axis:
+                self._axis.close()
+            if self._own_controls:
+                self._controls.close()
         self._folder.end(SessionState.FINISHED)
-        return ShootOutcome(plan.count, plan.count, self._reshot)
+        frames = self._folder.frames()
+        added = sum(bool(frame.added) and frame.verdict is Verdict.ACCEPTED for frame in frames.values())
+        return ShootOutcome(plan.count, len(self._folder.accepted()), added, self._exposing.reshot)
 
     def _stop_motion(self) -> None:
         """Stop on the way out; what the rail has to say about it must not hide why we leave."""
@@ -162,95 +186,171 @@ class Shooting:
         except RailError as error:
             self._watcher.notice(f"the rail could not be told to stop: {error.message}. {error.remedy}")
 
+    # -- frames ------------------------------------------------------------------------------------------------------------------
+
     def _frames(self, plan: StackPlan) -> None:
-        started_s = time.monotonic()
-        for index, target in enumerate(plan.positions):
-            if self._stop.is_set():
-                raise KeyboardInterrupt
-            number = index + 1
-            self._folder.journal.record(EventKind.INTENDED, number, target=target)
-            reached = self._move(number, target)
-            self._folder.journal.record(EventKind.MOVED, number, position=reached)
-            # The settle time is a length of time by its nature; the stop event cuts it short.
-            if self._stop.wait(plan.settle_s):
-                raise KeyboardInterrupt
-            shot = self._shoot(number, plan)
-            self._folder.refresh_manifest()
-            spent_s = time.monotonic() - started_s
-            left_s = spent_s / number * (plan.count - number)
-            self._watcher.frame_done(ShootProgress(number, plan.count, reached, left_s), shot)
+        records = self._folder.frames()
+        todo: deque[FrameTarget] = deque()
+        done: dict[int, float] = {}
+        for target in targets_of(plan, records):
+            record = records.get(target.number)
+            if record is not None and record.verdict is Verdict.ACCEPTED:
+                done[target.number] = target.position
+                self._take_up(target, record)
+            else:
+                todo.append(target)
+        started_s, shot_now = time.monotonic(), 0
+        shot_again: dict[int, int] = {}
+        while True:
+            while todo:
+                self._obey(plan, todo, done)
+                target = todo.popleft()
+                shot, position = self._frame(target, plan)
+                done[target.number] = target.position
+                shot_now += 1
+                total = len(done) + len(todo)
+                left_s = (time.monotonic() - started_s) / shot_now * len(todo)
+                self._folder.refresh_manifest()
+                self._watcher.frame_done(ShootProgress(len(done), total, position, left_s), shot)
+            again = self._doubtful(shot_again)
+            if not again:
+                break
+            todo.extend(FrameTarget(number, done.pop(number)) for number in again)
+        if self._controls.take_extension():
+            self._watcher.notice("the far end was extended too late: all frames are done")
+
+    def _take_up(self, target: FrameTarget, record: FrameRecord) -> None:
+        """A frame of an earlier run of the session."""
+        exposing = self._exposing
+        exposing.digests.update(str(entry["sha256"]) for entry in record.files)
+        exposing.frame_bytes = max(exposing.frame_bytes, sum(int(entry["bytes"]) for entry in record.files))
+        if record.files and record.position is not None:
+            path = self._folder.path / str(record.files[0]["file"])
+            for companion in self._companions:
+                companion.frame_stored(target.number, record.position, path)
+
+    def _obey(self, plan: StackPlan, todo: deque[FrameTarget], done: dict[int, float]) -> None:
+        """What the user asked for since the last frame; waits while the session is paused."""
+        controls = self._controls
+        controls.wait(0)
+        if controls.paused and not controls.stopping:
+            self._folder.journal.record(EventKind.NOTED, text="paused")
+            self._watcher.notice("paused: the carriage stands, its motor held")
+            controls.wait_while_paused()
+            self._folder.journal.record(EventKind.NOTED, text="going on")
+            self._watcher.notice("going on")
+        if controls.stopping:
+            raise StoppedByUserError
+        if distance := controls.take_extension():
+            self._extend(plan, distance, todo, done)
+
+    def _extend(self, plan: StackPlan, distance: float, todo: deque[FrameTarget], done: dict[int, float]) -> None:
+        far = max([plan.far, *done.values(), *(target.position for target in todo)])
+        high = self._axis.limits[1]
+        position, number = far, max([plan.count, *done, *(target.number for target in todo)])
+        while position < far + distance - _CLOSE:
+            position = min(position + plan.step, far + distance)
+            number += 1
+            if position > high + _CLOSE:
+                self._watcher.notice(f"the far end stays inside the allowed range, at {far:g} {plan.unit.value}")
+                return
+            self._folder.journal.record(EventKind.ADDED, number, target=position, reason="far end extended by the user")
+            todo.append(FrameTarget(number, position, "far end extended by the user"))
+        self._watcher.notice(f"the far end is extended to {position:g} {plan.unit.value}")
+
+    def _doubtful(self, shot_again: dict[int, int]) -> list[int]:
+        """Frames that their checks reject; each is shot again at its position, once."""
+        reasons: dict[int, str] = {}
+        for companion in self._companions:
+            reasons |= companion.suspects(wait=True)
+        again = []
+        records = self._folder.frames()
+        for number in sorted(reasons):
+            if shot_again.get(number) or number not in records:
+                self._watcher.notice(f"frame {number} is kept as it is: {reasons[number]}")
+                continue
+            shot_again[number] = 1
+            self._withdraw(records[number], reasons[number])
+            again.append(number)
+        return again
+
+    def _withdraw(self, record: FrameRecord, reason: str) -> None:
+        for companion in self._companions:
+            companion.frame_withdrawn(record.number)
+        paths = [self._folder.path / str(entry["file"]) for entry in record.files]
+        moved = [{"file": put_aside(self._folder, path), "sha256": None} for path in paths]
+        self._folder.journal.record(EventKind.REJECTED, record.number, reason=reason, files=moved)
+        self._exposing.reshot += 1
+        self._watcher.notice(f"frame {record.number} is shot again: {reason}")
+
+    def _frame(self, target: FrameTarget, plan: StackPlan) -> tuple[Shot, float]:
+        number = target.number
+        self._folder.journal.record(EventKind.INTENDED, number, target=target.position)
+        reached = self._move(number, target.position)
+        self._folder.journal.record(EventKind.MOVED, number, position=reached)
+        # The settle time is a length of time by its nature; orders are taken meanwhile, and obeyed before the next frame.
+        end_s = time.monotonic() + plan.settle_s
+        while (left_s := end_s - time.monotonic()) > 0:
+            self._controls.wait(left_s)
+        shot = self._exposing.shoot(number, plan.count)
+        if shot.files:
+            for companion in self._companions:
+                companion.frame_stored(number, reached, shot.files[0].path)
+        return shot, reached
 
     def _move(self, number: int, target: float) -> float:
         """Go to `target`; where the carriage came to rest. A position lost in mid-session is a device that failed."""
-        lost = "the controller restarted or lost count"
-        try:
-            reached = self._axis.move_to(target).position
-        except RailPositionUnknownError as error:
-            if number == 1:
-                raise
-            reached, lost = None, error.message
-        if reached is None:
-            raise RailDeviceError(
-                f"the rail lost its position before frame {number}: {lost}",
-                remedy="Home or zero the rail, then shoot again into a new folder.",
-            )
-        return reached
-
-    def _shoot(self, number: int, plan: StackPlan) -> Shot:
-        journal = self._folder.journal
-        stem = self._folder.stem(number, plan.count)
-        for attempt in range(1, REFUSED_ATTEMPTS + 1):
-            self._require_room(number)
-            journal.record(EventKind.EXPOSING, number, attempt=attempt)
+        tries = 0
+        while True:
+            lost = "the controller restarted or lost count"
             try:
-                shot = self._camera.shoot(self._folder.frames_path, stem)
-            except ShotRefusedError as error:
-                journal.record(EventKind.FAILED, number, error=error.kind, message=error.message, attempt=attempt)
-                if attempt == REFUSED_ATTEMPTS or self._stop.wait(REFUSED_PAUSE_S):
+                reached = self._axis.move_to(target).position
+            except RailPositionUnknownError as error:
+                if number == 1 and not tries:
                     raise
-                self._watcher.notice(f"frame {number}: {error.message}; trying again")
+                reached, lost = None, error.message
+            except RailDeviceError as error:
+                tries += 1
+                self._open_rail_anew(number, error, tries)
                 continue
-            except ShotIncompleteError as error:
-                journal.record(EventKind.REJECTED, number, reason=error.message, files=self._set_aside(stem, attempt))
-                self._require_room(number)
-                if attempt == REFUSED_ATTEMPTS:
-                    raise
-                self._reshot += 1
-                self._watcher.notice(f"frame {number}: {error.message}; set aside and shot again")
+            if reached is None:
+                raise RailDeviceError(
+                    f"the rail lost its position before frame {number}: {lost}",
+                    remedy=f"Go on with: focusrail resume {self._folder.path} --origin home (or here, after setting it by hand).",
+                )
+            return reached
+
+    def _open_rail_anew(self, number: int, error: RailError, tries: int) -> None:
+        """Open the rail again where the policy says so; raises what ends the session."""
+        rule = rule_for(error)
+        if rule.repeat is not Repeat.REOPEN or self._reopen is None:
+            raise error
+        while True:
+            if tries >= rule.tries:
+                raise error
+            note_fault(self._folder, number, error, tries, self._watcher.trouble)
+            self._pause(rule.pause_s)
+            self._axis.close()
+            try:
+                self._axis = self._reopen()
+            except RailError as again:
+                error, tries = again, tries + 1
                 continue
-            files = [
-                {"file": f"frames/{file.path.name}", "sha256": file.sha256, "bytes": file.size_bytes, "raw": file.raw}
-                for file in shot.files
-            ]
-            self._frame_bytes = max(self._frame_bytes, sum(file.size_bytes for file in shot.files))
-            journal.record(EventKind.STORED, number, files=files, exposure=shot.exposure, notes=list(shot.notes))
-            journal.record(EventKind.ACCEPTED, number)
-            for note in shot.notes:
-                _log.warning("frame %d: %s", number, note)
-            _log.info("frame %d: %s", number, ", ".join(file.path.name for file in shot.files))
-            return shot
-        raise AssertionError("the loop returns or raises")
+            if not self._axis.status().position_known:
+                raise RailDeviceError(
+                    f"the rail lost its position before frame {number}: {error.message}",
+                    remedy=f"Go on with: focusrail resume {self._folder.path} --origin home (or here, after setting it by hand).",
+                    state="The rail answers again, but does not know where it stands.",
+                )
+            self._watcher.notice("the rail is back and knows its position: going on")
+            return
 
-    def _require_room(self, number: int) -> None:
-        """Stop before a frame that the disk has no room for: an exposure that cannot be kept is none."""
-        free = shutil.disk_usage(self._folder.frames_path).free
-        needed = int(1.1 * self._frame_bytes) + ROOM_FOR_THE_JOURNAL_BYTES
-        if free < needed:
-            raise SessionError(
-                f"the disk is full: frame {number} needs about {needed / 1e6:.0f} MB and {free / 1e6:.0f} MB are free",
-                remedy="Free some space and shoot the rest, or shoot to another disk. The frames so far are kept.",
-            )
-
-    def _set_aside(self, stem: str, attempt: int) -> list[dict[str, object]]:
-        """Move what arrived of a failed shot to `frames/rejected/`, under a name of its own."""
-        moved: list[dict[str, object]] = []
-        for path in sorted(self._folder.frames_path.glob(f"{stem}.*")):
-            target = self._folder.rejected_path / f"{path.stem}-{attempt}{path.suffix}"
-            while target.exists():
-                target = target.with_name(f"{target.stem}-again{target.suffix}")
-            path.replace(target)
-            moved.append({"file": f"frames/rejected/{target.name}", "sha256": None})
-        return moved
+    def _pause(self, seconds: float) -> None:
+        end_s = time.monotonic() + seconds
+        while (left_s := end_s - time.monotonic()) > 0:
+            self._controls.wait(left_s)
+            if self._controls.stopping:
+                raise StoppedByUserError
 
     def _park(self, plan: StackPlan, after: AfterShooting) -> None:
         if after is AfterShooting.STAY:

@@ -1,0 +1,236 @@
+"""``resume``: a session that stopped anywhere is gone on with."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from capture.app.flags import with_flags
+from capture.app.opening import Origin
+from capture.app.output import JsonFlag, Reply, say
+from capture.app.session_commands import finish_run
+from capture.app.session_options import ResumeFlags
+from capture.app.session_running import (
+    KEPT_ROLES,
+    DeviceNames,
+    Devices,
+    Shoot,
+    ShotSession,
+    clear_the_way,
+    open_devices,
+    outcome_values,
+    release_autofocus,
+    shoot_frames,
+)
+from capture.app.stack_options import options_from_record
+from capture.camera.protocol import Camera, FileFormat
+from capture.camera.values import same
+from capture.errors import CameraError, CameraSettingError, SessionError
+from capture.session.folder import SessionFolder
+from capture.session.plan import StackPlan
+from capture.session.preflight import preflight
+from capture.session.reconcile import reconcile
+from capture.session.records import EventKind, SessionState, Verdict
+from capture.session.shooting import AfterShooting, ShootOutcome
+from capture.session.targets import targets_of
+from capture.settings import Settings, load_settings
+from rail.axis import Axis
+from rail.errors import RailPositionUnknownError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Which:
+    """The session, and how to answer."""
+
+    session: Annotated[Path, typer.Argument(help="Session folder to go on with.", metavar="DIR")]
+    json_output: JsonFlag = False
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this module to `app`."""
+    app.command("resume", epilog="Example: focusrail resume beetle --origin home")(
+        with_flags(resume, _Which, ResumeFlags)
+    )
+
+
+def resume(which: _Which, flags: ResumeFlags) -> Reply:
+    """Go on with a session that stopped anywhere: what is there is checked, what is missing is shot, then stacked."""
+    settings = load_settings(Path.cwd())
+    with SessionFolder.open(which.session) as folder:
+        opened = dict(folder.journal.opened())
+        options = None if opened.get("stack") is None else options_from_record(opened["stack"])
+        wanted = _wanted(settings, folder, opened, flags)
+        was = folder.state
+        for note in reconcile(folder).notes:
+            say(note)
+        missing = _missing(folder)
+        if missing:
+            shot = _go_on(folder, opened, wanted, flags.origin, was, missing)
+        else:
+            if was is not SessionState.FINISHED:
+                folder.end(SessionState.FINISHED)
+            shot = _as_it_is(folder)
+        result = _result(folder)
+    if options is None or (not missing and result is not None):
+        more = {} if options is None else {"result": result, "seconds_after_last_frame": 0.0}
+        return Reply({**shot.values, **more}, shot.lines)
+    return finish_run(which.session, shot.values, shot.lines, options, shot.last_frame_s, wanted.notify)
+
+
+def _wanted(settings: Settings, folder: SessionFolder, opened: dict[str, Any], flags: ResumeFlags) -> Shoot:
+    rail, camera = opened["devices"]["rail"], opened["devices"]["camera"]
+    names = DeviceNames(
+        flags.rail or rail["port"] or settings.choose("rail", None),
+        flags.profile or rail["profile"] or settings.choose("profile", None),
+        flags.camera or camera["port"] or settings.choose("camera", None),
+    )
+    return Shoot(
+        settings=settings,
+        out=folder.path,
+        devices=names,
+        plan=folder.plan,
+        origin=flags.origin,
+        after=AfterShooting(opened.get("after", AfterShooting.NEAR.value)),
+        camera_settings={},
+        stack=opened.get("stack"),
+        never_beyond=opened.get("never_beyond"),
+        notify=settings.choose("notify", flags.notify),
+        log_wire=flags.log_wire,
+    )
+
+
+def _missing(folder: SessionFolder) -> list[int]:
+    frames = folder.frames()
+    wanted = targets_of(folder.plan, frames)
+    return [t.number for t in wanted if t.number not in frames or frames[t.number].verdict is not Verdict.ACCEPTED]
+
+
+def _as_it_is(folder: SessionFolder) -> ShotSession:
+    frames = folder.accepted()
+    added = sum(bool(frame.added) for frame in frames)
+    values = outcome_values(folder, ShootOutcome(folder.plan.count, len(frames), added, _reshot(folder)))
+    return ShotSession(values, [f"all {len(frames)} frames are in {folder.path}"], time.monotonic())
+
+
+def _reshot(folder: SessionFolder) -> int:
+    return sum(max(0, frame.exposures_begun - 1) for frame in folder.frames().values() if frame.rejected)
+
+
+def _result(folder: SessionFolder) -> str | None:
+    """The picture already made of this session, as long as it is there."""
+    for event in reversed(folder.journal.events()):
+        if event.kind is EventKind.STACKED:
+            path = folder.path / event.detail["result"]
+            return str(path.resolve()) if path.is_file() else None
+    return None
+
+
+def _go_on(
+    folder: SessionFolder, opened: dict[str, Any], wanted: Shoot, origin: Origin, was: SessionState, missing: list[int]
+) -> ShotSession:
+    plan = wanted.plan
+    say(f"{len(folder.accepted())} frames are there, {len(missing)} are missing")
+    with ExitStack() as stack:
+        devices = stack.enter_context(open_devices(wanted.settings, wanted.devices))
+        _same_camera(devices.camera, opened)
+        put_back_settings(devices.camera, dict(opened.get("camera_state", {})), dict(opened["settings"]))
+        release_autofocus(devices.camera)
+        establish_position(devices.axis, origin, folder, plan, homed=bool(opened.get("homed", False)))
+        size = max((sum(int(e["bytes"]) for e in f.files) for f in folder.accepted()), default=0)
+        kind = FileFormat(opened["settings"].get("format", FileFormat.RAW.value))
+        checks = preflight(
+            plan, folder.path, devices.axis, devices.camera, kind, frames=len(missing), frame_bytes=size or None
+        )
+        clear_the_way(checks)
+        folder.journal.record(
+            EventKind.RESUMED, program=f"focusrail {version('focusrail')}", was=was.value, missing=len(missing)
+        )
+        return shoot_frames(folder, Devices(devices.axis, devices.camera), plan, wanted)
+
+
+def _same_camera(camera: Camera, opened: dict[str, Any]) -> None:
+    model, before = camera.info().model, opened["devices"]["camera"].get("model")
+    if before is not None and model != before:
+        raise SessionError(
+            f"the session was shot with a {before}, this is a {model}",
+            remedy="Connect the same camera: frames of two cameras make no stack.",
+            state="Nothing has moved, nothing was shot.",
+        )
+
+
+def put_back_settings(camera: Camera, state: dict[str, str], written: dict[str, str]) -> None:
+    """Compare the camera with what the session was begun with, and put back what differs.
+
+    Raises
+    ------
+    CameraError
+        Where what decides the exposure differs and cannot be put back.
+    """
+    found = camera.info().roles
+    for role in KEPT_ROLES:
+        now = found.get(role)
+        value = state.get(role.value, written.get(role.value))
+        if now is None or value is None or same(role, now.value, value):
+            continue
+        try:
+            camera.set(role, value)
+        except CameraSettingError as error:
+            raise CameraError(
+                f"the camera's {role.value} stands at {now.value}; the session was shot with {value}",
+                remedy=f"Set it on the camera, then resume again. ({error.message})",
+                state="Nothing has moved, nothing was shot.",
+            ) from error
+        say(f"{role.value} was {now.value}; put back to the session's {value}")
+
+
+def establish_position(axis: Axis, origin: Origin, folder: SessionFolder, plan: StackPlan, *, homed: bool) -> None:
+    """Make sure that the axis counts as it did when the session was begun.
+
+    Raises
+    ------
+    rail.errors.RailPositionUnknownError, SessionError
+    """
+    counts_from = "the end switch" if homed else "where the rail was zeroed"
+    if origin is Origin.HOME and not homed:
+        raise SessionError(
+            f"the session counts from {counts_from}, not from the end switch: homing would shift its frames",
+            remedy=f"Bring the carriage to the session's 0, then: focusrail resume {folder.path} --origin here",
+            state="Nothing has moved, nothing was shot.",
+        )
+    if origin is Origin.HERE and homed:
+        raise SessionError(
+            "the session counts from the end switch, which is more exact than a place found by hand",
+            remedy=f"focusrail resume {folder.path} --origin home",
+            state="Nothing has moved, nothing was shot.",
+        )
+    if origin is Origin.HOME:
+        say("homing the rail")
+        axis.home()
+    elif origin is Origin.HERE:
+        axis.zero()
+    status = axis.status()
+    if not status.position_known and not homed and sys.stdin is not None and sys.stdin.isatty():
+        _ask_for_zero(axis)
+        status = axis.status()
+    if not status.position_known or status.homed != homed:
+        what = "unknown" if not status.position_known else "counted from another origin than the session's"
+        how = "--origin home" if homed else "--origin here (first bring the carriage to the session's 0, with rail jog)"
+        raise RailPositionUnknownError(
+            f"the position of the rail is {what}; the session counts from {counts_from}",
+            remedy=f"Go on with: focusrail resume {folder.path} {how}",
+            state="Nothing has moved, nothing was shot. The frames so far are safe.",
+        )
+
+
+def _ask_for_zero(axis: Axis) -> None:
+    say("The rail does not know where it stands. Bring the carriage by hand to the session's 0, where it was zeroed,")
+    answer = typer.prompt("then type: here", default="", show_default=False, err=True)
+    if answer.strip().casefold() == "here":
+        axis.zero()

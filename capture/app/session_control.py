@@ -1,0 +1,90 @@
+"""Keys and signals for a session that runs: p pause or go on, s stop after this frame, + one more frame at the far end.
+
+Signals, for scripts: SIGUSR1 pauses or goes on, SIGUSR2 stops after this frame. ``focusrail control`` does the same from elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import termios
+import threading
+import tty
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from capture.app.output import say
+from capture.session.control import Controls, Order
+
+_KEYS = {"p": Order.TOGGLE, " ": Order.TOGGLE, "s": Order.STOP, "+": Order.EXTEND}
+
+
+@contextmanager
+def keys_and_signals(controls: Controls, step: float) -> Iterator[None]:
+    """Until the context ends, keys and signals are orders to the session; the terminal is left as it was found.
+
+    Parameters
+    ----------
+    controls : Controls
+    step : float
+        By how much ``+`` extends the far end, in the axis's unit.
+    """
+
+    def toggle(number: int, frame: FrameType | None) -> None:
+        controls.send(Order.TOGGLE)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        controls.send(Order.STOP)
+
+    before: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        before = {
+            number: signal.signal(number, act) for number, act in ((signal.SIGUSR1, toggle), (signal.SIGUSR2, stop))
+        }
+    try:
+        with _keyboard(controls, step):
+            yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+@contextmanager
+def _keyboard(controls: Controls, step: float) -> Iterator[None]:
+    # a job in the background must not touch the terminal: it would be stopped
+    if not (sys.stdin is not None and sys.stdin.isatty()) or os.tcgetpgrp(sys.stdin.fileno()) != os.getpgrp():
+        yield
+        return
+    descriptor = sys.stdin.fileno()
+    saved = termios.tcgetattr(descriptor)
+    end_read, end_write = os.pipe()
+
+    def read() -> None:
+        while True:
+            ready, _, _ = select.select([descriptor, end_read], [], [])
+            if end_read in ready:
+                return
+            key = os.read(descriptor, 1).decode("ascii", "replace").lower()
+            if not key:
+                return
+            order = _KEYS.get(key)
+            if order is not None:
+                controls.send(order, step if order is Order.EXTEND else None)
+
+    thread = threading.Thread(target=read, name="keys", daemon=True)
+    try:
+        tty.setcbreak(descriptor)
+        say("keys: p pause or go on, s stop after this frame, + one more step at the far end, Ctrl-C stop now")
+        thread.start()
+        yield
+    finally:
+        os.write(end_write, b".")
+        if thread.ident is not None:
+            thread.join(timeout=2)
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, saved)
+        os.close(end_read)
+        os.close(end_write)

@@ -1,0 +1,283 @@
+"""A session from its devices to its outcome: opened, checked, shot; the same for one begun and one gone on with."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from capture.app.opening import Origin, apply_camera_settings, open_camera_port, open_rail, set_origin
+from capture.app.output import InterruptedRunError, say
+from capture.app.progress import ShootingProgress
+from capture.app.session_control import keys_and_signals
+from capture.camera.protocol import Camera, FileFormat, Role
+from capture.errors import CameraError, CaptureError, SessionError
+from capture.session.control import Controls
+from capture.session.folder import SessionFolder, check_new_folder
+from capture.session.log import session_log
+from capture.session.notify import Notifier
+from capture.session.plan import StackPlan
+from capture.session.preflight import Check, preflight
+from capture.session.shooting import AfterShooting, Companion, Shooting, ShootOutcome, StoppedByUserError
+from capture.session.targets import check_plan
+from capture.settings import Settings
+from rail.axis import Axis
+from rail.errors import RailError, RailPositionUnknownError
+
+_log = logging.getLogger(__name__)
+
+# What a session that is gone on with puts back, in this order.
+KEPT_ROLES = (Role.EXPOSURE_MODE, Role.FORMAT, Role.TARGET, Role.WHITE_BALANCE, Role.ISO, Role.APERTURE, Role.SHUTTER)
+MANUAL_FOCUS_WORDS = ("off", "manual", "mf")
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceNames:
+    """The ports as they were named, flags and settings taken together."""
+
+    rail: str | None
+    profile: str | None
+    camera: str | None
+
+    @classmethod
+    def chosen(cls, settings: Settings, rail: str | None, profile: str | None, camera: str | None) -> DeviceNames:
+        """Flags over settings."""
+        return cls(
+            settings.choose("rail", rail), settings.choose("profile", profile), settings.choose("camera", camera)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Shoot:
+    """What `shoot`, `run` and `demo` were asked for, flags and settings taken together.
+
+    `stack` is None where nothing is stacked, else the stacker's options as the journal keeps them.
+    """
+
+    settings: Settings
+    out: Path
+    devices: DeviceNames
+    plan: StackPlan
+    origin: Origin
+    after: AfterShooting
+    camera_settings: dict[str, str | None]
+    stack: dict[str, Any] | None = None
+    never_beyond: float | None = None
+    notify: str | None = None
+    log_wire: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ShotSession:
+    """A session whose frames are all there: the contract's values, the same in words, and when the last was done (monotonic)."""
+
+    values: dict[str, Any]
+    lines: list[str]
+    last_frame_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Devices:
+    """Both devices, open."""
+
+    axis: Axis
+    camera: Camera
+
+
+@contextmanager
+def open_devices(settings: Settings, names: DeviceNames) -> Iterator[Devices]:
+    """The rail and the camera; closed when the context ends, motion stopped."""
+    with ExitStack() as stack:
+        axis = stack.enter_context(open_rail(settings, names.rail, names.profile))
+        camera = stack.enter_context(open_camera_port(settings, names.camera))
+        yield Devices(axis, camera)
+
+
+def shoot_session(wanted: Shoot) -> ShotSession:
+    """Shoot a whole new session.
+
+    Raises
+    ------
+    CaptureError, RailError, InterruptedRunError
+    """
+    check_new_folder(wanted.out)
+    flags = dict(wanted.camera_settings)
+    if wanted.settings.choose("format", flags.get("format")) is None:
+        flags["format"] = FileFormat.RAW.value
+    with ExitStack() as stack:
+        axis = stack.enter_context(open_rail(wanted.settings, wanted.devices.rail, wanted.devices.profile))
+        if wanted.origin is Origin.KEEP:
+            check_ready(wanted.plan, axis)
+        camera = stack.enter_context(open_camera_port(wanted.settings, wanted.devices.camera))
+        written = apply_camera_settings(camera, wanted.settings, flags)
+        release_autofocus(camera)
+        set_origin(axis, wanted.origin, ends=(wanted.plan.near, wanted.plan.far))
+        check_ready(wanted.plan, axis)
+        clear_the_way(preflight(wanted.plan, wanted.out, axis, camera, _format(flags, wanted.settings)))
+        folder = stack.enter_context(
+            SessionFolder.create(
+                wanted.out,
+                wanted.plan,
+                devices={
+                    "rail": {"port": wanted.devices.rail, "profile": wanted.devices.profile},
+                    "camera": {"port": wanted.devices.camera, "model": camera.info().model},
+                },
+                settings=written,
+                origin=wanted.origin.value,
+                homed=axis.status().homed,
+                after=wanted.after.value,
+                camera_state=camera_state(camera),
+                stack=wanted.stack,
+                never_beyond=wanted.never_beyond,
+            )
+        )
+        return shoot_frames(folder, Devices(axis, camera), wanted.plan, wanted)
+
+
+def shoot_frames(
+    folder: SessionFolder,
+    devices: Devices,
+    plan: StackPlan,
+    wanted: Shoot,
+    companions: tuple[Companion, ...] = (),
+) -> ShotSession:
+    """Shoot what is missing in `folder`, with everything that lives beside it: log, progress, orders, notices.
+
+    Raises
+    ------
+    CaptureError, RailError, InterruptedRunError
+        Each says how many frames are safe, and how to go on.
+    """
+    level = logging.DEBUG if wanted.log_wire else logging.INFO
+    with ExitStack() as stack:
+        stack.enter_context(session_log(folder.path / "log.txt", level))
+        controls = stack.enter_context(Controls(folder.path))
+        stack.enter_context(keys_and_signals(controls, plan.step))
+        watcher = stack.enter_context(ShootingProgress(plan.count))
+        notifier = stack.enter_context(contextlib.closing(Notifier(wanted.notify, folder.path)))
+        watcher.on_trouble = notifier.trouble
+        shooting = Shooting(
+            folder,
+            devices.axis,
+            devices.camera,
+            watcher,
+            controls=controls,
+            companions=companions,
+            reopen=lambda: open_rail(wanted.settings, wanted.devices.rail, wanted.devices.profile),
+        )
+        try:
+            outcome = _run(shooting, folder, plan, wanted.after)
+        except (CaptureError, RailError) as error:
+            notifier.trouble(error.message)
+            raise
+        if wanted.stack is None:
+            notifier.finished(f"{outcome.frames} frames in {folder.path}")
+        values = outcome_values(folder, outcome)
+        return ShotSession(values, [f"{outcome.frames} frames in {folder.path}"], watcher.last_frame_s)
+
+
+def outcome_values(folder: SessionFolder, outcome: ShootOutcome) -> dict[str, Any]:
+    """The contract's values of `shoot`."""
+    rejected = [dict(entry) for frame in folder.frames().values() for entry in frame.rejected]
+    return {
+        "session": str(folder.path.resolve()),
+        "planned": outcome.planned,
+        "frames": outcome.frames,
+        "added": outcome.added,
+        "reshot": outcome.reshot,
+        "left_out": rejected,
+        "coverage": folder.manifest()["coverage"],
+    }
+
+
+def _run(shooting: Shooting, folder: SessionFolder, plan: StackPlan, after: AfterShooting) -> ShootOutcome:
+    try:
+        return shooting.run(plan, after)
+    except (KeyboardInterrupt, StoppedByUserError) as reason:
+        done = len(folder.accepted())
+        status = shooting.axis.status()
+        where = "at an unknown position" if status.position is None else f"at {status.position:g} {plan.unit.value}"
+        asked = " as asked" if isinstance(reason, StoppedByUserError) else ""
+        stacks = f" Or stack what is there: focusrail stack {folder.path} -o picture.tif" if done else ""
+        raise InterruptedRunError(
+            f"stopped{asked} after {done} of {plan.count} frames",
+            state=f"Motion is stopped, the carriage stands {where}. The frames are in {folder.path}.",
+            remedy=f"Go on with: focusrail resume {folder.path}.{stacks}",
+        ) from None
+    except (CaptureError, RailError) as error:
+        with contextlib.suppress(SessionError):  # the journal itself may be what failed
+            done = len(folder.accepted())
+            status = shooting.axis.status()
+            where = (
+                "its position is unknown"
+                if status.position is None
+                else f"it stands at {status.position:g} {plan.unit.value}"
+            )
+            kept = (
+                f"{done} of {plan.count} frames are safe in {folder.path}. The rail is {status.state.value}; {where}."
+            )
+            error.state = f"{error.state} {kept}".strip()
+            if "focusrail resume" not in error.remedy:
+                error.remedy = f"{error.remedy} Then go on with: focusrail resume {folder.path}".strip()
+        raise
+
+
+def check_ready(plan: StackPlan, axis: Axis) -> None:
+    """Refuse a plan that the axis cannot follow from where it is, before a folder is made for it.
+
+    Raises
+    ------
+    rail.errors.RailPositionUnknownError, rail.errors.RailLimitError, UsageError
+    """
+    check_plan(plan, axis)
+    if not axis.status().position_known:
+        raise RailPositionUnknownError(
+            "the position of the rail is unknown",
+            remedy="Give --origin here to zero it where it stands, or --origin home to home it.",
+            state="Nothing has moved, nothing was shot.",
+        )
+
+
+def release_autofocus(camera: Camera) -> None:
+    """Take the focus away from the camera where it can be asked: on a rail it must stay where it is."""
+    state = camera.info().roles.get(Role.AUTOFOCUS)
+    if state is None or state.read_only:
+        return
+    offered = [choice for choice in state.choices if choice.casefold() in MANUAL_FOCUS_WORDS]
+    if offered and state.value.casefold() not in MANUAL_FOCUS_WORDS:
+        camera.set(Role.AUTOFOCUS, offered[0])
+        say(f"autofocus is switched off for the session ({state.name} was {state.value})")
+
+
+def camera_state(camera: Camera) -> dict[str, str]:
+    """What decides how a frame looks, as it stands now."""
+    roles = camera.info().roles
+    return {role.value: state.value for role in KEPT_ROLES if (state := roles.get(role)) is not None}
+
+
+def clear_the_way(checks: list[Check]) -> None:
+    """Say what stands in the way; raise where no frame can come.
+
+    Raises
+    ------
+    CameraError, SessionError
+        For a card that is full, a battery that is empty, a disk without room, a mode in which nothing can be set.
+    """
+    for check in checks:
+        if check.passed:
+            continue
+        if check.fatal:
+            kind = SessionError if check.name == "disk" else CameraError
+            raise kind(check.message, remedy=check.remedy, state="Nothing has moved, nothing was shot.")
+        say(f"note: {check.message} {check.remedy}")
+
+
+def _format(flags: dict[str, str | None], settings: Settings) -> FileFormat:
+    try:
+        return FileFormat(settings.choose("format", flags.get("format"), FileFormat.RAW.value))
+    except ValueError:
+        return FileFormat.RAW

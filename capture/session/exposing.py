@@ -1,0 +1,141 @@
+"""One frame: exposed, downloaded, judged new, recorded; tried again as the policy says."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable
+
+from capture.camera.protocol import Camera, Shot
+from capture.errors import CameraError, CaptureError, SessionError, ShotIncompleteError
+from capture.session.folder import SessionFolder
+from capture.session.policy import Repeat, rule_for
+from capture.session.reconcile import put_aside
+from capture.session.records import EventKind
+from rail.errors import RailError
+
+_log = logging.getLogger(__name__)
+
+ROOM_FOR_THE_JOURNAL_BYTES = 2_000_000
+
+
+class Exposing:
+    """Exposes frames of a session where the carriage stands.
+
+    Parameters
+    ----------
+    folder : SessionFolder
+    camera : Camera
+    notice : callable
+        Called with what the user should read.
+    pause : callable
+        Waits some seconds, taking orders meanwhile.
+
+    Attributes
+    ----------
+    reshot : int
+        Exposures that were made again.
+    frame_bytes : int
+        Size of the largest frame so far.
+    digests : set of str
+        SHA-256 of all files of the session.
+    """
+
+    def __init__(
+        self, folder: SessionFolder, camera: Camera, notice: Callable[[str], None], pause: Callable[[float], None]
+    ) -> None:
+        self._folder = folder
+        self._camera = camera
+        self._notice = notice
+        self._pause = pause
+        self.reshot = 0
+        self.frame_bytes = 0
+        self.digests: set[str] = set()
+
+    def shoot(self, number: int, planned: int) -> Shot:
+        """Expose frame `number` of a plan of `planned`, and store it.
+
+        Raises
+        ------
+        CameraError
+            After the tries that the policy allows.
+        SessionError
+            Where disk or journal failed.
+        """
+        journal = self._folder.journal
+        stem = self._folder.stem(number, planned)
+        attempt = 0
+        while True:
+            attempt += 1
+            self._require_room(number)
+            journal.record(EventKind.EXPOSING, number, attempt=attempt)
+            try:
+                shot = self._camera.shoot(self._folder.frames_path, stem)
+                self._refuse_old(shot)
+            except ShotIncompleteError as error:
+                files = self._set_aside(stem, attempt)
+                journal.record(EventKind.REJECTED, number, reason=error.message, files=files)
+                self._require_room(number)
+                if attempt >= rule_for(error).tries:
+                    raise
+                self.reshot += 1
+                self._notice(f"frame {number}: {error.message}; set aside and shot again")
+                self._pause(rule_for(error).pause_s)
+                continue
+            except CameraError as error:
+                rule = rule_for(error)
+                self._require_room(number)
+                if rule.repeat is not Repeat.SHOOT or attempt >= rule.tries:
+                    journal.record(EventKind.FAILED, number, error=error.kind, message=error.message, attempt=attempt)
+                    raise
+                note_fault(self._folder, number, error, attempt, self._notice)
+                self._pause(rule.pause_s)
+                continue
+            self._store(number, shot)
+            return shot
+
+    def _refuse_old(self, shot: Shot) -> None:
+        """A camera gone on with after a kill may still hold the picture of the frame before."""
+        for file in shot.files:
+            if file.sha256 in self.digests:
+                raise ShotIncompleteError(
+                    f"the camera gave an old picture: {file.path.name} is the same as an earlier frame",
+                    state="exposed; file stale",
+                )
+
+    def _store(self, number: int, shot: Shot) -> None:
+        journal = self._folder.journal
+        files = [
+            {"file": f"frames/{file.path.name}", "sha256": file.sha256, "bytes": file.size_bytes, "raw": file.raw}
+            for file in shot.files
+        ]
+        self.digests.update(file.sha256 for file in shot.files)
+        self.frame_bytes = max(self.frame_bytes, sum(file.size_bytes for file in shot.files))
+        journal.record(EventKind.STORED, number, files=files, exposure=shot.exposure, notes=list(shot.notes))
+        journal.record(EventKind.ACCEPTED, number)
+        for note in shot.notes:
+            _log.warning("frame %d: %s", number, note)
+        _log.info("frame %d: %s", number, ", ".join(file.path.name for file in shot.files))
+
+    def _require_room(self, number: int) -> None:
+        """Stop before a frame that the disk has no room for: an exposure that cannot be kept is none."""
+        free = shutil.disk_usage(self._folder.frames_path).free
+        needed = int(1.1 * self.frame_bytes) + ROOM_FOR_THE_JOURNAL_BYTES
+        if free < needed:
+            raise SessionError(
+                f"the disk is full: frame {number} needs about {needed / 1e6:.0f} MB and {free / 1e6:.0f} MB are free",
+                remedy=f"Free some space, then go on with: focusrail resume {self._folder.path}. The frames so far are kept.",
+            )
+
+    def _set_aside(self, stem: str, attempt: int) -> list[dict[str, object]]:
+        """Move what arrived of a failed shot to `frames/rejected/`, under a name of its own."""
+        paths = sorted(self._folder.frames_path.glob(f"{stem}.*"))
+        return [{"file": put_aside(self._folder, path, attempt), "sha256": None} for path in paths]
+
+
+def note_fault(
+    folder: SessionFolder, number: int, error: CaptureError | RailError, attempt: int, notice: Callable[[str], None]
+) -> None:
+    """Record a fault after which the session tries again, and say so."""
+    folder.journal.record(EventKind.FAILED, number, error=error.kind, message=error.message, attempt=attempt)
+    notice(f"frame {number}: {error.message}; trying again")

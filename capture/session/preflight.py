@@ -1,0 +1,154 @@
+"""What must be right before a session is left alone: told before its first frame, each with its remedy."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from capture.camera.protocol import CameraInfo, FileFormat, Role
+from capture.camera.readiness import Obstacle
+from capture.session.plan import StackPlan
+from capture.session.targets import check_plan
+from rail.axis import Axis
+from rail.errors import RailError
+
+# Generous sizes of one exposure's files, before the first frame tells the true one.
+EXPECTED_BYTES = {FileFormat.RAW: 60_000_000, FileFormat.JPEG: 20_000_000, FileFormat.RAW_JPEG: 80_000_000}
+_BUILT = datetime(2024, 1, 1, tzinfo=UTC)
+_OFF = {"0", "off", "false", "none", ""}
+
+
+@runtime_checkable
+class TellsObstacles(Protocol):
+    """A camera that can say what stands in the way of many frames."""
+
+    def obstacles(self, *, frames: int = 1, bytes_a_frame: int | None = None) -> tuple[Obstacle, ...]:
+        """What is in the way."""
+
+    def info(self) -> CameraInfo:
+        """Model and roles as they stand now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the preflight. `fatal`: the session must not begin so."""
+
+    name: str
+    passed: bool
+    message: str
+    remedy: str = ""
+    fatal: bool = False
+
+    def values(self) -> dict[str, Any]:
+        """The same for JSON."""
+        return {"name": self.name, "passed": self.passed, "message": self.message, "remedy": self.remedy}
+
+
+def preflight(
+    plan: StackPlan,
+    folder: Path,
+    axis: Axis | None,
+    camera: object | None,
+    file_format: FileFormat,
+    *,
+    frames: int | None = None,
+    frame_bytes: int | None = None,
+) -> list[Check]:
+    """Look at everything that can be looked at without moving or exposing.
+
+    Parameters
+    ----------
+    plan : StackPlan
+    folder : Path
+        Where the session is or will be.
+    axis, camera : Axis, Camera or None
+        None where it is not there (a dry run).
+    file_format : FileFormat
+    frames : int, optional
+        Frames still to shoot; the whole plan without it.
+    frame_bytes : int, optional
+        Size of a frame, where it is known.
+    """
+    left = plan.count if frames is None else frames
+    checks = [_disk(folder, left, file_format, frame_bytes), _clock(folder)]
+    if axis is not None:
+        checks += [_travel(plan, axis)]
+    if isinstance(camera, TellsObstacles):
+        checks += list(_camera(camera, left, frame_bytes))
+    return checks
+
+
+def _travel(plan: StackPlan, axis: Axis) -> Check:
+    try:
+        check_plan(plan, axis)
+    except RailError as error:
+        return Check("travel", False, error.message, error.remedy, fatal=True)
+    low, high = axis.limits
+    return Check("travel", True, f"{plan.near:g} to {plan.far:g} {plan.unit.value} lies within {low:g} to {high:g}")
+
+
+def _disk(folder: Path, frames: int, file_format: FileFormat, frame_bytes: int | None) -> Check:
+    above = next((path for path in (folder, *folder.absolute().parents) if path.is_dir()), Path("/"))
+    free = shutil.disk_usage(above).free
+    a_frame = EXPECTED_BYTES[file_format] if frame_bytes is None else frame_bytes
+    needed = frames * a_frame
+    measured = "" if frame_bytes is not None else "up to "
+    words = f"{frames} frames need {measured}{needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free"
+    if free >= needed:
+        return Check("disk", True, words)
+    # A guess must not stop anybody; the first frame's true size does.
+    return Check(
+        "disk",
+        False,
+        words,
+        f"Free some space on the disk of {above}, or choose another with --out.",
+        fatal=frame_bytes is not None,
+    )
+
+
+def _clock(folder: Path) -> Check:
+    now = datetime.now(UTC)
+    newest = _BUILT
+    if folder.is_dir():
+        newest = max(newest, datetime.fromtimestamp(folder.stat().st_mtime, UTC))
+    if now >= newest.replace(microsecond=0):
+        return Check("clock", True, f"the clock says {now.isoformat(timespec='seconds')}")
+    return Check(
+        "clock",
+        False,
+        f"the clock says {now.isoformat(timespec='seconds')}, which is before {newest.isoformat(timespec='seconds')}",
+        "Set the computer's clock; the order of the frames does not depend on it.",
+    )
+
+
+def _camera(camera: TellsObstacles, frames: int, frame_bytes: int | None) -> Iterable[Check]:
+    found = camera.obstacles(frames=frames, bytes_a_frame=frame_bytes)
+    for obstacle in found:
+        yield Check("camera", False, obstacle.message, obstacle.remedy, fatal=obstacle.fatal)
+    roles = camera.info().roles
+    live = roles.get(Role.LIVE_VIEW)
+    if live is not None and live.value.casefold() not in _OFF:
+        yield Check(
+            "live view", False, f"live view is on ({live.name} is {live.value})", "It warms the sensor: end it."
+        )
+    if not found:
+        battery = roles.get(Role.BATTERY)
+        charge = "" if battery is None else f", battery {battery.value}"
+        yield Check("camera", True, f"{camera.info().model} is ready{charge}")
+
+
+def room_left(path: Path, frames: int, frame_bytes: int) -> str:
+    """ "" where the disk has room for `frames` more, else what is missing; to be asked once the first frame's size is known."""
+    free = shutil.disk_usage(path).free
+    # RAW files of one scene differ by some per cent.
+    if free >= 0.9 * frames * frame_bytes or not os.access(path, os.W_OK):
+        return ""
+    return (
+        f"{frames} more frames of {frame_bytes / 1e6:.0f} MB need {frames * frame_bytes / 1e9:.1f} GB, "
+        f"and {free / 1e9:.1f} GB are free"
+    )
