@@ -144,7 +144,7 @@ def _go_on(
         release_autofocus(devices.camera)
         establish_position(devices.axis, origin, folder, plan, homed=bool(opened.get("homed", False)))
         size = max((sum(int(e["bytes"]) for e in f.files) for f in folder.accepted()), default=0)
-        kind = FileFormat(opened["settings"].get("format", FileFormat.RAW.value))
+        kind = FileFormat(opened.get("file_format", FileFormat.RAW.value))
         checks = preflight(
             plan, folder.path, devices.axis, devices.camera, kind, frames=len(missing), frame_bytes=size or None
         )

@@ -117,7 +117,8 @@ def shoot_session(wanted: Shoot) -> ShotSession:
         release_autofocus(camera)
         set_origin(axis, wanted.origin, ends=(wanted.plan.near, wanted.plan.far))
         check_ready(wanted.plan, axis)
-        clear_the_way(preflight(wanted.plan, wanted.out, axis, camera, _format(flags, wanted.settings)))
+        file_format = _format(flags, wanted.settings)
+        clear_the_way(preflight(wanted.plan, wanted.out, axis, camera, file_format))
         folder = stack.enter_context(
             SessionFolder.create(
                 wanted.out,
@@ -130,6 +131,7 @@ def shoot_session(wanted: Shoot) -> ShotSession:
                 origin=wanted.origin.value,
                 homed=axis.status().homed,
                 after=wanted.after.value,
+                file_format=file_format.value,
                 camera_state=camera_state(camera),
                 stack=wanted.stack,
                 never_beyond=wanted.never_beyond,
