@@ -15,6 +15,8 @@ from serial.tools import list_ports
 from rail.errors import RailBusyError, RailError, RailPortError, RailUsageError
 
 _log = logging.getLogger(__name__)
+# every byte, for the log of a session that asks for it
+_wire = logging.getLogger("rail.wire")
 
 BAUD = 115_200
 _READ_S = 0.02
@@ -151,6 +153,7 @@ class ClosingPort:
 
     def __init__(self, port: serial.Serial) -> None:
         self._port = port
+        self._heard = b""
 
     @property
     def in_waiting(self) -> int:
@@ -159,10 +162,16 @@ class ClosingPort:
 
     def read(self, size: int = 1, /) -> bytes:
         """Read up to `size` bytes within the port's time limit."""
-        return bytes(self._port.read(size))
+        data = bytes(self._port.read(size))
+        if _wire.isEnabledFor(logging.DEBUG):
+            *lines, self._heard = (self._heard + data).split(b"\n")
+            for line in lines:
+                _wire.debug("< %r", line + b"\n")
+        return data
 
     def write(self, data: bytes, /) -> int | None:
         """Write all of `data`."""
+        _wire.debug("> %r", data)
         return self._port.write(data)
 
     def close(self) -> None:

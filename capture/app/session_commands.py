@@ -20,6 +20,7 @@ from capture.app.stack_options import StackFlags, options_to_record
 from capture.camera.protocol import FileFormat
 from capture.errors import UsageError
 from capture.lengths import parse_length
+from capture.session.bug_report import pack_bug_report
 from capture.session.control import Order, send_order
 from capture.session.folder import SessionFolder, check_new_folder
 from capture.session.notify import Notifier
@@ -47,6 +48,7 @@ def register(app: typer.Typer) -> None:
         epilog="Example: focusrail run --rail /dev/ttyUSB0 --origin here --near 0 --far 2mm -m 2 -f 5.6 --out beetle",
     )(with_flags(run, ShootFlags, StackFlags, _Answer))
     app.command("control", epilog="Example: focusrail control beetle pause")(control)
+    app.command("report-bug", epilog="Example: focusrail report-bug beetle")(report_bug)
 
 
 def shoot(flags: ShootFlags, answer: _Answer) -> Reply:
@@ -162,3 +164,20 @@ def control(
     length = None if distance is None else parse_length(distance, what="the distance").value
     send_order(session, order, length)
     return Reply({"session": str(session.resolve()), "order": order.value}, [f"told {session}: {order.value}"])
+
+
+def report_bug(
+    session: Annotated[Path, typer.Argument(help="Folder of the session that went wrong.", metavar="DIR")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Archive to write (default: DIR-report.zip here).")
+    ] = None,
+    json_output: JsonFlag = False,
+) -> Reply:
+    """Pack what a maintainer needs of a session, without its pictures: journal, log, versions, settings."""
+    archive = Path(f"{session.resolve().name}-report.zip") if output is None else output
+    listing = {name: entry.value for name, entry in load_settings(Path.cwd()).listing().items()}
+    names = pack_bug_report(session, archive, listing)
+    return Reply(
+        {"report": str(archive.resolve()), "files": names},
+        [f"{archive}: {', '.join(names)}", "look through it, then send it"],
+    )

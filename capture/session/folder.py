@@ -132,7 +132,7 @@ class SessionFolder:
         unit = AxisUnit(opened.detail["plan"]["unit"])
         results = [dict(event.detail) for event in events if event.kind is EventKind.STACKED]
         certified = [dict(event.detail) for event in events if event.kind is EventKind.CERTIFIED]
-        frames = fold_frames(events).values()
+        frames = sorted(fold_frames(events).values(), key=lambda frame: frame.number)
         return {
             "version": MANIFEST_VERSION,
             "program": opened.detail["program"],

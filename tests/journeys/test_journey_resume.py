@@ -20,8 +20,20 @@ from numpy.typing import NDArray
 from capture.app.bench_launch import RunningBench
 from tests.journeys.program import command, focusrail
 
-OPTIONS = ("--seed", "7", "--sensor", "320x240", "--time-scale", "20", "--switches", "--start", "5000", "--backlash", "30")
-PLAN = ("--near", "1mm", "--far", "1.7mm", "--step", "100um", "--settle", "0.02")
+OPTIONS = (
+    "--seed",
+    "7",
+    "--sensor",
+    "320x240",
+    "--time-scale",
+    "20",
+    "--switches",
+    "--start",
+    "5000",
+    "--backlash",
+    "30",
+)
+PLAN = ("--near", "1mm", "--far", "1.7mm", "--step", "100um", "--settle", "0.2")
 FRAMES = 8
 
 
@@ -97,7 +109,9 @@ def check_whole(session: Path) -> None:
     """One accepted frame for every planned position, each a whole file, none twice; nothing in frames/ that does not count."""
     frames = frames_of(session)
     assert sorted(frames) == list(range(1, FRAMES + 1))
-    assert [round(float(str(frames[n]["position_um"]))) for n in sorted(frames)] == [1000 + 100 * k for k in range(FRAMES)]
+    assert [round(float(str(frames[n]["position_um"]))) for n in sorted(frames)] == [
+        1000 + 100 * k for k in range(FRAMES)
+    ]
     files = [str(frame["file"]) for frame in frames.values()]
     assert len(set(files)) == FRAMES
     on_disk = {f"frames/{path.name}" for path in (session / "frames").iterdir() if path.is_file()}
@@ -134,14 +148,16 @@ def campaign(folder: Path, seed: int, reference: NDArray[np.generic]) -> list[st
         arguments = ["run", *devices(mortal.running), *PLAN, "--origin", "home", "--out", str(session), "--json"]
         for _ in range(chance.randint(1, 5)):
             process = subprocess.Popen(command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-            moment_s, what = chance.uniform(0.5, 5.0), chance.choice(["app", "children", "devices", "all"])
+            moment_s, what = chance.uniform(0.4, 4.0), chance.choice(["app", "children", "devices", "all"])
             try:
                 process.wait(moment_s)
             except subprocess.TimeoutExpired:
                 disturb(mortal, process, what)
                 story.append(f"{what} at {moment_s:.2f} s")
             out, err = process.communicate(timeout=110)
-            story.append(f"exit code {process.returncode} {err.strip().splitlines()[-3:] if process.returncode else ''}")
+            story.append(
+                f"exit code {process.returncode} {err.strip().splitlines()[-3:] if process.returncode else ''}"
+            )
             if mortal.running._process.poll() is not None:
                 mortal.start()
             if not (session / "journal.db").exists() or not has_begun(session):
@@ -186,9 +202,7 @@ def test_a_session_killed_at_random_moments_ends_as_an_undisturbed_one(
 
 @pytest.mark.soak
 @pytest.mark.timeout(14400)
-def test_two_hundred_sessions_killed_at_random_moments(
-    tmp_path: Path, reference: NDArray[np.generic]
-) -> None:
+def test_two_hundred_sessions_killed_at_random_moments(tmp_path: Path, reference: NDArray[np.generic]) -> None:
     for seed in range(100, 300):
         (folder := tmp_path / str(seed)).mkdir()
         campaign(folder, seed, reference)

@@ -1,0 +1,256 @@
+"""A session that runs is told to pause, go on, stop, extend; and what its end and its faults leave behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from capture.app.bench_launch import RunningBench
+from tests.journeys.program import Finished, command, focusrail
+
+pytestmark = pytest.mark.xdist_group("orders")
+
+PLAN = ("--near", "1mm", "--far", "2mm", "--step", "100um", "--settle", "0.15")
+FRAMES = 11
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[RunningBench]:
+    options = ("--seed", "5", "--sensor", "320x240", "--time-scale", "20", "--switches", "--start", "3000")
+    with RunningBench(*options) as running:
+        yield running
+
+
+@pytest.fixture
+def devices(bench: RunningBench) -> tuple[str, ...]:
+    return "--rail", bench.rail, "--camera", bench.camera
+
+
+class Running:
+    """A `shoot` under way."""
+
+    def __init__(self, session: Path, devices: tuple[str, ...], *more: str) -> None:
+        self.session = session
+        arguments = ("shoot", *devices, *PLAN, "--origin", "home", "--out", str(session), "--json", *more)
+        self.process = subprocess.Popen(
+            command(*arguments),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def wait(self, condition: Callable[[], bool]) -> None:
+        end_s = time.monotonic() + 60
+        while not condition():
+            assert time.monotonic() < end_s and self.process.poll() is None, self.process.communicate()
+            time.sleep(0.01)
+
+    def frames(self) -> int:
+        folder = self.session / "frames"
+        return len(list(folder.glob("0*"))) if folder.is_dir() else 0
+
+    def after_frames(self, count: int) -> Running:
+        self.wait(lambda: self.frames() >= count)
+        return self
+
+    def end(self) -> Finished:
+        out, err = self.process.communicate(timeout=110)
+        return Finished(self.process.returncode, out, err)
+
+
+def noted(session: Path) -> list[str]:
+    from capture.session.journal import Journal
+
+    with Journal(session / "journal.db") as journal:
+        return [event.detail["text"] for event in journal.events() if event.kind.value == "noted"]
+
+
+def test_paused_it_stands_and_told_to_go_on_it_ends(devices: tuple[str, ...], tmp_path: Path) -> None:
+    running = Running(tmp_path / "s", devices).after_frames(2)
+    focusrail("control", running.session, "pause", "--json").done()
+    running.wait(lambda: "paused" in noted(running.session))
+    count = running.frames()
+    running.process.send_signal(signal.SIGUSR1)  # goes on, and at once pauses again
+    running.process.send_signal(signal.SIGUSR1)
+    assert running.frames() <= count + 1
+    focusrail("control", running.session, "resume", "--json").done()
+    assert running.end().done()["frames"] == FRAMES
+    assert noted(running.session)[-1] == "going on"
+
+
+@pytest.mark.parametrize("how", ["control", "signal"])
+def test_stopped_after_a_frame_it_can_be_gone_on_with(devices: tuple[str, ...], tmp_path: Path, how: str) -> None:
+    running = Running(tmp_path / "s", devices).after_frames(2)
+    if how == "control":
+        focusrail("control", running.session, "stop", "--json").done()
+    else:
+        running.process.send_signal(signal.SIGUSR2)
+    ended = running.end()
+    assert ended.code == 130
+    assert "focusrail resume" in ended.values["error"]["remedy"]
+    assert 2 <= running.frames() < FRAMES
+    values = focusrail("resume", running.session, "--json").done()
+    assert (values["frames"], values["planned"]) == (FRAMES, FRAMES)
+    # a finished session is left as it is
+    manifest = (running.session / "manifest.json").read_bytes()
+    assert focusrail("resume", running.session, "--json").done()["frames"] == FRAMES
+    assert (running.session / "manifest.json").read_bytes() == manifest
+
+
+def test_the_far_end_is_extended(devices: tuple[str, ...], tmp_path: Path) -> None:
+    running = Running(tmp_path / "s", devices).after_frames(1)
+    focusrail("control", running.session, "extend", "250um", "--json").done()
+    values = running.end().done()
+    assert (values["planned"], values["frames"], values["added"]) == (FRAMES, FRAMES + 3, 3)
+    frames = json.loads((running.session / "manifest.json").read_text())["frames"]
+    assert [round(frame["position_um"]) for frame in frames[-3:]] == [2100, 2200, 2250]
+    assert frames[-1]["added"] == "far end extended by the user"
+
+
+def test_nobody_to_tell_is_said(tmp_path: Path) -> None:
+    (tmp_path / "s").mkdir()
+    error = focusrail("control", tmp_path / "s", "pause", "--json")
+    assert error.code == 1
+    assert "nobody is shooting" in error.values["error"]["message"]
+    assert focusrail("control", tmp_path / "s", "extend", "--json").code == 2
+
+
+def test_the_end_is_told(devices: tuple[str, ...], tmp_path: Path) -> None:
+    told = tmp_path / "told.txt"
+    order = f'printf "%s|%s|%s\\n" "$FOCUSRAIL_EVENT" "$FOCUSRAIL_MESSAGE" "$FOCUSRAIL_SESSION" >> {told}'
+    Running(tmp_path / "s", devices, "--notify", order).end().done()
+    assert told.read_text() == f"finished|{FRAMES} frames in {tmp_path / 's'}|{tmp_path / 's'}\n"
+
+
+def test_a_notification_that_fails_stops_nothing(devices: tuple[str, ...], tmp_path: Path) -> None:
+    assert Running(tmp_path / "s", devices, "--notify", "exit 3").end().done()["frames"] == FRAMES
+
+
+def test_a_session_counts_as_it_was_begun(bench: RunningBench, devices: tuple[str, ...], tmp_path: Path) -> None:
+    running = Running(tmp_path / "s", devices).after_frames(2)
+    running.process.kill()
+    running.end()
+    refused = focusrail("resume", running.session, "--origin", "here", "--json")
+    assert refused.code == 1
+    assert "--origin home" in refused.values["error"]["remedy"]
+    bench.ask({"fault": "reset"})
+    lost = focusrail("resume", running.session, "--json")
+    assert lost.code in (1, 3)
+    assert "--origin home" in lost.values["error"]["remedy"]
+    assert focusrail("resume", running.session, "--origin", "home", "--json").done()["frames"] == FRAMES
+
+
+def test_the_cameras_settings_are_put_back(bench: RunningBench, devices: tuple[str, ...], tmp_path: Path) -> None:
+    running = Running(tmp_path / "s", devices, "--iso", "200").after_frames(2)
+    running.process.kill()
+    running.end()
+    focusrail("camera", "set", "iso", "800", "--camera", bench.camera, "--json").done()
+    resumed = focusrail("resume", running.session, "--json")
+    assert resumed.done()["frames"] == FRAMES
+    assert "iso was 800; put back to the session's 200" in resumed.stderr
+    frames = json.loads((running.session / "manifest.json").read_text())["frames"]
+    assert {frame["exposure"]["iso"] for frame in frames} == {200}
+
+
+def test_an_exposure_that_was_not_recorded_is_kept_and_shot_again(devices: tuple[str, ...], tmp_path: Path) -> None:
+    running = Running(tmp_path / "s", devices).after_frames(3)
+    running.process.kill()
+    running.end()
+    frames = running.session / "frames"
+    last = max(frames.glob("0*"))
+    stray = frames / f"{int(last.stem) + 1:04d}.dng"
+    stray.write_bytes(b"not recorded")
+    cut = frames / "0001.dng"
+    cut.write_bytes(cut.read_bytes()[:-100])
+    from capture.session.journal import Journal
+    from capture.session.records import EventKind
+
+    with Journal(running.session / "journal.db") as journal:
+        journal.record(EventKind.INTENDED, int(stray.stem), target=0.0)
+        journal.record(EventKind.EXPOSING, int(stray.stem), attempt=1)
+    values = focusrail("resume", running.session, "--json").done()
+    assert values["frames"] == FRAMES
+    assert {entry["file"].split("/")[-1].split("-")[0] for entry in values["left_out"]} >= {"0001", stray.stem}
+    assert any(path.read_bytes() == b"not recorded" for path in (frames / "rejected").iterdir())
+
+
+def test_two_sessions_on_one_rail_or_one_folder(devices: tuple[str, ...], tmp_path: Path) -> None:
+    running = Running(tmp_path / "s", devices).after_frames(1)
+    again = focusrail("resume", running.session, "--json")
+    assert again.code == 1
+    assert "held by another process" in again.values["error"]["message"]
+    other = focusrail("shoot", *devices, *PLAN, "--origin", "here", "--out", tmp_path / "other", "--json")
+    assert other.code == 3
+    assert running.end().done()["frames"] == FRAMES
+
+
+def test_a_report_for_the_maintainer_has_no_pictures(devices: tuple[str, ...], tmp_path: Path) -> None:
+    Running(tmp_path / "s", devices, "--log-wire").end().done()
+    archive = tmp_path / "report.zip"
+    focusrail("report-bug", tmp_path / "s", "-o", archive, "--json").done()
+    with zipfile.ZipFile(archive) as packed:
+        names = packed.namelist()
+        log = packed.read("log.txt").decode()
+        listed = {entry["file"] for entry in json.loads(packed.read("files.json"))}
+    assert {"journal.db", "manifest.json", "log.txt", "system.json", "settings.json"} <= set(names)
+    assert not any(name.endswith((".dng", ".tif", ".jpg")) for name in names)
+    assert "frames/0001.dng" in listed
+    assert "rail.wire: > b'G" in log
+    assert "rail.wire: < b'ok\\r\\n'" in log
+    assert focusrail("report-bug", tmp_path / "s", "-o", archive, "--json").code == 1
+
+
+RAIL_FAULTS = {
+    # fault: exit code, kind, what the session says
+    "reset": (3, "rail-reset", "focusrail resume"),
+    "alarm": (3, "rail-alarm", "focusrail resume"),
+    "store_full": (3, "shot-refused", "focusrail resume"),
+}
+
+
+@pytest.mark.parametrize("fault", RAIL_FAULTS)
+def test_a_fault_that_ends_the_session_says_how_to_go_on(
+    bench: RunningBench, devices: tuple[str, ...], tmp_path: Path, fault: str
+) -> None:
+    code, kind, remedy = RAIL_FAULTS[fault]
+    running = Running(tmp_path / "s", devices).after_frames(3)
+    bench.ask({"fault": fault})
+    ended = running.end()
+    bench.ask({"clear": fault})
+    assert (ended.code, ended.values["error"]["kind"]) == (code, kind)
+    assert remedy in ended.values["error"]["remedy"]
+    assert f"of {FRAMES} frames are safe" in ended.values["error"]["state"]
+    assert json.loads((running.session / "manifest.json").read_text())["state"] == "failed"
+    assert focusrail("resume", running.session, "--origin", "home", "--json").done()["frames"] == FRAMES
+
+
+def test_a_rail_whose_cable_comes_back_goes_on_or_says_that_its_place_is_lost(
+    bench: RunningBench, devices: tuple[str, ...], tmp_path: Path
+) -> None:
+    running = Running(tmp_path / "s", devices).after_frames(3)
+    bench.ask({"fault": "unplug", "part": "rail"})
+    running.wait(lambda: os.path.exists(running.session / "log.txt") and running.frames() >= 3)
+    bench.ask({"fault": "plug", "part": "rail"})
+    ended = running.end()
+    if ended.code:
+        assert "position" in ended.values["error"]["message"] + ended.values["error"]["state"]
+        ended = focusrail("resume", running.session, "--origin", "home", "--json")
+    assert ended.done()["frames"] == FRAMES
+
+
+def test_a_cameras_cable_that_comes_back_loses_no_frame(
+    bench: RunningBench, devices: tuple[str, ...], tmp_path: Path
+) -> None:
+    running = Running(tmp_path / "s", devices).after_frames(3)
+    bench.ask({"fault": "unplug", "part": "camera"})
+    bench.ask({"fault": "plug", "part": "camera"})
+    assert running.end().done()["frames"] == FRAMES
