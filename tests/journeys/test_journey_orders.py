@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import time
@@ -51,7 +50,8 @@ class Running:
     def wait(self, condition: Callable[[], bool]) -> None:
         end_s = time.monotonic() + 60
         while not condition():
-            assert time.monotonic() < end_s and self.process.poll() is None, self.process.communicate()
+            assert time.monotonic() < end_s
+            assert self.process.poll() is None, self.process.communicate()
             time.sleep(0.01)
 
     def frames(self) -> int:
@@ -238,7 +238,6 @@ def test_a_rail_whose_cable_comes_back_goes_on_or_says_that_its_place_is_lost(
 ) -> None:
     running = Running(tmp_path / "s", devices).after_frames(3)
     bench.ask({"fault": "unplug", "part": "rail"})
-    running.wait(lambda: os.path.exists(running.session / "log.txt") and running.frames() >= 3)
     bench.ask({"fault": "plug", "part": "rail"})
     ended = running.end()
     if ended.code:

@@ -154,7 +154,7 @@ def campaign(folder: Path, seed: int, reference: NDArray[np.generic]) -> list[st
             except subprocess.TimeoutExpired:
                 disturb(mortal, process, what)
                 story.append(f"{what} at {moment_s:.2f} s")
-            out, err = process.communicate(timeout=110)
+            _, err = process.communicate(timeout=110)
             story.append(
                 f"exit code {process.returncode} {err.strip().splitlines()[-3:] if process.returncode else ''}"
             )
