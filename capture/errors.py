@@ -6,6 +6,7 @@
     ├── UsageError               the request makes no sense; nothing was done
     │   └── ConfigurationError   a settings file or an environment variable cannot be used
     ├── SessionError             the session folder cannot be used, or the session stopped
+    ├── FocusError               step, range or coverage cannot be found from what the camera shows
     └── CameraError              the camera failed
         ├── CameraNotFoundError  no camera at the port
         ├── CameraBusyError      another process holds the camera
@@ -50,6 +51,12 @@ class SessionError(CaptureError):
     """The session folder cannot be used, or the session stopped."""
 
     kind = "session"
+
+
+class FocusError(CaptureError):
+    """Step, range or coverage cannot be found from what the camera shows."""
+
+    kind = "focus"
 
 
 class CameraError(CaptureError):

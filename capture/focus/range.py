@@ -1,0 +1,148 @@
+"""The range, found: the near and far end of what has texture, from one sweep over the travel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from capture.errors import FocusError
+from capture.focus.growth import Peaks
+from capture.focus.sweep import MOST_FRAMES, Region, Say, Sweep, View, silent, sweep
+
+# By area: what lies beyond is a speck or a mistake.
+NEAR_SHARE, FAR_SHARE = 0.01, 0.99
+_FEWEST_BLOCKS = 20
+_BEYOND = 0.004
+_BLUR_BETWEEN_PX = 2.5
+# Small blocks: the ends are often narrow.
+_WINDOW_PX, _STRIDE_PX = 3.0, 5
+
+
+@dataclass(frozen=True, slots=True)
+class RangeEstimate:
+    """Near and far end, without any margin, in the axis's unit.
+
+    Attributes
+    ----------
+    near, far : float
+    confidence : float
+        0 to 1.
+    blocks : int
+        Blocks of the frame that it rests on.
+    notes : tuple of str
+    frames : int
+        Live frames that were looked at.
+    """
+
+    near: float
+    far: float
+    confidence: float
+    blocks: int
+    notes: tuple[str, ...]
+    frames: int
+
+
+def find_range(
+    view: View,
+    growth_px_per_unit: float,
+    *,
+    region: Region | None = None,
+    say: Say = silent,
+) -> RangeEstimate:
+    """Sweep outwards from the present position until everything with texture has gone in and out of focus.
+
+    Parameters
+    ----------
+    view : View
+    growth_px_per_unit : float
+        Growth of the blur circle's diameter, in live pixels per unit of position (`measure_step`); sets how finely is looked.
+    region : Region or None
+    say : callable
+
+    Raises
+    ------
+    FocusError
+        Where nothing has texture, or it does not end within the travel.
+    CaptureError, rail.errors.RailError
+    """
+    low, high = view.limits
+    # the widest band is half gone at 8.6 live pixels of blur: three frames see it come and go
+    spacing = max(_BLUR_BETWEEN_PX / growth_px_per_unit, view.resolution)
+    centre = min(max(view.here, low), high)
+    near, far = max(centre - 6 * spacing, low), min(centre + 6 * spacing, high)
+    taken = _look(view, near, far, spacing, region, say)
+    grow_near = grow_far = True
+    while True:
+        peaks = best_peaks(taken)
+        room = MOST_FRAMES - len(taken.positions)
+        stretch = max(4, len(taken.positions) // 2) * spacing
+        wants_near = grow_near and near > low and _open(peaks, peaks.beyond_near, near)
+        wants_far = grow_far and far < high and _open(peaks, peaks.beyond_far, far)
+        if not (wants_near or wants_far) or room < 8:
+            break
+        before = int(np.isfinite(peaks.position).sum())
+        if wants_near:
+            start = max(near - stretch, low)
+            taken = taken.joined(_look(view, start, near - spacing, spacing, region, say))
+            near = start
+        if wants_far:
+            end = min(far + stretch, high)
+            taken = taken.joined(_look(view, far + spacing, end, spacing, region, say))
+            far = end
+        found = best_peaks(taken)
+        after = int(np.isfinite(found.position).sum())
+        if found.textured and after <= before:
+            # what seems to lie beyond does not come into focus there either
+            grow_near = grow_near and not wants_near
+            grow_far = grow_far and not wants_far
+    return _conclude(taken, best_peaks(taken), len(taken.positions), (low, high))
+
+
+def _look(view: View, near: float, far: float, spacing: float, region: Region | None, say: Say) -> Sweep:
+    count = max(int((far - near) / spacing + 1e-6) + 1, 2)
+    positions = near + spacing * np.arange(count) if far - near >= spacing else np.array([near, max(far, near + 1e-3)])
+    say(f"sweep of {len(positions)} live frames from {positions[0]:.0f} to {positions[-1]:.0f}")
+    return sweep(view, positions, region, window_px=_WINDOW_PX, stride_px=_STRIDE_PX)
+
+
+def _open(peaks: Peaks, beyond: int, end: float) -> bool:
+    """Whether there may be more beyond this end of the sweep."""
+    if peaks.textured == 0:
+        return True
+    known = peaks.position[np.isfinite(peaks.position)]
+    width = float(np.nanmedian(peaks.half_width)) if len(known) else 0.0
+    close = int((np.abs(known - end) < width).sum())
+    return beyond + close > _BEYOND * peaks.textured
+
+
+def best_peaks(taken: Sweep) -> Peaks:
+    """The peaks in the finest band that shows about as many blocks as any other does."""
+    found = [taken.tops(band) for band in range(len(taken.bands.frequencies))]
+    counts = [int(np.isfinite(peaks.position).sum()) for peaks in found]
+    enough = 0.8 * max(counts)
+    return next(peaks for peaks, count in zip(reversed(found), reversed(counts), strict=True) if count >= enough)
+
+
+def _conclude(taken: Sweep, peaks: Peaks, frames: int, limits: tuple[float, float]) -> RangeEstimate:
+    positions = peaks.position[np.isfinite(peaks.position)]
+    if len(positions) < _FEWEST_BLOCKS:
+        why = (
+            "is clipped white: shorten the exposure"
+            if taken.clipped.mean() > 0.5
+            else "has texture that comes into focus"
+        )
+        raise FocusError(
+            f"only {len(positions)} blocks of the live picture are of use" if len(positions) else f"nothing {why}",
+            remedy="Light the subject well, jog until it is about in focus, choose an area with --roi, or give near and far.",
+            state=f"Looked from {taken.positions[0]:g} to {taken.positions[-1]:g}; the rail stands at rest.",
+        )
+    near, far = (float(np.quantile(positions, share)) for share in (NEAR_SHARE, FAR_SHARE))
+    notes = []
+    beyond = peaks.beyond_near + peaks.beyond_far
+    if beyond > 5 * _BEYOND * peaks.textured:
+        notes.append(
+            f"{beyond / max(peaks.textured, 1):.0%} of the texture lies beyond the travel, {limits[0]:g} to {limits[1]:g}"
+        )
+    confidence = min(1.0, len(positions) / 150) * (1.0 - min(1.0, beyond / max(peaks.textured, 1)))
+    return RangeEstimate(near, far, round(confidence, 3), len(positions), tuple(notes), frames)

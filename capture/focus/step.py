@@ -1,0 +1,169 @@
+"""The step, measured: how fast blur grows with defocus, and what depth of field and step follow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from capture.depth_of_field import DepthOfField, Optics, depth_of_field
+from capture.focus.growth import Growth
+from capture.focus.sweep import Region, Say, Sweep, View, silent, sweep
+
+# Circle of confusion in pixels of the still.
+COC_PX = 2.0
+FIRST_SPACING = 40.0
+FRAMES = 25
+_ROUNDS = 9
+_ENOUGH_CONFIDENCE = 0.6
+_FLAT = 1.6
+_LIKE = 0.15
+_MOSTLY = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class StepEstimate:
+    """What was measured, and what follows.
+
+    Attributes
+    ----------
+    blur_px_per_um : float or None
+        Growth of the blur circle's diameter, in pixels of the still, per unit of position; None where nothing could be measured.
+    dof_um, step_um : float or None
+        In the unit of the positions; from the formula where nothing could be measured.
+    overlap, confidence : float
+    formula : DepthOfField or None
+    notes : tuple of str
+        What the user should know: why the confidence is low, how far formula and measurement differ.
+    frames : int
+        Live frames that were looked at.
+    """
+
+    blur_px_per_um: float | None
+    dof_um: float | None
+    step_um: float | None
+    overlap: float
+    confidence: float
+    formula: DepthOfField | None
+    notes: tuple[str, ...]
+    frames: int
+
+
+def measure_step(
+    view: View,
+    live_scale: float,
+    overlap: float,
+    optics: Optics | None = None,
+    *,
+    region: Region | None = None,
+    say: Say = silent,
+) -> StepEstimate:
+    """Sweep round the present position until blur's growth is known, and derive depth of field and step.
+
+    Parameters
+    ----------
+    view : View
+    live_scale : float
+        Pixels of the still for one of the live frame.
+    overlap : float
+        Share by which neighbouring zones of focus are to overlap.
+    optics : Optics or None
+        As the user gave them: the wave part of the depth of field comes from there, and the formula is compared.
+    region : Region or None
+    say : callable
+
+    Raises
+    ------
+    FocusError, CaptureError, rail.errors.RailError
+    """
+    formula = None if optics is None else depth_of_field(optics, overlap)
+    first = FIRST_SPACING if formula is None else 0.75 * live_scale * formula.geometric_um
+    best, frames = _search(view, first, region, say)
+    return conclude(best, live_scale, overlap, formula, frames)
+
+
+def conclude(
+    growth: Growth, live_scale: float, overlap: float, formula: DepthOfField | None, frames: int
+) -> StepEstimate:
+    """Depth of field and step from the growth of blur in live pixels."""
+    notes = [growth.why] if growth.why else []
+    if not growth.confidence > 0:
+        notes.append("nothing could be measured" + ("" if formula is None else ": the step is the formula's"))
+        total = None if formula is None else formula.total_um
+        return StepEstimate(
+            None, total, None if formula is None else formula.step_um, overlap, 0.0, formula, tuple(notes), frames
+        )
+    per_um = growth.px_per_unit * live_scale
+    geometric = 2 * COC_PX / per_um
+    wave = 0.0 if formula is None else formula.wave_um
+    total = geometric + wave
+    if formula is not None:
+        ratio = geometric / formula.geometric_um
+        if abs(np.log(ratio)) > _LIKE:
+            notes.append(
+                f"the measured depth of field is {ratio:.2f} times the formula's: check the magnification and the f-number "
+                "that were entered" + (", and that nothing shakes" if ratio > 1 else "")
+            )
+    return StepEstimate(
+        per_um, total, total * (1 - overlap), overlap, round(growth.confidence, 3), formula, tuple(notes), frames
+    )
+
+
+def _search(view: View, spacing: float, region: Region | None, say: Say) -> tuple[Growth, int]:
+    """Sweeps, finer, coarser or farther along, until one shows blocks going in and out of focus."""
+    low, high = view.limits
+    centre = min(max(view.here, low), high)
+    best = Growth(float("nan"), 0.0, float("nan"), 0, "nothing was seen")
+    frames = 0
+    seen: set[tuple[float, float]] = set()
+    for _ in range(_ROUNDS):
+        spacing = max(spacing, view.resolution)
+        span = min(spacing * (FRAMES - 1), high - low)
+        start = min(max(centre - span / 2, low), high - span)
+        count = int(span / spacing + 1e-6) + 1
+        if count < 5:
+            spacing = max(span / 8, view.resolution)
+            count = int(span / spacing + 1e-6) + 1
+            if count < 5:
+                break
+        key = (round(start, 1), round(spacing, 2))
+        if key in seen:
+            break
+        seen.add(key)
+        say(f"sweep of {count} live frames from {start:.0f} to {start + spacing * (count - 1):.0f}")
+        taken = sweep(view, start + spacing * np.arange(count), region)
+        frames += count + 3
+        growth = taken.growth()
+        if taken.clipped.mean() > _MOSTLY:
+            growth = replace(growth, why="most of the live picture is clipped white: shorten the exposure")
+        if growth.confidence > best.confidence or (not best.blocks and growth.why):
+            best = growth
+        if best.confidence >= _ENOUGH_CONFIDENCE:
+            break
+        centre, spacing = _next(taken, start + span / 2, spacing)
+    return best, frames
+
+
+def _next(taken: Sweep, centre: float, spacing: float) -> tuple[float, float]:
+    """Where and how finely to look next."""
+    span = taken.positions[-1] - taken.positions[0]
+    votes = {"near": 0, "far": 0, "fine": 0, "coarse": 0}
+    for band in range(len(taken.bands.frequencies)):
+        peaks = taken.peaks(band)
+        votes["near"] += peaks.beyond_near
+        votes["far"] += peaks.beyond_far
+        width = peaks.half_width[np.isfinite(peaks.half_width)]
+        votes["fine"] += int((2 * width < 2.5 * spacing).sum())
+        votes["coarse"] += int((2 * width > 0.7 * span).sum())
+    energy = taken.energies[:, 0].reshape(len(taken.positions), -1).sum(axis=1)
+    if energy.max() < _FLAT * energy.min() and not votes["fine"]:
+        return centre, spacing * 3
+    what = max(votes, key=lambda name: votes[name])
+    if not votes[what]:
+        return centre, spacing * 3
+    if what == "fine":
+        best = float(taken.positions[int(energy.argmax())])
+        return best, spacing / 3
+    if what == "coarse":
+        return centre, spacing * 2.5
+    return centre + (0.8 if what == "far" else -0.8) * span, spacing

@@ -1,0 +1,193 @@
+"""Sweeps: live frames at growing positions, and what they add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capture.errors import FocusError
+from capture.focus.bands import BandEnergies
+from capture.focus.growth import Growth, Peaks, estimate_growth, find_peaks, find_tops
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.floating]
+
+# Cycles per live pixel. The lowest feel the blur of a whole sweep, the highest only what is nearly sharp.
+FREQUENCIES = (0.06, 0.09, 0.13, 0.19, 0.27)
+MOST_FRAMES = 400
+
+
+Say = Callable[[str], None]
+
+
+def silent(text: str) -> None:
+    """Nobody reads along."""
+
+
+class View(Protocol):
+    """Looks through the camera at a position of the axis."""
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Lowest and highest position that may be gone to."""
+
+    @property
+    def here(self) -> float:
+        """Where the axis stands."""
+
+    @property
+    def resolution(self) -> float:
+        """The axis's own step."""
+
+    def frame(self, position: float) -> F32:
+        """Go to `position` (targets grow within a sweep), settle, and take one frame: linear light, (rows, columns), float32."""
+
+    def again(self) -> F32:
+        """One more frame where the axis stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A part of the frame, as shares of its width and height."""
+
+    x: float = 0.0
+    y: float = 0.0
+    width: float = 1.0
+    height: float = 1.0
+
+    def crop(self, frame: F32) -> F32:
+        """That part of `frame`."""
+        rows, columns = frame.shape
+        top, left = round(self.y * rows), round(self.x * columns)
+        return frame[top : top + max(round(self.height * rows), 1), left : left + max(round(self.width * columns), 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Band energies of frames at growing positions.
+
+    Attributes
+    ----------
+    positions : ndarray, shape (frames,), float64
+    energies : ndarray, shape (frames, bands, block rows, block columns), float32
+    noise : ndarray, shape (bands, block rows, block columns), float32
+    clipped : ndarray, shape (block rows, block columns), bool
+    bands : BandEnergies
+    """
+
+    positions: F64
+    energies: F32
+    noise: F32
+    clipped: NDArray[np.bool_]
+    bands: BandEnergies
+
+    @property
+    def spacing(self) -> float:
+        """Distance between neighbouring positions."""
+        return float(np.median(np.diff(self.positions)))
+
+    def growth(self) -> Growth:
+        """Growth of blur, in live pixels per unit of position."""
+        return estimate_growth(
+            self.positions,
+            self._unclipped(),
+            self.noise,
+            self.bands.frequencies,
+            window_px=self.bands.window_px,
+            stride_px=self.bands.stride_px,
+        )
+
+    def tops(self, band: int) -> Peaks:
+        """Where each block is sharpest, in one band: as `peaks`, but of blocks with two depths the one that shows more."""
+        return find_tops(self.positions, self._unclipped()[:, band], self.noise[band])
+
+    def peaks(self, band: int) -> Peaks:
+        """Where each block is in focus, seen in one band."""
+        return find_peaks(self.positions, self._unclipped()[:, band], self.noise[band], self.bands.frequencies[band])
+
+    def joined(self, other: Sweep) -> Sweep:
+        """Both as one, by position."""
+        positions = np.concatenate([self.positions, other.positions])
+        order = np.argsort(positions, kind="stable")
+        return Sweep(
+            positions[order],
+            np.concatenate([self.energies, other.energies])[order],
+            np.maximum(self.noise, other.noise),
+            self.clipped | other.clipped,
+            self.bands,
+        )
+
+    def _unclipped(self) -> F32:
+        return np.where(self.clipped, np.float32(0), self.energies)
+
+
+@dataclass
+class _Gathering:
+    region: Region
+    window_px: float
+    stride_px: int
+    bands: BandEnergies | None = None
+    positions: list[float] = field(default_factory=list)
+    energies: list[F32] = field(default_factory=list)
+    noise: list[F32] = field(default_factory=list)
+    clipped: NDArray[np.bool_] | None = None
+
+    def add(self, position: float, frame: F32) -> F32:
+        part = np.ascontiguousarray(self.region.crop(frame))
+        if self.bands is None:
+            if min(part.shape) < 48:
+                raise FocusError(
+                    f"the region is only {part.shape[1]}x{part.shape[0]} live pixels",
+                    remedy="Choose a larger --roi: 48 pixels each way at least.",
+                )
+            self.bands = BandEnergies(
+                (part.shape[0], part.shape[1]), FREQUENCIES, window_px=self.window_px, stride_px=self.stride_px
+            )
+        clipped = self.bands.clipped(part)
+        self.clipped = clipped if self.clipped is None else self.clipped | clipped
+        self.positions.append(position)
+        self.energies.append(self.bands.measure(part))
+        return part
+
+
+def sweep(
+    view: View,
+    positions: F64,
+    region: Region | None = None,
+    *,
+    on_frame: Callable[[int, int], None] | None = None,
+    window_px: float = 5.0,
+    stride_px: int = 8,
+) -> Sweep:
+    """Look from each of `positions` (growing); twice from the first, the middle and the last, which tells the noise.
+
+    Raises
+    ------
+    FocusError
+        For fewer than two or more than `MOST_FRAMES` positions, or a region that is too small.
+    CaptureError, rail.errors.RailError
+        What the devices failed with.
+    """
+    if not 2 <= len(positions) <= MOST_FRAMES:
+        raise FocusError(
+            f"a sweep of {len(positions)} frames makes no sense", remedy="Give a shorter range, or a larger step."
+        )
+    gathering = _Gathering(region or Region(), window_px, stride_px)
+    twice = {0, len(positions) // 2, len(positions) - 1}
+    for index, position in enumerate(positions):
+        part = gathering.add(float(position), view.frame(float(position)))
+        if index in twice and gathering.bands is not None:
+            other = np.ascontiguousarray(gathering.region.crop(view.again()))
+            gathering.noise.append(gathering.bands.noise(part, other))
+        if on_frame is not None:
+            on_frame(index + 1, len(positions))
+    assert gathering.bands is not None
+    assert gathering.clipped is not None
+    noise = np.asarray(np.max(gathering.noise, axis=0), np.float32)
+    return Sweep(
+        np.asarray(gathering.positions), np.stack(gathering.energies), noise, gathering.clipped, gathering.bands
+    )
