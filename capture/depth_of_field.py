@@ -21,6 +21,8 @@ from capture.errors import UsageError
 DEFAULT_OVERLAP = 0.3
 DEFAULT_COC_UM = 30.0
 DEFAULT_WAVELENGTH_NM = 550.0
+# The circle of confusion where the size of a pixel is known.
+PIXELS_PER_COC = 2.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,17 @@ from typing import Annotated
 import typer
 
 from capture.app.output import JsonFlag, Reply
-from capture.depth_of_field import DEFAULT_COC_UM, DEFAULT_OVERLAP, DEFAULT_WAVELENGTH_NM, Optics, depth_of_field
+from capture.depth_of_field import (
+    DEFAULT_COC_UM,
+    DEFAULT_OVERLAP,
+    DEFAULT_WAVELENGTH_NM,
+    PIXELS_PER_COC,
+    Optics,
+    depth_of_field,
+)
 from capture.errors import UsageError
 from capture.lengths import parse_um
 from capture.settings import load_settings, settings_paths
-
-PIXELS_PER_COC = 2.0
 
 
 def register(app: typer.Typer) -> None:

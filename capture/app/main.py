@@ -12,6 +12,7 @@ from capture.app import (
     bench_commands,
     camera_commands,
     demo_command,
+    focus_commands,
     general_commands,
     rail_commands,
     resume_command,
@@ -48,6 +49,7 @@ def build_app() -> typer.Typer:
         stack_commands,
         rail_commands,
         camera_commands,
+        focus_commands,
         bench_commands,
         demo_command,
     ):

@@ -103,6 +103,7 @@ def _wanted(settings: Settings, folder: SessionFolder, opened: dict[str, Any], f
         never_beyond=opened.get("never_beyond"),
         notify=settings.choose("notify", flags.notify),
         log_wire=flags.log_wire,
+        repair=bool(opened.get("repair", False)),
     )
 
 
@@ -135,7 +136,7 @@ def _result(folder: SessionFolder) -> str | None:
 def _go_on(
     folder: SessionFolder, opened: dict[str, Any], wanted: Shoot, origin: Origin, was: SessionState, missing: list[int]
 ) -> ShotSession:
-    plan = wanted.plan
+    plan = folder.plan
     say(f"{len(folder.accepted())} frames are there, {len(missing)} are missing")
     with ExitStack() as stack:
         devices = stack.enter_context(open_devices(wanted.settings, wanted.devices))

@@ -10,11 +10,19 @@ from typing import Annotated, Any
 import typer
 
 from capture.app.flags import with_flags
-from capture.app.opening import Origin, open_rail
+from capture.app.opening import Origin, apply_camera_settings, open_rail, set_origin
 from capture.app.output import InterruptedRunError, JsonFlag, Reply
 from capture.app.session_options import ShootFlags
-from capture.app.session_plan import make_plan
-from capture.app.session_running import DeviceNames, Shoot, check_ready, shoot_session
+from capture.app.session_plan import wish_for
+from capture.app.session_running import (
+    DeviceNames,
+    Shoot,
+    check_ready,
+    ends_of,
+    open_devices,
+    plan_of,
+    shoot_session,
+)
 from capture.app.session_stacking import stack_session
 from capture.app.stack_options import StackFlags, options_to_record
 from capture.camera.protocol import FileFormat
@@ -24,6 +32,7 @@ from capture.session.bug_report import pack_bug_report
 from capture.session.control import Order, send_order
 from capture.session.folder import SessionFolder, check_new_folder
 from capture.session.notify import Notifier
+from capture.session.plan import StackPlan
 from capture.session.preflight import preflight
 from capture.session.targets import check_plan
 from capture.settings import load_settings
@@ -102,14 +111,15 @@ def finish_run(
 def _wanted(flags: ShootFlags, options: StackOptions | None) -> Shoot:
     settings = load_settings(Path.cwd())
     beyond = None if flags.never_beyond is None else parse_length(flags.never_beyond, what="--never-beyond")
-    plan = make_plan(settings, flags)
-    if beyond is not None and beyond.unit is not plan.unit:
+    wish = wish_for(settings, flags)
+    units = {length.unit for length in (wish.near, wish.far, wish.step) if length is not None}
+    if beyond is not None and units - {beyond.unit}:
         raise UsageError("--never-beyond does not count as near and far do", remedy="Give all in um, or all in st.")
     return Shoot(
         settings=settings,
         out=flags.out,
         devices=DeviceNames.chosen(settings, flags.rail, flags.profile, flags.camera),
-        plan=plan,
+        plan=wish.plan or wish,
         origin=flags.origin,
         after=flags.after,
         camera_settings=flags.camera_settings,
@@ -117,21 +127,33 @@ def _wanted(flags: ShootFlags, options: StackOptions | None) -> Shoot:
         never_beyond=None if beyond is None else beyond.value,
         notify=settings.choose("notify", flags.notify),
         log_wire=flags.log_wire,
+        repair=wish.plan is None if flags.repair is None else flags.repair,
     )
 
 
 def dry_run_reply(wanted: Shoot) -> Reply:
-    """The plan in words, checked against the rail where one is named; nothing moves."""
-    plan = wanted.plan
+    """The plan in words, checked against the rail where one is named; nothing moves, unless something of the plan is to be found."""
     check_new_folder(wanted.out)
-    checks = preflight(plan, wanted.out, None, None, FileFormat.RAW)
-    if wanted.devices.rail is not None:
-        with open_rail(wanted.settings, wanted.devices.rail, wanted.devices.profile) as axis:
+    focus: dict[str, Any] = {}
+    if isinstance(wanted.plan, StackPlan):
+        plan = wanted.plan
+        checks = preflight(plan, wanted.out, None, None, FileFormat.RAW)
+        if wanted.devices.rail is not None:
+            with open_rail(wanted.settings, wanted.devices.rail, wanted.devices.profile) as axis:
+                if wanted.origin is Origin.KEEP:
+                    check_ready(plan, axis)
+                else:
+                    check_plan(plan, axis)
+                checks = preflight(plan, wanted.out, axis, None, FileFormat.RAW)
+    else:
+        with open_devices(wanted.settings, wanted.devices) as devices:
             if wanted.origin is Origin.KEEP:
-                check_ready(plan, axis)
-            else:
-                check_plan(plan, axis)
-            checks = preflight(plan, wanted.out, axis, None, FileFormat.RAW)
+                check_ready(None, devices.axis)
+            apply_camera_settings(devices.camera, wanted.settings, wanted.camera_settings)
+            set_origin(devices.axis, wanted.origin, ends=ends_of(wanted.plan))
+            found = plan_of(wanted.plan, devices.axis, devices.camera)
+            plan, focus = found.plan, found.focus
+            checks = preflight(plan, wanted.out, devices.axis, devices.camera, FileFormat.RAW)
     values: dict[str, Any] = {
         "session": None,
         "planned": plan.count,
@@ -146,6 +168,7 @@ def dry_run_reply(wanted: Shoot) -> Reply:
         "step": plan.step,
         "settle_s": plan.settle_s,
         "unit": plan.unit.value,
+        "focus": focus or None,
         "preflight": [check.values() for check in checks],
     }
     unit = plan.unit.value

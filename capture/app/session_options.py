@@ -30,9 +30,10 @@ class ShootFlags:
     camera: CameraOption = None
     profile: ProfileOption = None
     near: Annotated[
-        str | None, typer.Option("--near", help="Position of the near end, for example 0 or 1.2mm; auto: found.")
+        str | None,
+        typer.Option("--near", help="Position of the near end, for example 0 or 1.2mm; auto (default): found."),
     ] = None
-    far: Annotated[str | None, typer.Option("--far", help="Position of the far end; auto: found.")] = None
+    far: Annotated[str | None, typer.Option("--far", help="Position of the far end; auto (default): found.")] = None
     step: Annotated[
         str | None,
         typer.Option("--step", help="Step; auto: measured; without it, from magnification, f-number and overlap."),
@@ -48,6 +49,12 @@ class ShootFlags:
     ] = None
     f_number: Annotated[float | None, typer.Option("--f-number", "-f", help="F-number as marked on the lens.")] = None
     pixel: Annotated[str | None, typer.Option("--pixel", help="Pixel pitch of the sensor, for example 4um.")] = None
+    live_scale: Annotated[
+        float | None,
+        typer.Option(
+            "--live-scale", help="For auto: the still's width over the live frame's; without it, one test shot."
+        ),
+    ] = None
     roi: Annotated[
         str | None, typer.Option("--roi", help="For auto: x,y,width,height of the live frame, as shares from 0 to 1.")
     ] = None

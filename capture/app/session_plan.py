@@ -1,40 +1,167 @@
-"""The plan that flags and settings ask for."""
+"""The plan that flags and settings ask for; what they leave open is found on live frames."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
+from capture.app.focus_options import FocusWishes
 from capture.app.output import say
-from capture.app.session_options import ShootFlags
-from capture.depth_of_field import DEFAULT_COC_UM, DEFAULT_OVERLAP, Optics, depth_of_field
-from capture.errors import UsageError
+from capture.app.session_options import AUTO, ShootFlags
+from capture.camera.protocol import Camera
+from capture.depth_of_field import DEFAULT_COC_UM, DEFAULT_OVERLAP, PIXELS_PER_COC, Optics, depth_of_field
+from capture.errors import FocusError, UsageError
 from capture.lengths import Length, parse_length, parse_um
 from capture.session.plan import StackPlan
 from capture.settings import Settings
-from rail.axis import AxisUnit
+from rail.axis import Axis, AxisUnit
 
 DEFAULT_SETTLE_S = 0.3
+# Beyond what was found, in depths of field: the nearest hair is in focus with its neighbours, not at the edge of its zone.
+_MARGIN_DOF = 0.5
+_BELIEVED = 0.3
 
 
-def make_plan(settings: Settings, flags: ShootFlags) -> StackPlan:
-    """The plan that flags and settings ask for; the step from the formula where it is not given.
+@dataclass(frozen=True, slots=True)
+class PlanWish:
+    """What is known of the plan before the devices are open; None: to be found.
+
+    Attributes
+    ----------
+    near, far, step : Length or None
+    settle_s : float or None
+    focus : FocusWishes
+    """
+
+    near: Length | None
+    far: Length | None
+    step: Length | None
+    settle_s: float | None
+    focus: FocusWishes
+
+    @property
+    def plan(self) -> StackPlan | None:
+        """The plan where nothing is to be found."""
+        if self.near is None or self.far is None or self.step is None or self.settle_s is None:
+            return None
+        return StackPlan(self.near.value, self.far.value, self.step.value, self.settle_s, self.near.unit)
+
+    @property
+    def ends(self) -> tuple[float, ...]:
+        """The ends that are known."""
+        return tuple(end.value for end in (self.near, self.far) if end is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFound:
+    """A plan, and what of it was found: as the journal keeps it."""
+
+    plan: StackPlan
+    focus: dict[str, Any]
+
+
+def wish_for(settings: Settings, flags: ShootFlags) -> PlanWish:
+    """What flags and settings say; the step from the formula where magnification and f-number are known and it is not `auto`.
 
     Raises
     ------
     UsageError
     """
-    near, far, step = flags.near, flags.far, flags.step
-    if near is None or far is None:
-        raise UsageError("the range is missing", remedy="Give --near and --far, for example --near 0 --far 1.5mm.")
-    ends = (parse_length(near, what="--near"), parse_length(far, what="--far"))
-    pace = parse_length(step, what="--step") if step is not None else None
-    units = {length.unit for length in (*ends, pace) if length is not None}
-    if len(units) > 1:
+    near, far, step = (_length(getattr(flags, name), f"--{name}") for name in ("near", "far", "step"))
+    if len({length.unit for length in (near, far, step) if length is not None}) > 1:
         raise UsageError("near, far and step do not count the same", remedy="Give all in um (or mm), or all in st.")
-    if pace is not None and flags.overlap is not None:
+    if step is not None and flags.overlap is not None:
         raise UsageError("--step and --overlap say the same thing", remedy="Give one of them.")
-    if pace is None:
-        pace = formula_step(settings, flags)
-    settle_s = settings.choose("settle_s", _seconds(flags.settle), DEFAULT_SETTLE_S)
-    return StackPlan(ends[0].value, ends[1].value, pace.value, settle_s, ends[0].unit)
+    focus = FocusWishes.chosen(
+        settings,
+        magnification=flags.magnification,
+        f_number=flags.f_number,
+        pixel=flags.pixel,
+        overlap=flags.overlap,
+        roi=flags.roi,
+        live_scale=flags.live_scale,
+    )
+    if step is None and flags.step is None and near is not None and far is not None:
+        step = formula_step(settings, flags)
+    settle_s = None if flags.settle == AUTO else settings.choose("settle_s", _seconds(flags.settle), DEFAULT_SETTLE_S)
+    wish = PlanWish(near, far, step, settle_s, focus)
+    _ = wish.plan  # what cannot be is refused before anything is opened
+    return wish
+
+
+def find_plan(wish: PlanWish, axis: Axis, camera: Camera) -> PlanFound:
+    """The plan, found where flags and settings leave it open; the carriage is where it was afterwards.
+
+    Raises
+    ------
+    FocusError, CameraError, rail.errors.RailError, UsageError
+    """
+    from capture.app.focus_running import find_focus
+
+    if wish.plan is not None:
+        return PlanFound(wish.plan, {})
+    unit = axis.capabilities.unit
+    told = next((length.unit for length in (wish.near, wish.far, wish.step) if length is not None), unit)
+    if told is not unit:
+        raise UsageError(
+            f"the plan counts in {told.value}, the axis in {unit.value}",
+            remedy="Give near, far and step in the axis's unit.",
+        )
+    settle_s = DEFAULT_SETTLE_S if wish.settle_s is None else wish.settle_s
+    if wish.near is not None and wish.far is not None and wish.step is not None:
+        return PlanFound(StackPlan(wish.near.value, wish.far.value, wish.step.value, settle_s, unit), {})
+    found = find_focus(axis, camera, wish.focus, want_range=wish.near is None or wish.far is None)
+    for note in (*found.step.notes, *(found.range.notes if found.range else ())):
+        say(f"note: {note}")
+    dof = found.step.dof_um
+    measured = found.step.blur_px_per_um is not None and found.step.confidence >= _BELIEVED
+    if not measured and found.step.formula is not None:
+        dof = found.step.formula.total_um
+        say("note: the step is the formula's; what was measured is not sure enough")
+    elif not measured:
+        raise FocusError(
+            "the step cannot be measured surely enough here: " + "; ".join(found.step.notes),
+            remedy="Give --step, or --magnification and --f-number to have it computed; or light the subject better.",
+            state="The rail stands where it was; nothing was shot.",
+        )
+    assert dof is not None
+    step = dof * (1 - wish.focus.overlap) if wish.step is None else wish.step.value
+    step = max(step, axis.capabilities.resolution)
+    low, high = axis.limits
+    near = wish.near.value if wish.near is not None else max(_found_end(found, near=True) - _MARGIN_DOF * dof, low)
+    far = wish.far.value if wish.far is not None else min(_found_end(found, near=False) + _MARGIN_DOF * dof, high)
+    plan = StackPlan(near, far, step, settle_s, unit)
+    say(
+        f"found: {near:.0f} to {far:.0f} {unit.value} ({'with a margin of half a depth of field, ' * (wish.near is None)}"
+        f"depth of field {dof:.1f} {unit.value}, {'measured' if measured else 'formula'})"
+    )
+    return PlanFound(plan, focus_record(found, dof, measured=measured))
+
+
+def focus_record(found: Any, dof: float, *, measured: bool) -> dict[str, Any]:
+    """What the journal keeps of a measurement."""
+    step, reach = found.step, found.range
+    return {
+        "dof": dof,
+        "dof_measured": measured,
+        "blur_px_per_unit": step.blur_px_per_um,
+        "step_confidence": step.confidence,
+        "formula_dof": None if step.formula is None else step.formula.total_um,
+        "near_found": None if reach is None else reach.near,
+        "far_found": None if reach is None else reach.far,
+        "range_confidence": None if reach is None else reach.confidence,
+        "live_scale": found.live_scale,
+        "pixel_um": found.pixel_um,
+        "notes": [*step.notes, *(() if reach is None else reach.notes)],
+    }
+
+
+def _found_end(found: Any, *, near: bool) -> float:
+    return float(found.range.near if near else found.range.far)
+
+
+def _length(text: str | None, what: str) -> Length | None:
+    return None if text is None or text == AUTO else parse_length(text, what=what)
 
 
 def _seconds(text: str | None) -> float | None:
@@ -48,15 +175,13 @@ def _seconds(text: str | None) -> float | None:
         ) from None
 
 
-def formula_step(settings: Settings, flags: ShootFlags) -> Length:
-    """Step from the computed depth of field."""
+def formula_step(settings: Settings, flags: ShootFlags) -> Length | None:
+    """Step from the computed depth of field; None where magnification or f-number is not known."""
     scale, stop = settings.choose("magnification", flags.magnification), settings.choose("f_number", flags.f_number)
     if scale is None or stop is None:
-        raise UsageError(
-            "the step is missing", remedy="Give --step, or --magnification and --f-number to have it computed."
-        )
+        return None
     pixel_um = parse_um(flags.pixel, what="--pixel") if flags.pixel is not None else settings.choose("pixel_um", None)
-    coc_um = settings.choose("coc_um", None, DEFAULT_COC_UM if pixel_um is None else 2 * pixel_um)
+    coc_um = settings.choose("coc_um", None, DEFAULT_COC_UM if pixel_um is None else PIXELS_PER_COC * pixel_um)
     optics = Optics(scale, stop, settings.choose("pupil", None, 1.0), coc_um=coc_um)
     field = depth_of_field(optics, settings.choose("overlap", flags.overlap, DEFAULT_OVERLAP))
     say(f"step {field.step_um:.1f} um, from a depth of field of {field.total_um:.1f} um (formula)")

@@ -14,6 +14,7 @@ from capture.app.opening import Origin, apply_camera_settings, open_camera_port,
 from capture.app.output import InterruptedRunError, say
 from capture.app.progress import ShootingProgress
 from capture.app.session_control import keys_and_signals
+from capture.app.session_plan import PlanFound, PlanWish, find_plan
 from capture.camera.protocol import Camera, FileFormat, Role
 from capture.errors import CameraError, CaptureError, SessionError
 from capture.session.control import Controls
@@ -55,13 +56,14 @@ class DeviceNames:
 class Shoot:
     """What `shoot`, `run` and `demo` were asked for, flags and settings taken together.
 
-    `stack` is None where nothing is stacked, else the stacker's options as the journal keeps them.
+    `plan` is what is to be found where something is left open. `stack` is None where nothing is stacked, else the stacker's options
+    as the journal keeps them. `repair`: what the certificate misses is shot.
     """
 
     settings: Settings
     out: Path
     devices: DeviceNames
-    plan: StackPlan
+    plan: StackPlan | PlanWish
     origin: Origin
     after: AfterShooting
     camera_settings: dict[str, str | None]
@@ -69,6 +71,7 @@ class Shoot:
     never_beyond: float | None = None
     notify: str | None = None
     log_wire: bool = False
+    repair: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,19 +113,22 @@ def shoot_session(wanted: Shoot) -> ShotSession:
         flags["format"] = FileFormat.RAW.value
     with ExitStack() as stack:
         axis = stack.enter_context(open_rail(wanted.settings, wanted.devices.rail, wanted.devices.profile))
+        given = wanted.plan if isinstance(wanted.plan, StackPlan) else None
         if wanted.origin is Origin.KEEP:
-            check_ready(wanted.plan, axis)
+            check_ready(given, axis)
         camera = stack.enter_context(open_camera_port(wanted.settings, wanted.devices.camera))
         written = apply_camera_settings(camera, wanted.settings, flags)
         release_autofocus(camera)
-        set_origin(axis, wanted.origin, ends=(wanted.plan.near, wanted.plan.far))
-        check_ready(wanted.plan, axis)
+        set_origin(axis, wanted.origin, ends=ends_of(wanted.plan))
+        found = plan_of(wanted.plan, axis, camera)
+        plan = found.plan
+        check_ready(plan, axis)
         file_format = _format(flags, wanted.settings)
-        clear_the_way(preflight(wanted.plan, wanted.out, axis, camera, file_format))
+        clear_the_way(preflight(plan, wanted.out, axis, camera, file_format))
         folder = stack.enter_context(
             SessionFolder.create(
                 wanted.out,
-                wanted.plan,
+                plan,
                 devices={
                     "rail": {"port": wanted.devices.rail, "profile": wanted.devices.profile},
                     "camera": {"port": wanted.devices.camera, "model": camera.info().model},
@@ -135,9 +141,34 @@ def shoot_session(wanted: Shoot) -> ShotSession:
                 camera_state=camera_state(camera),
                 stack=wanted.stack,
                 never_beyond=wanted.never_beyond,
+                repair=wanted.repair,
+                focus=found.focus,
             )
         )
-        return shoot_frames(folder, Devices(axis, camera), wanted.plan, wanted)
+        return shoot_frames(folder, Devices(axis, camera), plan, wanted)
+
+
+def ends_of(plan: StackPlan | PlanWish) -> tuple[float, ...]:
+    """The ends that are known before anything is looked at."""
+    return (plan.near, plan.far) if isinstance(plan, StackPlan) else plan.ends
+
+
+def plan_of(plan: StackPlan | PlanWish, axis: Axis, camera: Camera) -> PlanFound:
+    """The plan to shoot; what is left open of it is found on live frames.
+
+    Raises
+    ------
+    CaptureError, rail.errors.RailError
+    """
+    if isinstance(plan, StackPlan):
+        return PlanFound(plan, {})
+    found = find_plan(plan, axis, camera)
+    unit = found.plan.unit.value
+    say(
+        f"the plan: {found.plan.count} frames from {found.plan.near:.0f} to {found.plan.far:.0f} {unit}, "
+        f"step {found.plan.step:.1f} {unit}"
+    )
+    return found
 
 
 def shoot_frames(
@@ -228,14 +259,15 @@ def _run(shooting: Shooting, folder: SessionFolder, plan: StackPlan, after: Afte
         raise
 
 
-def check_ready(plan: StackPlan, axis: Axis) -> None:
-    """Refuse a plan that the axis cannot follow from where it is, before a folder is made for it.
+def check_ready(plan: StackPlan | None, axis: Axis) -> None:
+    """Refuse a plan that the axis cannot follow from where it is, before a folder is made for it; None: it is not known yet.
 
     Raises
     ------
     rail.errors.RailPositionUnknownError, rail.errors.RailLimitError, UsageError
     """
-    check_plan(plan, axis)
+    if plan is not None:
+        check_plan(plan, axis)
     if not axis.status().position_known:
         raise RailPositionUnknownError(
             "the position of the rail is unknown",

@@ -119,12 +119,13 @@ class ShotTags:
     settings : ExposureSettings
     taken : str
         ``YYYY:MM:DD HH:MM:SS.mmm``.
-    focal_length_mm : float
+    focal_length_mm, pixel_um : float
     """
 
     settings: ExposureSettings
     taken: str
     focal_length_mm: float
+    pixel_um: float
 
     def into(self, root: Directory) -> Directory:
         """Put maker, model and time into `root` and hang the Exif directory below it; returns that directory."""
@@ -146,6 +147,10 @@ class ShotTags:
         exif.put_fraction(37386, self.focal_length_mm, 100)
         for tag in (37520, 37521, 37522):
             exif.put_text(tag, fraction or "000")
+        per_cm = round(1e4 / self.pixel_um * 1000)
+        exif.put(41486, TagType.RATIONAL, per_cm, 1000)  # FocalPlaneXResolution
+        exif.put(41487, TagType.RATIONAL, per_cm, 1000)
+        exif.put(41488, TagType.SHORT, 3)  # FocalPlaneResolutionUnit: cm
         exif.put(41987, TagType.SHORT, 1)  # WhiteBalance: manual
         exif.put_text(42036, f"Bench Macro {self.focal_length_mm:g} mm")
         root.children[_EXIF_IFD] = exif

@@ -161,7 +161,7 @@ class SceneImager:
             light = self._still.render(view, self.options.sensor_px)
             return self.sensor.mosaic(light, settings, rng, gain)
 
-        return Exposure(expose_sensor, ShotTags(settings, taken, self.lens.focal_length_mm))
+        return Exposure(expose_sensor, ShotTags(settings, taken, self.lens.focal_length_mm, self.lens.pixel_um))
 
     def live_jpeg(self, settings: ExposureSettings, *, at: CarriageSample, frame: int, magnify: int = 1) -> bytes:
         """One live frame of `live_px`; `magnify` shows the middle that many times larger. Raises ValueError for 0 or less."""

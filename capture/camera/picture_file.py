@@ -57,6 +57,9 @@ _SUB_DIRECTORIES, _EXIF_DIRECTORY = 330, 34665
 _DNG_VERSION = 50706
 _MODIFIED, _EXPOSURE_TIME, _F_NUMBER, _ISO, _TAKEN, _TAKEN_SUBSEC = 306, 33434, 33437, 34855, 36867, 37521
 _EXPOSURE_INDEX, _ISO_OVERFLOW = 34866, 65535
+_PLANE_RESOLUTION, _PLANE_UNIT = 41486, 41488
+_UM_PER_UNIT = {2: 25400.0, 3: 10000.0, 4: 1000.0, 5: 1.0}
+_BELIEVED_UM = (0.5, 25.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,8 @@ class PictureFacts:
     problem : str
         Why it cannot be whole; empty where nothing speaks against it.
     exposure : dict
-        ``iso`` (float), ``shutter_s`` (float), ``f_number`` (float), ``time`` (text, ``YYYY:MM:DD HH:MM:SS`` with ``.fff`` where told);
+        ``iso`` (float), ``shutter_s`` (float), ``f_number`` (float), ``pixel_um`` (float; pitch of the sensor),
+        ``time`` (text, ``YYYY:MM:DD HH:MM:SS`` with ``.fff`` where told);
         a key is absent where the file does not say.
     sha256 : str
         Digest of the whole file, hex.
@@ -182,6 +186,11 @@ def _read_exposure(reader: _Reader, tags: dict[int, _Tag], exposure: dict[str, s
     speeds = [*_numbers_of(reader, tags, _ISO), *_numbers_of(reader, tags, _EXPOSURE_INDEX)]
     if "iso" not in exposure and (speed := next((speed for speed in speeds if 0 < speed != _ISO_OVERFLOW), None)):
         exposure["iso"] = float(speed)
+    if "pixel_um" not in exposure and _PLANE_RESOLUTION in tags:
+        unit = _UM_PER_UNIT.get(next(iter(_numbers_of(reader, tags, _PLANE_UNIT)), 2))
+        resolution = _ratio(reader, tags[_PLANE_RESOLUTION])
+        if unit and resolution and _BELIEVED_UM[0] < unit / resolution < _BELIEVED_UM[1]:
+            exposure["pixel_um"] = unit / resolution
     if _TAKEN in tags and (taken := _text(reader, tags[_TAKEN])):
         subsec = _text(reader, tags[_TAKEN_SUBSEC]) if _TAKEN_SUBSEC in tags else ""
         exposure["time"] = f"{taken}.{subsec}" if subsec.isdigit() else taken

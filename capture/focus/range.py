@@ -8,7 +8,8 @@ import numpy as np
 
 from capture.errors import FocusError
 from capture.focus.growth import Peaks
-from capture.focus.sweep import MOST_FRAMES, Region, Say, Sweep, View, silent, sweep
+from capture.focus.region import Region
+from capture.focus.sweep import MOST_FRAMES, Say, Sweep, View, silent, sweep
 
 # By area: what lies beyond is a speck or a mistake.
 NEAR_SHARE, FAR_SHARE = 0.01, 0.99

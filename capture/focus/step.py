@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from capture.depth_of_field import DepthOfField, Optics, depth_of_field
+from capture.depth_of_field import PIXELS_PER_COC, DepthOfField, Optics, depth_of_field
 from capture.focus.growth import Growth
-from capture.focus.sweep import Region, Say, Sweep, View, silent, sweep
+from capture.focus.region import Region
+from capture.focus.sweep import Say, Sweep, View, silent, sweep
 
-# Circle of confusion in pixels of the still.
-COC_PX = 2.0
 FIRST_SPACING = 40.0
 FRAMES = 25
 _ROUNDS = 9
@@ -94,7 +93,7 @@ def conclude(
             None, total, None if formula is None else formula.step_um, overlap, 0.0, formula, tuple(notes), frames
         )
     per_um = growth.px_per_unit * live_scale
-    geometric = 2 * COC_PX / per_um
+    geometric = 2 * PIXELS_PER_COC / per_um
     wave = 0.0 if formula is None else formula.wave_um
     total = geometric + wave
     if formula is not None:

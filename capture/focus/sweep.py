@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from capture.errors import FocusError
 from capture.focus.bands import BandEnergies
 from capture.focus.growth import Growth, Peaks, estimate_growth, find_peaks, find_tops
+from capture.focus.region import Region
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.floating]
@@ -43,27 +44,14 @@ class View(Protocol):
     def resolution(self) -> float:
         """The axis's own step."""
 
-    def frame(self, position: float) -> F32:
-        """Go to `position` (targets grow within a sweep), settle, and take one frame: linear light, (rows, columns), float32."""
+    def frame(self, position: float) -> tuple[float, F32]:
+        """Go to `position` (targets grow within a sweep) and take one frame once all is quiet.
+
+        Returns where the axis came to rest, and the frame: linear light, (rows, columns), float32.
+        """
 
     def again(self) -> F32:
         """One more frame where the axis stands."""
-
-
-@dataclass(frozen=True, slots=True)
-class Region:
-    """A part of the frame, as shares of its width and height."""
-
-    x: float = 0.0
-    y: float = 0.0
-    width: float = 1.0
-    height: float = 1.0
-
-    def crop(self, frame: F32) -> F32:
-        """That part of `frame`."""
-        rows, columns = frame.shape
-        top, left = round(self.y * rows), round(self.x * columns)
-        return frame[top : top + max(round(self.height * rows), 1), left : left + max(round(self.width * columns), 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +167,10 @@ def sweep(
     gathering = _Gathering(region or Region(), window_px, stride_px)
     twice = {0, len(positions) // 2, len(positions) - 1}
     for index, position in enumerate(positions):
-        part = gathering.add(float(position), view.frame(float(position)))
+        reached, frame = view.frame(float(position))
+        if gathering.positions and reached <= gathering.positions[-1]:
+            continue  # nearer together than the axis's own step
+        part = gathering.add(reached, frame)
         if index in twice and gathering.bands is not None:
             other = np.ascontiguousarray(gathering.region.crop(view.again()))
             gathering.noise.append(gathering.bands.noise(part, other))

@@ -20,10 +20,11 @@ from capture.bench.exif import Directory, ShotTags, TagType, jpeg_with_exif, tif
 from capture.bench.imager import Exposure
 from capture.bench.interfaces import ExposureSettings
 from capture.bench.sensor import BLACK_LEVEL, WHITE_LEVEL, Sensor, as_shot_neutral, develop, develop_half
+from capture.camera.picture_file import inspect_picture
 
 SETTINGS = ExposureSettings(iso=400, shutter_s=1 / 125, f_number=5.6)
 TAKEN = "2026:03:04 05:06:07.089"
-TAGS = ShotTags(SETTINGS, TAKEN, 100.0)
+TAGS = ShotTags(SETTINGS, TAKEN, 100.0, 4.3)
 # linear sRGB: greys, primaries mixed, dark and light
 PATCHES = np.array(
     [
@@ -48,7 +49,7 @@ def exposure(taken: str = TAKEN) -> Exposure:
     sensor = Sensor(pixel_um=4.0, base_f_number=2.8, noise=0.0)
     base = ExposureSettings(iso=100, shutter_s=1 / 60, f_number=2.8)
     mosaic = sensor.mosaic(patches(), base, np.random.default_rng(0))
-    return Exposure(lambda: mosaic, ShotTags(SETTINGS, taken, 100.0))
+    return Exposure(lambda: mosaic, ShotTags(SETTINGS, taken, 100.0, 4.3))
 
 
 def noisy() -> Exposure:
@@ -82,6 +83,13 @@ def test_libraw_brings_back_the_colours_of_the_scene() -> None:
     for index, patch in enumerate(PATCHES):
         seen = rgb[index * 32 + 10 : index * 32 + 22, 16:48].mean(axis=(0, 1)) / 65535
         assert seen == pytest.approx(patch, rel=0.01, abs=0.0005)
+
+
+@pytest.mark.parametrize("suffix", [".dng", ".jpg"])
+def test_the_pixel_pitch_is_read_back_from_the_file(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"shot{suffix}"
+    path.write_bytes(noisy().dng() if suffix == ".dng" else noisy().jpeg())
+    assert inspect_picture(path).exposure["pixel_um"] == pytest.approx(4.3, rel=1e-4)
 
 
 def test_tags_are_where_the_specification_puts_them() -> None:

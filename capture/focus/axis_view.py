@@ -1,0 +1,203 @@
+"""Looking through a camera that a rail, or its own lens motor, moves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from capture.camera.protocol import Camera, LiveFrame
+from capture.errors import CameraError, FocusError
+from capture.focus.bands import linear_gray
+from rail.axis import Axis, AxisState
+from rail.errors import RailError, RailPositionUnknownError
+from stacking.develop import as_source, probe
+
+F32 = NDArray[np.float32]
+
+# Two frames that differ by no more than this many times what noise makes them differ show the same thing.
+_LIKE = 1.4
+_MOST_WAITED = 12
+_MOST_BROKEN = 5
+_FIRST_LOOKS = 5
+# A frame may have been exposed before the axis stood.
+_IN_FLIGHT = 1
+
+
+class AxisView:
+    """A `View` through live frames: a move, then frames until two in a row show the same.
+
+    Parameters
+    ----------
+    axis : Axis
+        Knows its position.
+    frames : iterator of LiveFrame
+        An open stream.
+    """
+
+    def __init__(self, axis: Axis, frames: Iterator[LiveFrame]) -> None:
+        self._axis = axis
+        self._frames = frames
+        self._last = b""
+        self._quiet: float | None = None
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The axis's."""
+        return self._axis.limits
+
+    @property
+    def here(self) -> float:
+        """Where the axis stands.
+
+        Raises
+        ------
+        RailPositionUnknownError
+        """
+        position = self._axis.status().position
+        if position is None:
+            raise RailPositionUnknownError(
+                "the position of the rail is unknown",
+                remedy="Give --origin here to zero it where it stands, or --origin home to home it.",
+            )
+        return position
+
+    @property
+    def resolution(self) -> float:
+        """The axis's own step."""
+        return self._axis.capabilities.resolution
+
+    def frame(self, position: float) -> tuple[float, F32]:
+        """Go there, wait for quiet, look."""
+        if self._quiet is None:
+            self._learn_quiet()
+        low, high = self.limits
+        reached = self._axis.move_to(min(max(position, low), high)).position
+        if reached is None:
+            raise RailPositionUnknownError(
+                "the rail lost its position in a sweep", remedy="Home it, or zero it by hand."
+            )
+        return reached, self._settled()
+
+    def again(self) -> F32:
+        """The next frame that is not the last one once more."""
+        broken = 0
+        while True:
+            live = next(self._frames)
+            if live.jpeg != self._last:
+                self._last = live.jpeg
+                encoded = cv2.imdecode(np.frombuffer(live.jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
+                if encoded is not None:
+                    return linear_gray(np.asarray(encoded, np.uint8))
+            broken += 1
+            if broken >= _MOST_BROKEN:
+                raise CameraError(
+                    "live view stands still, or its frames cannot be read",
+                    remedy="Switch the camera off and on, and try again.",
+                )
+
+    def _learn_quiet(self) -> None:
+        """How much two frames of the same thing differ, here."""
+        before = self._small(self.again())
+        differences = []
+        for _ in range(_FIRST_LOOKS):
+            after = self._small(self.again())
+            differences.append(_difference(before, after))
+            before = after
+        self._quiet = float(np.median(differences))
+
+    def _settled(self) -> F32:
+        assert self._quiet is not None
+        for _ in range(_IN_FLIGHT):
+            self.again()
+        before = self._small(self.again())
+        difference = 0.0
+        for _ in range(_MOST_WAITED):
+            frame = self.again()
+            after = self._small(frame)
+            difference = _difference(before, after)
+            if difference <= _LIKE * self._quiet:
+                break
+            before = after
+        # noise changes with light and focus, slowly; where it never got quiet this is what quiet is like there
+        self._quiet = 0.6 * self._quiet + 0.4 * difference
+        return frame
+
+    @staticmethod
+    def _small(frame: F32) -> F32:
+        rows, columns = frame.shape
+        small = cv2.resize(frame, (max(columns // 2, 1), max(rows // 2, 1)), interpolation=cv2.INTER_AREA)
+        return np.asarray(small / max(float(small.mean()), 1e-6), np.float32)
+
+
+def _difference(one: F32, other: F32) -> float:
+    if one.shape != other.shape:
+        raise FocusError(
+            "live view changed its size meanwhile",
+            remedy="Leave the camera's magnification alone while it is measured.",
+        )
+    return float(np.abs(one - other).mean())
+
+
+@contextmanager
+def looking(axis: Axis, camera: Camera, *, come_back: bool = True) -> Iterator[AxisView]:
+    """A view through `camera`; live view ends with the context, and the axis goes back to where it stood.
+
+    After Ctrl-C, or an error of the rail's, it stays where it was stopped.
+    """
+    with camera.live() as frames:
+        view = AxisView(axis, frames)
+        stood = view.here
+        back = come_back
+        try:
+            yield view
+        except (KeyboardInterrupt, RailError):
+            back = False
+            with suppress(RailError):
+                axis.stop()
+            raise
+        finally:
+            if back and axis.status().state is AxisState.IDLE:
+                axis.move_to(stood)
+
+
+@dataclass(frozen=True, slots=True)
+class StillFacts:
+    """What one test shot tells: width and height in pixels, and the sensor's pixel pitch where the file says."""
+
+    width: int
+    height: int
+    pixel_um: float | None
+
+
+def look_at_still(camera: Camera) -> StillFacts:
+    """Take one test shot, which is thrown away.
+
+    Raises
+    ------
+    CameraError, stacking.errors.StackingError
+    """
+    with TemporaryDirectory(prefix="focusrail-") as folder:
+        shot = camera.shoot(Path(folder), "test")
+        if not shot.files:
+            raise FocusError(
+                "this camera gives no pictures to look at", remedy="Give --live-scale, or near, far and step by hand."
+            )
+        found = probe(as_source(shot.files[0].path))
+    pitch = shot.exposure.get("pixel_um")
+    return StillFacts(found.width, found.height, pitch if isinstance(pitch, float) else None)
+
+
+def live_scale(still: StillFacts, camera: Camera) -> float:
+    """Pixels of the still for one of a live frame that shows the whole of it."""
+    encoded = cv2.imdecode(np.frombuffer(camera.preview().jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
+    if encoded is None:
+        raise CameraError("the live frame cannot be read", remedy="Switch the camera off and on, and try again.")
+    rows, columns = encoded.shape[:2]
+    return max(still.width, still.height) / max(int(rows), int(columns))

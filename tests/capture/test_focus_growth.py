@@ -1,0 +1,180 @@
+"""Growth of blur and places of focus, from pictures blurred here by discs of known diameter."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from capture.errors import FocusError, UsageError
+from capture.focus.defocus import energy_of, fit_defocus
+from capture.focus.growth import find_tops
+from capture.focus.range import find_range
+from capture.focus.region import Region
+from capture.focus.step import measure_step
+from capture.focus.sweep import sweep
+
+F32 = NDArray[np.float32]
+FINE = 6  # the discs are drawn on a finer grid
+
+
+def blurred(picture: F32, diameter_px: float) -> F32:
+    """`picture` seen through a uniform disc of `diameter_px`."""
+    reach = int(np.ceil(diameter_px / 2)) + 1
+    axis = np.arange(-reach * FINE - FINE // 2, reach * FINE + FINE // 2 + FINE % 2 + 1)[: (2 * reach + 1) * FINE]
+    inside = np.hypot(axis[:, None], axis[None, :]) <= max(diameter_px, 0.9) * FINE / 2
+    size = 2 * reach + 1
+    kernel = inside.reshape(size, FINE, size, FINE).sum(axis=(1, 3)).astype(np.float32)
+    return np.asarray(
+        cv2.filter2D(picture, cv2.CV_32F, kernel / kernel.sum(), borderType=cv2.BORDER_REFLECT), np.float32
+    )
+
+
+def texture(seed: int, shape: tuple[int, int] = (240, 320)) -> F32:
+    """Noise with the spectrum of natural pictures, mean 0.3."""
+    rng = np.random.default_rng(seed)
+    radius = np.hypot(np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1])[None, :])
+    radius[0, 0] = 1.0
+    spectrum = np.fft.rfft2(rng.standard_normal(shape)) / radius
+    plane = np.fft.irfft2(spectrum, shape)
+    return np.asarray(0.3 + 0.06 * plane / plane.std(), np.float32)
+
+
+class Scene:
+    """A `View` of a tilted, textured plane: near at the left, far at the right; empty where `bare` says so."""
+
+    def __init__(
+        self, seed: int, growth: float, near: float, far: float, *, noise: float = 0.002, bare: float = 0.0
+    ) -> None:
+        self.growth, self.near, self.far, self.noise = growth, near, far, noise
+        self.limits = (-20_000.0, 20_000.0)
+        self.resolution = 0.5
+        self.here = (near + far) / 2
+        self.seen: list[float] = []
+        self._rng = np.random.default_rng(seed)
+        self._picture = texture(seed)
+        self._picture[: round(bare * len(self._picture))] = 0.3
+        self._strips = 8
+
+    def frame(self, position: float) -> tuple[float, F32]:
+        self.here = round(position / self.resolution) * self.resolution
+        self.seen.append(self.here)
+        return self.here, self.again()
+
+    def again(self) -> F32:
+        columns = self._picture.shape[1]
+        out = np.empty_like(self._picture)
+        depths = np.linspace(self.near, self.far, self._strips)
+        edges = np.linspace(0, columns, self._strips + 1).astype(int)
+        for depth, left, right in zip(depths, edges[:-1], edges[1:], strict=True):
+            diameter = self.growth * abs(self.here - depth)
+            out[:, left:right] = blurred(self._picture, min(diameter, 40.0))[:, left:right]
+        flicker = 1 + 0.02 * self._rng.standard_normal()
+        return np.asarray(out * flicker + self.noise * self._rng.standard_normal(out.shape), np.float32)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    growth=st.floats(0.02, 0.2),
+    centre=st.floats(-20.0, 20.0),
+    height=st.floats(0.01, 100.0),
+)
+def test_the_fit_recovers_the_law_it_is_given(growth: float, centre: float, height: float) -> None:
+    positions = np.linspace(-100, 100, 41)
+    curve = height * energy_of((np.pi * 0.1 * growth * (positions - centre)) ** 2)
+    fit = fit_defocus(positions, curve[:, None], 0.1)
+    assert fit.growth[0] == pytest.approx(growth, rel=0.02)
+    assert fit.centre[0] == pytest.approx(centre, abs=0.5)
+    assert fit.explained[0] > 0.999
+
+
+@pytest.mark.parametrize(("seed", "growth", "scale"), [(1, 0.05, 1.0), (2, 0.4, 2.0), (3, 0.012, 4.0)])
+def test_growth_is_measured_in_pixels_of_the_still(seed: int, growth: float, scale: float) -> None:
+    scene = Scene(seed, growth, 0.0, 6.0 / growth)
+    estimate = measure_step(scene, scale, 0.3)
+    assert estimate.blur_px_per_um == pytest.approx(growth * scale, rel=0.15)
+    assert estimate.confidence > 0.5
+    assert estimate.dof_um == pytest.approx(4 / (growth * scale), rel=0.15)
+    assert estimate.step_um == pytest.approx(0.7 * estimate.dof_um)
+
+
+@pytest.mark.parametrize(("seed", "growth", "width"), [(4, 0.1, 300.0), (5, 0.03, 1500.0), (6, 0.3, 20.0)])
+def test_the_range_ends_where_the_texture_ends(seed: int, growth: float, width: float) -> None:
+    scene = Scene(seed, growth, -0.4 * width, 0.6 * width, bare=0.3)
+    scene.here = 0.1 * width
+    found = find_range(scene, growth)
+    dof = 4 / growth
+    assert found.near == pytest.approx(-0.4 * width, abs=dof / 2)
+    assert found.far == pytest.approx(0.6 * width, abs=dof / 2)
+    assert scene.limits[0] <= min(scene.seen)
+    assert max(scene.seen) <= scene.limits[1]
+
+
+def test_the_range_is_looked_for_inside_the_limits_only() -> None:
+    scene = Scene(7, 0.1, -300.0, 300.0)
+    scene.limits = (-100.0, 100.0)
+    found = find_range(scene, 0.1)
+    assert -100 <= min(scene.seen) < max(scene.seen) <= 100
+    assert -100 <= found.near < found.far <= 100
+    assert any("beyond the travel" in note for note in found.notes)
+
+
+def test_a_region_limits_what_is_looked_at() -> None:
+    scene = Scene(8, 0.1, 0.0, 600.0)
+    found = find_range(scene, 0.1, region=Region(0.0, 0.0, 0.375, 1.0))
+    assert found.far < 300
+
+
+def test_a_scene_without_texture_is_refused_and_named() -> None:
+    scene = Scene(9, 0.1, 0.0, 100.0, bare=1.0)
+    scene.limits = (-500.0, 500.0)
+    estimate = measure_step(scene, 1.0, 0.3)
+    assert estimate.blur_px_per_um is None
+    assert estimate.confidence == 0
+    assert any("nothing could be measured" in note for note in estimate.notes)
+    with pytest.raises(FocusError, match="texture"):
+        find_range(scene, 0.1)
+
+
+def test_a_region_of_a_few_pixels_is_refused() -> None:
+    with pytest.raises(FocusError, match="live pixels"):
+        sweep(Scene(10, 0.1, 0.0, 100.0), np.arange(5.0), Region(0.0, 0.0, 0.1, 0.1))
+
+
+@settings(max_examples=50, deadline=None)
+@given(centre=st.floats(-30.0, 30.0), gaps=st.lists(st.floats(4.0, 12.0), min_size=16, max_size=30))
+def test_tops_lie_between_uneven_frames(centre: float, gaps: list[float]) -> None:
+    positions = np.cumsum(gaps) - sum(gaps) / 2
+    curve = np.exp(-(((positions - centre) / 15.0) ** 2)).astype(np.float32)
+    found = find_tops(positions, curve[:, None, None], np.full((1, 1), 1e-7, np.float32))
+    inside = positions[1] < centre < positions[-2]
+    if inside:
+        assert found.position[0, 0] == pytest.approx(centre, abs=1.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "region"),
+    [
+        (None, Region()),
+        ("0.25,0.25,0.5,0.5", Region(0.25, 0.25, 0.5, 0.5)),
+        ("10% 20% 30% 40%", Region(0.1, 0.2, 0.3, 0.4)),
+    ],
+)
+def test_regions_are_shares_of_the_frame(text: str | None, region: Region) -> None:
+    from capture.app.focus_options import parse_region
+
+    found = parse_region(text)
+    assert (found.x, found.y, found.width, found.height) == pytest.approx(
+        (region.x, region.y, region.width, region.height)
+    )
+
+
+@pytest.mark.parametrize("text", ["", "1,2,3", "0,0,2,1", "-0.1,0,1,1", "a,b,c,d", "0.5,0.5,0,0", "nan,0,1,1"])
+def test_other_regions_are_refused(text: str) -> None:
+    from capture.app.focus_options import parse_region
+
+    with pytest.raises(UsageError, match="region"):
+        parse_region(text)
