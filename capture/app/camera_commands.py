@@ -135,7 +135,8 @@ def shot(
         apply_camera_settings(device, settings, flags)
         taken = device.shoot(out, stem)
     files = [str(file.path.resolve()) for file in taken.files]
-    return Reply({"files": files, "exposure": taken.exposure, "notes": list(taken.notes)}, [*files, *taken.notes])
+    notes = [*taken.notes, *taken.warnings]
+    return Reply({"files": files, "exposure": taken.exposure, "notes": notes}, [*files, *notes])
 
 
 def _next_stem(folder: Path) -> str:

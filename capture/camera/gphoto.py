@@ -11,6 +11,7 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import gphoto2 as gp
@@ -36,6 +37,7 @@ _BUSY_PAUSE_MS = 50
 _DRAIN_S = 0.15
 _ABANDON_S = 1.0
 _UNKNOWN_QUIET_S = 2.0
+_REFUSED_S = 5.0
 _NETWORK_MODEL = "PTP/IP Camera"
 
 
@@ -182,15 +184,18 @@ class GphotoDriver:
         strays = self._clear(_DRAIN_S, erase=order.erase)
         report(Progress(SHOT_TRIGGERING))
         self._release(order)
+        refusal = self._log.refusal()
         report(Progress(SHOT_TRIGGERED))
         try:
-            files = self._collect(order, report)
+            files = self._collect(
+                replace(order, first_file_s=min(_REFUSED_S, order.first_file_s)) if refusal else order, report
+            )
         except DriverError:
             # What else belongs to this shot must not be taken for a part of the next one.
             with contextlib.suppress(DriverError):
                 self._abandon(order)
             raise
-        return Collected(tuple(files), tuple(strays))
+        return Collected(tuple(files), tuple(strays), refusal)
 
     def _clear(self, limit_s: float, *, erase: bool) -> list[str]:
         strays = self.drain(limit_s)

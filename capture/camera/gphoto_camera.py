@@ -10,6 +10,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,10 +20,10 @@ from capture.camera.gphoto_link import Deadlines, GphotoLink, SpentError
 from capture.camera.gphoto_shot import ShotTaker
 from capture.camera.process import LibraryProcess
 from capture.camera.protocol import CameraInfo, LiveFrame, Role, RoleState, Shot
-from capture.camera.readiness import Obstacle, Store, obstacles
+from capture.camera.readiness import BatteryWatch, Obstacle, Store, obstacles
 from capture.camera.roles import Setting, candidates, find_roles, state_of
 from capture.camera.values import find_choice, is_exact, nearest_choice, same
-from capture.errors import CameraError, CameraLostError, CameraSettingError
+from capture.errors import CameraError, CameraLostError, CameraSettingError, ShotError
 
 _SETTING_S = 2.0
 
@@ -56,6 +57,8 @@ class GphotoCamera:
         self._streaming = False
         self._live_view_on = False
         self._closed = False
+        self._battery = BatteryWatch()
+        self._battery_due_s = 0.0
         self._link.connect_patiently()
 
     @property
@@ -186,7 +189,26 @@ class GphotoCamera:
         """
         with self._lock:
             self._check_open()
-            return self._shots.take(folder, stem, bulb_s, live=self._streaming)
+            try:
+                shot = self._shots.take(folder, stem, bulb_s, live=self._streaming)
+            except CameraError as error:
+                if isinstance(error, ShotError):
+                    self._battery_due_s = 0.0
+                    self._battery_warning()
+                error.remedy = f"{error.remedy} {self._battery.hint}".strip()
+                raise
+            warning = self._battery_warning()
+            return replace(shot, warnings=(*shot.warnings, warning)) if warning else shot
+
+    def _battery_warning(self) -> str:
+        """What there is to say of the battery since the last look; a camera that does not tell is no fault of the shot."""
+        entry, now_s = self._link.entry(Role.BATTERY), time.monotonic()
+        if entry is None or now_s < self._battery_due_s:
+            return ""
+        self._battery_due_s = now_s + self._link.deadlines.battery_s
+        with contextlib.suppress(CameraError, SpentError):
+            return self._battery.look(self._link.read(entry).value)
+        return ""
 
     def preview(self) -> LiveFrame:
         """One live frame; live view is off again afterwards unless a `live` stream is open."""

@@ -41,6 +41,7 @@ _PTP_REASONS = {
     0xA00E: "PTP Focus Drive Step Too Small",
     0xA00B: "PTP Not Live View",
 }
+_BUSY = 0x2019
 _RESPONSE = re.compile(rb"(?:result=|response |\()0x([0-9a-f]{4})\b")
 _LOG_DEBUG = 2
 
@@ -53,6 +54,7 @@ class PortLog:
 
     def __init__(self) -> None:
         self.last_code = 0
+        self._refused_code = 0
         prototype = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_void_p)
         self._callback = prototype(self._on_line)
         self._libraries: dict[str, ctypes.CDLL] = {}
@@ -60,6 +62,8 @@ class PortLog:
     def _on_line(self, _level: int, _domain: bytes, text: bytes, _data: object) -> None:
         if found := _RESPONSE.search(text):
             self.last_code = int(found[1], 16)
+            if self.last_code in _PTP_REASONS and self.last_code != _BUSY:
+                self._refused_code = self.last_code
 
     def _loaded(self) -> list[ctypes.CDLL]:
         maps = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace")
@@ -70,7 +74,7 @@ class PortLog:
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
         """Note response codes meanwhile."""
-        self.last_code = 0
+        self.last_code = self._refused_code = 0
         handles = [(library, library.gp_log_add_func(_LOG_DEBUG, self._callback, None)) for library in self._loaded()]
         try:
             yield
@@ -81,6 +85,13 @@ class PortLog:
     def reason(self) -> str:
         """The last response in words; empty where it was none of the refusals."""
         return _PTP_REASONS.get(self.last_code, "")
+
+    def refusal(self) -> str:
+        """The last refusal since it listens, in words, whatever came after it; empty where there was none.
+
+        libgphoto2 tries again after some of them, and may give up without an error.
+        """
+        return _PTP_REASONS.get(self._refused_code, "")
 
 
 class Widgets:

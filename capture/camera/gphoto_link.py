@@ -64,6 +64,8 @@ class Deadlines:
         A transfer out of the camera's memory, whose progress cannot be seen.
     recover_s : float
         Getting the camera back after the child or the link died.
+    battery_s : float
+        The battery is looked at after a shot, but not more often than this.
     """
 
     open_s: float = 20.0
@@ -74,6 +76,7 @@ class Deadlines:
     stall_s: float = 15.0
     memory_s: float = 60.0
     recover_s: float = 25.0
+    battery_s: float = 10.0
 
 
 class SpentError(Exception):
@@ -174,8 +177,9 @@ class GphotoLink:
             except CameraError as again:
                 if time.monotonic() + wait_s >= end:
                     kind = CameraLostError if isinstance(again, CameraNotFoundError) else type(again)
+                    why = "." if again.message == error.message else f": {again.message}"
                     raise kind(
-                        f"{error.message} It could not be opened again within {self.deadlines.recover_s:.0f} s: {again.message}",
+                        f"{error.message} It could not be opened again within {self.deadlines.recover_s:.0f} s{why}",
                         remedy=again.remedy,
                         state=again.state,
                     ) from error
@@ -187,8 +191,7 @@ class GphotoLink:
     def idempotent(self, call: Callable[[], _T]) -> _T:
         """Run a call that may be repeated; once more with a fresh camera where this one is spent."""
         try:
-            if self._process is None:
-                self.connect()
+            self.ensure()
             return call()
         except SpentError as spent:
             self.recover(spent.error)
@@ -198,9 +201,13 @@ class GphotoLink:
             raise spent.error from None
 
     def ensure(self) -> None:
-        """Open the camera where it is not."""
-        if self._process is None:
+        """Open the camera where it is not; one that was lost is waited for once more."""
+        if self._process is not None:
+            return
+        try:
             self.connect()
+        except CameraError as error:
+            self.recover(error)
 
     # -- calls -----------------------------------------------------------------------------------------------------------------
 
@@ -242,7 +249,8 @@ class GphotoLink:
         if operation == "open" and failed.code in LOST_CODES:
             return CameraNotFoundError(
                 f"No camera answers at {self._port} ({said(failed)}).",
-                remedy="Switch the camera on and connect it; `focusrail devices` lists what is on the USB.",
+                remedy="Switch the camera on, or wake it (half-press its shutter button) and switch off its automatic power-off; "
+                "check the cable and the battery. `focusrail devices` lists what is on the USB.",
                 state="no camera",
             )
         if operation == "open":

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from capture.camera.arrivals import Arrivals
-from capture.camera.faults import shot_error
+from capture.camera.faults import ERROR, shot_error
 from capture.camera.gphoto_link import GphotoLink, SpentError
 from capture.camera.protocol import CaptureTarget, Role, Shot
 from capture.camera.values import BULB_S, files_expected, format_of, nearest_choice, same, shutter_seconds, target_of
@@ -164,6 +164,9 @@ class ShotTaker:
         return collected
 
     def _judged(self, order: ShotOrder, collected: Collected, notes: list[str]) -> Shot:
+        if not collected.files and collected.refusal:
+            refused = Failed(ERROR, "no file came", (collected.refusal,))
+            raise shot_error(refused, f"shooting {order.stem}", exposed=False)
         file_format = self._link.entry(Role.FORMAT)
         text = file_format.value if file_format is not None else ""
         shot = self._arrivals.accept(order, collected, format_of(text), text)

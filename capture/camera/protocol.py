@@ -75,12 +75,13 @@ class ShotFile:
 @dataclass(frozen=True, slots=True)
 class Shot:
     """All files of one exposure, RAW first, and the exposure as the file itself tells it (keys `iso`, `shutter_s`, `f_number`,
-    `time`; absent where the file does not say).
+    `time`; absent where the file does not say). `notes` are for the log; `warnings` are what the user should read now.
     """
 
     files: tuple[ShotFile, ...]
     exposure: dict[str, str | float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ from capture.camera.values import BULB_S, files_expected, percent, shutter_secon
 
 LOW_BATTERY_PERCENT = 20
 EMPTY_BATTERY_PERCENT = 5
+_BATTERY_MARKS = (EMPTY_BATTERY_PERCENT, 10, LOW_BATTERY_PERCENT)  # ascending: the lowest that is reached counts
+_CHARGE_WORDS = {"empty": 0, "exhausted": 0, "low": 10}
 _MANUAL_MODES = {"m", "manual", "manuell", "b", "bulb"}
 _MANUAL_FOCUS = re.compile(r"manual|manuell|\bmf\b|^off$|^aus$", re.IGNORECASE)
 _SINGLE = re.compile(r"single|einzelbild|quiet release|mirror|remote", re.IGNORECASE)
@@ -51,8 +53,48 @@ class Obstacle:
     fatal: bool = False
 
 
+def charge_of(value: str) -> int | None:
+    """Charge 0 to 100 of a battery's value; the words of bodies that count in words are taken for the least they can mean."""
+    word = value.strip().casefold()
+    return percent(value) if word not in _CHARGE_WORDS else _CHARGE_WORDS[word]
+
+
+class BatteryWatch:
+    """Tells of a battery that empties: once for each of 20, 10 and 5 per cent that it falls to or below.
+
+    Attributes
+    ----------
+    charge : int or None
+        As last read; None where the camera does not say.
+    """
+
+    def __init__(self) -> None:
+        self._told_at = 101
+        self.charge: int | None = None
+
+    def look(self, value: str) -> str:
+        """What to say of the battery's present value; empty where there is nothing new."""
+        self.charge = charge_of(value)
+        if self.charge is None:
+            return ""
+        if self.charge > LOW_BATTERY_PERCENT + 10:
+            self._told_at = 101  # changed, or on the mains
+        mark = next((mark for mark in _BATTERY_MARKS if self.charge <= mark), 101)
+        if mark >= self._told_at:
+            return ""
+        self._told_at = mark
+        end = " It may end any moment." if mark == EMPTY_BATTERY_PERCENT else ""
+        return f"The camera's battery is at {self.charge} %.{end} Pause the session and put in a full one, or a mains adapter."
+
+    @property
+    def hint(self) -> str:
+        """What a low battery may have to do with a failure; empty where it is not low."""
+        low = self.charge is not None and self.charge <= LOW_BATTERY_PERCENT
+        return f"Its battery was at {self.charge} % when last read." if low else ""
+
+
 def _battery(state: RoleState | None) -> Obstacle | None:
-    charge = percent(state.value) if state is not None else None
+    charge = charge_of(state.value) if state is not None else None
     if charge is None or charge >= LOW_BATTERY_PERCENT:
         return None
     return Obstacle(

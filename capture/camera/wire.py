@@ -109,7 +109,8 @@ class FetchedFile:
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """All that one shot gave."""
+    """All that one shot gave; `refusal` is what the camera said against it, where the library took that for no error."""
 
     files: tuple[FetchedFile, ...]
     strays: tuple[str, ...] = ()
+    refusal: str = ""

@@ -111,9 +111,13 @@ class Exposing:
         ]
         self.digests.update(file.sha256 for file in shot.files)
         self.frame_bytes = max(self.frame_bytes, sum(file.size_bytes for file in shot.files))
-        journal.record(EventKind.STORED, number, files=files, exposure=shot.exposure, notes=list(shot.notes))
+        journal.record(
+            EventKind.STORED, number, files=files, exposure=shot.exposure, notes=[*shot.notes, *shot.warnings]
+        )
         journal.record(EventKind.ACCEPTED, number)
-        for note in shot.notes:
+        for warning in shot.warnings:
+            self._notice(f"frame {number}: {warning}")
+        for note in (*shot.notes, *shot.warnings):
             _log.warning("frame %d: %s", number, note)
         _log.info("frame %d: %s", number, ", ".join(file.path.name for file in shot.files))
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capture.camera.protocol import CameraInfo, Role, RoleState
-from capture.camera.readiness import Store, obstacles
+from capture.camera.readiness import BatteryWatch, Store, charge_of, obstacles
 
 READY = {
     Role.BATTERY: "80%",
@@ -97,3 +97,31 @@ def test_a_camera_that_tells_nothing_is_not_in_the_way() -> None:
 def test_the_fatal_come_first(changed: dict[str, str]) -> None:
     fatal = [one.fatal for one in obstacles(info(**changed), [])]
     assert fatal == sorted(fatal, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("value", "charge"), [("75%", 75), ("Low", 10), ("Exhausted", 0), ("Half", None), ("", None), ("0", None)]
+)
+def test_charges_in_numbers_and_words(value: str, charge: int | None) -> None:
+    assert charge_of(value) == charge
+
+
+@given(st.lists(st.integers(0, 100), min_size=1, max_size=60))
+def test_an_emptying_battery_is_told_of_once_for_each_mark(charges: list[int]) -> None:
+    watch = BatteryWatch()
+    told = [watch.look(f"{charge}%") for charge in sorted(charges, reverse=True)]
+    passed = {next(mark for mark in (5, 10, 20) if charge <= mark) for charge in charges if charge <= 20}
+    assert len([words for words in told if words]) == len(passed)
+    assert bool(watch.hint) == (min(charges) <= 20)
+
+
+def test_a_changed_battery_starts_anew_and_one_that_wavers_does_not() -> None:
+    watch = BatteryWatch()
+    assert [bool(watch.look(value)) for value in ("20%", "21%", "20%", "?", "95%", "18%")] == [
+        True,
+        False,
+        False,
+        False,
+        False,
+        True,
+    ]

@@ -34,6 +34,7 @@ class Refusal(Enum):
     NOT_LIVE = auto()
     NOT_EXPOSING = auto()
     BATTERY = auto()
+    MODE = auto()
     END_OF_TRAVEL = auto()
 
 
@@ -54,6 +55,7 @@ class Happening(Enum):
     DONE_ON_CARD = auto()
     CARD_FULL = auto()
     BATTERY_CHANGED = auto()
+    MODE_CHANGED = auto()
 
 
 class Readiness(Enum):
@@ -160,9 +162,18 @@ class CameraBody:
 
     def battery_changed(self) -> None:
         """Tell the session: initiators keep what they read until they hear that it changed."""
+        self._tell(Happening.BATTERY_CHANGED)
+
+    def turn_dial(self, program: str) -> None:
+        """Turn the mode dial, as a hand does: at any time."""
+        with self._ready:
+            self.settings = self.settings.changed("program", program)
+        self._tell(Happening.MODE_CHANGED)
+
+    def _tell(self, happening: Happening) -> None:
         with self._ready:
             if self.listener is not None:
-                self.listener(Happening.BATTERY_CHANGED)
+                self.listener(happening)
 
     @property
     def battery_percent(self) -> int:
@@ -187,6 +198,8 @@ class CameraBody:
     def _check_release(self, *, in_memory: bool) -> None:
         if self.faults.look("busy"):
             raise RefusedError(Refusal.BUSY)
+        if (wrong := self.faults.look("wrong_mode")) and wrong["mode"] == "playback":
+            raise RefusedError(Refusal.MODE)
         if self.faults.strike("access_denied", on=("capture",)):
             raise RefusedError(Refusal.ACCESS_DENIED)
         if self.faults.strike("store_full", target=("both", "memory" if in_memory else "card")):

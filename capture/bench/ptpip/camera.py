@@ -203,7 +203,7 @@ class SimulatedCamera:
     def _fault_changed(self, name: str, on: bool) -> None:
         if name == "plug" and on:
             self._dead = False
-            for other in ("plug", "unplug"):
+            for other in ("plug", "unplug", "asleep"):
                 self._faults.clear(other)
         elif name == "unplug":
             if on:
@@ -211,6 +211,11 @@ class SimulatedCamera:
                 self._plug_in_later()
             else:
                 self._light()
+        elif name == "asleep":
+            self._fall_asleep(on)
+        elif name == "wrong_mode":
+            wrong = self._faults.look(name)
+            self._body.turn_dial("P" if wrong and wrong["mode"] == "auto" else "M")
         elif name == "low_battery":
             self._body.battery_changed()
         elif name == "die_after":
@@ -218,6 +223,15 @@ class SimulatedCamera:
             if not on:
                 self._dead = False
                 self._light()
+
+    def _fall_asleep(self, on: bool) -> None:
+        asleep = self._faults.look("asleep") if on else None
+        if asleep is None:
+            self._light()
+            return
+        self._responder.darken()
+        if asleep["wakes"] == "connect":
+            self._faults.clear("asleep")
 
     def _plug_in_later(self) -> None:
         seconds = self._faults.remaining_s("unplug")
@@ -233,7 +247,8 @@ class SimulatedCamera:
 
     def _light(self) -> None:
         with self._power:
-            if not self._running or self._dead or self._faults.look("unplug") is not None:
+            gone = any(self._faults.look(name) is not None for name in ("unplug", "asleep"))
+            if not self._running or self._dead or gone:
                 return
             try:
                 self._responder.light()

@@ -72,6 +72,14 @@ CATALOGUE: Mapping[str, Mapping[str, ParameterSpec]] = MappingProxyType(
         "stale_frame": {"shots": _shots(1)},
         "missing_second_file": {"shots": _shots(1, "RAW+JPEG shots")},
         "low_battery": {"percent": ParameterSpec(3, "what the battery level falls to")},
+        "asleep": {
+            "wakes": ParameterSpec(
+                "connect", "what wakes it: a new connection, or a hand (`clear`)", ("connect", "hand")
+            ),
+        },
+        "wrong_mode": {
+            "mode": ParameterSpec("playback", "where its dial or its menu stands", ("playback", "auto")),
+        },
         "slow": {"bytes_per_s": ParameterSpec(100_000.0, "transfer speed in bytes per device second")},
         "die_after": {
             "shots": ParameterSpec(1, "shots taken before it switches itself off"),

@@ -19,6 +19,11 @@ _EVENTS = {
     Happening.DONE_ON_CARD: EventCode.CAPTURE_COMPLETE,
     Happening.CARD_FULL: EventCode.STORE_FULL,
     Happening.BATTERY_CHANGED: EventCode.DEVICE_PROP_CHANGED,
+    Happening.MODE_CHANGED: EventCode.DEVICE_PROP_CHANGED,
+}
+_CHANGED = {
+    Happening.BATTERY_CHANGED: Property.BATTERY_LEVEL,
+    Happening.MODE_CHANGED: Property.EXPOSURE_PROGRAM,
 }
 _QUALITIES = {Quality(False, "normal"): 1, Quality(False, "fine"): 2, Quality(True): 4, Quality(True, "fine"): 7}
 
@@ -50,7 +55,7 @@ class GenericOperations(StandardOperations):
             vendor_extension=0,
             vendor_description="",
             operations=sorted(self.table()),
-            events=sorted(_EVENTS.values()),
+            events=sorted(set(_EVENTS.values())),
             properties=sorted(self.properties),
             capture_formats=(ObjectFormat.EXIF_JPEG, ObjectFormat.DNG),
             image_formats=(ObjectFormat.EXIF_JPEG, ObjectFormat.DNG, ObjectFormat.ASSOCIATION),
@@ -63,4 +68,4 @@ class GenericOperations(StandardOperations):
     def heard(self, happening: Happening, handle: int = 0) -> None:
         """Send it at once."""
         if happening in _EVENTS:
-            self.push(_EVENTS[happening], Property.BATTERY_LEVEL if happening is Happening.BATTERY_CHANGED else handle)
+            self.push(_EVENTS[happening], _CHANGED.get(happening, handle))

@@ -38,6 +38,7 @@ _EVENTS = {
     Happening.DONE_ON_CARD: EventCode.CAPTURE_COMPLETE,
     Happening.CARD_FULL: EventCode.STORE_FULL,
     Happening.BATTERY_CHANGED: EventCode.DEVICE_PROP_CHANGED,
+    Happening.MODE_CHANGED: EventCode.DEVICE_PROP_CHANGED,
 }
 _QUALITIES = {
     Quality(False, "basic"): 0,
@@ -139,7 +140,7 @@ class NikonOperations(StandardOperations):
             vendor_extension=NIKON_EXTENSION,
             vendor_description="",
             operations=sorted(self.table()),
-            events=sorted(_EVENTS.values()),
+            events=sorted(set(_EVENTS.values())),
             properties=sorted(code for code in self.properties if code < 0xD000),
             capture_formats=(ObjectFormat.EXIF_JPEG, ObjectFormat.DNG),
             image_formats=(ObjectFormat.EXIF_JPEG, ObjectFormat.DNG, ObjectFormat.ASSOCIATION),
@@ -154,6 +155,8 @@ class NikonOperations(StandardOperations):
         about = [handle]
         if happening is Happening.BATTERY_CHANGED:
             about = [Property.BATTERY_LEVEL, Property.NIKON_LIVE_VIEW_PROHIBIT]
+        elif happening is Happening.MODE_CHANGED:
+            about = [Property.EXPOSURE_PROGRAM]
         with self.events_lock:
             self.events.extend((_EVENTS[happening], number) for number in about)
 

@@ -24,6 +24,7 @@ REFUSALS: Mapping[Refusal, int] = {
     Refusal.NOT_LIVE: Response.NIKON_NOT_LIVE_VIEW,
     Refusal.NOT_EXPOSING: Response.CAPTURE_ALREADY_TERMINATED,
     Refusal.BATTERY: Response.GENERAL_ERROR,
+    Refusal.MODE: Response.NIKON_INVALID_STATUS,
     Refusal.END_OF_TRAVEL: Response.NIKON_MF_DRIVE_STEP_END,
 }
 

@@ -1,0 +1,269 @@
+"""Every row of docs/camera-faults.md, made to happen: the simulated camera behind the real libgphoto2, and a session's frame on it.
+
+A row's quoted words must be what the user is told, its error the one that is raised, its exposures those that the camera counted.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from capture.camera.gphoto_camera import GphotoCamera
+from capture.camera.opening import Deadlines, open_camera
+from capture.camera.protocol import Role, Shot
+from capture.errors import CameraError
+from capture.session.exposing import Exposing
+from capture.session.folder import SessionFolder
+from capture.session.plan import StackPlan
+from capture.session.policy import rule_for
+from tests.capture.camera_bench import NetworkCamera
+from tests.capture.camera_suite import check_files
+
+DOCS = Path(__file__).parents[2] / "docs" / "camera-faults.md"
+QUICK = Deadlines(
+    open_s=10, call_s=6, live_s=6, shot_s=3, next_file_s=0.8, stall_s=5, memory_s=4, recover_s=6, battery_s=0
+)
+BRIEF = Deadlines(
+    open_s=2, call_s=1.5, live_s=2, shot_s=1, next_file_s=0.8, stall_s=2, memory_s=1, recover_s=0.8, battery_s=0
+)
+PLANNED = 3
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One frame under one fault. `mended`: the fault is over in the session's pause before it tries again."""
+
+    fault: dict[str, object]
+    exposures: int = 1
+    """Exposures that the camera counts for the frame."""
+    target: str = "card"
+    deadlines: Deadlines = QUICK
+    mended: bool = False
+
+    @property
+    def repeats(self) -> int:
+        """How often the driver repeats a lost shot by itself; where nothing helps, waiting teaches nothing."""
+        return 0 if self.deadlines is BRIEF else 2
+
+
+def fault(name: str, **parameters: object) -> dict[str, object]:
+    return {"fault": name, **parameters}
+
+
+# Faults of a frame, by the names of the rows in the docs.
+SCENES = {
+    "busy for a moment": Scene(fault("busy", seconds=30)),
+    "busy for good": Scene(fault("busy"), exposures=0, deadlines=BRIEF),
+    "card or memory full": Scene(fault("store_full"), exposures=0),
+    "autofocus finds nothing": Scene(fault("out_of_focus"), exposures=0),
+    "refuses the shot": Scene(fault("access_denied"), exposures=0),
+    "refuses the transfer": Scene(fault("access_denied", on="transfer", shots=1), exposures=2),
+    "hangs, and comes back": Scene(fault("hang", seconds=100)),
+    "hangs for good": Scene(fault("hang"), exposures=0, deadlines=BRIEF),
+    "hangs in the exposure": Scene(fault("hang", on="capture"), exposures=0, deadlines=BRIEF),
+    "cut in a transfer, card": Scene(fault("cut_transfer")),
+    "cut in a transfer, memory": Scene(fault("cut_transfer"), exposures=2, target="memory"),
+    "stale frame": Scene(fault("stale_frame"), exposures=2),
+    "second file missing": Scene(fault("missing_second_file"), exposures=2),
+    "slow link": Scene(fault("slow", bytes_per_s=8000)),
+    "battery falls low": Scene(fault("low_battery", percent=12)),
+    "battery empty": Scene(fault("low_battery", percent=0), exposures=0, deadlines=BRIEF),
+    "switches itself off": Scene(fault("die_after", shots=1), deadlines=BRIEF),
+    "switches itself off in an exposure": Scene(
+        fault("die_after", shots=1, when="exposing"), exposures=0, deadlines=BRIEF
+    ),
+    "unplugged, and back": Scene(fault("unplug", seconds=20)),
+    "unplugged for good": Scene(fault("unplug"), exposures=0, deadlines=BRIEF),
+    "asleep, wakes when called": Scene(fault("asleep")),
+    "asleep, wants a hand": Scene(fault("asleep", wakes="hand"), exposures=0, deadlines=BRIEF),
+    "in playback": Scene(fault("wrong_mode"), exposures=0, deadlines=BRIEF),
+    "in playback, and brought back": Scene(fault("wrong_mode"), mended=True),
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the docs."""
+
+    words: str
+    error: str
+
+
+def rows() -> dict[str, Row]:
+    cells = [line.strip("|").split("|") for line in DOCS.read_text(encoding="utf-8").splitlines() if line[:2] == "| "]
+    return {
+        row[0].strip(): Row(quoted[0] if (quoted := re.findall('"(.+?)"', row[1])) else "", row[2].strip())
+        for row in cells
+        if len(row) == 5 and row[0].strip() not in {"fault", "---"}
+    }
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[NetworkCamera]:
+    with NetworkCamera("--format", "RAW+JPEG", "--scale", "20", "--size", "300x200") as camera:
+        yield camera
+
+
+@pytest.fixture
+def well(bench: NetworkCamera) -> Iterator[NetworkCamera]:
+    yield bench
+    for name in bench.order(list="faults")["faults"]:
+        if name != "plug":
+            bench.order(clear=name)
+    bench.order(fault="plug")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[SessionFolder]:
+    plan = StackPlan(0.0, 20.0, 10.0)
+    with SessionFolder.create(tmp_path / "session", plan, devices={}, settings={}, origin="keep") as folder:
+        yield folder
+
+
+class Frame:
+    """The second frame of a session, as the session takes it."""
+
+    def __init__(self, folder: SessionFolder, camera: GphotoCamera, pause: Callable[[float], None]) -> None:
+        self.said: list[str] = []
+        self.folder = folder
+        self._exposing = Exposing(folder, camera, self.said.append, pause)
+
+    def take(self, number: int) -> Shot | CameraError:
+        try:
+            return self._exposing.shoot(number, PLANNED)
+        except CameraError as error:
+            return error
+
+    def told(self, end: Shot | CameraError) -> str:
+        """All that the user is told, and the log."""
+        if isinstance(end, Shot):
+            return " ".join([*self.said, *end.notes, *end.warnings])
+        return " ".join([*self.said, end.message, end.remedy])
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_the_frame_ends_as_the_table_says(well: NetworkCamera, folder: SessionFolder, name: str) -> None:
+    scene, row = SCENES[name], rows()[name]
+    with open_camera(well.port, deadlines=scene.deadlines, repeats=scene.repeats) as camera:
+        camera.set(Role.FORMAT, "RAW+JPEG")
+        camera.set(Role.TARGET, scene.target)
+
+        def pause(_seconds: float) -> None:
+            if scene.mended:
+                well.order(clear=scene.fault["fault"])
+
+        frame = Frame(folder, camera, pause)
+        first = frame.take(1)
+        assert isinstance(first, Shot)
+        before = well.truth()["shots"]
+        well.order(**scene.fault)
+        end = frame.take(2)
+        told = frame.told(end)
+        assert row.words in told
+        assert well.truth()["shots"] == before + scene.exposures
+        arrived = {path.stem for path in folder.frames_path.iterdir() if path.is_file()}
+        if isinstance(end, Shot):
+            assert row.error == "none"
+            check_files(end, folder.frames_path, "0002")
+            assert arrived == {"0001", "0002"}
+            assert [file.raw for file in end.files] == [True, False]
+            return
+        assert (type(end).__name__, bool(end.remedy), bool(end.state)) == (row.error, True, True)
+        assert told.count("trying again") == rule_for(end).tries - 1
+        assert arrived == {"0001"}
+
+
+def killed_when(folder: Path, camera: GphotoCamera) -> threading.Thread:
+    """Kill the library's process as soon as the frame's first part is on the disk."""
+    end = time.monotonic() + 20
+
+    def work() -> None:
+        while time.monotonic() < end:
+            if any(path.stat().st_size for path in folder.glob(".0002.*.part")):
+                assert camera.driver_pid is not None
+                os.kill(camera.driver_pid, signal.SIGKILL)
+                return
+            time.sleep(0.002)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize("name", ["the library crashes before the shot", "the library crashes in a transfer"])
+def test_a_crash_of_the_library(well: NetworkCamera, folder: SessionFolder, name: str) -> None:
+    row = rows()[name]
+    with open_camera(well.port, deadlines=QUICK) as camera:
+        camera.set(Role.FORMAT, "RAW+JPEG")
+        camera.set(Role.TARGET, "card")
+        frame = Frame(folder, camera, lambda _seconds: None)
+        assert isinstance(frame.take(1), Shot)
+        before = well.truth()["shots"]
+        if "transfer" in name:
+            well.order(fault="slow", bytes_per_s=60_000)
+            killer = killed_when(folder.frames_path, camera)
+            end = frame.take(2)
+            killer.join()
+        else:
+            assert camera.driver_pid is not None
+            os.kill(camera.driver_pid, signal.SIGSEGV)
+            end = frame.take(2)
+        assert isinstance(end, Shot)
+        assert row.words in frame.told(end)
+        assert row.error == "none"
+        assert well.truth()["shots"] == before + 1
+        check_files(end, folder.frames_path, "0002")
+
+
+# What stands in the way is told before the first frame.
+OBSTACLES = {
+    "battery low before the session": ({"fault": "low_battery", "percent": 15}, False),
+    "battery empty before the session": ({"fault": "low_battery", "percent": 4}, True),
+    "card full before the session": ({"fault": "store_full", "target": "card"}, True),
+    "mode dial not on M": ({"fault": "wrong_mode", "mode": "auto"}, False),
+}
+
+
+@pytest.mark.parametrize("name", OBSTACLES)
+def test_what_is_told_before_the_first_frame(well: NetworkCamera, name: str) -> None:
+    order, fatal = OBSTACLES[name]
+    well.order(**order)
+    with open_camera(well.port, deadlines=QUICK) as camera:
+        camera.set(Role.TARGET, "card")
+        found = [one for one in camera.obstacles() if rows()[name].words in one.message]
+    assert [(one.fatal, bool(one.remedy)) for one in found] == [(fatal, True)]
+
+
+def test_a_refused_connection(well: NetworkCamera) -> None:
+    row = rows()["refuses the connection"]
+    well.order(fault="access_denied", on="connect")
+    with pytest.raises(CameraError) as refusal:
+        open_camera(well.port, deadlines=BRIEF)
+    assert (type(refusal.value).__name__, row.words in refusal.value.message) == (row.error, True)
+
+
+def test_a_refused_setting(well: NetworkCamera) -> None:
+    row = rows()["refuses a setting"]
+    with open_camera(well.port, deadlines=QUICK) as camera:
+        well.order(fault="access_denied", on="settings")
+        with pytest.raises(CameraError) as refusal:
+            camera.set(Role.ISO, "800" if camera.get(Role.ISO).value != "800" else "400")
+    assert (type(refusal.value).__name__, row.words in refusal.value.message) == (row.error, True)
+
+
+def test_the_docs_have_a_row_for_every_test_and_no_other() -> None:
+    others = {"the library crashes before the shot", "the library crashes in a transfer"}
+    assert set(rows()) == {*SCENES, *OBSTACLES, *others, "refuses the connection", "refuses a setting"}
+
+
+def test_every_fault_of_the_simulated_camera_is_in_the_table(bench: NetworkCamera) -> None:
+    made = {str(scene.fault["fault"]) for scene in SCENES.values()}
+    assert set(bench.order(list="faults")["faults"]) - {"plug"} == made
