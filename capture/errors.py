@@ -13,6 +13,7 @@
         ├── CameraTimeoutError   no answer within the deadline; the camera hangs or sleeps
         ├── CameraLostError      the link is gone
         ├── CameraSettingError   a role or a value the camera does not offer
+        ├── FocusEndError        the lens's focus motor stands at an end
         └── ShotError            a shot failed
             ├── ShotRefusedError      the camera did not take it (autofocus, card full, busy); nothing was exposed
             └── ShotIncompleteError   exposed, but a file is missing, cut short or stale
@@ -93,6 +94,12 @@ class CameraSettingError(CameraError):
     """A role or a value that this camera does not offer."""
 
     kind = "camera-setting"
+
+
+class FocusEndError(CameraError):
+    """The lens's focus motor stands at an end of its travel; it went as far as it could."""
+
+    kind = "focus-end"
 
 
 class ShotError(CameraError):

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 
 from capture.app.output import say
 from capture.camera.gphoto_camera import GphotoCamera
+from capture.camera.lens_axis import LensAxis
 from capture.camera.protocol import Camera, Role
 from capture.errors import UsageError
 from capture.settings import Settings
 from rail.axis import Axis
 from rail.errors import RailLimitError
 from rail.grbl.axis import GrblAxis
+
+LENS = "lens:"
 
 
 class Origin(StrEnum):
@@ -25,24 +30,68 @@ class Origin(StrEnum):
 EXPOSURE_ROLES = {"iso": Role.ISO, "shutter": Role.SHUTTER, "aperture": Role.APERTURE}
 
 
-def open_rail(settings: Settings, url: str | None, profile: str | None) -> GrblAxis:
-    """Open the rail named by flag or setting.
+def open_rail(settings: Settings, url: str | None, profile: str | None, camera: str | None = None) -> Axis:
+    """Open the rail named by flag or setting; for ``lens:`` or ``lens:PORT`` the focus motor of the camera's lens.
+
+    Parameters
+    ----------
+    settings : Settings
+    url, profile, camera : str or None
+        As the flags say; the camera is only opened for its lens.
 
     Raises
     ------
     UsageError
         Where none is named.
+    rail.errors.RailError, capture.errors.CameraError
+        What opening it failed with.
+    """
+    port = _rail_port(settings, url)
+    if not port.startswith(LENS):
+        return open_controller(settings, url, profile)
+    device = open_camera_port(settings, port.removeprefix(LENS) or camera)
+    try:
+        return LensAxis(device)
+    except BaseException:
+        device.close()
+        raise
+
+
+def open_controller(settings: Settings, url: str | None, profile: str | None) -> GrblAxis:
+    """Open the rail named by flag or setting, which must have a controller of its own.
+
+    Raises
+    ------
+    UsageError
+        Where none is named, or the lens is.
     rail.errors.RailError
         What opening it failed with.
     """
     from rail.opening import open_axis
 
-    port = settings.choose("rail", url)
+    port = _rail_port(settings, url)
+    if port.startswith(LENS):
+        raise UsageError("a lens has no controller to look into", remedy="`focusrail camera info` tells of the camera.")
+    return open_axis(port, settings.choose("profile", profile))
+
+
+def _rail_port(settings: Settings, url: str | None) -> str:
+    port: str | None = settings.choose("rail", url)
     if port is None:
         raise UsageError(
             "no rail is named", remedy="Give --rail PORT (see `focusrail devices`), or set `rail` in focusrail.toml."
         )
-    return open_axis(port, settings.choose("profile", profile))
+    return port
+
+
+@contextmanager
+def camera_beside(axis: Axis, settings: Settings, port: str | None) -> Iterator[GphotoCamera]:
+    """The camera to shoot with, beside an open axis: the one whose lens the axis moves, else as named by flag or setting."""
+    if isinstance(axis, LensAxis) and isinstance(axis.camera, GphotoCamera):
+        yield axis.camera  # which is closed with its axis
+        return
+    with open_camera_port(settings, port) as camera:
+        yield camera
 
 
 def set_origin(axis: Axis, origin: Origin, *, ends: tuple[float, ...] = ()) -> None:

@@ -8,15 +8,18 @@ from typing import Annotated, Any
 
 import typer
 
-from capture.app.opening import Origin, open_rail, set_origin
+from capture.app.opening import Origin, open_controller, open_rail, set_origin
 from capture.app.output import InterruptedRunError, JsonFlag, Reply
 from capture.errors import UsageError
 from capture.lengths import parse_length
 from capture.settings import load_settings
 from rail.axis import Axis, AxisStatus, AxisUnit
 
-RailOption = Annotated[str | None, typer.Option("--rail", help="Rail port: /dev/ttyUSB0, socket://host:port.")]
+RailOption = Annotated[str | None, typer.Option("--rail", help="Rail port: /dev/ttyUSB0, socket://host:port, lens:.")]
 ProfileOption = Annotated[str | None, typer.Option("--profile", help="Rail profile: a name or a TOML file.")]
+CameraOption = Annotated[
+    str | None, typer.Option("--camera", help="With --rail lens: the camera whose lens it is, as for `camera`.")
+]
 # a negative position looks like an option; nothing else of these commands does
 _NEGATIVE = {"ignore_unknown_options": True}
 
@@ -60,8 +63,10 @@ def status_reply(status: AxisStatus, unit: AxisUnit) -> Reply:
     )
 
 
-def _with_axis(rail: str | None, profile: str | None, action: Callable[[Axis], AxisStatus]) -> Reply:
-    with open_rail(load_settings(Path.cwd()), rail, profile) as axis:
+def _with_axis(
+    rail: str | None, profile: str | None, camera: str | None, action: Callable[[Axis], AxisStatus]
+) -> Reply:
+    with open_rail(load_settings(Path.cwd()), rail, profile, camera) as axis:
         unit = axis.capabilities.unit
         try:
             return status_reply(action(axis), unit)
@@ -72,31 +77,52 @@ def _with_axis(rail: str | None, profile: str | None, action: Callable[[Axis], A
             raise InterruptedRunError("interrupted", state=state, remedy="") from None
 
 
-def status(rail: RailOption = None, profile: ProfileOption = None, json_output: JsonFlag = False) -> Reply:
+def status(
+    rail: RailOption = None,
+    profile: ProfileOption = None,
+    camera: CameraOption = None,
+    json_output: JsonFlag = False,
+) -> Reply:
     """Where the carriage is, and what the controller is doing."""
-    with open_rail(load_settings(Path.cwd()), rail, profile) as axis:
+    with open_rail(load_settings(Path.cwd()), rail, profile, camera) as axis:
         return status_reply(axis.status(), axis.capabilities.unit)
 
 
-def home(rail: RailOption = None, profile: ProfileOption = None, json_output: JsonFlag = False) -> Reply:
+def home(
+    rail: RailOption = None,
+    profile: ProfileOption = None,
+    camera: CameraOption = None,
+    json_output: JsonFlag = False,
+) -> Reply:
     """Find the end switch; its position becomes the origin."""
-    return _with_axis(rail, profile, lambda axis: axis.home())
+    return _with_axis(rail, profile, camera, lambda axis: axis.home())
 
 
-def zero(rail: RailOption = None, profile: ProfileOption = None, json_output: JsonFlag = False) -> Reply:
+def zero(
+    rail: RailOption = None,
+    profile: ProfileOption = None,
+    camera: CameraOption = None,
+    json_output: JsonFlag = False,
+) -> Reply:
     """Call the present position 0."""
-    return _with_axis(rail, profile, lambda axis: axis.zero())
+    return _with_axis(rail, profile, camera, lambda axis: axis.zero())
 
 
-def unlock(rail: RailOption = None, profile: ProfileOption = None, json_output: JsonFlag = False) -> Reply:
+def unlock(
+    rail: RailOption = None,
+    profile: ProfileOption = None,
+    camera: CameraOption = None,
+    json_output: JsonFlag = False,
+) -> Reply:
     """Leave an alarm."""
-    return _with_axis(rail, profile, lambda axis: axis.unlock())
+    return _with_axis(rail, profile, camera, lambda axis: axis.unlock())
 
 
 def move(
     position: Annotated[str, typer.Argument(help="Target, for example 1200um, -0.5mm; grows towards the subject.")],
     rail: RailOption = None,
     profile: ProfileOption = None,
+    camera: CameraOption = None,
     origin: Annotated[Origin, typer.Option("--origin", help="keep; here: zero first; home: home first.")] = Origin.KEEP,
     json_output: JsonFlag = False,
 ) -> Reply:
@@ -108,13 +134,14 @@ def move(
         set_origin(axis, origin, ends=(target.value,))
         return axis.move_to(target.value)
 
-    return _with_axis(rail, profile, go)
+    return _with_axis(rail, profile, camera, go)
 
 
 def jog(
     distance: Annotated[str, typer.Argument(help="Distance, for example 0.5mm or -100um.")],
     rail: RailOption = None,
     profile: ProfileOption = None,
+    camera: CameraOption = None,
     json_output: JsonFlag = False,
 ) -> Reply:
     """Move by a distance; allowed while the position is unknown."""
@@ -124,12 +151,17 @@ def jog(
         _same_unit(axis, length.unit)
         return axis.jog(length.value)
 
-    return _with_axis(rail, profile, go)
+    return _with_axis(rail, profile, camera, go)
 
 
-def stop(rail: RailOption = None, profile: ProfileOption = None, json_output: JsonFlag = False) -> Reply:
+def stop(
+    rail: RailOption = None,
+    profile: ProfileOption = None,
+    camera: CameraOption = None,
+    json_output: JsonFlag = False,
+) -> Reply:
     """Stop motion at once."""
-    return _with_axis(rail, profile, lambda axis: axis.stop())
+    return _with_axis(rail, profile, camera, lambda axis: axis.stop())
 
 
 def _same_unit(axis: Axis, unit: AxisUnit) -> None:
@@ -142,7 +174,7 @@ def settings(rail: RailOption = None, profile: ProfileOption = None, json_output
     """The controller's own settings, each with its meaning."""
     from rail.opening import describe_settings
 
-    with open_rail(load_settings(Path.cwd()), rail, profile) as axis:
+    with open_controller(load_settings(Path.cwd()), rail, profile) as axis:
         found = describe_settings(axis)
         values = status_values(axis.status(), axis.capabilities.unit)
     lines = [f"{name}={entry['value']:<12} {entry['meaning']}" for name, entry in found.items()]
@@ -153,7 +185,7 @@ def doctor(rail: RailOption = None, profile: ProfileOption = None, json_output: 
     """What is wrong with the controller's set-up, and how to mend it."""
     from rail.opening import examine
 
-    with open_rail(load_settings(Path.cwd()), rail, profile) as axis:
+    with open_controller(load_settings(Path.cwd()), rail, profile) as axis:
         findings = examine(axis)
         values = status_values(axis.status(), axis.capabilities.unit)
     lines = [f"{finding['severity']:8} {finding['message']} {finding['remedy']}" for finding in findings]

@@ -139,7 +139,7 @@ def dry_run_reply(wanted: Shoot) -> Reply:
         plan = wanted.plan
         checks = preflight(plan, wanted.out, None, None, FileFormat.RAW)
         if wanted.devices.rail is not None:
-            with open_rail(wanted.settings, wanted.devices.rail, wanted.devices.profile) as axis:
+            with open_rail(wanted.settings, wanted.devices.rail, wanted.devices.profile, wanted.devices.camera) as axis:
                 if wanted.origin is Origin.KEEP:
                     check_ready(plan, axis)
                 else:

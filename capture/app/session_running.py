@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from capture.app.opening import Origin, apply_camera_settings, open_camera_port, open_rail, set_origin
+from capture.app.opening import Origin, apply_camera_settings, camera_beside, open_rail, set_origin
 from capture.app.output import InterruptedRunError, say
 from capture.app.progress import ShootingProgress
 from capture.app.session_control import keys_and_signals
@@ -95,8 +95,8 @@ class Devices:
 def open_devices(settings: Settings, names: DeviceNames) -> Iterator[Devices]:
     """The rail and the camera; closed when the context ends, motion stopped."""
     with ExitStack() as stack:
-        axis = stack.enter_context(open_rail(settings, names.rail, names.profile))
-        camera = stack.enter_context(open_camera_port(settings, names.camera))
+        axis = stack.enter_context(open_rail(settings, names.rail, names.profile, names.camera))
+        camera = stack.enter_context(camera_beside(axis, settings, names.camera))
         yield Devices(axis, camera)
 
 
@@ -112,11 +112,13 @@ def shoot_session(wanted: Shoot) -> ShotSession:
     if wanted.settings.choose("format", flags.get("format")) is None:
         flags["format"] = FileFormat.RAW.value
     with ExitStack() as stack:
-        axis = stack.enter_context(open_rail(wanted.settings, wanted.devices.rail, wanted.devices.profile))
+        axis = stack.enter_context(
+            open_rail(wanted.settings, wanted.devices.rail, wanted.devices.profile, wanted.devices.camera)
+        )
         given = wanted.plan if isinstance(wanted.plan, StackPlan) else None
         if wanted.origin is Origin.KEEP:
             check_ready(given, axis)
-        camera = stack.enter_context(open_camera_port(wanted.settings, wanted.devices.camera))
+        camera = stack.enter_context(camera_beside(axis, wanted.settings, wanted.devices.camera))
         written = apply_camera_settings(camera, wanted.settings, flags)
         release_autofocus(camera)
         set_origin(axis, wanted.origin, ends=ends_of(wanted.plan))
@@ -200,7 +202,9 @@ def shoot_frames(
             watcher,
             controls=controls,
             companions=companions,
-            reopen=lambda: open_rail(wanted.settings, wanted.devices.rail, wanted.devices.profile),
+            reopen=lambda: open_rail(
+                wanted.settings, wanted.devices.rail, wanted.devices.profile, wanted.devices.camera
+            ),
         )
         try:
             outcome = _run(shooting, folder, plan, wanted.after)

@@ -47,13 +47,16 @@ class BenchProcess:
             reset_on_open=options.reset_on_open,
             port=options.ports.rail,
         )
-        self._rail = SimulatedRail(rail_options, self._clock, state=_read_state(options.state))
+        state = _read_state(options.state)
+        focus_steps = state.pop("lens_steps", 0) if state else 0
+        self._rail = SimulatedRail(rail_options, self._clock, state=state)
         camera_options = CameraOptions(
             maker=options.maker,
             port=options.ports.camera,
             transfer_bytes_per_s=options.transfer_bytes_per_s,
             live_scale=self._imager.options.live_scale,
             settings=BodySettings(f_number=self._imager.lens.f_number),
+            focus_steps=int(focus_steps),
         )
         self._camera = SimulatedCamera(self._imager, self._rail, self._clock, camera_options)
         self._control = ControlPort(self._answer, options.ports.control)
@@ -82,7 +85,7 @@ class BenchProcess:
         path = self._options.state
         if path is None:
             return
-        state = self._rail.state()
+        state = self._rail.state() | {"lens_steps": self._camera.lens_steps}
         if state == self._saved:
             return
         beside = path.with_name(path.name + ".part")
@@ -118,6 +121,7 @@ class BenchProcess:
             "backlash_um": self._options.backlash_um,
             "settle_s": self._imager.options.settle_time_s,
             "shots": self._camera.shots,
+            "lens_steps": self._camera.lens_steps,
         }
 
     def _faults(self) -> dict[str, dict[str, str]]:

@@ -13,6 +13,7 @@ from capture.errors import (
     CameraNotFoundError,
     CameraSettingError,
     CameraTimeoutError,
+    FocusEndError,
     ShotIncompleteError,
     ShotRefusedError,
 )
@@ -182,7 +183,8 @@ def camera_error(failed: Failed, doing: str, *, holders: str = "") -> CameraErro
             state="link gone",
         )
     if reason := _recognised(failed):
-        return CameraError(f"{reason.message} ({words}, while {doing})", remedy=reason.remedy, state="connected")
+        kind = FocusEndError if reason.words is FOCUS_AT_LIMIT else CameraError
+        return kind(f"{reason.message} ({words}, while {doing})", remedy=reason.remedy, state="connected")
     return CameraError(
         f"The camera refused while {doing} ({words}).",
         remedy="Allow the connection on the camera's screen, set it to PTP or PC remote, and close other programs that use it.",

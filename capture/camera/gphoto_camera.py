@@ -26,6 +26,7 @@ from capture.camera.values import find_choice, is_exact, nearest_choice, same
 from capture.errors import CameraError, CameraLostError, CameraSettingError, ShotError
 
 _SETTING_S = 2.0
+_SERIAL_NAMES = ("serialnumber", "eosserialnumber")
 
 
 class GphotoCamera:
@@ -55,7 +56,9 @@ class GphotoCamera:
         self._link = GphotoLink(port, deadlines or Deadlines(), start)
         self._shots = ShotTaker(self._link, repeats)
         self._streaming = False
+        self._focusing = False
         self._live_view_on = False
+        self._live_pid: int | None = None
         self._closed = False
         self._battery = BatteryWatch()
         self._battery_due_s = 0.0
@@ -189,6 +192,7 @@ class GphotoCamera:
         """
         with self._lock:
             self._check_open()
+            self._live_pid = None  # a shot ends live view
             try:
                 shot = self._shots.take(folder, stem, bulb_s, live=self._streaming)
             except CameraError as error:
@@ -216,16 +220,20 @@ class GphotoCamera:
         with self._lock:
             self._check_open()
             frame = self._link.idempotent(self._live_frame)
-            if not self._streaming:
-                self._end_live_view()
+            self._leave_live_view()
             return frame
+
+    def _leave_live_view(self) -> None:
+        """End live view where nobody needs it any more."""
+        if not (self._streaming or self._focusing or self._closed):
+            self._end_live_view()
 
     def _end_live_view(self) -> None:
         self._link.idempotent(self._link.end_live_view)
         self._live_view_on = False
 
     def _live_frame(self) -> LiveFrame:
-        self._live_view_on = True
+        self._live_view_on, self._live_pid = True, self._link.pid
         jpeg = self._link.ask("preview", "taking a live frame", deadline_s=self._link.deadlines.live_s)
         if not isinstance(jpeg, bytes):
             raise TypeError(type(jpeg))
@@ -242,8 +250,7 @@ class GphotoCamera:
         finally:
             with self._lock:
                 self._streaming = False
-                if not self._closed:
-                    self._end_live_view()
+                self._leave_live_view()
 
     def _frames(self) -> Iterator[LiveFrame]:
         while self._streaming:
@@ -266,10 +273,9 @@ class GphotoCamera:
             The motor stands at its end, or cannot move by so little; or the link died, and where the motor stands is unknown.
         """
         with self._lock:
-            self._check_open()
-            setting = self._link.idempotent(lambda: self._link.read(self._needed(Role.FOCUS_DRIVE)))
+            setting = self.focus_drive()
             live_view = self._link.entry(Role.LIVE_VIEW)
-            if live_view is not None and not self._live_view_on:
+            if live_view is not None and not (self._live_view_on and self._live_pid == self._link.pid):
                 self._link.idempotent(self._live_frame)
             try:
                 for order in focus_orders(setting, steps):
@@ -277,8 +283,39 @@ class GphotoCamera:
             except SpentError as spent:
                 raise spent.error from None
             finally:
-                if not self._streaming and live_view is not None:
-                    self._end_live_view()
+                if live_view is not None:
+                    self._leave_live_view()
+
+    def focus_drive(self) -> Setting:
+        """The entry that moves the lens's focus motor; `CameraSettingError` where there is none."""
+        with self._lock:
+            self._check_open()
+            return self._link.idempotent(lambda: self._link.read(self._needed(Role.FOCUS_DRIVE)))
+
+    @contextlib.contextmanager
+    def focusing(self) -> Iterator[None]:
+        """Keep live view on between several calls of `drive_focus`; at the end the camera has told all it had to tell."""
+        with self._lock:
+            self._check_open()
+            self._focusing = True
+        try:
+            yield
+            with self._lock:
+                self._link.idempotent(
+                    lambda: self._link.ask("drain", "waiting for the lens", deadline_s=10.0, limit_s=1.0)
+                )
+        finally:
+            with self._lock:
+                self._focusing = False
+                if self._live_view_on:
+                    self._leave_live_view()
+
+    @property
+    def identity(self) -> str:
+        """Model, serial number and port: the same as long as the same camera stays plugged in."""
+        with self._lock:
+            serial = next((entry.value for entry in self._link.tree if entry.name in _SERIAL_NAMES and entry.value), "")
+            return f"{self._link.model} {serial} {self._link.port}"
 
     # -- end -----------------------------------------------------------------------------------------------------------------
 

@@ -114,6 +114,11 @@ class GphotoLink:
         return self._process.pid if self._process is not None else None
 
     @property
+    def port(self) -> str:
+        """Where the camera was opened; empty before."""
+        return self._port or ""
+
+    @property
     def model(self) -> str:
         """The camera's name: its own, else libgphoto2's."""
         own = next((setting.value for setting in self.tree if setting.name == "cameramodel" and setting.value), "")

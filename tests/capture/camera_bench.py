@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -23,6 +24,7 @@ class NetworkCamera:
             stdout=subprocess.PIPE,
             text=True,
         )
+        self._asking = threading.Lock()
         self.port: str = self._answer()["camera"]
 
     def _answer(self) -> dict[str, Any]:
@@ -32,9 +34,10 @@ class NetworkCamera:
 
     def order(self, **order: object) -> dict[str, Any]:
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
-        answer = self._answer()
+        with self._asking:
+            self._process.stdin.write(json.dumps(order) + "\n")
+            self._process.stdin.flush()
+            answer = self._answer()
         assert "error" not in answer, answer
         return answer
 

@@ -305,7 +305,9 @@ def test_the_lens_drive_moves_the_plane_of_focus(client: Initiator, camera: Simu
     assert camera.lens_offset_um == before + 100
     client.shoot()
     assert camera._body.imager.notes[-1][1].position_um == camera.lens_offset_um
-    assert client.do(NikonOperation.MF_DRIVE, 2, 0x7FFF)[0] == Response.NIKON_MF_DRIVE_STEP_END
+    assert client.do(NikonOperation.MF_DRIVE, 2, 0x7FFF)[0] == Response.OK
+    assert client.ready() == Response.NIKON_MF_DRIVE_STEP_END
+    assert client.do(NikonOperation.MF_DRIVE, 2, 100)[0] == Response.NIKON_MF_DRIVE_STEP_END
     assert client.do(NikonOperation.END_LIVE_VIEW)[0] == Response.OK
 
 

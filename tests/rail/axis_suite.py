@@ -50,8 +50,9 @@ class Rig(Protocol):
 
 
 class AxisSuite:
-    """The conformance suite. All motion stays within `reach_um` of where the carriage stands at first."""
+    """The conformance suite. All motion stays within `reach_um` (in the axis's unit) of where the carriage stands at first."""
 
+    unit = AxisUnit.UM
     reach_um = 2000.0
     can_restart = True
 
@@ -84,7 +85,7 @@ class AxisSuite:
 
     def test_capabilities(self, rig: Rig, axis: Axis) -> None:
         can = axis.capabilities
-        assert can.unit is AxisUnit.UM
+        assert can.unit is self.unit
         assert can.can_home == rig.can_home
         assert 0 < can.resolution < 1000
         low, high = axis.limits

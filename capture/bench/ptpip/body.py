@@ -228,11 +228,15 @@ class CameraBody:
             self._ready.wait_for(lambda: self._exposing is None, patience_s)
             if self._exposing is not None:
                 return Readiness.BUSY
+        arrives = self.lens.arrives_s
+        if self.clock.now() < arrives <= self.clock.now() + patience_s:
+            self.clock.wait_until(arrives)
+        if self.lens.moving(self.clock.now()) or self.faults.look("busy"):
+            return Readiness.BUSY
+        with self._ready:
             failure, self._failure = self._failure, None
         if failure is not None:
             raise RefusedError(failure)
-        if self.lens.moving(self.clock.now()) or self.faults.look("busy"):
-            return Readiness.BUSY
         return Readiness.READY
 
     def fetched(self, handle: int) -> None:
@@ -277,11 +281,22 @@ class CameraBody:
 
     # -- focus ------------------------------------------------------------------------------------------------------
     def drive_focus(self, steps: int) -> None:
-        """Move the lens's focus by so many steps (positive: farther); needs live view, returns at once."""
+        """Move the lens's focus by so many steps (positive: farther); needs live view, returns at once.
+
+        `readiness` tells when it is there, or that an end stopped it short.
+        """
         if not self._live:
             raise RefusedError(Refusal.NOT_LIVE)
-        if not self.lens.move(steps, self.clock.now()):
+        now = self.clock.now()
+        if self.lens.moving(now):
+            raise RefusedError(Refusal.BUSY)
+        stood = self.lens.position_steps
+        if self.lens.move(steps, now):
+            return
+        if self.lens.position_steps == stood:
             raise RefusedError(Refusal.END_OF_TRAVEL)
+        with self._ready:
+            self._failure = Refusal.END_OF_TRAVEL
 
     def _sample(self) -> CarriageSample:
         at = self.carriage.sample()

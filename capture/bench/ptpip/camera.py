@@ -47,6 +47,8 @@ class CameraOptions:
         Size of the card as it says, and how much of it is really kept at one time: files that were fetched make room.
     focus_um_per_step : float
         What one step of the lens's focus motor does to the plane of focus.
+    focus_steps : int
+        Where that motor stands at first.
     """
 
     maker: str = "nikon"
@@ -62,6 +64,7 @@ class CameraOptions:
     card_bytes: int = 32 << 30
     spool_bytes: int = 1 << 30
     focus_um_per_step: float = 0.25
+    focus_steps: int = 0
 
 
 def _nikon(body: CameraBody, identity: Identity, live_scale: float) -> Callable[[Push], Dialect]:
@@ -118,7 +121,7 @@ class SimulatedCamera:
             Storage(options.card_bytes, options.spool_bytes),
             self._faults,
             options.settings,
-            FocusMotor(um_per_step=options.focus_um_per_step),
+            FocusMotor(um_per_step=options.focus_um_per_step, position_steps=options.focus_steps),
             frames_per_s=options.live_frames_per_s,
             died=self._die,
         )
@@ -186,6 +189,11 @@ class SimulatedCamera:
     def lens_offset_um(self) -> float:
         """How far the lens's own focus is shifted from where it stood at first."""
         return self._body.lens.offset_um(self._clock.now())
+
+    @property
+    def lens_steps(self) -> int:
+        """Where the lens's focus motor stands, or goes to."""
+        return self._body.lens.position_steps
 
     # -- faults -----------------------------------------------------------------------------------------------------
     def faults(self) -> dict[str, dict[str, str]]:

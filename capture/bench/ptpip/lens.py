@@ -36,7 +36,8 @@ class FocusMotor:
                 self._direction = 1 if steps > 0 else -1
             target = self._before_steps + wanted
             self.position_steps = max(-self.half_travel_steps, min(self.half_travel_steps, target))
-            self._since, self._until = now, now + abs(steps) / self.steps_per_s
+            way = abs(steps) - abs(target - self.position_steps)
+            self._since, self._until = now, now + way / self.steps_per_s
             return self.position_steps == target
 
     def offset_um(self, now: float) -> float:
@@ -48,6 +49,12 @@ class FocusMotor:
         """Whether it moves."""
         with self._lock:
             return now < self._until
+
+    @property
+    def arrives_s(self) -> float:
+        """When it is there, or was."""
+        with self._lock:
+            return self._until
 
     def rest_s(self, now: float) -> float:
         """Seconds since it last moved; infinity if it never did."""

@@ -1,0 +1,307 @@
+"""The lens's own focus motor as an axis (the protocol `rail.axis.Axis`), for lenses that have one.
+
+It counts steps, not micrometres. The motor knows no place: positions are what was ordered since the origin, which is the motor's near end
+(`home`) or wherever it stands (`zero`). It has play: every target is approached while focusing away from the camera, so that the play is
+always on the same side and drops out of all differences.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from types import TracebackType
+from typing import Protocol, Self
+
+from capture.camera.focus_drive import counts_steps
+from capture.camera.interrupts import held_interrupts
+from capture.camera.lens_ledger import LensLedger, LensPlace
+from capture.camera.roles import Setting
+from capture.errors import CameraError, FocusEndError
+from rail.axis import AxisCapabilities, AxisState, AxisStatus, AxisUnit
+from rail.errors import (
+    RailDeviceError,
+    RailLimitError,
+    RailPositionUnknownError,
+    RailRefusedError,
+    RailStoppedError,
+    RailUsageError,
+)
+
+_STOP_S = 20.0
+_LONGEST_TRAVEL = 250_000
+
+
+class FocusingCamera(Protocol):
+    """What the axis asks of a camera; `GphotoCamera` is one."""
+
+    @property
+    def identity(self) -> str:
+        """The same as long as the same camera stays plugged in."""
+
+    def focus_drive(self) -> Setting:
+        """The entry that moves the motor; `CameraSettingError` where there is none."""
+
+    def focusing(self) -> AbstractContextManager[None]:
+        """Several orders to the motor follow."""
+
+    def drive_focus(self, steps: int) -> None:
+        """Move by so many steps (positive: farther)."""
+
+    def close(self) -> None:
+        """Release it."""
+
+
+class LensAxis:
+    """The focus motor of a camera's lens. Position grows towards the subject's far side.
+
+    Parameters
+    ----------
+    camera : GphotoCamera
+        Open.
+    ledger : LensLedger or None
+        Where the place is kept between programs; None: by the camera's identity.
+    take_up_steps : int or None
+        Steps by which a target is undershot before it is approached; more than the motor's play. None: 200 for motors that count their
+        steps, 4 for those that know only small, middle and large ones.
+    owned : bool
+        Whether the camera is closed with the axis.
+
+    Raises
+    ------
+    CameraSettingError
+        The camera drives no focus.
+    """
+
+    def __init__(
+        self,
+        camera: FocusingCamera,
+        *,
+        ledger: LensLedger | None = None,
+        take_up_steps: int | None = None,
+        owned: bool = True,
+    ) -> None:
+        drive = camera.focus_drive()
+        self.camera = camera
+        self._counts = counts_steps(drive)
+        self._take_up = take_up_steps if take_up_steps is not None else 200 if self._counts else 4
+        self._chunk = 500 if self._counts else 4
+        self._reach = 40_000 if self._counts else 2_000
+        self._ledger = LensLedger(camera.identity) if ledger is None else ledger
+        self._place = self._ledger.read()
+        self._owned = owned
+        self._closed = False
+        self._moving = threading.Lock()
+        self._stopping = threading.Event()
+
+    @property
+    def capabilities(self) -> AxisCapabilities:
+        """Steps; it can home where the camera tells that the motor stands at its end."""
+        return AxisCapabilities(AxisUnit.STEP, can_home=self._counts, resolution=1.0)
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Generous: the motor's own ends are found by running into them, which the camera reports."""
+        return (0.0 if self._place.homed else -float(self._reach), float(self._reach))
+
+    def status(self) -> AxisStatus:
+        """Where it stands, as counted."""
+        if self._closed:
+            return AxisStatus(AxisState.DISCONNECTED, None, position_known=False, homed=False)
+        place = self._place
+        known = place.position is not None
+        state = AxisState.MOVING if self._moving.locked() else AxisState.IDLE
+        return AxisStatus(state, float(place.position) if place.position is not None else None, known, place.homed)
+
+    # -- origin ------------------------------------------------------------------------------------------------------------------
+
+    def home(self) -> AxisStatus:
+        """Focus as near as the motor goes, and come back by the take-up: there is 0."""
+        self._check_open()
+        if not self._counts:
+            raise RailRefusedError(
+                "this camera does not tell when its lens stands at an end",
+                code=0,
+                remedy="Focus by hand where counting shall begin, then zero it: --origin here, or `focusrail rail zero`.",
+                state="Nothing has moved.",
+            )
+        with self._motion():
+            self._place = LensPlace()
+            self._run_to_near_end()
+            self._drive(self._take_up)
+            self._settle_at(LensPlace(0, homed=True, taken_up=True))
+        return self.status()
+
+    def _run_to_near_end(self) -> None:
+        for _ in range(0, _LONGEST_TRAVEL, self._chunk):
+            if self._stopping.is_set():
+                raise RailStoppedError("homing was stopped", remedy="Home it again.", state="Its position is unknown.")
+            try:
+                self._drive(-self._chunk)
+            except FocusEndError:
+                return
+        raise RailDeviceError(
+            f"the lens came to no end within {_LONGEST_TRAVEL} steps",
+            remedy="See that the lens is switched to autofocus (its motor is off in manual), then home again; or zero it.",
+            state="Its position is unknown.",
+        )
+
+    def zero(self) -> AxisStatus:
+        """Call the present position 0."""
+        self._check_open()
+        self._settle_at(LensPlace(0, homed=False, taken_up=self._place.taken_up))
+        return self.status()
+
+    def unlock(self) -> AxisStatus:
+        """A lens has no alarm."""
+        self._check_open()
+        return self.status()
+
+    # -- motion ------------------------------------------------------------------------------------------------------------------
+
+    def move_to(self, target: float) -> AxisStatus:
+        """Go to `target`, rounded to whole steps, approached from the near side."""
+        self._check_open()
+        goal = _whole(target)
+        position = self._place.position
+        if position is None:
+            raise RailPositionUnknownError(
+                "the position of the lens is unknown",
+                remedy="Home it (--origin home), or zero it where it stands (--origin here).",
+                state="Nothing has moved.",
+            )
+        self._check_limits(goal)
+        if not self._travel(goal - position):
+            raise RailStoppedError(
+                f"the move to {goal} st was stopped at {self._place.position} st",
+                remedy="Move on when ready; the position is kept.",
+                state="The lens stands still.",
+            )
+        return self.status()
+
+    def jog(self, distance: float) -> AxisStatus:
+        """Move by `distance`, approached from the near side; allowed while the position is unknown."""
+        self._check_open()
+        steps = _whole(distance)
+        if abs(steps) > self._reach:
+            raise _outside(f"a distance of {steps} st", -self._reach, self._reach)
+        if self._place.position is not None:
+            self._check_limits(self._place.position + steps)
+        self._travel(steps)
+        return self.status()
+
+    def stop(self) -> AxisStatus:
+        """End a motion that another thread waits for; the position is kept."""
+        self._stopping.set()
+        if self._moving.acquire(timeout=_STOP_S):
+            self._moving.release()
+        self._stopping.clear()
+        return self.status()
+
+    def _travel(self, steps: int) -> bool:
+        """Move by `steps` with the take-up where it is needed; False where `stop` ended it."""
+        if steps == 0 and (self._place.taken_up or self._place.position is None):
+            return True
+        back = 0 if steps > 0 and self._place.taken_up else min(steps, 0) - self._take_up
+        with self._motion():
+            for leg in (back, steps - back):
+                if leg and not self._leg(leg):
+                    return False
+        return True
+
+    def _leg(self, steps: int) -> bool:
+        sign, left, done = (1 if steps > 0 else -1), abs(steps), 0
+        while left:
+            if self._stopping.is_set():
+                return False
+            part = min(left, self._chunk)
+            before, self._place = self._place, LensPlace()
+            self._drive(sign * part)
+            left, done = left - part, done + part
+            # Reversed, the play comes first: only after the take-up is it surely on this side.
+            taken_up = sign > 0 and (before.taken_up or done >= self._take_up)
+            self._place = replace(before, position=_moved(before.position, sign * part), taken_up=taken_up)
+        return True
+
+    @contextlib.contextmanager
+    def _motion(self) -> Iterator[None]:
+        """A motion: the record says "unknown" until it has ended, and what then is known."""
+        if not self._moving.acquire(timeout=_STOP_S):
+            raise RailDeviceError("the lens is still moving", remedy="Wait, then try again.", state="It moves.")
+        self._ledger.write(LensPlace())
+        try:
+            with held_interrupts(self._stopping), self.camera.focusing():
+                yield
+        except FocusEndError as error:
+            self._place = LensPlace()  # it may have been told late, of an order that seemed done
+            raise RailDeviceError(
+                "the lens came to the end of its travel",
+                remedy="Take a shorter range, or move the camera; then home it or zero it again.",
+                state="The lens stands at its end; its position is unknown.",
+            ) from error
+        except CameraError as error:
+            # Between two orders the count still holds; in the middle of one nobody knows.
+            raise RailDeviceError(error.message, remedy=error.remedy, state=self._where()) from error
+        finally:
+            self._ledger.write(self._place)
+            self._moving.release()
+
+    def _where(self) -> str:
+        position = self._place.position
+        return "The lens's position is unknown." if position is None else f"The lens stands at {position} st."
+
+    def _drive(self, steps: int) -> None:
+        self.camera.drive_focus(steps)
+
+    def _settle_at(self, place: LensPlace) -> None:
+        self._place = place
+        self._ledger.write(place)
+
+    # -- limits and end ------------------------------------------------------------------------------------------------------------
+
+    def _check_limits(self, goal: int) -> None:
+        low, high = self.limits
+        if not low <= goal <= high:
+            raise _outside(f"{goal} st", low, high)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RailDeviceError("the lens axis was closed", remedy="Open it again.", state="closed")
+
+    def close(self) -> None:
+        """Stop motion and release the camera; idempotent."""
+        if self._closed:
+            return
+        self.stop()
+        self._closed = True
+        if self._owned:
+            self.camera.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _whole(value: float) -> int:
+    if not math.isfinite(value):
+        raise RailUsageError(f"{value} is no position", remedy="Give a finite number of steps, for example 120st.")
+    return round(value)
+
+
+def _moved(position: int | None, steps: int) -> int | None:
+    return None if position is None else position + steps
+
+
+def _outside(what: str, low: float, high: float) -> RailLimitError:
+    return RailLimitError(
+        f"{what} lies outside the allowed range, {low:g} to {high:g} st",
+        remedy="Give a position within the range, or set the origin elsewhere.",
+        state="Nothing has moved.",
+    )
