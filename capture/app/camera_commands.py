@@ -10,7 +10,8 @@ import typer
 
 from capture.app.opening import apply_camera_settings, open_camera_port
 from capture.app.output import JsonFlag, Reply
-from capture.camera.protocol import CameraInfo, FileFormat, Role, RoleState
+from capture.camera.gphoto_camera import GphotoCamera
+from capture.camera.protocol import CameraInfo, FileFormat, LiveFrame, Role, RoleState
 from capture.errors import UsageError
 from capture.settings import load_settings
 
@@ -90,6 +91,9 @@ def set_role(
 def preview(
     output: Annotated[Path, typer.Option("-o", "--output", help="JPEG file to write.")],
     camera: CameraOption = None,
+    magnify: Annotated[
+        str | None, typer.Option("--magnify", help="Magnify live view: a choice of the role magnify, for example 100%.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Write over an existing file.")] = False,
     json_output: JsonFlag = False,
 ) -> Reply:
@@ -97,7 +101,7 @@ def preview(
     if output.exists() and not force:
         raise UsageError(f"{output} exists", remedy="Give another name, or --force to write over it.")
     with open_camera_port(load_settings(Path.cwd()), camera) as device:
-        frame = device.preview()
+        frame = device.preview() if magnify is None else _magnified_frame(device, magnify)
     beside = output.with_name(f".{output.name}.part")
     try:
         beside.write_bytes(frame.jpeg)
@@ -108,6 +112,14 @@ def preview(
             f"{output} cannot be written: {error.strerror}", remedy="Choose a folder that may be written."
         ) from error
     return Reply({"file": str(output.resolve())}, [str(output)])
+
+
+def _magnified_frame(device: GphotoCamera, magnify: str) -> LiveFrame:
+    with device.live() as frames:
+        next(frames)
+        with device.magnified(magnify):
+            next(frames)  # which may have been on its way
+            return next(frames)
 
 
 def shot(

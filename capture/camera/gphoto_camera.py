@@ -17,15 +17,15 @@ from typing import Self
 
 from capture.camera.focus_drive import focus_orders
 from capture.camera.gphoto_link import Deadlines, GphotoLink, SpentError
+from capture.camera.gphoto_settings import choose_entry, needed_entry, write_checked
 from capture.camera.gphoto_shot import ShotTaker
 from capture.camera.process import LibraryProcess
 from capture.camera.protocol import CameraInfo, LiveFrame, Role, RoleState, Shot
 from capture.camera.readiness import BatteryWatch, Obstacle, Store, obstacles
-from capture.camera.roles import Setting, candidates, find_roles, state_of
-from capture.camera.values import find_choice, is_exact, nearest_choice, same
+from capture.camera.roles import Setting, find_roles, state_of
 from capture.errors import CameraError, CameraLostError, CameraSettingError, ShotError
 
-_SETTING_S = 2.0
+_UNMAGNIFIED = "1"
 _SERIAL_NAMES = ("serialnumber", "eosserialnumber")
 
 
@@ -59,6 +59,7 @@ class GphotoCamera:
         self._focusing = False
         self._live_view_on = False
         self._live_pid: int | None = None
+        self._magnified: tuple[str, int | None] | None = None
         self._closed = False
         self._battery = BatteryWatch()
         self._battery_due_s = 0.0
@@ -86,7 +87,7 @@ class GphotoCamera:
         """One role as it stands now; `CameraSettingError` where the camera lacks it."""
         with self._lock:
             self._check_open()
-            return self._link.idempotent(lambda: state_of(self._link.read(self._needed(role))))
+            return self._link.idempotent(lambda: state_of(self._link.read(needed_entry(self._link, role))))
 
     def obstacles(self, *, frames: int = 1, bytes_a_frame: int | None = None) -> tuple[Obstacle, ...]:
         """What stands in the way of `frames` frames: battery, card, modes; see `capture.camera.readiness`."""
@@ -101,69 +102,19 @@ class GphotoCamera:
             stores = [store for store in told if isinstance(store, Store)] if isinstance(told, list) else None
             return obstacles(info, stores, frames=frames, bytes_a_frame=bytes_a_frame)
 
-    def _needed(self, role: Role) -> Setting:
-        setting = self._link.entry(role)
-        if setting is None:
-            raise CameraSettingError(
-                f"The camera {self._link.model} has no setting for {role.value}.",
-                remedy="Set it on the camera itself; `focusrail camera info` lists what can be set from here.",
-                state="connected",
-            )
-        return setting
-
     def set(self, role: Role, value: str) -> RoleState:
         """Write one role and read it back; equal spellings match, what is not offered is refused with the nearest that is."""
 
         def call() -> RoleState:
-            read, choice = self._choose(role, value)
+            read, choice = choose_entry(self._link, role, value)
             if read.value != choice or role is Role.TARGET:
-                read = self._written(role, read, choice)
+                read = write_checked(self._link, role, read, choice)
             self._link.asked[role] = choice
             return state_of(read)
 
         with self._lock:
             self._check_open()
             return self._link.idempotent(call)
-
-    def _choose(self, role: Role, value: str) -> tuple[Setting, str]:
-        """The entry and its choice that mean `value`; another entry of the role where that says it more exactly."""
-        self._needed(role)
-        entries = [self._link.read(setting) for setting in candidates(role, self._link.tree)]
-        writable = [setting for setting in entries if not setting.read_only]
-        if not writable:
-            raise CameraSettingError(
-                f"{entries[0].name} ({role.value}) cannot be changed now; it stands at {entries[0].value}.",
-                remedy="Turn the camera's mode dial to M, or the ring on the lens to A.",
-                state="connected",
-            )
-        found = [(setting, choice) for setting in writable if (choice := _choice_of(role, value, setting)) is not None]
-        exact = [(setting, choice) for setting, choice in found if is_exact(role, value, choice)]
-        if found:
-            return (exact or found)[0]
-        nearest = nearest_choice(role, value, writable[0].choices)
-        offered = ", ".join(writable[0].choices[:12])
-        raise CameraSettingError(
-            f"The camera does not offer {value} for {role.value} ({writable[0].name}).",
-            remedy=f"The nearest it offers is {nearest}."
-            if nearest
-            else f"It offers {offered or 'nothing that is known'}.",
-            state="connected",
-        )
-
-    def _written(self, role: Role, setting: Setting, choice: str) -> Setting:
-        read = self._link.write(setting, choice)
-        end = time.monotonic() + _SETTING_S
-        while not same(role, read.value, choice) and time.monotonic() < end:
-            # Bodies answer before they have changed; what they tell meanwhile makes the next reading new.
-            self._link.pause("waiting for a setting")
-            read = self._link.read(setting)
-        if not same(role, read.value, choice):
-            raise CameraSettingError(
-                f"The camera kept {setting.name} at {read.value} instead of {choice}.",
-                remedy="Turn its mode dial to M; a lens with its own ring must stand on A.",
-                state="connected",
-            )
-        return read
 
     # -- shots and live view -------------------------------------------------------------------------------------------------------
 
@@ -232,8 +183,42 @@ class GphotoCamera:
         self._link.idempotent(self._link.end_live_view)
         self._live_view_on = False
 
+    @contextlib.contextmanager
+    def magnified(self, value: str) -> Iterator[RoleState]:
+        """Magnify live view meanwhile (role `magnify`, one of its choices), and show the whole again afterwards, whatever ends it.
+
+        To be used within `live`: most bodies magnify only what they show.
+
+        Raises
+        ------
+        CameraSettingError
+            The camera magnifies nothing, or not so.
+        """
+        with self._lock:
+            self._check_open()
+            before = self.get(Role.MAGNIFY)
+            state = self.set(Role.MAGNIFY, value)
+            self._magnified = value, self._link.pid
+        try:
+            yield state
+        finally:
+            with self._lock:
+                self._magnified = None
+                if not self._closed:
+                    with contextlib.suppress(CameraError, SpentError):
+                        self.set(Role.MAGNIFY, _UNMAGNIFIED if before.name == "eoszoom" else before.value)
+
+    def _magnify_again(self) -> None:
+        """A camera that was opened anew shows the whole."""
+        if self._magnified is not None and self._magnified[1] != self._link.pid:
+            value = self._magnified[0]
+            self._link.ask("preview", "taking a live frame", deadline_s=self._link.deadlines.live_s)
+            write_checked(self._link, Role.MAGNIFY, *choose_entry(self._link, Role.MAGNIFY, value))
+            self._magnified = value, self._link.pid
+
     def _live_frame(self) -> LiveFrame:
         self._live_view_on, self._live_pid = True, self._link.pid
+        self._magnify_again()
         jpeg = self._link.ask("preview", "taking a live frame", deadline_s=self._link.deadlines.live_s)
         if not isinstance(jpeg, bytes):
             raise TypeError(type(jpeg))
@@ -241,16 +226,38 @@ class GphotoCamera:
 
     @contextlib.contextmanager
     def live(self) -> Iterator[Iterator[LiveFrame]]:
-        """A stream of live frames at the camera's own pace; live view ends when the context does."""
+        """A stream of live frames at the camera's own pace; live view ends when the context does.
+
+        Where the camera can show live frames as bright as the still will be, it does so meanwhile.
+        """
         with self._lock:
             self._check_open()
             self._streaming = True
         try:
-            yield self._frames()
+            with self._exposure_preview():
+                yield self._frames()
         finally:
             with self._lock:
                 self._streaming = False
                 self._leave_live_view()
+
+    @contextlib.contextmanager
+    def _exposure_preview(self) -> Iterator[None]:
+        with self._lock:
+            entry = self._link.entry(Role.EXPOSURE_PREVIEW)
+            # Bodies that show the whole exposure of the mode M without being asked have no such entry.
+            off = entry is not None and not entry.read_only and entry.value.casefold() in {"off", "0"}
+            if off:
+                with contextlib.suppress(CameraSettingError):
+                    self.set(Role.EXPOSURE_PREVIEW, "on")
+        try:
+            yield
+        finally:
+            with self._lock:
+                if off and not self._closed:
+                    self._link.asked.pop(Role.EXPOSURE_PREVIEW, None)
+                    with contextlib.suppress(CameraError, SpentError):
+                        self.set(Role.EXPOSURE_PREVIEW, "off")
 
     def _frames(self) -> Iterator[LiveFrame]:
         while self._streaming:
@@ -290,7 +297,7 @@ class GphotoCamera:
         """The entry that moves the lens's focus motor; `CameraSettingError` where there is none."""
         with self._lock:
             self._check_open()
-            return self._link.idempotent(lambda: self._link.read(self._needed(Role.FOCUS_DRIVE)))
+            return self._link.idempotent(lambda: self._link.read(needed_entry(self._link, Role.FOCUS_DRIVE)))
 
     @contextlib.contextmanager
     def focusing(self) -> Iterator[None]:
@@ -347,19 +354,3 @@ class GphotoCamera:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _choice_of(role: Role, value: str, setting: Setting) -> str | None:
-    """The text to write for `value`: one of the choices, or the value itself where the entry is free."""
-    if setting.choices:
-        return find_choice(role, value, setting.choices, setting.value)
-    if setting.kind == "toggle":
-        return {"on": "1", "off": "0", "1": "1", "0": "0"}.get(value.casefold())
-    if setting.kind == "range":
-        number = value.casefold().removeprefix("f/").strip()
-        try:
-            inside = setting.bounds is None or setting.bounds[0] <= float(number) <= setting.bounds[1]
-        except ValueError:
-            return None
-        return number if inside else None
-    return value

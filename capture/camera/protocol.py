@@ -27,6 +27,10 @@ class Role(StrEnum):
     DRIVE_MODE = "drive_mode"
     BATTERY = "battery"
     AUTOFOCUS = "autofocus"
+    MAGNIFY = "magnify"
+    EXPOSURE_PREVIEW = "exposure_preview"
+    AUTO_POWER_OFF = "auto_power_off"
+    SHUTTER_TYPE = "shutter_type"
 
 
 class FileFormat(StrEnum):

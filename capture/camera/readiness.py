@@ -137,6 +137,15 @@ def _shutter(state: RoleState | None) -> Obstacle | None:
     return Obstacle("The camera is set to bulb.", "Set a shutter time.", fatal=True)
 
 
+def _power_off(state: RoleState | None) -> Obstacle | None:
+    if state is None or state.name != "autopoweroff" or not state.value.isdigit() or not 0 < int(state.value) <= 60:
+        return None
+    return Obstacle(
+        f"The camera switches itself off after {state.value} s without an order: a paused session may lose it.",
+        "Switch its automatic power-off off in its menu, or `focusrail camera set auto_power_off 0`.",
+    )
+
+
 def _format(state: RoleState | None) -> Obstacle | None:
     if state is None or files_expected(state.value) is not None:
         return None
@@ -196,5 +205,6 @@ def obstacles(
         _mode(roles.get(Role.EXPOSURE_MODE)),
         _drive(roles.get(Role.DRIVE_MODE)),
         _format(roles.get(Role.FORMAT)),
+        _power_off(roles.get(Role.AUTO_POWER_OFF)),
     ]
     return tuple(sorted((one for one in found if one is not None), key=lambda one: not one.fatal))

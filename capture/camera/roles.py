@@ -89,6 +89,11 @@ def _drive(setting: Setting) -> bool:
     return setting.kind in {"range", "radio", "menu"} or (setting.kind == "text" and bool(setting.value))
 
 
+def _silent_release(setting: Setting) -> bool:
+    """Drive modes among which are ones with less movement in them: for the others it is no choice of shutter."""
+    return any(re.search(r"silent|quiet|leise|electronic", choice.casefold()) for choice in setting.choices)
+
+
 def _mirror_release(setting: Setting) -> bool:
     return any("mirror" in choice.casefold() for choice in setting.choices)
 
@@ -148,6 +153,20 @@ CANDIDATES: dict[Role, tuple[_Candidate, ...]] = {
         _Candidate("autofocus", _not_action),
         _Candidate("focusmode", _not_action),
         _Candidate("focusmode2", _not_action),
+    ),
+    Role.MAGNIFY: (
+        _Candidate("liveviewimagezoomratio"),
+        _Candidate("eoszoom"),
+        _Candidate("focusmagnifier"),
+        _Candidate("liveviewzoomarea"),
+    ),
+    Role.EXPOSURE_PREVIEW: (_Candidate("liveviewexposurepreview"), _Candidate("liveviewsettingeffect")),
+    Role.AUTO_POWER_OFF: (_Candidate("autopoweroff"), _Candidate("meterofftime")),
+    Role.SHUTTER_TYPE: (
+        _Candidate("shuttertype"),
+        _Candidate("silentmode"),
+        _Candidate("drivemode", _silent_release),
+        _Candidate("capturemode", _silent_release),
     ),
 }
 """Candidate names by role, in the order in which they are tried."""

@@ -125,3 +125,19 @@ def test_a_changed_battery_starts_anew_and_one_that_wavers_does_not() -> None:
         False,
         True,
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("autopoweroff", "30", True),
+        ("autopoweroff", "0", False),
+        ("autopoweroff", "600", False),
+        ("autopoweroff", "4294967295", False),
+        ("meterofftime", "6 seconds", False),
+    ],
+)
+def test_a_camera_that_will_soon_switch_itself_off(name: str, value: str, told: bool) -> None:
+    ready = info()
+    ready.roles[Role.AUTO_POWER_OFF] = RoleState(name, value, ())
+    assert [f"after {value} s" in one.message for one in obstacles(ready, [CARD])] == [True] * told

@@ -80,6 +80,46 @@ SONY = [
 ]
 
 
+NO_MORE = dict.fromkeys(("magnify", "exposure_preview", "auto_power_off", "shutter_type"))
+CANON_LIVE = [
+    entry("actions/eoszoom", "0", kind="text"),
+    entry("actions/eoszoomposition", "0,0", kind="text"),
+    entry("settings/autopoweroff", "30", "15", "30", "0"),
+    entry("settings/evfmode", "1", "1", "0"),
+    entry("capturesettings/drivemode", "Single", "Single", "Single silent", "Timer 2 sec"),
+]
+NIKON_LIVE = [
+    entry("settings/meterofftime", "6 seconds", "6 seconds", "30 minutes"),
+    entry("capturesettings/capturemode", "Einzelbild", "Einzelbild", "Leises Auslösen"),
+    entry("capturesettings/liveviewimagezoomratio", "Entire Display", "Entire Display", "50%", "100%"),
+    entry("capturesettings/liveviewexposurepreview", "Off", "On", "Off"),
+    entry("other/shuttertype", "1"),
+]
+SONY_LIVE = [
+    entry("capturesettings/shuttertype", "Mechanical Shutter", "Auto", "Mechanical Shutter", "Electronic Shutter"),
+    entry("capturesettings/capturemode", "Single Shot", "Single Shot"),
+    entry("capturesettings/liveviewsettingeffect", "On", "On", "Off"),
+    entry("actions/focusmagnifier", "", kind="text"),
+]
+
+
+@pytest.mark.parametrize(
+    ("body", "names"),
+    [
+        (CANON_LIVE, ("eoszoom", None, "autopoweroff", "drivemode")),
+        (NIKON_LIVE, ("liveviewimagezoomratio", "liveviewexposurepreview", "meterofftime", "capturemode")),
+        (SONY_LIVE, ("focusmagnifier", "liveviewsettingeffect", None, "shuttertype")),
+        ([entry("capturesettings/liveviewzoomarea", "0", "0", "512", "1024")], ("liveviewzoomarea", None, None, None)),
+        ([entry("capturesettings/drivemode", "Single", "Single", "Timer 2 sec")], (None, None, None, None)),
+    ],
+    ids=["canon", "nikon", "sony", "area", "no silent mode"],
+)
+def test_roles_of_live_view_power_and_shutter(body: list[Setting], names: tuple[str | None, ...]) -> None:
+    found = find_roles(body)
+    states = [found[role] for role in (Role.MAGNIFY, Role.EXPOSURE_PREVIEW, Role.AUTO_POWER_OFF, Role.SHUTTER_TYPE)]
+    assert tuple(state.name if state else None for state in states) == names
+
+
 @pytest.mark.parametrize(
     ("body", "names"),
     [
@@ -89,7 +129,7 @@ SONY = [
                 "iso": "iso", "shutter": "shutterspeed", "aperture": "aperture", "exposure_mode": "autoexposuremode",
                 "white_balance": "whitebalance", "format": "imageformat", "target": "capturetarget",
                 "live_view": "eosviewfinder", "focus_drive": "manualfocusdrive", "mirror": None, "drive_mode": "drivemode",
-                "battery": "batterylevel", "autofocus": "focusmode",
+                "battery": "batterylevel", "autofocus": "focusmode", **NO_MORE,
             },
         ),
         (
@@ -98,7 +138,7 @@ SONY = [
                 "iso": "iso", "shutter": "shutterspeed", "aperture": "f-number", "exposure_mode": "expprogram",
                 "white_balance": "whitebalance", "format": "imagequality", "target": "capturetarget", "live_view": "viewfinder",
                 "focus_drive": "manualfocusdrive", "mirror": "exposuredelaymode", "drive_mode": "capturemode",
-                "battery": "batterylevel", "autofocus": "autofocus",
+                "battery": "batterylevel", "autofocus": "autofocus", **NO_MORE,
             },
         ),
         (
@@ -107,6 +147,7 @@ SONY = [
                 "iso": "iso", "shutter": "shutterspeed", "aperture": "f-number", "exposure_mode": None, "white_balance": None,
                 "format": "imagequality", "target": "capturetarget", "live_view": None, "focus_drive": "manualfocus",
                 "mirror": None, "drive_mode": "capturemode", "battery": None, "autofocus": "focusmode",
+                **NO_MORE,
             },
         ),
         ([], {role.value: None for role in Role}),

@@ -22,6 +22,7 @@ from capture.bench.ptpip.storage import CARD, Storage, StorageFullError
 _log = logging.getLogger(__name__)
 _LONGEST_BULB_S = 900.0
 _FOCUS_HUNT_S = 0.4
+_METERED = BodySettings()  # what the eye is shown, whatever the still will be
 
 
 class Refusal(Enum):
@@ -277,6 +278,8 @@ class CameraBody:
         self._live_due = self.clock.now() + 1.0 / self.frames_per_s
         shutter_s = float(settings.shutter_s) if settings.shutter_s != BULB else 1.0
         exposure = ExposureSettings(settings.iso, shutter_s, settings.f_number)
+        if not settings.exposure_preview:
+            exposure = ExposureSettings(_METERED.iso, float(_METERED.shutter_s), settings.f_number)
         return self.imager.live_jpeg(exposure, at=self._sample(), frame=number, magnify=settings.magnify)
 
     # -- focus ------------------------------------------------------------------------------------------------------

@@ -72,6 +72,8 @@ class BodySettings:
         Pause between the mirror and the shutter (device seconds).
     magnify : int
         Of live view; 1 shows the whole field.
+    exposure_preview : bool
+        Whether live view is as bright as the still will be; else as bright as suits the eye.
     battery_percent : int
     """
 
@@ -85,6 +87,7 @@ class BodySettings:
     drive: str = "single"
     delay_s: float = 0.0
     magnify: int = 1
+    exposure_preview: bool = True
     battery_percent: int = 88
 
     def changed(self, key: str, value: Any) -> BodySettings:
