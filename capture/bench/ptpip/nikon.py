@@ -96,9 +96,7 @@ def nikon_properties(live_scale: float, start: BodySettings) -> dict[int, WirePr
         Choice(Property.NIKON_EXPOSURE_TIME, u32, "shutter_s", {s: _ratio(s) for s in speeds}),
         Register(Property.NIKON_RECORDING_MEDIA, u8, 0, (0, 1)),
         Reading(Property.NIKON_LIVE_VIEW_STATUS, u8, lambda body: int(body.live)),
-        Choice(
-            Property.NIKON_LIVE_VIEW_EXPOSURE_PREVIEW, u8, "exposure_preview", {True: 0, False: 1}, as_range=True
-        ),
+        Choice(Property.NIKON_LIVE_VIEW_EXPOSURE_PREVIEW, u8, "exposure_preview", {True: 0, False: 1}, as_range=True),
         Choice(Property.NIKON_LIVE_VIEW_ZOOM, u8, "magnify", zoom_numbers(live_scale)),
         Reading(
             Property.NIKON_LIVE_VIEW_PROHIBIT,
