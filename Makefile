@@ -28,6 +28,7 @@ soak: dev
 
 # Our outputs opened with outside programs.
 interop: dev
+	.venv/bin/uv pip install --quiet --python $(PY) -e '.[interop]'
 	$(PY) -m pytest -m interop
 
 # Speed, memory and quality, ours and of the stackers installed (docs/benchmarks.md): make benchmarks PEERS=peers SIZE=--full

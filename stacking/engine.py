@@ -54,6 +54,8 @@ class StackResult:
     registrations : dict of int to Registration
     reference : int
     notes : tuple of str
+    confidence : ndarray (rows, columns), float32, or None
+        Of the depth, 0 to 1.
     """
 
     image: NDArray[np.uint16]
@@ -64,6 +66,7 @@ class StackResult:
     registrations: dict[int, Registration]
     reference: int
     notes: tuple[str, ...] = ()
+    confidence: NDArray[np.float32] | None = None
 
 
 class Engine:
@@ -91,6 +94,11 @@ class Engine:
     def sources(self) -> tuple[Source, ...]:
         """The frames added so far, in order."""
         return tuple(self._sources)
+
+    @property
+    def positions_known(self) -> bool:
+        """Whether every frame has its position, so that depth is in um."""
+        return all(s.position_um is not None for s in self._sources)
 
     @property
     def development(self) -> Development:
@@ -182,7 +190,7 @@ class Engine:
                 sample_bytes=development.dtype.itemsize,
                 canvas=canvas,
                 method=self.options.method,
-                wants_depth=self.options.depth is not None,
+                wants_depth=self.options.wants_depth,
                 threads=self._threads,
                 memory_bytes=self.options.memory_bytes,
             ),
@@ -192,7 +200,9 @@ class Engine:
         left_out |= final.missed
         used = tuple(k for k in sorted(registrations) if k not in final.missed)
         kept = {k: registrations[k] for k in used}
-        return StackResult(image, depth, canvas, used, dict(sorted(left_out.items())), kept, reference, tuple(notes))
+        return StackResult(
+            image, depth, canvas, used, dict(sorted(left_out.items())), kept, reference, tuple(notes), final.confidence
+        )
 
     def _canvas(self, size: tuple[int, int], registrations: dict[int, Registration]) -> Canvas:
         from stacking.crop import valid_rectangle
@@ -210,8 +220,9 @@ class Engine:
 
     def _depths(self) -> list[float]:
         """Position of every frame where all are known, else its number."""
-        known = [s.position_um for s in self._sources if s.position_um is not None]
-        return known if len(known) == len(self._sources) else [float(k) for k in range(len(self._sources))]
+        if not self.positions_known:
+            return [float(k) for k in range(len(self._sources))]
+        return [s.position_um for s in self._sources if s.position_um is not None]
 
     def _decode(self, index: int) -> Pixels | str:
         try:
@@ -257,6 +268,8 @@ def stack_pictures(
     """
     from stacking.develop import alike
     from stacking.finish import apply_recipe, read_recipe
+    from stacking.finish.apply import crop_rectangle
+    from stacking.relief.options import different
     from stacking.sources import find_sources
     from stacking.writers import DEPTH_SUFFIXES, check_target, replacing, write_depth, write_picture
 
@@ -264,16 +277,16 @@ def stack_pictures(
     started = time.monotonic()
     output = Path(output)
     check_target(output, force=options.force)
+    if options.wants_depth and options.method is Method.AVERAGE:
+        raise StackingUsageError("a plain average has no depth", remedy="Choose another method, or leave the depth.")
     if options.depth is not None:
-        if options.method is Method.AVERAGE:
-            raise StackingUsageError(
-                "a plain average has no depth", remedy="Choose another method, or leave the depth."
-            )
         check_target(options.depth, force=options.force, suffixes=DEPTH_SUFFIXES)
     if options.report is not None:
         check_target(options.report, force=options.force, suffixes=None)
+    options.relief.check(force=options.force)
     recipe = None if options.recipe is None else read_recipe(options.recipe)
-    outputs = [p for p in (output, options.depth, options.report) if p is not None]
+    outputs = [p for p in (output, options.depth, options.report, *options.relief.targets().values()) if p is not None]
+    different(outputs)
     found = find_sources(paths, exclude=outputs)
     selection = alike(found.sources)
     engine = Engine(options, progress)
@@ -300,8 +313,21 @@ def stack_pictures(
         force=options.force,
         quality=options.quality,
     )
-    if options.depth is not None and result.depth is not None:
-        write_depth(options.depth, result.depth, force=options.force)
+    depth, confidence = result.depth, result.confidence
+    written: dict[str, Path] = {}
+    if depth is not None:
+        if recipe is not None:  # what is cut off the picture is cut off its depth
+            cut = crop_rectangle(recipe.crop, depth.shape[1], depth.shape[0])
+            depth, confidence = cut.of(depth), None if confidence is None else cut.of(confidence)
+        if options.depth is not None:
+            write_depth(options.depth, depth, force=options.force)
+        if options.relief.targets():
+            from stacking.relief.outputs import write_relief
+            from stacking.relief.surface import DepthUnit, Scale, relief_of
+
+            unit = DepthUnit.UM if engine.positions_known else DepthUnit.FRAMES
+            relief = relief_of(depth, confidence, Scale(unit, options.relief.pixel_um))
+            written |= write_relief(options.relief, relief, image, icc=engine.development.icc, force=options.force)
     names = _names(sources)
     height, width = image.shape[:2]
     report = StackReport(
@@ -318,6 +344,7 @@ def stack_pictures(
         seconds=time.monotonic() - started,
         peak_rss_bytes=peak_rss_bytes(),
         depth=options.depth,
+        outputs=written,
     )
     if options.report is not None:
         with replacing(options.report, force=options.force) as file:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+
+from stacking.relief.options import ReliefOptions
 
 
 class Method(StrEnum):
@@ -49,6 +51,8 @@ class StackOptions:
         The most memory the run may take; None: as much as it needs.
     force : bool
         Write over existing files.
+    relief : ReliefOptions
+        What else is wanted of the depth.
     quality : int
         JPEG quality of a ``.jpg`` result, 1 to 100.
     threads : int or None
@@ -65,3 +69,9 @@ class StackOptions:
     force: bool = False
     quality: int = 95
     threads: int | None = None
+    relief: ReliefOptions = field(default_factory=ReliefOptions)
+
+    @property
+    def wants_depth(self) -> bool:
+        """Whether any output is made of the depth."""
+        return self.depth is not None or bool(self.relief.targets())

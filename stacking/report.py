@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ class StackReport:
     seconds : float
     peak_rss_bytes : int
     depth : Path or None
+    outputs : dict of str to Path
+        Files written besides, by what they are.
     """
 
     result: Path
@@ -51,6 +53,7 @@ class StackReport:
     seconds: float
     peak_rss_bytes: int
     depth: Path | None = None
+    outputs: Mapping[str, Path] = field(default_factory=dict)
 
     def values(self) -> dict[str, Any]:
         """The report as JSON takes it."""
@@ -66,6 +69,7 @@ class StackReport:
             "reference": self.reference,
             "notes": list(self.notes),
             "depth": None if self.depth is None else str(self.depth.resolve()),
+            "outputs": {name: str(path.resolve()) for name, path in self.outputs.items()},
             "seconds": round(self.seconds, 3),
             "peak_rss_mb": round(self.peak_rss_bytes / 2**20, 1),
         }

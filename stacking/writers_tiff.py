@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from stacking.errors import OutputError
 from stacking.metadata import Entry, PictureMetadata
 
-_BYTE, _SHORT, _LONG, _RATIONAL, _UNDEFINED = 1, 3, 4, 5, 7
+_BYTE, _ASCII, _SHORT, _LONG, _RATIONAL, _UNDEFINED = 1, 2, 3, 4, 5, 7
 _EXIF_POINTER, _PLACE_POINTER = 34665, 34853
 _SIZES = (0xA002, 0xA003)  # EXIF has them for JPEG; a TIFF has its own
 _STRIP_BYTES = 1 << 19
@@ -29,7 +29,14 @@ def exif_block(metadata: PictureMetadata) -> bytes:
     return b"II*\0" + struct.pack("<I", 8) + _directories(list(metadata.main), metadata, 8, dropped=())
 
 
-def write_tiff(file: BinaryIO, image: NDArray[Any], metadata: PictureMetadata | None, icc: bytes | None) -> None:
+def write_tiff(
+    file: BinaryIO,
+    image: NDArray[Any],
+    metadata: PictureMetadata | None,
+    icc: bytes | None,
+    *,
+    description: str = "",
+) -> None:
     """Write a picture.
 
     Parameters
@@ -38,6 +45,8 @@ def write_tiff(file: BinaryIO, image: NDArray[Any], metadata: PictureMetadata | 
         Open for writing, at its start.
     image : ndarray, shape (rows, columns) or (rows, columns, 3), uint8, uint16 or float32
         8-bit values are widened to 16 bit (times 257).
+    description : str
+        Words about its values, where there is no metadata.
 
     Raises
     ------
@@ -66,6 +75,9 @@ def write_tiff(file: BinaryIO, image: NDArray[Any], metadata: PictureMetadata | 
     ]
     if icc:
         entries.append(Entry(34675, _UNDEFINED, len(icc), icc))
+    if description:
+        text = description.encode("ascii", "replace") + b"\0"
+        entries.append(Entry(270, _ASCII, len(text), text))
     if metadata is not None:
         entries += metadata.main
         if metadata.xmp:

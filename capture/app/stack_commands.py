@@ -11,6 +11,7 @@ import typer
 from capture.app.flags import with_flags
 from capture.app.output import InterruptedRunError, JsonFlag, Reply
 from capture.app.progress import StackingProgress
+from capture.app.relief_options import ScaleFlags
 from capture.app.stack_options import RecipeOption, StackFlags
 from capture.settings import load_settings
 
@@ -19,7 +20,9 @@ ForceOption = Annotated[bool, typer.Option("--force", help="Write over an existi
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to `app`."""
-    app.command("stack", epilog="Example: focusrail stack frames/ -o beetle.tif")(with_flags(stack, _InOut, StackFlags))
+    app.command("stack", epilog="Example: focusrail stack frames/ -o beetle.tif")(
+        with_flags(stack, _InOut, StackFlags, ScaleFlags)
+    )
     app.command("finish", epilog="Example: focusrail finish beetle.tif -o beetle.jpg --levels auto --sharpen 0.6")(
         finish
     )
@@ -35,11 +38,11 @@ class _InOut:
     json_output: JsonFlag = False
 
 
-def stack(asked: _InOut, flags: StackFlags) -> Reply:
+def stack(asked: _InOut, flags: StackFlags, optics: ScaleFlags) -> Reply:
     """Merge a focus stack: pictures in, one picture out."""
     from stacking.engine import stack_pictures
 
-    options = flags.options(load_settings(Path.cwd()), force=asked.force)
+    options = flags.options(load_settings(Path.cwd()), force=asked.force, optics=optics)
     try:
         with StackingProgress() as progress:
             outcome = stack_pictures(asked.paths, asked.output, options, progress)

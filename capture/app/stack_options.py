@@ -9,10 +9,12 @@ from typing import Annotated, Any
 
 import typer
 
+from capture.app.relief_options import ReliefFlags, ScaleFlags
 from capture.errors import UsageError
 from capture.lengths import parse_size_bytes
 from capture.settings import Settings
 from stacking.options import Align, Crop, Method, StackOptions
+from stacking.relief.options import relief_options_of
 
 MethodOption = Annotated[Method | None, typer.Option("--method", help="How frames are merged (default auto).")]
 AlignOption = Annotated[
@@ -32,8 +34,8 @@ MemoryOption = Annotated[str | None, typer.Option("--memory", help="Memory the s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StackFlags:
-    """How frames are merged."""
+class StackFlags(ReliefFlags):
+    """How frames are merged, and what is written besides the picture."""
 
     method: MethodOption = None
     align: AlignOption = Align.AUTO
@@ -43,7 +45,7 @@ class StackFlags:
     recipe: RecipeOption = None
     memory: MemoryOption = None
 
-    def options(self, settings: Settings, *, force: bool = False) -> StackOptions:
+    def options(self, settings: Settings, *, force: bool = False, optics: ScaleFlags | None = None) -> StackOptions:
         """Flags and settings as one frozen value.
 
         Raises
@@ -66,13 +68,20 @@ class StackFlags:
             recipe=self.recipe,
             memory_bytes=None if size is None else parse_size_bytes(str(size), what="--memory"),
             force=force,
+            relief=self.relief_options(settings, optics or ScaleFlags()),
         )
 
 
 def options_to_record(options: StackOptions) -> dict[str, Any]:
     """The options as a session's journal keeps them; paths absolute."""
-    plain = asdict(options)
-    return {name: str(value.resolve()) if isinstance(value, Path) else value for name, value in plain.items()}
+    plain: dict[str, Any] = _plain(asdict(options))
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    return str(value.resolve()) if isinstance(value, Path) else value
 
 
 def options_from_record(record: Mapping[str, Any]) -> StackOptions:
@@ -85,4 +94,6 @@ def options_from_record(record: Mapping[str, Any]) -> StackOptions:
     for name, kind in (("method", Method), ("align", Align), ("crop", Crop)):
         if name in values:
             values[name] = kind(values[name])
+    if "relief" in values:
+        values["relief"] = relief_options_of(values["relief"])
     return StackOptions(**values)

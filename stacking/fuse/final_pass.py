@@ -87,7 +87,7 @@ class FusionTask:
             self.canvas.height,
             frame_bytes_per_pixel=frame,
             fusion_bytes_per_pixel=bytes_per_pixel(self.method, wants_depth=self.wants_depth),
-            result_bytes_per_pixel=_RESULT_BYTES_PER_PIXEL + (8.0 if self.wants_depth else 0.0),
+            result_bytes_per_pixel=_RESULT_BYTES_PER_PIXEL + (12.0 if self.wants_depth else 0.0),
             apron_rows=self.apron_rows,
             allowed_bytes=self.memory_bytes,
         )
@@ -101,6 +101,13 @@ class FinalPass:
     task : FusionTask
     progress : callable
         Called with (stage, done, total).
+
+    Attributes
+    ----------
+    missed : dict of int to str
+        Frames that could not be decoded, and why.
+    confidence : ndarray (rows, columns), float32, or None
+        Of the depth, 0 to 1, where there is one.
     """
 
     def __init__(self, task: FusionTask, progress: Progress) -> None:
@@ -109,6 +116,7 @@ class FinalPass:
         self._noise: NoiseEnergy | None = None
         self._done = 0
         self.missed: dict[int, str] = {}
+        self.confidence: NDArray[np.float32] | None = None
 
     def run(self) -> tuple[NDArray[np.uint16], NDArray[np.float32] | None]:
         """The picture (rows, columns, 3) and its depth (rows, columns) where it is wanted.
@@ -125,16 +133,20 @@ class FinalPass:
         total = len(task.registrations) * len(strips) * _PASSES.get(task.method, 1)
         if len(strips) == 1:
             image, estimate = self._strip(task.canvas, total)
+            self.confidence = None if estimate is None else estimate.confidence
             return image, None if estimate is None else estimate.depth
         canvas = task.canvas
         whole = np.empty((canvas.height, canvas.width, 3), np.uint16)
         depth = np.empty((canvas.height, canvas.width), np.float32) if task.wants_depth else None
+        self.confidence = None if depth is None else np.zeros_like(depth)
         for first, last, strip in strips:
             image, estimate = self._strip(strip, total)
             inside = slice(first - (strip.y - canvas.y), last - (strip.y - canvas.y))
             whole[first:last] = image[inside]
             if depth is not None:
                 depth[first:last] = np.nan if estimate is None else estimate.depth[inside]
+            if self.confidence is not None and estimate is not None:
+                self.confidence[first:last] = estimate.confidence[inside]
         return whole, depth
 
     def _strip(self, strip: Canvas, total: int) -> tuple[NDArray[np.uint16], DepthEstimate | None]:

@@ -1,0 +1,1 @@
+"""What the stack knows besides the picture: its relief, as maps, meshes, views and profiles."""

@@ -1,0 +1,76 @@
+"""Depth as files that other programs read, and as a picture for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stacking.relief.surface import DepthUnit, Relief
+
+_BAR_SHARE, _LEAST_BAR_PX = 0.12, 90
+_HATCH_PX = 12
+_INK, _PAPER = (20, 20, 20), (255, 255, 255)
+
+
+def sixteen_bit_depth(relief: Relief) -> tuple[NDArray[np.uint16], dict[str, Any]]:
+    """Depth in 16 bit and what its numbers mean: depth = offset + step * value; 0 is unknown.
+
+    The step is a whole or half, quarter... of the unit that spends the 16 bit well.
+    """
+    known = ~relief.holes
+    values = np.zeros(relief.depth.shape, np.uint16)
+    low, high = (float(relief.depth[known].min()), float(relief.depth[known].max())) if known.any() else (0.0, 0.0)
+    step = 2.0 ** int(np.ceil(np.log2(max((high - low) / 65534.0, 2.0**-24))))
+    offset = float(np.floor(low / step)) * step - step
+    scaled = np.rint((relief.depth[known].astype(np.float64) - offset) / step)
+    values[known] = np.clip(scaled, 1, 65535).astype(np.uint16)
+    meaning = {"unit": relief.scale.unit.value, "offset": offset, "step": step, "unknown": 0, "larger": "farther"}
+    if relief.scale.pixel_um is not None:
+        meaning["pixel_um"] = relief.scale.pixel_um
+    return values, meaning
+
+
+def confidence_map(relief: Relief) -> NDArray[np.float32]:
+    """Confidence with 0 in every hole."""
+    return np.where(relief.holes, np.float32(0.0), relief.confidence).astype(np.float32)
+
+
+def depth_colours(relief: Relief) -> NDArray[np.uint8]:
+    """Depth in colours, near warm and far dark; filled holes are hatched; shape (rows, columns, 3), RGB."""
+    low, high = relief.span
+    share = np.clip((high - relief.filled) / max(high - low, 1e-9), 0, 1)
+    colours = np.asarray(_ramp((share * 255).astype(np.uint8)))
+    rows, columns = share.shape
+    period = max(_HATCH_PX, columns // 150)
+    down, across = np.ogrid[:rows, :columns]
+    stripes = (down + across) % period < max(2, period // 4)
+    colours[relief.holes & stripes] = _PAPER
+    return colours
+
+
+def depth_picture(relief: Relief) -> NDArray[np.uint8]:
+    """Depth in colours with a scale to its right; shape (rows, columns + scale, 3), RGB."""
+    colours = depth_colours(relief)
+    rows, columns = colours.shape[:2]
+    width = max(_LEAST_BAR_PX, int(columns * _BAR_SHARE))
+    side = np.full((rows, width, 3), 255, np.uint8)
+    top, bottom = rows // 12, rows - rows // 12
+    ramp = np.linspace(255, 0, bottom - top).astype(np.uint8)[:, None].repeat(max(8, width // 5), 1)
+    left = width // 8
+    side[top:bottom, left : left + ramp.shape[1]] = _ramp(ramp)
+    low, high = relief.span
+    size, thick = max(0.4, width / 240.0), max(1, width // 200)
+    unit = "um" if relief.scale.unit is DepthUnit.UM else "frames"
+    for k in range(6):
+        at = top + (bottom - top) * k // 5
+        text = f"{low + (high - low) * k / 5:.4g}" + (f" {unit}" if k == 0 else "")
+        place = (left + ramp.shape[1] + width // 20, at + int(6 * size))
+        cv2.putText(side, text, place, cv2.FONT_HERSHEY_SIMPLEX, size, _INK, thick, cv2.LINE_AA)
+    return np.concatenate([colours, side], axis=1)
+
+
+def _ramp(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.asarray(cv2.applyColorMap(values, cv2.COLORMAP_INFERNO)[..., ::-1], np.uint8).copy()
