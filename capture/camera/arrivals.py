@@ -24,6 +24,7 @@ class Arrivals:
         self._digests: set[str] = set()
         self._last_time = ""
         self._learned: dict[str, int] = {}
+        self._inspected: dict[str, PictureFacts] = {}
         self.last_camera_path: str | None = None
         """Where the camera keeps the last file taken over; None before the first, and where it keeps none."""
 
@@ -54,9 +55,20 @@ class Arrivals:
             if pattern.fullmatch(path.name):
                 path.unlink(missing_ok=True)
 
+    def begin(self) -> None:
+        """A shot begins: what was inspected before belongs to others, under the same names."""
+        self._inspected.clear()
+
+    def look(self, temporary: str, camera_path: str) -> None:
+        """Inspect a file that has just come, while its shot goes on."""
+        self._inspected[temporary] = _facts(Path(temporary), _suffix(camera_path))
+
+    def _facts(self, file: FetchedFile) -> PictureFacts:
+        return self._inspected.get(file.temporary) or _facts(Path(file.temporary), _suffix(file.camera_path))
+
     def is_new(self, file: FetchedFile) -> bool:
         """Whether the file is whole and no earlier one."""
-        facts = _facts(file)
+        facts = self._facts(file)
         return not facts.problem and not self._stale(facts)
 
     def _stale(self, facts: PictureFacts) -> str:
@@ -78,7 +90,7 @@ class Arrivals:
         folder = Path(order.folder)
         notes = [f"The camera gave a file that nobody asked for: {path}." for path in collected.strays]
         try:
-            facts = {file: _facts(file) for file in collected.files}
+            facts = {file: self._facts(file) for file in collected.files}
             self._refuse_bad(facts)
             chosen = _one_of_each(facts, notes)
             _refuse_missing(chosen, order, known)
@@ -118,7 +130,7 @@ class Arrivals:
         files = []
         try:
             for file, facts in chosen.items():
-                final = folder / f"{stem}{facts.suffix or _suffix(file)}"
+                final = folder / f"{stem}{facts.suffix or _suffix(file.camera_path)}"
                 _take_name(Path(file.temporary), final)
                 done.append(final)
                 files.append(ShotFile(final, file.size_bytes, facts.sha256, facts.raw))
@@ -134,13 +146,13 @@ class Arrivals:
         return tuple(files)
 
 
-def _suffix(file: FetchedFile) -> str:
-    return Path(file.camera_path).suffix.lower()
+def _suffix(camera_path: str) -> str:
+    return Path(camera_path).suffix.lower()
 
 
-def _facts(file: FetchedFile) -> PictureFacts:
+def _facts(path: Path, suffix: str) -> PictureFacts:
     try:
-        return inspect_picture(Path(file.temporary), suffix=_suffix(file))
+        return inspect_picture(path, suffix=suffix)
     except OSError as error:
         return PictureFacts(False, f"it cannot be read ({error.strerror or error})")
 
@@ -155,14 +167,14 @@ def _one_of_each(facts: dict[FetchedFile, PictureFacts], notes: list[str]) -> di
     """One file of each kind, RAW first; of several the one taken last (a late file of a lost shot may come before it)."""
     best: dict[str, FetchedFile] = {}
     for file, told in facts.items():
-        other = best.get(_suffix(file))
+        other = best.get(_suffix(file.camera_path))
         if other is not None:
-            notes.append(f"Of two {_suffix(file)} files the later one was kept.")
+            notes.append(f"Of two {_suffix(file.camera_path)} files the later one was kept.")
             if _comparable(str(told.exposure.get("time", ""))) < _comparable(
                 str(facts[other].exposure.get("time", ""))
             ):
                 continue
-        best[_suffix(file)] = file
+        best[_suffix(file.camera_path)] = file
     ordered = sorted(best.values(), key=lambda file: not facts[file].raw)
     return {file: facts[file] for file in ordered}
 

@@ -169,7 +169,7 @@ class GphotoDriver:
         end = time.monotonic() + limit_s
         with self._calls() as camera:
             while time.monotonic() < end:
-                kind, data = camera.wait_for_event(5, self._context)
+                kind, data = camera.wait_for_event(1, self._context)
                 if kind == gp.GP_EVENT_FILE_ADDED:
                     strays.append(_path_of(data))
                 elif kind == gp.GP_EVENT_TIMEOUT:
@@ -227,8 +227,9 @@ class GphotoDriver:
                 continue
             names.add(name)
             report(Progress(SHOT_ADDED, added))
-            fetched = self.fetch(added, order.folder, f".{order.stem}.{len(files)}.part")
-            report(Progress(SHOT_STORED, added))
+            fetched = self._download(added, order.folder, f".{order.stem}.{len(files)}.part")
+            report(Progress(SHOT_STORED, fetched.temporary))  # who looks at it does so while the disk works
+            _sync(Path(fetched.temporary))
             files.append(fetched)
             if order.erase:
                 self._erase(added)
@@ -285,6 +286,11 @@ class GphotoDriver:
 
     def fetch(self, camera_path: str, folder: str, name: str) -> FetchedFile:
         """Download one file to ``folder/name``, complete and fsynced; nothing is left there where it fails."""
+        fetched = self._download(camera_path, folder, name)
+        _sync(Path(fetched.temporary))
+        return fetched
+
+    def _download(self, camera_path: str, folder: str, name: str) -> FetchedFile:
         where, what = _split(camera_path)
         target = Path(folder) / name
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
@@ -299,7 +305,6 @@ class GphotoDriver:
                 size = os.fstat(descriptor).st_size
                 if told not in {None, 0, 0xFFFFFFFF, size}:
                     raise DriverError(gp.GP_ERROR_CORRUPTED_DATA, f"{what} is {size} bytes here, {told} on the camera.")
-                os.fsync(descriptor)
             finally:
                 os.close(descriptor)
         except BaseException:
@@ -363,6 +368,18 @@ class GphotoDriver:
         if camera is not None:
             with contextlib.suppress(gp.GPhoto2Error):
                 camera.exit(self._context)
+
+
+def _sync(path: Path) -> None:
+    """Make a file durable; it is removed where that fails."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(descriptor)
 
 
 def _path_of(data: object) -> str:

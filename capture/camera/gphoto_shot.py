@@ -143,8 +143,12 @@ class ShotTaker:
             SHOT_STORED: order.next_file_s + hidden_s + 5.0,
         }
 
+        self._arrivals.begin()
+
         def on_progress(progress: Progress) -> float | None:
             phase.note(progress)
+            if progress.stage == SHOT_STORED:
+                self._arrivals.look(progress.detail, phase.added[-1])
             return silence.get(progress.stage)
 
         def error_of(failed: Failed, doing: str) -> CameraError:
@@ -190,6 +194,7 @@ class ShotTaker:
         """
         if not phase.stage or order.erase:
             return None
+        self._arrivals.begin()
         call_s, stall_s = self._link.deadlines.call_s, self._link.deadlines.stall_s
         fetched: list[FetchedFile] = []
         try:

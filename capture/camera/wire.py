@@ -48,7 +48,7 @@ Report = Callable[[Progress], None]
 SHOT_TRIGGERING = "triggering"  # from here on the camera may expose
 SHOT_TRIGGERED = "triggered"  # the camera took the order
 SHOT_ADDED = "added"  # the camera has a file; detail is its path there
-SHOT_STORED = "stored"  # the file is on our disk; detail is its path there
+SHOT_STORED = "stored"  # the file is here, and is being made durable; detail is its temporary name
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class ShotOrder:
     bulb_s: float | None = None
     first_file_s: float = 20.0
     next_file_s: float = 10.0
-    quiet_s: float = 0.02
+    quiet_s: float = 0.002
 
 
 @dataclass(frozen=True, slots=True)
