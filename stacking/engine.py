@@ -24,10 +24,12 @@ from stacking.ahead import ahead
 from stacking.errors import FrameError, RegistrationError, SourceError, StackingUsageError
 from stacking.frames import LeftOut, Pixels, Registration, Source
 from stacking.fuse.canvas import Canvas
-from stacking.fuse.final_pass import FinalPass, FusionTask
+from stacking.fuse.final_pass import FusionTask
 from stacking.memory import peak_rss_bytes
 from stacking.options import Align, Crop, Method, StackOptions
 from stacking.report import StackReport
+from stacking.sharpness import StackSharpness, block_sharpness, stack_sharpness
+from stacking.slabs import Fused, Slab, SlabTarget, fuse_at_once, fuse_in_slabs, kept_slabs, slab_target
 
 if TYPE_CHECKING:
     from stacking.develop import Development
@@ -56,6 +58,9 @@ class StackResult:
     notes : tuple of str
     confidence : ndarray (rows, columns), float32, or None
         Of the depth, 0 to 1.
+    slabs : tuple of Slab
+    sharpness : StackSharpness or None
+        Of the blocks of all frames.
     """
 
     image: NDArray[np.uint16]
@@ -67,6 +72,8 @@ class StackResult:
     reference: int
     notes: tuple[str, ...] = ()
     confidence: NDArray[np.float32] | None = None
+    slabs: tuple[Slab, ...] = ()
+    sharpness: StackSharpness | None = None
 
 
 class Engine:
@@ -86,6 +93,7 @@ class Engine:
         self._progress = progress if progress is not None else _silent
         self._sources: list[Source] = []
         self._broken: dict[int, str] = {}
+        self._sharpness: dict[int, NDArray[np.float32]] = {}
         self._development: Development | None = None
         self._measured: list[tuple[int, Features]] = []
         self._threads = self.options.threads or len(os.sched_getaffinity(0))
@@ -149,10 +157,18 @@ class Engine:
                 gray = development.gray_half(source)
         except FrameError as error:
             return error.message
-        return self._registrar.measure(index, np.asarray(gray, np.uint8))
+        seen = np.asarray(gray, np.uint8)
+        if self.options.wants_sharpness:
+            self._sharpness[index] = block_sharpness(seen)
+        return self._registrar.measure(index, seen)
 
-    def finish(self) -> StackResult:
+    def finish(self, slabs: SlabTarget | None = None) -> StackResult:
         """Fuse all frames with all that was learnt.
+
+        Parameters
+        ----------
+        slabs : (folder, callable), optional
+            Where slabs are kept and what writes their pictures; None: they are not kept.
 
         Raises
         ------
@@ -181,28 +197,50 @@ class Engine:
             notes += [f"{self._sources[k].path.name}: {text}" for k, text in solution.notes]
         development.learn_defects([self._sources[k] for k in sorted(registrations)])
         canvas = self._canvas((columns, rows), registrations)
-        final = FinalPass(
-            FusionTask(
-                decode=self._decode,
-                registrations=registrations,
-                positions=self._depths(),
-                frame_size=(columns, rows),
-                sample_bytes=development.dtype.itemsize,
-                canvas=canvas,
-                method=self.options.method,
-                wants_depth=self.options.wants_depth,
-                threads=self._threads,
-                memory_bytes=self.options.memory_bytes,
-            ),
-            self._progress,
+        task = FusionTask(
+            decode=self._decode,
+            registrations=registrations,
+            positions=self._depths(),
+            frame_size=(columns, rows),
+            sample_bytes=development.dtype.itemsize,
+            canvas=canvas,
+            method=self.options.method,
+            wants_depth=self.options.wants_depth,
+            threads=self._threads,
+            memory_bytes=self.options.memory_bytes,
         )
-        image, depth = final.run()
-        left_out |= final.missed
-        used = tuple(k for k in sorted(registrations) if k not in final.missed)
+        fused = self._fuse(task, reference, slabs)
+        left_out |= fused.missed
+        used = tuple(k for k in sorted(registrations) if k not in fused.missed)
         kept = {k: registrations[k] for k in used}
         return StackResult(
-            image, depth, canvas, used, dict(sorted(left_out.items())), kept, reference, tuple(notes), final.confidence
+            fused.image,
+            fused.depth,
+            canvas,
+            used,
+            dict(sorted(left_out.items())),
+            kept,
+            reference,
+            tuple(notes),
+            fused.confidence,
+            fused.slabs,
+            stack_sharpness(self._sharpness),
         )
+
+    def _fuse(self, task: FusionTask, reference: int, slabs: SlabTarget | None) -> Fused:
+        if not self.options.slabs.sizes:
+            return fuse_at_once(task, self._progress)
+        sharpness = stack_sharpness(self._sharpness)
+        with slab_target(slabs) as (folder, write):
+            return fuse_in_slabs(
+                task,
+                self.options.slabs,
+                frames_in_focus=None if sharpness is None else sharpness.frames_in_focus(),
+                reference=reference,
+                folder=folder,
+                write=write,
+                progress=self._progress,
+            )
 
     def _canvas(self, size: tuple[int, int], registrations: dict[int, Registration]) -> Canvas:
         from stacking.crop import valid_rectangle
@@ -291,7 +329,16 @@ def stack_pictures(
     selection = alike(found.sources)
     engine = Engine(options, progress)
     engine.extend(selection.sources)
-    result = engine.finish()
+    slab_folder = options.slabs.folder or output.with_name(f"{output.stem}.slabs")
+    if options.slabs.sizes:
+
+        def write_slab(path: Path, slab: NDArray[np.uint16]) -> None:
+            write_picture(path, slab, icc=engine.development.icc, exif_from=selection.sources[0].path)
+
+        with kept_slabs(slab_folder, force=options.force) as beside:
+            result = engine.finish((beside, write_slab))
+    else:
+        result = engine.finish()
     sources = engine.sources
     left_out = [
         *found.left_out,
@@ -345,6 +392,9 @@ def stack_pictures(
         peak_rss_bytes=peak_rss_bytes(),
         depth=options.depth,
         outputs=written,
+        slabs=[
+            (slab_folder / slab.path.name, tuple(names[k] for k in slab.frames), slab.stage) for slab in result.slabs
+        ],
     )
     if options.report is not None:
         with replacing(options.report, force=options.force) as file:

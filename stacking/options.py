@@ -7,15 +7,9 @@ from enum import StrEnum
 from pathlib import Path
 
 from stacking.relief.options import ReliefOptions
+from stacking.slab_options import Method, SlabOptions
 
-
-class Method(StrEnum):
-    """How frames are merged."""
-
-    AUTO = "auto"
-    PYRAMID = "pyramid"
-    DEPTHMAP = "depthmap"
-    AVERAGE = "average"
+__all__ = ["Align", "Crop", "Method", "StackOptions"]
 
 
 class Align(StrEnum):
@@ -53,6 +47,8 @@ class StackOptions:
         Write over existing files.
     relief : ReliefOptions
         What else is wanted of the depth.
+    slabs : SlabOptions
+        Whether frames are fused in slabs.
     quality : int
         JPEG quality of a ``.jpg`` result, 1 to 100.
     threads : int or None
@@ -69,7 +65,13 @@ class StackOptions:
     force: bool = False
     quality: int = 95
     threads: int | None = None
+    slabs: SlabOptions = field(default_factory=SlabOptions)
     relief: ReliefOptions = field(default_factory=ReliefOptions)
+
+    @property
+    def wants_sharpness(self) -> bool:
+        """Whether the sharpness of every frame has to be kept."""
+        return 0 in self.slabs.sizes
 
     @property
     def wants_depth(self) -> bool:

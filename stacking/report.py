@@ -38,6 +38,8 @@ class StackReport:
     depth : Path or None
     outputs : dict of str to Path
         Files written besides, by what they are.
+    slabs : sequence of (Path, tuple of str, int)
+        File, frames by file name, and stage of each slab.
     """
 
     result: Path
@@ -54,6 +56,7 @@ class StackReport:
     peak_rss_bytes: int
     depth: Path | None = None
     outputs: Mapping[str, Path] = field(default_factory=dict)
+    slabs: Sequence[tuple[Path, tuple[str, ...], int]] = ()
 
     def values(self) -> dict[str, Any]:
         """The report as JSON takes it."""
@@ -70,6 +73,7 @@ class StackReport:
             "notes": list(self.notes),
             "depth": None if self.depth is None else str(self.depth.resolve()),
             "outputs": {name: str(path.resolve()) for name, path in self.outputs.items()},
+            "slabs": [{"file": str(p.resolve()), "frames": list(frames), "stage": s} for p, frames, s in self.slabs],
             "seconds": round(self.seconds, 3),
             "peak_rss_mb": round(self.peak_rss_bytes / 2**20, 1),
         }

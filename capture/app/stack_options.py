@@ -15,6 +15,7 @@ from capture.lengths import parse_size_bytes
 from capture.settings import Settings
 from stacking.options import Align, Crop, Method, StackOptions
 from stacking.relief.options import relief_options_of
+from stacking.slab_options import SlabOptions, parse_slab, slab_options_of
 
 MethodOption = Annotated[Method | None, typer.Option("--method", help="How frames are merged (default auto).")]
 AlignOption = Annotated[
@@ -30,6 +31,22 @@ ReportOption = Annotated[Path | None, typer.Option("--report", help="Write what 
 RecipeOption = Annotated[
     Path | None, typer.Option("--recipe", help="Colour correction to apply: a recipe's TOML file.")
 ]
+SlabOption = Annotated[
+    str | None,
+    typer.Option(
+        "--slab", help="Fuse slabs of so many frames first; auto: by the depth of field; 5,4: slabs of 4 slabs."
+    ),
+]
+SlabOverlapOption = Annotated[
+    int | None, typer.Option("--slab-overlap", min=0, help="Frames that neighbouring slabs share (default a quarter).")
+]
+SlabMethodOption = Annotated[
+    Method | None, typer.Option("--slab-method", help="How slabs are merged (default: as frames are).")
+]
+SlabFolderOption = Annotated[
+    Path | None,
+    typer.Option("--slab-folder", help="Where slabs are written (default: RESULT.slabs beside the result)."),
+]
 MemoryOption = Annotated[str | None, typer.Option("--memory", help="Memory the stacker may use, for example 4G.")]
 
 
@@ -44,6 +61,10 @@ class StackFlags(ReliefFlags):
     report: ReportOption = None
     recipe: RecipeOption = None
     memory: MemoryOption = None
+    slab: SlabOption = None
+    slab_overlap: SlabOverlapOption = None
+    slab_method: SlabMethodOption = None
+    slab_folder: SlabFolderOption = None
 
     def options(self, settings: Settings, *, force: bool = False, optics: ScaleFlags | None = None) -> StackOptions:
         """Flags and settings as one frozen value.
@@ -68,8 +89,16 @@ class StackFlags(ReliefFlags):
             recipe=self.recipe,
             memory_bytes=None if size is None else parse_size_bytes(str(size), what="--memory"),
             force=force,
+            slabs=self._slabs(),
             relief=self.relief_options(settings, optics or ScaleFlags()),
         )
+
+    def _slabs(self) -> SlabOptions:
+        if self.slab is None:
+            if any(given is not None for given in (self.slab_overlap, self.slab_method, self.slab_folder)):
+                raise UsageError("how slabs are made was given, but no slabs", remedy="Add --slab auto, or a number.")
+            return SlabOptions()
+        return SlabOptions(parse_slab(self.slab), self.slab_overlap, self.slab_method, self.slab_folder)
 
 
 def options_to_record(options: StackOptions) -> dict[str, Any]:
@@ -96,4 +125,6 @@ def options_from_record(record: Mapping[str, Any]) -> StackOptions:
             values[name] = kind(values[name])
     if "relief" in values:
         values["relief"] = relief_options_of(values["relief"])
+    if "slabs" in values:
+        values["slabs"] = slab_options_of(values["slabs"])
     return StackOptions(**values)

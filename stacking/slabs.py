@@ -1,0 +1,278 @@
+"""Slabs: groups of neighbouring frames fused by themselves, and their pictures fused again.
+
+All frames are registered together, so slabs lie on each other and on the unslabbed result. Each slab is written out as it is
+made and read again for the next stage: memory does not grow with their number.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import cv2
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from stacking.crop import valid_rectangle
+from stacking.errors import OutputError, StackingUsageError
+from stacking.frames import Pixels, Registration
+from stacking.fuse.canvas import Canvas
+from stacking.fuse.final_pass import FinalPass, FusionTask, Progress
+from stacking.options import Method
+from stacking.slab_options import SlabOptions
+
+F32 = NDArray[np.float32]
+Picture = NDArray[np.uint16]
+SlabTarget = tuple[Path, Callable[[Path, Picture], None]]
+
+# Frames of a slab in depths of field, and what neighbours share: whatever is sharp has its best frames in one slab.
+_FIELDS, _FIELDS_SHARED = 2.0, 0.5
+_FEWEST, _UNTOLD = 4, 5
+_FEATHER_PX = 24
+_OURS = re.compile(r"slabs?-\d+(-\d+)?\.tif")
+
+
+@dataclass(frozen=True, slots=True)
+class Slab:
+    """One slab.
+
+    Attributes
+    ----------
+    path : Path
+        Its picture: 16-bit TIFF on the canvas of the result, before colour correction.
+    frames : tuple of int
+        Indices of the frames in it.
+    stage : int
+        1 for slabs of frames, 2 for slabs of slabs, and so on.
+    """
+
+    path: Path
+    frames: tuple[int, ...]
+    stage: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fused:
+    """What fusion gives; `slabs` in the order they were made."""
+
+    image: Picture
+    depth: F32 | None
+    confidence: F32 | None
+    missed: dict[int, str]
+    slabs: tuple[Slab, ...] = ()
+
+
+def fuse_at_once(task: FusionTask, progress: Progress) -> Fused:
+    """All frames in one fusion."""
+    final = FinalPass(task, progress)
+    image, depth = final.run()
+    return Fused(image, depth, final.confidence, final.missed)
+
+
+def fuse_in_slabs(
+    task: FusionTask,
+    options: SlabOptions,
+    *,
+    frames_in_focus: float | None,
+    reference: int,
+    folder: Path,
+    write: Callable[[Path, Picture], None],
+    progress: Progress,
+) -> Fused:
+    """Fuse frames to slabs, slabs to slabs where several sizes are given, and the last ones to one picture.
+
+    Parameters
+    ----------
+    task : FusionTask
+        Of all frames.
+    options : SlabOptions
+    frames_in_focus : float or None
+        Depth of field in frames, for an automatic size; None where it is not known.
+    reference : int
+        The frame that covers the whole canvas.
+    folder : Path
+        Where slabs are written.
+    write : callable
+        Writes a picture to a path, as 16-bit TIFF.
+
+    Raises
+    ------
+    StackingUsageError
+        Where slabs overlap by their whole size.
+    """
+    stages = stages_for(options, len(task.registrations), frames_in_focus)
+    if not stages:
+        return fuse_at_once(task, progress)
+    missed: dict[int, str] = {}
+    slabs: list[Slab] = []
+    current: list[tuple[int, ...]] = [(k,) for k in sorted(task.registrations)]
+    stage_task = task
+    for stage, (size, overlap) in enumerate(stages, 1):
+        groups = slab_ranges(len(current), size, overlap)
+        keys = sorted(stage_task.registrations)
+        made: list[Slab] = []
+        whole = next(n for n, group in enumerate(groups) if any(reference in current[k] for k in group))
+        for number in sorted(range(len(groups)), key=lambda n: (n != whole, n)):
+            members = [keys[k] for k in groups[number]]
+            frames = tuple(sorted({f for k in groups[number] for f in current[k]} - missed.keys()))
+            part = replace(
+                stage_task, registrations={k: stage_task.registrations[k] for k in members}, wants_depth=False
+            )
+            fused = fuse_at_once(part, _named(progress, f"fusing slab {number + 1} of {len(groups)}"))
+            missed |= fused.missed
+            image = fused.image
+            if number != whole and stage == 1:
+                around = next(slab.path for slab in made)
+                image = _completed(image, around, task, frames)
+            path = folder / _name(stage, number, len(groups))
+            write(path, image)
+            made.append(Slab(path, frames, stage))
+        made.sort(key=lambda slab: slab.path.name)
+        slabs += made
+        current = [slab.frames for slab in made]
+        stage_task = _task_of(made, task, options.method)
+    fused = fuse_at_once(replace(stage_task, wants_depth=False), _named(progress, "fusing slabs"))
+    depth = confidence = None
+    if task.wants_depth:  # depth is where the frames say it is: slabs know it more coarsely
+        found = fuse_at_once(
+            replace(task, method=Method.AUTO, registrations=_without(task, missed)), _named(progress, "measuring depth")
+        )
+        depth, confidence = found.depth, found.confidence
+    return Fused(fused.image, depth, confidence, missed, tuple(slabs))
+
+
+def stages_for(options: SlabOptions, frames: int, frames_in_focus: float | None) -> list[tuple[int, int]]:
+    """Size and overlap of each stage; none where so few frames need no slabs.
+
+    Raises
+    ------
+    StackingUsageError
+    """
+    stages: list[tuple[int, int]] = []
+    count = frames
+    for wanted in options.sizes:
+        size, overlap = wanted, options.overlap
+        if wanted == 0:
+            known = frames_in_focus if frames_in_focus is not None else _UNTOLD / _FIELDS
+            size = max(_FEWEST, round(_FIELDS * known))
+            if overlap is None:
+                overlap = max(1, min(round(_FIELDS_SHARED * known), size // 2))
+        if overlap is None:
+            overlap = max(1, size // 4) if size > 1 else 0
+        if stages:
+            overlap = min(overlap, size - 1)
+        if overlap >= size:
+            raise StackingUsageError(
+                f"slabs of {size} frames cannot overlap by {overlap}",
+                remedy="Give --slab-overlap fewer frames than --slab.",
+            )
+        if size >= count or size < 2:
+            break
+        stages.append((size, overlap))
+        count = len(slab_ranges(count, size, overlap))
+    return stages
+
+
+def slab_ranges(count: int, size: int, overlap: int) -> list[range]:
+    """Groups of `size` neighbours that share `overlap`; the last one is as long, and so may share more."""
+    if size >= count:
+        return [range(count)]
+    starts = list(range(0, count - size, size - overlap))
+    return [range(start, start + size) for start in [*starts, count - size]]
+
+
+@contextmanager
+def kept_slabs(folder: Path, *, force: bool) -> Iterator[Path]:
+    """A folder beside `folder` to write slabs into; they take their place only when all went well.
+
+    Raises
+    ------
+    OutputError
+        Where `folder` holds something already and `force` is not given, or cannot be written.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder} is a file", remedy="Name another folder with --slab-folder.")
+    if folder.is_dir() and any(folder.iterdir()) and not force:
+        raise OutputError(f"{folder} holds files", remedy="Name another folder with --slab-folder, or give --force.")
+    try:
+        with TemporaryDirectory(dir=folder.absolute().parent, prefix=f".{folder.name}.") as beside:
+            yield Path(beside)
+            folder.mkdir(exist_ok=True)
+            for old in folder.iterdir():
+                if _OURS.fullmatch(old.name):
+                    old.unlink()
+            for new in sorted(Path(beside).iterdir()):
+                new.replace(folder / new.name)
+    except OSError as error:
+        raise OutputError(
+            f"{folder} cannot be written: {error.strerror or error}", remedy="Check the folder."
+        ) from error
+
+
+@contextmanager
+def slab_target(wanted: SlabTarget | None) -> Iterator[SlabTarget]:
+    """Where slabs go: as wanted, or a folder that does not outlive the run."""
+    if wanted is not None:
+        yield wanted
+        return
+    with TemporaryDirectory(prefix="focusrail-slabs-") as folder:
+        yield Path(folder), lambda path, image: tifffile.imwrite(path, image, photometric="rgb")
+
+
+def _task_of(slabs: Sequence[Slab], task: FusionTask, method: Method | None) -> FusionTask:
+    """The next stage: slabs lie on the canvas already."""
+    size = (task.canvas.width, task.canvas.height)
+    plain = Registration(np.eye(2, 3), np.ones(3), 0.0)
+
+    def decode(index: int) -> Pixels | str:
+        return np.asarray(tifffile.imread(slabs[index].path))
+
+    return replace(
+        task,
+        decode=decode,
+        registrations=dict.fromkeys(range(len(slabs)), plain),
+        positions=[float(np.mean([task.positions[f] for f in slab.frames])) if slab.frames else 0.0 for slab in slabs],
+        frame_size=size,
+        sample_bytes=2,
+        canvas=Canvas(0, 0, *size),
+        method=task.method if method is None else method,
+    )
+
+
+def _completed(image: Picture, around: Path, task: FusionTask, frames: Sequence[int]) -> Picture:
+    """Where the slab's frames do not reach, the slab of the reference frame stands in, its edge blended."""
+    canvas = task.canvas
+    covers = valid_rectangle(task.frame_size, [task.registrations[k].matrix for k in frames])
+    left, top = max(covers.x - canvas.x, 0), max(covers.y - canvas.y, 0)
+    right = min(covers.x + covers.width - canvas.x, canvas.width)
+    bottom = min(covers.y + covers.height - canvas.y, canvas.height)
+    if (left, top, right, bottom) == (0, 0, canvas.width, canvas.height) or not frames:
+        return image
+    weight = np.zeros((canvas.height + 2, canvas.width + 2), np.uint8)
+    weight[1:-1, 1:-1][top:bottom, left:right] = 1
+    # the border of the picture itself is no edge
+    weight[0], weight[-1], weight[:, 0], weight[:, -1] = weight[1], weight[-2], weight[:, 1], weight[:, -2]
+    padded = np.pad(weight, 64, mode="edge")
+    far = cv2.distanceTransform(padded, cv2.DIST_L2, 3)[65:-65, 65:-65]
+    share = np.clip(far / _FEATHER_PX, 0, 1)[..., None]
+    whole = np.asarray(tifffile.imread(around), np.uint16)
+    return np.rint(image * share + whole * (1 - share)).astype(np.uint16)
+
+
+def _without(task: FusionTask, missed: dict[int, str]) -> dict[int, Registration]:
+    return {k: r for k, r in task.registrations.items() if k not in missed}
+
+
+def _name(stage: int, number: int, count: int) -> str:
+    digits = len(str(count))
+    middle = "" if stage == 1 else f"{stage}-"
+    return f"slab{'' if stage == 1 else 's'}-{middle}{number + 1:0{max(2, digits)}d}.tif"
+
+
+def _named(progress: Progress, stage: str) -> Progress:
+    return lambda _, done, total: progress(stage, done, total)
