@@ -7,7 +7,6 @@ all are there, one solution is found for all of them, and each is decoded once m
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -21,12 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stacking.ahead import ahead
-from stacking.errors import FrameError, RegistrationError, SourceError, StackingUsageError
-from stacking.frames import LeftOut, Pixels, Registration, Source
+from stacking.errors import FrameError, RegistrationError, SourceError
+from stacking.frames import Pixels, Registration, Source
 from stacking.fuse.canvas import Canvas
 from stacking.fuse.final_pass import FusionTask
-from stacking.memory import peak_rss_bytes
-from stacking.options import Align, Crop, Method, StackOptions
+from stacking.options import Align, Crop, StackOptions
 from stacking.report import StackReport
 from stacking.sharpness import StackSharpness, block_sharpness, stack_sharpness
 from stacking.slabs import Fused, Slab, SlabTarget, fuse_at_once, fuse_in_slabs, kept_slabs, slab_target
@@ -305,30 +303,21 @@ def stack_pictures(
         Nothing half-written is left.
     """
     from stacking.develop import alike
-    from stacking.finish import apply_recipe, read_recipe
-    from stacking.finish.apply import crop_rectangle
-    from stacking.relief.options import different
+    from stacking.finish import read_recipe
+    from stacking.outputs import Stacked, check_targets, write_stack
     from stacking.sources import find_sources
-    from stacking.writers import DEPTH_SUFFIXES, check_target, replacing, write_depth, write_picture
+    from stacking.writers import write_picture
 
     options = StackOptions() if options is None else options
     started = time.monotonic()
     output = Path(output)
-    check_target(output, force=options.force)
-    if options.wants_depth and options.method is Method.AVERAGE:
-        raise StackingUsageError("a plain average has no depth", remedy="Choose another method, or leave the depth.")
-    if options.depth is not None:
-        check_target(options.depth, force=options.force, suffixes=DEPTH_SUFFIXES)
-    if options.report is not None:
-        check_target(options.report, force=options.force, suffixes=None)
-    options.relief.check(force=options.force)
+    outputs = check_targets(output, options)
     recipe = None if options.recipe is None else read_recipe(options.recipe)
-    outputs = [p for p in (output, options.depth, options.report, *options.relief.targets().values()) if p is not None]
-    different(outputs)
     found = find_sources(paths, exclude=outputs)
     selection = alike(found.sources)
     engine = Engine(options, progress)
     engine.extend(selection.sources)
+    registered = time.monotonic()
     slab_folder = options.slabs.folder or output.with_name(f"{output.stem}.slabs")
     if options.slabs.sizes:
 
@@ -339,74 +328,22 @@ def stack_pictures(
             result = engine.finish((beside, write_slab))
     else:
         result = engine.finish()
-    sources = engine.sources
-    left_out = [
-        *found.left_out,
-        *selection.left_out,
-        *(LeftOut(sources[k].path, reason) for k, reason in result.left_out.items()),
-    ]
-    image: Pixels = result.image
-    eight_bit = engine.development.dtype == np.uint8 and output.suffix.lower() == ".png"
-    dtype = np.dtype(np.uint8 if eight_bit else np.uint16)
-    if recipe is not None:
-        image = apply_recipe(image, recipe, dtype=dtype)
-    elif eight_bit:
-        image = ((result.image.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    write_picture(
-        output,
-        image,
-        icc=engine.development.icc,
-        exif_from=sources[result.reference].path,
-        force=options.force,
-        quality=options.quality,
+    return write_stack(
+        Stacked(
+            output=output,
+            options=options,
+            recipe=recipe,
+            development=engine.development,
+            sources=engine.sources,
+            positions_known=engine.positions_known,
+            result=result,
+            left_out_before=(*found.left_out, *selection.left_out),
+            notes_before=tuple(f"{n.path.name}: {n.text}" for n in selection.notes),
+            slab_folder=slab_folder,
+            times=(("registering", registered - started), ("fusing", time.monotonic() - registered)),
+        )
     )
-    depth, confidence = result.depth, result.confidence
-    written: dict[str, Path] = {}
-    if depth is not None:
-        if recipe is not None:  # what is cut off the picture is cut off its depth
-            cut = crop_rectangle(recipe.crop, depth.shape[1], depth.shape[0])
-            depth, confidence = cut.of(depth), None if confidence is None else cut.of(confidence)
-        if options.depth is not None:
-            write_depth(options.depth, depth, force=options.force)
-        if options.relief.targets():
-            from stacking.relief.outputs import write_relief
-            from stacking.relief.surface import DepthUnit, Scale, relief_of
-
-            unit = DepthUnit.UM if engine.positions_known else DepthUnit.FRAMES
-            relief = relief_of(depth, confidence, Scale(unit, options.relief.pixel_um))
-            written |= write_relief(options.relief, relief, image, icc=engine.development.icc, force=options.force)
-    names = _names(sources)
-    height, width = image.shape[:2]
-    report = StackReport(
-        result=output,
-        width=width,
-        height=height,
-        frames_used=len(result.used),
-        frames_left_out=left_out,
-        order=[names[k] for k in result.used],
-        transforms={names[k]: r.matrix for k, r in result.registrations.items()},
-        crop=(result.canvas.x, result.canvas.y, result.canvas.width, result.canvas.height),
-        reference=names[result.reference],
-        notes=(*(f"{n.path.name}: {n.text}" for n in selection.notes), *result.notes),
-        seconds=time.monotonic() - started,
-        peak_rss_bytes=peak_rss_bytes(),
-        depth=options.depth,
-        outputs=written,
-        slabs=[
-            (slab_folder / slab.path.name, tuple(names[k] for k in slab.frames), slab.stage) for slab in result.slabs
-        ],
-    )
-    if options.report is not None:
-        with replacing(options.report, force=options.force) as file:
-            file.write(json.dumps(report.values(), indent=2).encode())
-    return report
 
 
 def _silent(stage: str, done: int, total: int) -> None:
     """Progress nobody watches."""
-
-
-def _names(sources: Sequence[Source]) -> list[str]:
-    """File names, or whole paths where two files of different folders have one name."""
-    names = [s.path.name for s in sources]
-    return names if len(set(names)) == len(names) else [str(s.path) for s in sources]

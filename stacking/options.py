@@ -11,6 +11,8 @@ from stacking.slab_options import Method, SlabOptions
 
 __all__ = ["Align", "Crop", "Method", "StackOptions"]
 
+PAGE_SUFFIXES = (".html", ".htm")
+
 
 class Align(StrEnum):
     """Whether frames are registered, or lie on each other already."""
@@ -38,7 +40,7 @@ class StackOptions:
     depth : Path or None
         Where the depth map is written: float32 TIFF, or 16 bit by the suffix ``.png``.
     report : Path or None
-        Where the report is written as JSON.
+        Where the report is written: a page by the suffix ``.html``, else JSON.
     recipe : Path or None
         A recipe of colour correction, applied to the result.
     memory_bytes : int or None
@@ -71,7 +73,8 @@ class StackOptions:
     @property
     def wants_sharpness(self) -> bool:
         """Whether the sharpness of every frame has to be kept."""
-        return 0 in self.slabs.sizes
+        page = self.report is not None and self.report.suffix.lower() in PAGE_SUFFIXES
+        return page or 0 in self.slabs.sizes
 
     @property
     def wants_depth(self) -> bool:

@@ -40,6 +40,8 @@ class StackReport:
         Files written besides, by what they are.
     slabs : sequence of (Path, tuple of str, int)
         File, frames by file name, and stage of each slab.
+    times : sequence of (str, float)
+        Stages and their seconds.
     """
 
     result: Path
@@ -57,6 +59,7 @@ class StackReport:
     depth: Path | None = None
     outputs: Mapping[str, Path] = field(default_factory=dict)
     slabs: Sequence[tuple[Path, tuple[str, ...], int]] = ()
+    times: Sequence[tuple[str, float]] = ()
 
     def values(self) -> dict[str, Any]:
         """The report as JSON takes it."""
@@ -74,6 +77,7 @@ class StackReport:
             "depth": None if self.depth is None else str(self.depth.resolve()),
             "outputs": {name: str(path.resolve()) for name, path in self.outputs.items()},
             "slabs": [{"file": str(p.resolve()), "frames": list(frames), "stage": s} for p, frames, s in self.slabs],
+            "times": {stage: round(seconds, 3) for stage, seconds in self.times},
             "seconds": round(self.seconds, 3),
             "peak_rss_mb": round(self.peak_rss_bytes / 2**20, 1),
         }

@@ -27,7 +27,9 @@ CropOption = Annotated[
 DepthOption = Annotated[
     Path | None, typer.Option("--depth", help="Write the depth map here (.tif float, .png 16 bit).")
 ]
-ReportOption = Annotated[Path | None, typer.Option("--report", help="Write what was done here (JSON).")]
+ReportOption = Annotated[
+    Path | None, typer.Option("--report", help="Write what was done here: .html a page with plots, else JSON.")
+]
 RecipeOption = Annotated[
     Path | None, typer.Option("--recipe", help="Colour correction to apply: a recipe's TOML file.")
 ]

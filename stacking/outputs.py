@@ -1,0 +1,198 @@
+"""Everything a finished stack is written to: the picture, depth and what is made of it, the report."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stacking.errors import StackingUsageError
+from stacking.finish import Recipe, apply_recipe
+from stacking.finish.apply import crop_rectangle
+from stacking.frames import LeftOut, Pixels, Source
+from stacking.memory import peak_rss_bytes
+from stacking.options import PAGE_SUFFIXES, Method, StackOptions
+from stacking.relief.options import different
+from stacking.report import StackReport
+from stacking.writers import DEPTH_SUFFIXES, check_target, replacing, write_depth, write_picture
+
+if TYPE_CHECKING:
+    from stacking.develop import Development
+    from stacking.engine import StackResult
+    from stacking.relief.surface import Relief
+
+
+@dataclass(frozen=True, slots=True)
+class Stacked:
+    """A finished stack, ready to be written.
+
+    Attributes
+    ----------
+    output : Path
+    options : StackOptions
+    recipe : Recipe or None
+    development : Development
+    sources : sequence of Source
+    positions_known : bool
+    result : StackResult
+    left_out_before : sequence of LeftOut
+        Pictures that were no part of the stack from the start.
+    notes_before : sequence of str
+    slab_folder : Path
+    times : sequence of (str, float)
+        Stages so far and their seconds.
+    """
+
+    output: Path
+    options: StackOptions
+    recipe: Recipe | None
+    development: Development
+    sources: Sequence[Source]
+    positions_known: bool
+    result: StackResult
+    left_out_before: Sequence[LeftOut]
+    notes_before: Sequence[str]
+    slab_folder: Path
+    times: Sequence[tuple[str, float]]
+
+
+def check_targets(output: Path, options: StackOptions) -> list[Path]:
+    """Refuse what cannot be written, before any work is done; the files that will be.
+
+    Raises
+    ------
+    OutputError
+    StackingUsageError
+    """
+    check_target(output, force=options.force)
+    if options.wants_depth and options.method is Method.AVERAGE:
+        raise StackingUsageError("a plain average has no depth", remedy="Choose another method, or leave the depth.")
+    if options.depth is not None:
+        check_target(options.depth, force=options.force, suffixes=DEPTH_SUFFIXES)
+    if options.report is not None:
+        check_target(options.report, force=options.force, suffixes=None)
+    options.relief.check(force=options.force)
+    outputs = [p for p in (output, options.depth, options.report, *options.relief.targets().values()) if p is not None]
+    different(outputs)
+    return outputs
+
+
+def write_stack(stacked: Stacked) -> StackReport:
+    """Write the picture and all that is wanted besides.
+
+    Raises
+    ------
+    StackingError
+        Nothing that this run wrote is left then.
+    """
+    targets = {path: path.exists() for path in check_targets(stacked.output, stacked.options)}
+    try:
+        return _written(stacked)
+    except BaseException:
+        for path, was_there in targets.items():
+            if not was_there:
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)
+        raise
+
+
+def _written(stacked: Stacked) -> StackReport:
+    options, result, development = stacked.options, stacked.result, stacked.development
+    started = time.monotonic()
+    image = _corrected(stacked)
+    relief = _relief(stacked)
+    outputs: dict[str, Path] = {}
+    if relief is not None and options.relief.targets():
+        from stacking.relief.outputs import write_relief
+
+        outputs |= write_relief(options.relief, relief, image, icc=development.icc, force=options.force)
+    if relief is not None and options.depth is not None:
+        write_depth(options.depth, relief.depth, force=options.force)
+    write_picture(
+        stacked.output,
+        image,
+        icc=development.icc,
+        exif_from=stacked.sources[result.reference].path,
+        force=options.force,
+        quality=options.quality,
+    )
+    report = _report(stacked, image, outputs, [*stacked.times, ("writing", time.monotonic() - started)])
+    if options.report is not None:
+        if options.report.suffix.lower() in PAGE_SUFFIXES:
+            from stacking.report_page import report_page
+
+            content = report_page(stacked, report, image, relief).encode()
+        else:
+            content = json.dumps(report.values(), indent=2).encode()
+        with replacing(options.report, force=options.force) as file:
+            file.write(content)
+    return report
+
+
+def _corrected(stacked: Stacked) -> Pixels:
+    image = stacked.result.image
+    eight_bit = stacked.development.dtype == np.uint8 and stacked.output.suffix.lower() == ".png"
+    if stacked.recipe is not None:
+        return apply_recipe(image, stacked.recipe, dtype=np.dtype(np.uint8 if eight_bit else np.uint16))
+    return ((image.astype(np.uint32) + 128) // 257).astype(np.uint8) if eight_bit else image
+
+
+def _relief(stacked: Stacked) -> Relief | None:
+    """The depth of what the corrected picture shows."""
+    from stacking.relief.surface import DepthUnit, Scale, relief_of
+
+    depth, confidence = stacked.result.depth, stacked.result.confidence
+    if depth is None:
+        return None
+    if stacked.recipe is not None:  # what is cut off the picture is cut off its depth
+        cut = crop_rectangle(stacked.recipe.crop, depth.shape[1], depth.shape[0])
+        depth, confidence = _cut(cut.of(depth)), None if confidence is None else _cut(cut.of(confidence))
+    unit = DepthUnit.UM if stacked.positions_known else DepthUnit.FRAMES
+    return relief_of(depth, confidence, Scale(unit, stacked.options.relief.pixel_um))
+
+
+def _cut(plane: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.ascontiguousarray(plane, np.float32)
+
+
+def _report(
+    stacked: Stacked, image: Pixels, outputs: dict[str, Path], times: Sequence[tuple[str, float]]
+) -> StackReport:
+    result, sources = stacked.result, stacked.sources
+    names = _names(sources)
+    height, width = image.shape[:2]
+    canvas = result.canvas
+    return StackReport(
+        result=stacked.output,
+        width=width,
+        height=height,
+        frames_used=len(result.used),
+        frames_left_out=[
+            *stacked.left_out_before,
+            *(LeftOut(sources[k].path, reason) for k, reason in result.left_out.items()),
+        ],
+        order=[names[k] for k in result.used],
+        transforms={names[k]: r.matrix for k, r in result.registrations.items()},
+        crop=(canvas.x, canvas.y, canvas.width, canvas.height),
+        reference=names[result.reference],
+        notes=(*stacked.notes_before, *result.notes),
+        seconds=sum(seconds for _, seconds in times),
+        peak_rss_bytes=peak_rss_bytes(),
+        depth=stacked.options.depth,
+        outputs=outputs,
+        slabs=[(stacked.slab_folder / s.path.name, tuple(names[k] for k in s.frames), s.stage) for s in result.slabs],
+        times=times,
+    )
+
+
+def _names(sources: Sequence[Source]) -> list[str]:
+    """File names, or whole paths where two files of different folders have one name."""
+    names = [s.path.name for s in sources]
+    return names if len(set(names)) == len(names) else [str(s.path) for s in sources]
