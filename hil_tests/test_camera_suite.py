@@ -17,13 +17,16 @@ from tests.capture.camera_bench import NetworkCamera, VirtualUsbFolder
 from tests.capture.camera_suite import CameraSuite
 
 
-@pytest.fixture(scope="module")
-def bench() -> Iterator[NetworkCamera]:
-    with NetworkCamera("--format", "RAW+JPEG", "--scale", "10", "--size", "300x200") as camera:
+@pytest.fixture(scope="module", params=["nikon", "canon"])
+def bench(request: pytest.FixtureRequest) -> Iterator[NetworkCamera]:
+    arguments = ("--format", "RAW+JPEG", "--scale", "10", "--size", "300x200")
+    with NetworkCamera("--maker", request.param, *arguments) as camera:
         yield camera
 
 
 class TestNetworkCamera(CameraSuite):
+    """In each maker's dialect."""
+
     @pytest.fixture
     def camera(self, bench: NetworkCamera) -> Iterator[Camera]:
         with open_camera(bench.port) as camera:

@@ -36,6 +36,7 @@ class Maker(StrEnum):
     """Whose dialect of PTP the simulated camera speaks."""
 
     NIKON = "nikon"
+    CANON = "canon"
 
 
 def register(app: typer.Typer) -> None:

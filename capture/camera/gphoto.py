@@ -68,6 +68,7 @@ class GphotoDriver:
         self._widgets = Widgets()
         self._log = PortLog()
         self._camera: gp.Camera | None = None
+        self._late: list[str] = []
 
     def _on_reason(self, _context: object, text: bytes | str, *_data: object) -> None:
         words = text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
@@ -176,6 +177,10 @@ class GphotoDriver:
                     break
         return strays
 
+    def refresh(self, limit_s: float) -> None:
+        """As `drain`, so that what is read next is new: some bodies tell their settings in their events only."""
+        self._late += self.drain(limit_s)
+
     def shoot(self, order: ShotOrder, report: Report) -> Collected:
         """Release, and download each file as it comes, until all are here or the deadlines say that no more will come.
 
@@ -198,7 +203,8 @@ class GphotoDriver:
         return Collected(tuple(files), tuple(strays), refusal)
 
     def _clear(self, limit_s: float, *, erase: bool) -> list[str]:
-        strays = self.drain(limit_s)
+        strays = [*self._late, *self.drain(limit_s)]
+        self._late.clear()
         for stray in strays if erase else []:
             self._erase(stray)
         return strays

@@ -87,7 +87,7 @@ class GphotoCamera:
         """One role as it stands now; `CameraSettingError` where the camera lacks it."""
         with self._lock:
             self._check_open()
-            return self._link.idempotent(lambda: state_of(self._link.read(needed_entry(self._link, role))))
+            return self._link.idempotent(lambda: state_of(self._link.read_anew(needed_entry(self._link, role))))
 
     def obstacles(self, *, frames: int = 1, bytes_a_frame: int | None = None) -> tuple[Obstacle, ...]:
         """What stands in the way of `frames` frames: battery, card, modes; see `capture.camera.readiness`."""

@@ -10,7 +10,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -44,6 +44,10 @@ _RESTORE_ORDER = (
     Role.SHUTTER,
     Role.APERTURE,
 )
+
+
+_NEWS_S = 0.1
+_TOGGLES = {"viewfinder", "eosviewfinder"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +287,16 @@ class GphotoLink:
             self.ask("read", f"reading {setting.name}", deadline_s=self.deadlines.call_s, path=setting.path)
         )
 
+    def read_anew(self, setting: Setting) -> Setting:
+        """Read one entry as the camera tells it now, not as it was last told."""
+        self.ask("refresh", f"reading {setting.name}", deadline_s=self.deadlines.call_s, limit_s=_NEWS_S)
+        read = self.read(setting)
+        # Canon's toggle says what was last ordered by the library; where the picture goes says what is.
+        output = next((entry for entry in candidates(Role.LIVE_VIEW, self.tree) if entry.name == "output"), None)
+        if output is None or read.kind != "toggle" or setting.name not in _TOGGLES:
+            return read
+        return replace(read, value=str(int("pc" in self.read(output).value.casefold())))
+
     def write(self, setting: Setting, value: str) -> Setting:
         """Write one entry and read it back, waiting while the camera is busy; it may still keep its old value."""
         end = time.monotonic() + self.deadlines.call_s
@@ -335,7 +349,7 @@ class GphotoLink:
             if setting.kind == "toggle"
             else next((word for word in ("Off", "TFT") if word in setting.choices), None)
         )
-        if off is not None and self.read(setting).value != off:
+        if off is not None and self.read_anew(setting).value != off:
             with contextlib.suppress(CameraSettingError):
                 self.write(setting, off)
 

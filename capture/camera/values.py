@@ -171,6 +171,8 @@ _RAW_WORD = re.compile(r"raw|nef|nrw|cr2|cr3|crw|arw|raf|orf|rw2|dng|pef|x3f")
 _HEIF_WORD = re.compile(r"hei[fc]|\bhif\b")
 _OTHER_WORD = re.compile(r"tiff|unknown|unbekannt|movie|video")
 _JPEG_WORD = re.compile(r"jpe?g|fine|fein|normal|basic|standard|\bstd\b")
+# Canon's own names of JPEG sizes, fine and coarse: `L`, `cM1`, `RAW + S2`.
+_CANON_SHORT = re.compile(r"(?:^|\+\s*)c?([lms])(\d?)$")
 # The best first; German because listings are recorded in the user's language.
 _JPEG_QUALITY = (
     "superfine",
@@ -200,8 +202,8 @@ def format_of(choice: str) -> FileFormat | None:
     if _HEIF_WORD.search(plain) or _OTHER_WORD.search(plain):
         return None
     raw = _RAW_WORD.search(plain) is not None
-    jpeg = _JPEG_WORD.search(_RAW_WORD.sub("", plain)) is not None
-    if raw and (jpeg or plain.replace(" ", "").endswith("+l")):
+    jpeg = _JPEG_WORD.search(_RAW_WORD.sub("", plain)) is not None or _CANON_SHORT.search(plain) is not None
+    if raw and jpeg:
         return FileFormat.RAW_JPEG
     if raw:
         return FileFormat.RAW
@@ -212,6 +214,9 @@ def _format_rank(choice: str) -> tuple[int, int, int]:
     """Smaller is better: full RAW before compressed before reduced, the largest JPEG of the finest quality."""
     plain = _plain(choice)
     reduced = 2 if re.search(r"\b[ms]\d?[- ]?raw|sraw|mraw", plain) else 1 if re.search(r"\bc[- ]?raw", plain) else 0
+    if short := _CANON_SHORT.search(plain):
+        fine = _JPEG_QUALITY.index("normal" if "c" in short[0] else "fine")
+        return reduced, "lms".index(short[1]) + int(short[2] or 0), fine
     size = next((i for i, word in reversed(list(enumerate(_JPEG_SIZE))) if re.search(rf"\b{word}\b", plain)), 0)
     quality = next((i for i, word in enumerate(_JPEG_QUALITY) if word in plain), len(_JPEG_QUALITY))
     return reduced, size, quality

@@ -19,9 +19,10 @@ def check(figures: Figures, frames: int) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_a_share_of_the_campaign(tmp_path: Path) -> None:
-    with NetworkCamera(*BENCH) as bench:
-        check(run(bench, tmp_path, 60, seed=7, share=0.25), 60)
+@pytest.mark.parametrize(("maker", "frames"), [("nikon", 60), ("canon", 30)])
+def test_a_share_of_the_campaign(tmp_path: Path, maker: str, frames: int) -> None:
+    with NetworkCamera("--maker", maker, *BENCH) as bench:
+        check(run(bench, tmp_path, frames, seed=7, share=0.25), frames)
 
 
 @pytest.mark.soak

@@ -166,6 +166,10 @@ def test_what_is_near_in_words() -> None:
         ("Extra Fine", FileFormat.JPEG),
         ("Standard", FileFormat.JPEG),
         ("JPEG Basic", FileFormat.JPEG),
+        ("L", FileFormat.JPEG),
+        ("cM1", FileFormat.JPEG),
+        ("RAW + L", FileFormat.RAW_JPEG),
+        ("cRAW + cS2", FileFormat.RAW_JPEG),
         ("TIFF (RGB)", None),
         ("RAW + Large Fine HEIF", None),
         ("Unknown value 000d", None),
@@ -202,6 +206,8 @@ CANON = (
         ("RAW+JPEG", ("Standard", "Fine", "RAW", "RAW+JPEG"), None, "RAW+JPEG"),
         ("RAW+JPEG", ("RAW+JPEG (Std)", "RAW+JPEG (X.Fine)", "RAW+JPEG (Fine)"), None, "RAW+JPEG (X.Fine)"),
         ("RAW+JPEG", ("JPEG Fine", "NEF (Raw)"), None, None),
+        ("JPEG", ("RAW", "cL", "S1", "M", "L", "cS3"), None, "L"),
+        ("RAW+JPEG", ("mRAW + L", "cRAW + L", "RAW + cL", "RAW + M", "RAW + L"), None, "RAW + L"),
     ],
 )
 def test_which_choice_makes_the_wished_files(

@@ -94,3 +94,14 @@ def test_a_stack_through_the_lens_alone(lens: Lens, tmp_path: Path) -> None:
     manifest = json.loads((tmp_path / "stack" / "manifest.json").read_text())
     assert [frame["position_steps"] for frame in manifest["frames"]] == [0, 400, 800, 1200]
     assert {frame["position_um"] for frame in manifest["frames"]} == {None}
+
+
+def test_a_stack_with_the_other_maker_s_camera(tmp_path: Path) -> None:
+    with RunningBench(*BENCH_OPTIONS, "--maker", "canon") as bench:
+        lens = Lens(bench, tmp_path)
+        done = lens(
+            *("run", "--near", "0st", "--far", "30st", "--step", "15st", "--origin", "here", "--settle", "0"),
+            *("--out", tmp_path / "stack"),
+        ).done()
+    assert (done["frames"], done["planned"]) == (3, 3)
+    assert Path(done["result"]).is_file()

@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from capture.bench.interfaces import Carriage, Imager
 from capture.bench.ptpip.body import CameraBody
+from capture.bench.ptpip.canon import CanonOperations
 from capture.bench.ptpip.faults import Faults, catalogue
 from capture.bench.ptpip.generic import GenericOperations, generic_properties
 from capture.bench.ptpip.lens import FocusMotor
@@ -72,13 +73,17 @@ def _nikon(body: CameraBody, identity: Identity, live_scale: float) -> Callable[
     return lambda push: NikonOperations(body, identity, properties, push)
 
 
+def _canon(body: CameraBody, identity: Identity, _live_scale: float) -> Callable[[Push], Dialect]:
+    return lambda push: CanonOperations(body, identity, {}, push)
+
+
 def _generic(body: CameraBody, identity: Identity, _live_scale: float) -> Callable[[Push], Dialect]:
     properties = generic_properties(body.settings)
     return lambda push: GenericOperations(body, identity, properties, push)
 
 
 MAKERS: Mapping[str, Callable[[CameraBody, Identity, float], Callable[[Push], Dialect]]] = MappingProxyType(
-    {"nikon": _nikon, "generic": _generic}
+    {"nikon": _nikon, "canon": _canon, "generic": _generic}
 )
 
 

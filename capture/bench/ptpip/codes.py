@@ -99,6 +99,7 @@ class Response(IntEnum):
     NIKON_NOT_LIVE_VIEW = 0xA00B
     NIKON_MF_DRIVE_STEP_END = 0xA00C
     NIKON_BULB_RELEASE_BUSY = 0xA200
+    CANON_NOT_READY = 0xA102
 
 
 class EventCode(IntEnum):

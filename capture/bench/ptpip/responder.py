@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from capture.bench.ptpip import packets
+from capture.bench.ptpip.canon_wire import CanonOperation
 from capture.bench.ptpip.codes import ANY, InitFailReason, NikonOperation, Operation, PacketType, Response
 from capture.bench.ptpip.faults import Faults
 from capture.bench.ptpip.operations import Dialect, Push, Reply
@@ -23,14 +24,20 @@ _LARGEST_PACKET = 1 << 18
 _SMALLEST_PACKET = 1 << 10
 _LARGEST_DATA_IN = 1 << 16
 _HANG_LOOK_S = 0.05
-_TRANSFERS = (Operation.GET_OBJECT, Operation.GET_PARTIAL_OBJECT)
+_TRANSFERS = (
+    Operation.GET_OBJECT,
+    Operation.GET_PARTIAL_OBJECT,
+    CanonOperation.GET_OBJECT,
+    CanonOperation.GET_PARTIAL_OBJECT,
+)
 _CAPTURES = (
     Operation.INITIATE_CAPTURE,
     NikonOperation.CAPTURE_IN_MEDIA,
     NikonOperation.CAPTURE_IN_SDRAM,
     NikonOperation.AF_CAPTURE_IN_SDRAM,
+    CanonOperation.REMOTE_RELEASE_ON,
 )
-_LIVE = (NikonOperation.START_LIVE_VIEW, NikonOperation.GET_LIVE_VIEW_IMAGE)
+_LIVE = (NikonOperation.START_LIVE_VIEW, NikonOperation.GET_LIVE_VIEW_IMAGE, CanonOperation.GET_VIEWFINDER_DATA)
 
 
 class ObjectSource(Protocol):
