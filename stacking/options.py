@@ -49,6 +49,10 @@ class StackOptions:
         Write over existing files.
     relief : ReliefOptions
         What else is wanted of the depth.
+    layers : Path or None
+        A layered file: ``.psd``, ``.psb`` or ``.tif``.
+    layer_frames : int or None
+        Source frames in it; None: as many as fit, at most 24.
     slabs : SlabOptions
         Whether frames are fused in slabs.
     quality : int
@@ -67,6 +71,8 @@ class StackOptions:
     force: bool = False
     quality: int = 95
     threads: int | None = None
+    layers: Path | None = None
+    layer_frames: int | None = None
     slabs: SlabOptions = field(default_factory=SlabOptions)
     relief: ReliefOptions = field(default_factory=ReliefOptions)
 

@@ -17,6 +17,7 @@ from stacking.errors import StackingUsageError
 from stacking.finish import Recipe, apply_recipe
 from stacking.finish.apply import crop_rectangle
 from stacking.frames import LeftOut, Pixels, Source
+from stacking.layer_options import LAYER_SUFFIXES
 from stacking.memory import peak_rss_bytes
 from stacking.options import PAGE_SUFFIXES, Method, StackOptions
 from stacking.relief.options import different
@@ -78,8 +79,11 @@ def check_targets(output: Path, options: StackOptions) -> list[Path]:
         check_target(options.depth, force=options.force, suffixes=DEPTH_SUFFIXES)
     if options.report is not None:
         check_target(options.report, force=options.force, suffixes=None)
+    if options.layers is not None:
+        check_target(options.layers, force=options.force, suffixes=LAYER_SUFFIXES)
     options.relief.check(force=options.force)
-    outputs = [p for p in (output, options.depth, options.report, *options.relief.targets().values()) if p is not None]
+    single = (output, options.depth, options.report, options.layers)
+    outputs = [p for p in (*single, *options.relief.targets().values()) if p is not None]
     different(outputs)
     return outputs
 
@@ -113,6 +117,9 @@ def _written(stacked: Stacked) -> StackReport:
         from stacking.relief.outputs import write_relief
 
         outputs |= write_relief(options.relief, relief, image, icc=development.icc, force=options.force)
+    if options.layers is not None:
+        _write_layers(stacked, options.layers)
+        outputs["layers"] = options.layers
     if relief is not None and options.depth is not None:
         write_depth(options.depth, relief.depth, force=options.force)
     write_picture(
@@ -134,6 +141,27 @@ def _written(stacked: Stacked) -> StackReport:
         with replacing(options.report, force=options.force) as file:
             file.write(content)
     return report
+
+
+def _write_layers(stacked: Stacked, path: Path) -> None:
+    from stacking.layers import LayerSources, write_layers
+
+    result, development, sources = stacked.result, stacked.development, stacked.sources
+    slabs = [(s.path.stem, stacked.slab_folder / s.path.name) for s in result.slabs if s.stage == 1]
+    write_layers(
+        path,
+        LayerSources(
+            fused=result.image,
+            canvas=result.canvas,
+            registrations=result.registrations,
+            decode=lambda index: development.frame(sources[index]).image,
+            names=_names(sources),
+            slabs=slabs,
+            icc=development.icc,
+        ),
+        frames=stacked.options.layer_frames,
+        force=stacked.options.force,
+    )
 
 
 def _corrected(stacked: Stacked) -> Pixels:

@@ -36,9 +36,11 @@ def report_page(stacked: Stacked, report: StackReport, image: Pixels, relief: Re
     relief : Relief or None
     """
     title = report.result.name
+    shape = f"aspect-ratio:{report.width}/{report.height}"
+    picture = f'<img alt="{escape(title)}" src="{_jpeg(image, _PICTURE_PX)}">'
     parts = [
         _head(title, report),
-        f'<div class="view" tabindex="0" style="aspect-ratio:{report.width}/{report.height}"><img alt="{escape(title)}" src="{_jpeg(image, _PICTURE_PX)}"></div>'
+        f'<div class="view" tabindex="0" style="{shape}">{picture}</div>'
         '<p class="hint">Wheel or + and - zoom, dragging moves, a double click shows all.</p>',
         _left_out(report),
         _coverage(stacked),

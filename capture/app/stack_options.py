@@ -13,6 +13,7 @@ from capture.app.relief_options import ReliefFlags, ScaleFlags
 from capture.errors import UsageError
 from capture.lengths import parse_size_bytes
 from capture.settings import Settings
+from stacking.layer_options import parse_layer_frames
 from stacking.options import Align, Crop, Method, StackOptions
 from stacking.relief.options import relief_options_of
 from stacking.slab_options import SlabOptions, parse_slab, slab_options_of
@@ -32,6 +33,13 @@ ReportOption = Annotated[
 ]
 RecipeOption = Annotated[
     Path | None, typer.Option("--recipe", help="Colour correction to apply: a recipe's TOML file.")
+]
+LayersOption = Annotated[
+    Path | None,
+    typer.Option("--layers", help="Write fused picture, slabs and aligned frames as layers: .psd, .psb or .tif pages."),
+]
+LayerFramesOption = Annotated[
+    str | None, typer.Option("--layer-frames", help="Source frames among the layers: a number, none, or auto.")
 ]
 SlabOption = Annotated[
     str | None,
@@ -63,6 +71,8 @@ class StackFlags(ReliefFlags):
     report: ReportOption = None
     recipe: RecipeOption = None
     memory: MemoryOption = None
+    layers: LayersOption = None
+    layer_frames: LayerFramesOption = None
     slab: SlabOption = None
     slab_overlap: SlabOverlapOption = None
     slab_method: SlabMethodOption = None
@@ -91,6 +101,8 @@ class StackFlags(ReliefFlags):
             recipe=self.recipe,
             memory_bytes=None if size is None else parse_size_bytes(str(size), what="--memory"),
             force=force,
+            layers=self.layers,
+            layer_frames=parse_layer_frames(self.layer_frames),
             slabs=self._slabs(),
             relief=self.relief_options(settings, optics or ScaleFlags()),
         )
@@ -119,7 +131,7 @@ def options_from_record(record: Mapping[str, Any]) -> StackOptions:
     """The options that `options_to_record` kept; names of a newer version are left out."""
     known = {field.name for field in fields(StackOptions)}
     values = {name: value for name, value in record.items() if name in known}
-    for name in ("depth", "report", "recipe"):
+    for name in ("depth", "report", "recipe", "layers"):
         if values.get(name) is not None:
             values[name] = Path(values[name])
     for name, kind in (("method", Method), ("align", Align), ("crop", Crop)):
