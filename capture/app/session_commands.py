@@ -12,7 +12,7 @@ import typer
 from capture.app.flags import with_flags
 from capture.app.opening import Origin, apply_camera_settings, open_rail, set_origin
 from capture.app.output import InterruptedRunError, JsonFlag, Reply
-from capture.app.session_options import ShootFlags
+from capture.app.session_options import AUTO, ShootFlags
 from capture.app.session_plan import wish_for
 from capture.app.session_running import (
     DeviceNames,
@@ -128,6 +128,8 @@ def _wanted(flags: ShootFlags, options: StackOptions | None) -> Shoot:
         notify=settings.choose("notify", flags.notify),
         log_wire=flags.log_wire,
         repair=wish.plan is None if flags.repair is None else flags.repair,
+        focus=wish.focus,
+        step_given=flags.step not in (None, AUTO),
     )
 
 

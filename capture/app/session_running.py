@@ -6,10 +6,11 @@ import contextlib
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from capture.app.focus_options import FocusWishes
 from capture.app.opening import Origin, apply_camera_settings, camera_beside, open_rail, set_origin
 from capture.app.output import InterruptedRunError, say
 from capture.app.progress import ShootingProgress
@@ -28,6 +29,9 @@ from capture.session.targets import check_plan
 from capture.settings import Settings
 from rail.axis import Axis
 from rail.errors import RailError, RailPositionUnknownError
+
+if TYPE_CHECKING:  # array libraries are loaded by what needs them
+    from capture.focus.watch import FrameWatch
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +61,8 @@ class Shoot:
     """What `shoot`, `run` and `demo` were asked for, flags and settings taken together.
 
     `plan` is what is to be found where something is left open. `stack` is None where nothing is stacked, else the stacker's options
-    as the journal keeps them. `repair`: what the certificate misses is shot.
+    as the journal keeps them. `repair`: what the certificate misses is shot. `focus`: what is known of the optics. `step_given`: it need
+    not be what the depth of field asks for.
     """
 
     settings: Settings
@@ -72,6 +77,8 @@ class Shoot:
     notify: str | None = None
     log_wire: bool = False
     repair: bool = False
+    focus: FocusWishes | None = None
+    step_given: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +152,7 @@ def shoot_session(wanted: Shoot) -> ShotSession:
                 never_beyond=wanted.never_beyond,
                 repair=wanted.repair,
                 focus=found.focus,
+                judged_by=judged_by(wanted, found),
             )
         )
         return shoot_frames(folder, Devices(axis, camera), plan, wanted)
@@ -195,13 +203,16 @@ def shoot_frames(
         watcher = stack.enter_context(ShootingProgress(plan.count))
         notifier = stack.enter_context(contextlib.closing(Notifier(wanted.notify, folder.path)))
         watcher.on_trouble = notifier.trouble
+        watch = stack.enter_context(contextlib.closing(frame_watch(folder)))
         shooting = Shooting(
             folder,
             devices.axis,
             devices.camera,
             watcher,
             controls=controls,
-            companions=companions,
+            companions=(watch, *companions),
+            certifier=watch,
+            repairs=wanted.repair,
             reopen=lambda: open_rail(
                 wanted.settings, wanted.devices.rail, wanted.devices.profile, wanted.devices.camera
             ),
@@ -215,6 +226,26 @@ def shoot_frames(
             notifier.finished(f"{outcome.frames} frames in {folder.path}")
         values = outcome_values(folder, outcome)
         return ShotSession(values, [f"{outcome.frames} frames in {folder.path}"], watcher.last_frame_s)
+
+
+def judged_by(wanted: Shoot, found: PlanFound) -> dict[str, Any]:
+    """By what the certificate judges, as the journal keeps it (the fields of `WatchWishes`)."""
+    judged: dict[str, Any] = {"dof": found.focus.get("dof")}
+    focus = wanted.focus
+    if focus is not None:
+        judged["overlap"] = None if wanted.step_given else focus.overlap
+        judged["pixel_um"] = focus.pixel_um
+        judged |= {name: getattr(focus, name) for name in ("magnification", "f_number", "pupil", "wavelength_nm")}
+    return judged
+
+
+def frame_watch(folder: SessionFolder) -> FrameWatch:
+    """Watches and certifies the frames of a session, by what it was opened with."""
+    from capture.focus.watch import FrameWatch, WatchWishes
+
+    known = {field.name for field in fields(WatchWishes)}
+    judged = folder.journal.opened().get("judged_by", {})
+    return FrameWatch(WatchWishes(**{name: value for name, value in judged.items() if name in known}))
 
 
 def outcome_values(folder: SessionFolder, outcome: ShootOutcome) -> dict[str, Any]:

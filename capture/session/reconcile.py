@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from capture.errors import SessionError
+from capture.session.certifying import CHECK_PREFIX
 from capture.session.folder import SessionFolder
 from capture.session.records import EventKind, FrameRecord, Verdict
 
@@ -43,6 +45,8 @@ def reconcile(folder: SessionFolder) -> Reconciled:
         frames = folder.frames()
         for part in folder.frames_path.glob(".*.part"):
             part.unlink()
+        for left in folder.path.glob(f"{CHECK_PREFIX}*"):
+            shutil.rmtree(left, ignore_errors=True)
         stored = sorted((frame for frame in frames.values() if frame.files), key=lambda frame: frame.number)
         last = {frame.number for frame in stored[-DIGESTS_COMPARED:]}
         kept: set[str] = set()

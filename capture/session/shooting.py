@@ -14,6 +14,7 @@ from typing import Protocol
 
 from capture.camera.protocol import Camera, Shot
 from capture.errors import CaptureError, SessionError
+from capture.session.certifying import Certifier, Certifying
 from capture.session.control import Controls
 from capture.session.exposing import Exposing, note_fault
 from capture.session.folder import SessionFolder
@@ -102,6 +103,10 @@ class Shooting:
     controls : Controls, optional
         Orders that come while it runs.
     companions : iterable of Companion
+    certifier : Certifier, optional
+        Judges the frames together, once all are there.
+    repairs : bool
+        Whether what it misses is shot.
     reopen : callable, optional
         Opens the rail again after its link was lost.
     """
@@ -115,6 +120,8 @@ class Shooting:
         *,
         controls: Controls | None = None,
         companions: Iterable[Companion] = (),
+        certifier: Certifier | None = None,
+        repairs: bool = False,
         reopen: Callable[[], Axis] | None = None,
     ) -> None:
         self._folder = folder
@@ -126,6 +133,9 @@ class Shooting:
         self._companions = tuple(companions)
         self._reopen = reopen
         self._exposing = Exposing(folder, camera, watcher.trouble, self._pause)
+        self._certifying = None
+        if certifier is not None:
+            self._certifying = Certifying(folder, camera, certifier, watcher.notice, repairs=repairs)
 
     @property
     def axis(self) -> Axis:
@@ -212,10 +222,14 @@ class Shooting:
                 left_s = (time.monotonic() - started_s) / shot_now * len(todo)
                 self._folder.refresh_manifest()
                 self._watcher.frame_done(ShootProgress(len(done), total, position, left_s), shot)
-            again = self._doubtful(shot_again)
-            if not again:
-                break
+            again = self._doubtful(shot_again) or self._shaken(plan, done, shot_again)
             todo.extend(FrameTarget(number, done.pop(number)) for number in again)
+            if not todo and self._certifying is not None:
+                todo.extend(self._certifying.repairs(plan, done, self._axis.limits))
+            if not todo:
+                break
+        if self._certifying is not None and done:
+            self._certifying.certify()
         if self._controls.take_extension():
             self._watcher.notice("the far end was extended too late: all frames are done")
 
@@ -263,6 +277,20 @@ class Shooting:
         reasons: dict[int, str] = {}
         for companion in self._companions:
             reasons |= companion.suspects(wait=True)
+        return self._shoot_again(reasons, shot_again)
+
+    def _shaken(self, plan: StackPlan, done: dict[int, float], shot_again: dict[int, int]) -> list[int]:
+        """Frames that a second exposure shows to be shaken."""
+        if self._certifying is None:
+            return []
+
+        def go(number: int, target: float) -> None:
+            self._move(number, target)
+            self._settle(plan)
+
+        return self._shoot_again(self._certifying.shaken(done, go), shot_again)
+
+    def _shoot_again(self, reasons: dict[int, str], shot_again: dict[int, int]) -> list[int]:
         again = []
         records = self._folder.frames()
         for number in sorted(reasons):
@@ -288,15 +316,18 @@ class Shooting:
         self._folder.journal.record(EventKind.INTENDED, number, target=target.position)
         reached = self._move(number, target.position)
         self._folder.journal.record(EventKind.MOVED, number, position=reached)
-        # The settle time is a length of time by its nature; orders are taken meanwhile, and obeyed before the next frame.
-        end_s = time.monotonic() + plan.settle_s
-        while (left_s := end_s - time.monotonic()) > 0:
-            self._controls.wait(left_s)
+        self._settle(plan)
         shot = self._exposing.shoot(number, plan.count)
         if shot.files:
             for companion in self._companions:
                 companion.frame_stored(number, reached, shot.files[0].path)
         return shot, reached
+
+    def _settle(self, plan: StackPlan) -> None:
+        """A length of time by its nature; orders are taken meanwhile, and obeyed before the next frame."""
+        end_s = time.monotonic() + plan.settle_s
+        while (left_s := end_s - time.monotonic()) > 0:
+            self._controls.wait(left_s)
 
     def _move(self, number: int, target: float) -> float:
         """Go to `target`; where the carriage came to rest. A position lost in mid-session is a device that failed."""

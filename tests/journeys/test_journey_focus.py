@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -101,3 +102,62 @@ def test_the_range_without_a_position_is_refused(devices: tuple[str, ...]) -> No
         refused = focusrail("range", "--rail", fresh.rail, "--camera", fresh.camera, "--json")
     assert refused.code == 3 or refused.code == 1
     assert "--origin" in refused.values["error"]["remedy"]
+
+
+def plan(truth: dict[str, Any], steps: float, first: float = 0.2, last: float = 0.8) -> tuple[object, ...]:
+    near, far = (truth[name] - truth["carriage_um"] for name in ("near_um", "far_um"))
+    span = far - near
+    return "--near", near + first * span, "--far", near + last * span, "--step", steps * truth["dof"]
+
+
+def test_a_coarse_plan_is_certified_and_not_changed(
+    devices: tuple[str, ...], truth: dict[str, Any], tmp_path: Path
+) -> None:
+    out = tmp_path / "s"
+    done = focusrail("shoot", *devices, *plan(truth, 1.6, 0, 1), "--settle", "0", "--out", out, "--json").done()
+    assert done["coverage"]["passed"] is False
+    assert done["coverage"]["gaps_um"]
+    assert done["added"] == 0
+    assert done["frames"] == done["planned"]
+    assert (out / "result" / "coverage.png").is_file()
+
+
+def test_gaps_and_ends_are_repaired_where_asked(
+    devices: tuple[str, ...], truth: dict[str, Any], tmp_path: Path
+) -> None:
+    out = tmp_path / "s"
+    done = focusrail("shoot", *devices, *plan(truth, 1.6), "--repair", "--settle", "0", "--out", out, "--json").done()
+    coverage = done["coverage"]
+    assert coverage["passed"] is True
+    assert coverage["gaps_um"] == []
+    assert coverage["dof_um"] == pytest.approx(truth["dof"], rel=0.15)
+    assert done["added"] > 0
+    assert done["frames"] == done["planned"] + done["added"]
+    manifest = json.loads((out / "manifest.json").read_text())
+    positions = sorted(frame["position_um"] for frame in manifest["frames"])
+    near, far = (truth[name] - truth["carriage_um"] for name in ("near_um", "far_um"))
+    assert positions[0] < near + truth["dof"]
+    assert positions[-1] > far - truth["dof"]
+
+
+@pytest.mark.parametrize("fault", [{"fault": "shake", "px": 6.0}, {"fault": "flash_misfire", "factor": 0.4}])
+def test_a_spoilt_frame_is_shot_again(
+    bench: RunningBench, devices: tuple[str, ...], truth: dict[str, Any], tmp_path: Path, fault: dict[str, object]
+) -> None:
+    bench.ask(fault)
+    done = focusrail(
+        "shoot", *devices, *plan(truth, 0.6), "--repair", "--settle", "0", "--out", tmp_path / "s", "--json"
+    ).done()
+    assert done["reshot"] == 1
+    [left_out] = done["left_out"]
+    assert left_out["file"].startswith("frames/rejected/0001")
+    assert ("shaken" if fault["fault"] == "shake" else "darker") in left_out["reason"]
+
+
+def test_a_stack_with_nothing_open_is_found_planned_shot_and_certified(
+    devices: tuple[str, ...], truth: dict[str, Any], tmp_path: Path
+) -> None:
+    done = focusrail("run", *devices, "--out", tmp_path / "s", "--settle", "0.05", "--json").done()
+    assert done["coverage"]["passed"] is True
+    assert done["frames"] == done["planned"] + done["added"]
+    assert Path(done["result"]).is_file()

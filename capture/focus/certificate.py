@@ -1,0 +1,240 @@
+"""The certificate: whether every textured block has a frame in whose depth of field it lies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capture.focus.defocus import HALF_ENERGY_X
+from capture.focus.growth import Growth, estimate_growth, find_tops
+from capture.focus.survey import BANDS, COARSE_BANDS, HALF_PX, FrameSurvey, Surveyor
+
+F64 = NDArray[np.float64]
+
+# Share of the textured blocks that may lie in a gap, or beyond an end, before it counts.
+_GAP_SHARE = 0.003
+_GAP_BLOCKS = 5
+_END_SHARE = 0.02
+# Energy above the noise with which what lies beyond an end is told.
+_SIGNAL = 8.0
+_FEWEST_FRAMES = 3
+# A step that was planned from the depth of field may not come out this much wider.
+_SLACK = 1.02
+# Light differs over a frame, and noise with it, by this much at most.
+_NOISE_RANGE_OCTAVES = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """An interval between two frames, wider than the depth of field, in which something textured is in focus."""
+
+    near: float
+    far: float
+    blocks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What the frames say of their own coverage; positions in the axis's unit.
+
+    Attributes
+    ----------
+    passed : bool or None
+        None where nothing can be said: too few frames, no texture, or no depth of field.
+    dof : float or None
+        Depth of field that it was judged by.
+    gaps : tuple of Gap
+    cut_near, cut_far : float
+        Share of the textured blocks that are in focus before the first, or behind the last frame.
+    weakest : float or None
+        Position of the textured block that is farthest from any frame.
+    weakest_share : float or None
+        How far that is, in halves of a depth of field: 1 is the edge of the zone of focus.
+    textured : int
+        Blocks that it rests on.
+    peaks : ndarray, shape (block rows, block columns), float64
+        Where each block is in focus; NaN where it has no texture or no peak.
+    notes : tuple of str
+    reach : tuple of float
+        Positions to which the subject goes on beyond the ends, where it does.
+    """
+
+    passed: bool | None
+    dof: float | None
+    gaps: tuple[Gap, ...]
+    cut_near: float
+    cut_far: float
+    weakest: float | None
+    weakest_share: float | None
+    textured: int
+    peaks: F64
+    notes: tuple[str, ...] = ()
+    reach: tuple[float, ...] = ()
+
+
+def energies_of(surveys: Sequence[FrameSurvey]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Band energies of frames, shape (frames, bands, block rows, block columns), and their noise, shape without the first axis."""
+    logs = np.stack([survey.levels for survey in surveys])
+    energies = np.exp2(logs.astype(np.float32))
+    return energies, np.exp2(noise_levels(surveys)).astype(np.float32)
+
+
+def noise_levels(surveys: Sequence[FrameSurvey]) -> NDArray[np.float32]:
+    """Base-2 logarithm of the noise's energy, shape (bands, block rows, block columns).
+
+    Noise grows with a block's own light, so it is what the block shows where it is farthest out of focus; a block that never is gets
+    what the flattest of all show.
+    """
+    least = np.min(np.stack([survey.levels for survey in surveys]).astype(np.float32), axis=0)
+    floor = np.quantile(least.reshape(len(least), -1), 0.05, axis=1)[:, None, None]
+    return np.asarray(np.minimum(least, floor + _NOISE_RANGE_OCTAVES), np.float32)
+
+
+def growth_of_stills(positions: F64, surveys: Sequence[FrameSurvey], surveyor: Surveyor) -> Growth:
+    """Growth of blur per unit of position, in pixels of the half-size frames, from the frames of a stack themselves."""
+    energies, noise = energies_of(surveys)
+    # the finer bands feel diffraction, which is not part of the law
+    count = len(COARSE_BANDS)
+    return estimate_growth(
+        positions,
+        energies[:, :count],
+        noise[:count],
+        COARSE_BANDS,
+        window_px=surveyor.window_px,
+        stride_px=surveyor.stride_px,
+    )
+
+
+def dof_of_growth(growth_half_px: float) -> float:
+    """Geometric depth of field for a circle of confusion of two pixels of the still."""
+    return 4.0 / (growth_half_px * HALF_PX)
+
+
+def certify(
+    positions: F64,
+    surveys: Sequence[FrameSurvey],
+    dof: float | None,
+    *,
+    growth_half_px: float | None = None,
+    overlap: float | None = None,
+) -> Certificate:
+    """Judge a stack.
+
+    Parameters
+    ----------
+    positions : ndarray, shape (frames,), float64
+        Growing, each once.
+    surveys : sequence of FrameSurvey
+    dof : float or None
+        Total depth of field.
+    growth_half_px : float or None
+        Growth of blur in pixels of the half-size frame per unit of position; None: what lies beyond the ends cannot be told.
+    overlap : float or None
+        That neighbouring zones were planned to have; None where frames may lie a whole depth of field apart.
+    """
+    grid = surveys[0].levels.shape[1:] if surveys else (1, 1)
+    nothing = np.full(grid, np.nan)
+    if len(surveys) < _FEWEST_FRAMES or dof is None:
+        why = "the depth of field is not known" if dof is None else f"{len(surveys)} frames are too few to judge"
+        return Certificate(None, dof, (), 0.0, 0.0, None, None, 0, nothing, (why,))
+    energies, noise = energies_of(surveys)
+    found = [find_tops(positions, energies[:, band], noise[band]) for band in range(energies.shape[1])]
+    # the finest band sees best where it sees at all; behind a gap only the coarser do
+    peaks = nothing.copy()
+    for tops in reversed(found[1:]):
+        peaks = np.where(np.isfinite(peaks), peaks, tops.position)
+    known = peaks[np.isfinite(peaks)]
+    best = max(found[1:], key=lambda tops: tops.textured)
+    textured = best.textured
+    if len(known) < _GAP_BLOCKS * 2:
+        return Certificate(None, dof, (), 0.0, 0.0, None, None, textured, peaks, ("nothing has texture enough",))
+    allowed = dof if overlap is None else dof * min(1.0, 1.2 * (1 - overlap))
+    gaps = _gaps(positions, known, allowed * _SLACK)
+    distance = np.abs(known[:, None] - positions[None, :]).min(axis=1) / (dof / 2)
+    order = np.argsort(distance)
+    # the farthest that is not alone
+    weakest = order[-1 - min(len(order) - 1, max(_GAP_BLOCKS, int(_GAP_SHARE * len(order))))]
+    outside = _outside(positions, energies, noise, growth_half_px)
+    before, behind = outside[outside < positions[0] - dof / 2], outside[outside > positions[-1] + dof / 2]
+    cut_near, cut_far = len(before) / max(textured, 1), len(behind) / max(textured, 1)
+    notes = []
+    for share, word, where in ((cut_near, "near", before), (cut_far, "far", behind)):
+        if share > _END_SHARE:
+            notes.append(
+                f"{share:.0%} of the textured blocks lie beyond the {word} end, about as far as {np.median(where):.0f}"
+            )
+    return Certificate(
+        not gaps and not notes,
+        dof,
+        gaps,
+        cut_near,
+        cut_far,
+        float(known[weakest]),
+        float(distance[weakest]),
+        textured,
+        peaks,
+        tuple(notes),
+        (*_reach(before, cut_near, np.min), *_reach(behind, cut_far, np.max)),
+    )
+
+
+def _reach(outside: F64, share: float, farthest: Callable[[F64], Any]) -> tuple[float, ...]:
+    """How far what lies beyond an end goes, single blocks apart; () where it does not count."""
+    if share <= _END_SHARE:
+        return ()
+    low, high = np.quantile(outside, (0.05, 0.95))
+    return (float(farthest(np.array([low, high]))),)
+
+
+def _outside(
+    positions: F64, energies: NDArray[np.float32], noise: NDArray[np.float32], growth_half_px: float | None
+) -> F64:
+    """Where blocks are in focus that are sharpest in the first or the last frame, by how fast they lose sharpness from there.
+
+    Near its top the law of defocus is a parabola in log energy; the finest band that has signal is used.
+    """
+    if growth_half_px is None or len(positions) < _FEWEST_FRAMES:
+        return np.empty(0)
+    found = np.full(energies.shape[2:], np.nan)
+    for band in range(len(BANDS) - 1, 0, -1):
+        half_width = HALF_ENERGY_X / (np.pi * BANDS[band] * growth_half_px)
+        signal = energies[:, band] - noise[band]
+        top = signal.argmax(axis=0)
+        for end, beside in ((0, 1), (len(positions) - 1, len(positions) - 2)):
+            enough = (top == end) & (signal[beside] > _SIGNAL * noise[band]) & ~np.isfinite(found)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                ratio = np.log(signal[end] / signal[beside])
+            middle, apart = (positions[end] + positions[beside]) / 2, positions[beside] - positions[end]
+            focus = middle - half_width**2 * ratio / (2 * np.log(2) * apart)
+            # what is too far out says only that it is
+            focus = np.clip(focus, positions[end] - 4 * half_width, positions[end] + 4 * half_width)
+            found[enough] = focus[enough]
+    return np.asarray(found[np.isfinite(found)], np.float64)
+
+
+def _gaps(positions: F64, known: F64, allowed: float) -> tuple[Gap, ...]:
+    found = []
+    enough = max(_GAP_BLOCKS, _GAP_SHARE * len(known))
+    for near, far in pairwise(positions.tolist()):
+        if far - near <= allowed:
+            continue
+        # what is sharp in a frame at either end does not need another
+        edge = min(allowed, far - near) / 4
+        inside = int(((known > near + edge) & (known < far - edge)).sum())
+        if inside >= enough:
+            found.append(Gap(float(near), float(far), inside))
+    return tuple(found)
+
+
+def frames_for(gaps: Sequence[Gap], step: float) -> list[float]:
+    """Positions that close `gaps`, at even distances of at most `step`."""
+    wanted: list[float] = []
+    for gap in gaps:
+        pieces = int(np.ceil((gap.far - gap.near) / step - 1e-6))
+        wanted += [gap.near + (gap.far - gap.near) * index / pieces for index in range(1, pieces)]
+    return wanted

@@ -1,0 +1,278 @@
+"""Watches the frames of a session as they come: surveys each in the background, and judges them together."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from capture.camera.picture_file import inspect_picture
+from capture.depth_of_field import DEFAULT_WAVELENGTH_NM, PIXELS_PER_COC, Optics, depth_of_field
+from capture.focus.certificate import Certificate, certify, dof_of_growth, frames_for, growth_of_stills, noise_levels
+from capture.focus.coverage_picture import draw_coverage
+from capture.focus.doubts import (
+    DOUBTFUL,
+    is_misfired,
+    is_stale,
+    light_octaves,
+    neighbours,
+    shake_scores,
+    shaken_against,
+)
+from capture.focus.survey import HALF_PX, FrameSurvey, Surveyor
+from stacking.develop import Development, as_source
+from stacking.errors import StackingError
+
+_log = logging.getLogger(__name__)
+
+_BELIEVED = 0.3
+# The ends have one neighbour each and cannot be judged by it: they are looked at as the least doubtful.
+_END_SCORE = DOUBTFUL + 0.1
+_LIGHT_FRAMES = 4
+_FEWEST_FRAMES = 3
+# Frames beyond an end at a time: how far it goes is told the better the nearer one is.
+_MOST_BEYOND = 6
+_MOST_WAITED_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class WatchWishes:
+    """What is known of the depth of field, and what is to be judged by.
+
+    Attributes
+    ----------
+    dof : float or None
+        Total depth of field as measured before the session; None: the frames tell it.
+    overlap : float or None
+        That the step was planned with; None where the user gave the step.
+    magnification, f_number, pixel_um : float or None
+        As the user gave them.
+    pupil, wavelength_nm : float
+    """
+
+    dof: float | None = None
+    overlap: float | None = None
+    magnification: float | None = None
+    f_number: float | None = None
+    pixel_um: float | None = None
+    pupil: float = 1.0
+    wavelength_nm: float = DEFAULT_WAVELENGTH_NM
+
+
+class FrameWatch:
+    """A companion of the shooting, and its certifier. Nothing here raises: what cannot be judged is noted.
+
+    Parameters
+    ----------
+    wishes : WatchWishes
+    """
+
+    def __init__(self, wishes: WatchWishes) -> None:
+        self._wishes = wishes
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="frame-watch")
+        self._waiting: dict[int, Future[FrameSurvey | None]] = {}
+        self._surveys: dict[int, FrameSurvey] = {}
+        self._positions: dict[int, float] = {}
+        self._judged: set[int] = set()
+        self._development: Development | None = None
+        self._surveyor: Surveyor | None = None
+        self._pixel_um = wishes.pixel_um
+        self._f_number: float | None = None
+        self.notes: list[str] = []
+
+    def close(self) -> None:
+        """Forget what is still waiting."""
+        self._worker.shutdown(wait=True, cancel_futures=True)
+
+    # -- frames ------------------------------------------------------------------------------------------------------------------
+
+    def frame_stored(self, number: int, position: float, path: Path) -> None:
+        """An accepted frame is on disk."""
+        self._positions[number] = position
+        self._waiting[number] = self._worker.submit(self._survey, path)
+
+    def frame_withdrawn(self, number: int) -> None:
+        """It does not count any more."""
+        self._collect(wait=True)
+        self._surveys.pop(number, None)
+        self._positions.pop(number, None)
+        self._judged.discard(number)
+
+    def suspects(self, *, wait: bool) -> dict[int, str]:
+        """Frames that are dark, bright, or an earlier picture once more."""
+        self._collect(wait=wait)
+        lights = [light_octaves(self._surveys[n]) for n in sorted(self._surveys, key=lambda n: self._positions[n])]
+        steps = np.abs(np.diff(lights)) if len(lights) > 2 else np.zeros(1)
+        spread = 1.4826 * float(np.median(steps)) / np.sqrt(2)
+        found = {}
+        for number in sorted(set(self._surveys) - self._judged):
+            near = neighbours(number, {n: self._positions[n] for n in self._surveys}, _LIGHT_FRAMES)
+            if len(near) < 2:
+                continue
+            self._judged.add(number)
+            others = [self._surveys[n] for n in near]
+            earlier = [survey for n, survey in self._surveys.items() if n < number]
+            if reason := is_stale(self._surveys[number], earlier) or is_misfired(self._surveys[number], others, spread):
+                found[number] = reason
+        return found
+
+    # -- the certifier -------------------------------------------------------------------------------------------------------------
+
+    def doubts(self) -> list[int]:
+        """Frames that may be shaken, the most doubtful first: a second exposure tells."""
+        self._collect(wait=True)
+        surveys = self._ordered()
+        if len(surveys) < 3:
+            return []
+        numbers = [number for number, _ in surveys]
+        noise = noise_levels([survey for _, survey in surveys])
+        scores = shake_scores(
+            {number: self._positions[number] for number in numbers},
+            dict(surveys),
+            self.certificate().peaks,
+            noise,
+        )
+        if scores:
+            scores |= dict.fromkeys((numbers[0], numbers[-1]), _END_SCORE)
+        return sorted((n for n in scores if scores[n] > DOUBTFUL), key=lambda n: -scores[n])
+
+    def verdict(self, number: int, again: Path) -> str:
+        """Why frame `number` is worse than the second exposure in `again`; "" where it is not."""
+        survey = self._survey(again)
+        if survey is None or number not in self._surveys:
+            return ""
+        noise = noise_levels([survey for _, survey in self._ordered()])
+        return shaken_against(self._surveys[number], survey, noise)
+
+    def missing(self, step: float, limits: tuple[float, float]) -> list[tuple[float, str]]:
+        """Positions that are still needed, and why each."""
+        certificate = self.certificate()
+        if certificate.dof is None:
+            return []
+        pace = max(min(step, certificate.dof * (1 - (self._wishes.overlap or 0.3))), 1e-3)
+        wanted = [
+            (p, "a gap: a plane of the subject was in focus in no frame") for p in frames_for(certificate.gaps, pace)
+        ]
+        first, last = min(self._positions.values()), max(self._positions.values())
+        for end in certificate.reach:
+            start, sign = (first, -1) if end < first else (last, 1)
+            count = min(int(np.ceil(abs(end - start) / pace)), _MOST_BEYOND)
+            wanted += [(start + sign * pace * k, "the subject goes on beyond the end") for k in range(1, count + 1)]
+        return [(position, why) for position, why in wanted if limits[0] <= position <= limits[1]]
+
+    def certificate(self) -> Certificate:
+        """What the frames so far say of their coverage."""
+        self._collect(wait=True)
+        surveys = [survey for _, survey in self._ordered()]
+        positions = np.asarray(self._sorted_positions(), np.float64)
+        growth = None
+        if self._surveyor is not None and len(surveys) >= _FEWEST_FRAMES:
+            found = growth_of_stills(positions, surveys, self._surveyor)
+            growth = found.px_per_unit if found.confidence >= _BELIEVED else None
+        dof = self._wishes.dof
+        if dof is None:
+            dof = self._formula() if growth is None else dof_of_growth(growth) + self._wave_um(growth * HALF_PX)
+            if growth is None and dof is not None:
+                self._note("the depth of field is the formula's: the frames do not tell it surely")
+        return certify(positions, surveys, dof, growth_half_px=growth, overlap=self._wishes.overlap)
+
+    def coverage(self, picture: Path | None) -> dict[str, Any]:
+        """The certificate as the journal keeps it; drawn into `picture`."""
+        certificate = self.certificate()
+        drawn = None
+        if picture is not None and self._surveys:
+            try:
+                thumbs = [survey.thumb for _, survey in self._ordered()]
+                draw_coverage(picture, certificate, self._sorted_positions(), thumbs)
+                drawn = picture.name
+            except (OSError, ValueError) as error:
+                self._note(f"the coverage could not be drawn: {error}")
+        return {
+            "passed": certificate.passed,
+            "weakest": None
+            if certificate.weakest is None
+            else {
+                "position": round(certificate.weakest, 2),
+                "of_half_dof": None if certificate.weakest_share is None else round(certificate.weakest_share, 3),
+            },
+            "gaps_um": [[round(gap.near, 2), round(gap.far, 2)] for gap in certificate.gaps],
+            "dof_um": None if certificate.dof is None else round(certificate.dof, 3),
+            "cut_off_near": round(certificate.cut_near, 4),
+            "cut_off_far": round(certificate.cut_far, 4),
+            "textured_blocks": certificate.textured,
+            "map": drawn,
+            "notes": [*certificate.notes, *self.notes],
+        }
+
+    # -- inside --------------------------------------------------------------------------------------------------------------------
+
+    def _survey(self, path: Path) -> FrameSurvey | None:
+        try:
+            source = as_source(path)
+            if self._development is None:
+                self._development = Development([source])
+                told = inspect_picture(path).exposure
+                self._f_number = _number(told.get("f_number"))
+                self._pixel_um = self._pixel_um or _number(told.get("pixel_um"))
+            gray = self._development.gray_half(source)
+            if self._surveyor is None:
+                self._surveyor = Surveyor((gray.shape[0], gray.shape[1]))
+            return self._surveyor.survey(gray)
+        except (StackingError, OSError, ValueError) as error:
+            self._note(f"{path.name} could not be judged: {error}")
+            return None
+
+    def _note(self, text: str) -> None:
+        _log.warning("%s", text)
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def _collect(self, *, wait: bool) -> None:
+        for number, future in list(self._waiting.items()):
+            if wait or future.done():
+                survey = future.result(_MOST_WAITED_S)
+                del self._waiting[number]
+                if survey is not None and number in self._positions:
+                    self._surveys[number] = survey
+
+    def _ordered(self) -> list[tuple[int, FrameSurvey]]:
+        """By position; of two at one place the later."""
+        at = {self._positions[number]: number for number in sorted(self._surveys)}
+        return [(at[position], self._surveys[at[position]]) for position in sorted(at)]
+
+    def _sorted_positions(self) -> list[float]:
+        return [self._positions[number] for number, _ in self._ordered()]
+
+    def _optics(self, growth_px: float | None) -> Optics | None:
+        """As the user gave them; else the magnification at which growth and the f-number in the files agree.
+
+        The blur circle grows by 2 NA m per pixel pitch, which is m^2 / (N (1 + m / P)) per pixel pitch.
+        """
+        wishes, pitch = self._wishes, self._pixel_um
+        m = wishes.magnification
+        n = wishes.f_number if wishes.f_number is not None else self._f_number
+        if pitch is None or n is None:
+            return None
+        if m is None:
+            if growth_px is None:
+                return None
+            rate = growth_px * pitch
+            half = rate * n / (2 * wishes.pupil)
+            m = half + float(np.sqrt(half * half + rate * n))
+        return Optics(m, n, wishes.pupil, coc_um=PIXELS_PER_COC * pitch, wavelength_nm=wishes.wavelength_nm)
+
+    def _formula(self) -> float | None:
+        optics = self._optics(None)
+        return None if optics is None else depth_of_field(optics).total_um
+
+    def _wave_um(self, growth_px: float) -> float:
+        optics = self._optics(growth_px)
+        return 0.0 if optics is None else depth_of_field(optics).wave_um
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and value > 0 else None

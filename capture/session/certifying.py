@@ -1,0 +1,159 @@
+"""Checks and repairs of a session while the carriage still stands there: doubtful frames, gaps, ends that were cut off."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol
+
+from capture.camera.protocol import Camera
+from capture.errors import CameraError
+from capture.session.folder import SessionFolder
+from capture.session.plan import StackPlan
+from capture.session.records import EventKind
+from capture.session.targets import FrameTarget
+
+_log = logging.getLogger(__name__)
+
+PICTURE = "coverage.png"
+CHECK_PREFIX = ".check-"
+# Bounds of what is shot beyond the plan: a scene that cannot be certified must not keep the camera busy for ever.
+_MOST_ROUNDS = 6
+_MOST_ADDED_SHARE = 1.0
+_FEWEST_ADDED = 20
+# After so many frames in a row that a second exposure cleared, the less doubtful ones are believed.
+_PATIENCE = 3
+_MOST_CHECKED_SHARE = 0.1
+
+
+class Certifier(Protocol):
+    """Judges the frames of a session together. Never raises."""
+
+    def doubts(self) -> list[int]:
+        """Frames that may be shaken, the most doubtful first."""
+
+    def verdict(self, number: int, again: Path) -> str:
+        """Why frame `number` is worse than the second exposure in `again`; "" where it is not."""
+
+    def missing(self, step: float, limits: tuple[float, float]) -> list[tuple[float, str]]:
+        """Positions that are still needed, and why each."""
+
+    def coverage(self, picture: Path | None) -> dict[str, Any]:
+        """The certificate as the journal keeps it; drawn into `picture`."""
+
+
+class Certifying:
+    """What a `Certifier` asks for, done with the session's devices.
+
+    Parameters
+    ----------
+    folder : SessionFolder
+    camera : Camera
+    certifier : Certifier
+    notice : callable
+        Called with what the user should read.
+    repairs : bool
+        Whether frames are shot beyond the plan; else they are judged only.
+    """
+
+    def __init__(
+        self,
+        folder: SessionFolder,
+        camera: Camera,
+        certifier: Certifier,
+        notice: Callable[[str], None],
+        *,
+        repairs: bool,
+    ) -> None:
+        self._folder = folder
+        self._camera = camera
+        self._certifier = certifier
+        self._notice = notice
+        self._repairs = repairs
+        self._checked: set[int] = set()
+        self._rounds = 0
+        self._added = 0
+
+    def shaken(self, targets: dict[int, float], go: Callable[[int, float], None]) -> dict[int, str]:
+        """Doubtful frames that a second exposure of their position shows to be shaken.
+
+        Parameters
+        ----------
+        targets : dict
+            Position of every frame that is there.
+        go : callable
+            Moves the carriage to the position of a frame, and waits until it has settled.
+
+        Raises
+        ------
+        rail.errors.RailError
+        """
+        if not self._repairs:
+            return {}
+        budget = math.ceil(_MOST_CHECKED_SHARE * len(targets)) + _PATIENCE - len(self._checked)
+        found: dict[int, str] = {}
+        cleared = 0
+        for number in self._certifier.doubts():
+            if cleared >= _PATIENCE or budget <= 0:
+                break
+            if number in self._checked or number not in targets:
+                continue
+            self._checked.add(number)
+            budget -= 1
+            go(number, targets[number])
+            reason = self._compare(number)
+            if reason:
+                found[number] = reason
+                cleared = 0
+            else:
+                cleared += 1
+        return found
+
+    def _compare(self, number: int) -> str:
+        try:
+            with TemporaryDirectory(dir=self._folder.path, prefix=CHECK_PREFIX) as folder:
+                shot = self._camera.shoot(Path(folder), f"{number:04d}")
+                reason = self._certifier.verdict(number, shot.files[0].path) if shot.files else ""
+        except CameraError as error:
+            self._notice(f"frame {number} could not be checked by a second exposure: {error.message}")
+            return ""
+        said = reason or "it is as good"
+        self._folder.journal.record(EventKind.NOTED, text=f"frame {number} was compared with a second exposure: {said}")
+        return reason
+
+    def repairs(self, plan: StackPlan, numbers: Iterable[int], limits: tuple[float, float]) -> list[FrameTarget]:
+        """Frames to shoot beyond the plan, recorded as such; none where the certificate passes, or the bound is reached."""
+        if not self._repairs or self._rounds >= _MOST_ROUNDS:
+            return []
+        wanted = self._certifier.missing(plan.step, limits)
+        if not wanted:
+            return []
+        self._rounds += 1
+        most = max(_FEWEST_ADDED, int(_MOST_ADDED_SHARE * plan.count))
+        if self._added + len(wanted) > most:
+            self._notice(f"{len(wanted)} more frames would be needed; {most} added ones are the bound")
+            wanted = wanted[: max(0, most - self._added)]
+        number = max([plan.count, *numbers])
+        targets = []
+        for position, reason in wanted:
+            number += 1
+            self._folder.journal.record(EventKind.ADDED, number, target=position, reason=reason)
+            targets.append(FrameTarget(number, position, reason))
+        self._added += len(targets)
+        if targets:
+            low, high = targets[0].position, targets[-1].position
+            self._notice(f"{len(targets)} frames are added between {low:g} and {high:g}: {targets[0].added}")
+        return targets
+
+    def certify(self) -> dict[str, Any]:
+        """Judge, draw, record; the coverage."""
+        coverage = self._certifier.coverage(self._folder.result_path / PICTURE)
+        self._folder.journal.record(EventKind.CERTIFIED, **coverage)
+        words = {True: "passed", False: "NOT passed", None: "could not be made"}[coverage["passed"]]
+        gaps = coverage.get("gaps_um") or []
+        more = f", {len(gaps)} gaps, the first from {gaps[0][0]:g} to {gaps[0][1]:g}" if gaps else ""
+        self._notice(f"certificate of coverage: {words}{more}")
+        return dict(coverage)

@@ -1,0 +1,150 @@
+"""The certificate and the doubts, on stacks of a known scene blurred, shaken and thinned out here."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from capture.focus.certificate import certify, dof_of_growth, frames_for, growth_of_stills, noise_levels
+from capture.focus.doubts import is_misfired, is_stale, neighbours, shaken_against
+from capture.focus.survey import HALF_PX, FrameSurvey, Surveyor
+from tests.capture.test_focus_growth import Scene
+
+GROWTH_PX = 0.1  # of the still, per um
+DOF_UM = 4 / GROWTH_PX
+NEAR_UM, FAR_UM = 0.0, 400.0
+
+
+class Stack:
+    """Half-size frames of a tilted plane."""
+
+    def __init__(self, seed: int = 3, *, noise: float = 0.004) -> None:
+        self.scene = Scene(seed, GROWTH_PX / HALF_PX, NEAR_UM, FAR_UM, noise=noise)
+        self.surveyor = Surveyor(self.scene.again().shape)
+
+    def gray(self, position: float, *, light: float = 1.0, shake_px: float = 0.0) -> NDArray[np.uint8]:
+        _, linear = self.scene.frame(position)
+        if shake_px:
+            length = shake_px / HALF_PX
+            offsets = np.linspace(-length / 2, length / 2, 9)
+            rows, columns = linear.shape
+            moved = [
+                cv2.warpAffine(
+                    linear,
+                    np.array([[1, 0, 0.8 * d], [0, 1, 0.6 * d]], np.float64),
+                    (columns, rows),
+                    borderMode=cv2.BORDER_REFLECT,
+                )
+                for d in offsets
+            ]
+            linear = np.mean(moved, axis=0)
+            # the shake is of the light, the noise comes after it
+            linear = linear + self.scene.noise * np.random.default_rng(7).standard_normal(linear.shape)
+        clipped = np.clip(linear * light, 0, 1)
+        encoded = np.where(clipped <= 0.0031308, 12.92 * clipped, 1.055 * clipped ** (1 / 2.4) - 0.055)
+        return np.asarray(np.rint(255 * encoded), np.uint8)
+
+    def survey(self, position: float, *, light: float = 1.0, shake_px: float = 0.0) -> FrameSurvey:
+        return self.surveyor.survey(self.gray(position, light=light, shake_px=shake_px))
+
+
+@pytest.fixture(scope="module")
+def stack() -> Stack:
+    return Stack()
+
+
+@pytest.fixture(scope="module")
+def whole(stack: Stack) -> dict[float, FrameSurvey]:
+    positions = np.arange(NEAR_UM - DOF_UM / 2, FAR_UM + DOF_UM, 0.7 * DOF_UM)
+    return {float(position): stack.survey(float(position)) for position in positions}
+
+
+def test_the_frames_tell_their_depth_of_field(stack: Stack, whole: dict[float, FrameSurvey]) -> None:
+    growth = growth_of_stills(np.array(list(whole)), list(whole.values()), stack.surveyor)
+    assert growth.confidence > 0.3
+    assert dof_of_growth(growth.px_per_unit) == pytest.approx(DOF_UM, rel=0.15)
+
+
+def test_a_complete_stack_passes(whole: dict[float, FrameSurvey]) -> None:
+    found = certify(np.array(list(whole)), list(whole.values()), DOF_UM, growth_half_px=GROWTH_PX / 2, overlap=0.3)
+    assert found.passed
+    assert found.gaps == ()
+    assert found.weakest_share is not None
+    assert found.weakest_share <= 0.75
+
+
+@settings(max_examples=25, deadline=None)
+@given(first=st.integers(2, 11), count=st.integers(1, 3))
+def test_frames_taken_out_are_missed_and_their_places_named(
+    whole: dict[float, FrameSurvey], first: int, count: int
+) -> None:
+    positions = list(whole)
+    kept = positions[:first] + positions[first + count :]
+    found = certify(np.array(kept), [whole[p] for p in kept], DOF_UM, growth_half_px=GROWTH_PX / 2, overlap=0.3)
+    assert found.passed is False
+    assert [(gap.near, gap.far) for gap in found.gaps] == [(positions[first - 1], positions[first + count])]
+    wanted = frames_for(found.gaps, 0.7 * DOF_UM)
+    assert wanted == pytest.approx(positions[first : first + count])
+
+
+@pytest.mark.parametrize("side", ["near", "far"])
+def test_an_end_that_was_cut_off_is_seen(whole: dict[float, FrameSurvey], side: str) -> None:
+    positions = list(whole)
+    kept = positions[5:] if side == "near" else positions[:-5]
+    found = certify(np.array(kept), [whole[p] for p in kept], DOF_UM, growth_half_px=GROWTH_PX / 2)
+    assert found.passed is False
+    assert found.gaps == ()
+    share = found.cut_near if side == "near" else found.cut_far
+    assert share > 0.1
+    assert len(found.reach) == 1
+    assert found.reach[0] < kept[0] if side == "near" else found.reach[0] > kept[-1]
+
+
+def test_too_few_frames_are_not_judged(whole: dict[float, FrameSurvey]) -> None:
+    positions = list(whole)[:2]
+    found = certify(np.array(positions), [whole[p] for p in positions], DOF_UM)
+    assert found.passed is None
+    assert "too few" in found.notes[0]
+
+
+@pytest.mark.parametrize("shake_px", [2.5, 4.0])
+def test_a_second_exposure_shows_a_shake(stack: Stack, whole: dict[float, FrameSurvey], shake_px: float) -> None:
+    noise = noise_levels(list(whole.values()))
+    position = list(whole)[6]
+    good, shaken = stack.survey(position), stack.survey(position, shake_px=shake_px)
+    assert "shaken" in shaken_against(shaken, good, noise)
+    assert shaken_against(good, shaken, noise) == ""
+
+
+@pytest.mark.parametrize("index", [0, 3, 6, 9])
+def test_two_exposures_of_one_place_are_as_good(stack: Stack, whole: dict[float, FrameSurvey], index: int) -> None:
+    noise = noise_levels(list(whole.values()))
+    position = list(whole)[index]
+    assert shaken_against(stack.survey(position), whole[position], noise) == ""
+
+
+@pytest.mark.parametrize(
+    ("light", "word"), [(0.3, "darker"), (0.7, "darker"), (1.6, "brighter"), (0.93, ""), (1.1, "")]
+)
+def test_a_misfired_flash_is_seen_and_flicker_is_not(
+    stack: Stack, whole: dict[float, FrameSurvey], light: float, word: str
+) -> None:
+    positions = list(whole)
+    others = [whole[positions[index]] for index in (3, 4, 6, 7)]
+    told = is_misfired(stack.survey(positions[5], light=light), others, 0.03)
+    assert (word in told) if word else told == ""
+
+
+def test_a_frame_shown_twice_is_seen(stack: Stack, whole: dict[float, FrameSurvey]) -> None:
+    positions = list(whole)
+    assert is_stale(whole[positions[4]], [whole[positions[3]], whole[positions[4]]])
+    assert not is_stale(whole[positions[4]], [whole[positions[3]], whole[positions[5]]])
+
+
+@pytest.mark.parametrize(("number", "expected"), [(1, [2, 3]), (3, [2, 4]), (5, [4, 3])])
+def test_neighbours_lie_on_both_sides_where_there_are_two(number: int, expected: list[int]) -> None:
+    assert neighbours(number, {1: 0.0, 2: 10.0, 3: 20.0, 4: 30.0, 5: 41.0}) == expected
