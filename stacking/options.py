@@ -51,8 +51,8 @@ class StackOptions:
         What else is wanted of the depth.
     layers : Path or None
         A layered file: ``.psd``, ``.psb`` or ``.tif``.
-    layer_frames : int or None
-        Source frames in it; None: as many as fit, at most 24.
+    layer_frames : int, tuple of int, or None
+        Source frames in it: how many, or which by index; None: as many as fit, at most 24.
     slabs : SlabOptions
         Whether frames are fused in slabs.
     quality : int
@@ -72,7 +72,7 @@ class StackOptions:
     quality: int = 95
     threads: int | None = None
     layers: Path | None = None
-    layer_frames: int | None = None
+    layer_frames: int | tuple[int, ...] | None = None
     slabs: SlabOptions = field(default_factory=SlabOptions)
     relief: ReliefOptions = field(default_factory=ReliefOptions)
 

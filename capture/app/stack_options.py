@@ -39,7 +39,8 @@ LayersOption = Annotated[
     typer.Option("--layers", help="Write fused picture, slabs and aligned frames as layers: .psd, .psb or .tif pages."),
 ]
 LayerFramesOption = Annotated[
-    str | None, typer.Option("--layer-frames", help="Source frames among the layers: a number, none, or auto.")
+    str | None,
+    typer.Option("--layer-frames", help="Source frames among the layers: how many, which (3,7-9), none, or auto."),
 ]
 SlabOption = Annotated[
     str | None,
@@ -137,6 +138,8 @@ def options_from_record(record: Mapping[str, Any]) -> StackOptions:
     for name, kind in (("method", Method), ("align", Align), ("crop", Crop)):
         if name in values:
             values[name] = kind(values[name])
+    if isinstance(values.get("layer_frames"), list):
+        values["layer_frames"] = tuple(values["layer_frames"])
     if "relief" in values:
         values["relief"] = relief_options_of(values["relief"])
     if "slabs" in values:
