@@ -126,7 +126,7 @@ class Engine:
         first = len(self._sources)
         self._sources += sources
         if self._development is None:
-            self._development = Development(self._sources)
+            self._development = Development(self._sources, wide_gamut=self.options.wide_gamut)
             rows, columns = self._development.size
             self._registrar = Registrar(
                 (columns, rows),
@@ -310,7 +310,7 @@ def stack_pictures(
     outputs = check_targets(output, options)
     recipe = None if options.recipe is None else read_recipe(options.recipe)
     if recipe is not None:
-        options = replace(options, areas=(*recipe.areas, *options.areas))
+        options = replace(options, areas=(*recipe.areas, *options.areas), wide_gamut=recipe.wants_wide_gamut)
     check_areas(options.areas, options.method)
     found = find_sources(paths, exclude=outputs)
     selection = alike(found.sources)
