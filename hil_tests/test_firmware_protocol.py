@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import random
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from hil_tests.firmware_sim import ELF, FIRMWARE, FirmwareBench, Terminal
 from rail.grbl import codes
 from rail.grbl.protocol import Banner, Message, Ok, Reply, Setting, Status, Unrecognised, classify
 
-pytestmark = [pytest.mark.xdist_group("firmware"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.xdist_group("firmware-protocol"), pytest.mark.timeout(120)]
 
 SCALE = ("$100=250", "$110=600", "$120=200", "$270=10000")
 
@@ -156,8 +157,9 @@ def test_check_mode_moves_nothing(bench: FirmwareBench, terminal: Terminal) -> N
     assert not bench.truth()["release"]
 
 
-def fuzz(rounds: int, seed: int) -> None:
-    """Random bytes and mutated lines: an answer is still to be had, and the limits hold."""
+def fuzz(rounds: int, seed: int) -> dict[str, int]:
+    """Random bytes and mutated lines: an answer is still to be had, and the limits hold. What was sent, and survived."""
+    sent = {"lines": 0, "bytes": 0, "answers_asked": 0}
     chance = random.Random(seed)
     seeds = [
         "G21G90G94G53G1X-3.5F600", "$J=G91X-1.25F500", "G4P0.02", "G92X1Z340.05", "M8", "M9", "$#", "$G", "$I", "?", "!", "~",
@@ -183,9 +185,13 @@ def fuzz(rounds: int, seed: int) -> None:
             if b"=" in text and not text.startswith(b"$J="):
                 continue  # a setting may well change the limits
             terminal.write(text + b"\n")
+            sent["lines"] += 1
+            sent["bytes"] += len(text) + 1
             if number % 50 == 49:
-                terminal.write(chance.randbytes(200).replace(b"=", b"."))
+                terminal.write(chance.randbytes(400).replace(b"=", b"."))
                 terminal.write("\n~\x18")
+                sent["bytes"] += 403
+                sent["answers_asked"] += 2
                 terminal.until("Grbl", within_s=20)
                 terminal.ask("$X")
                 truth = bench.truth()
@@ -195,6 +201,7 @@ def fuzz(rounds: int, seed: int) -> None:
                 assert -10_500 <= truth["carriage_um"] <= 50
                 assert truth["boots"] == 1, "the watchdog bit"
         terminal.close()
+    return sent
 
 
 def test_fuzz() -> None:
@@ -204,4 +211,6 @@ def test_fuzz() -> None:
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
 def test_fuzz_long() -> None:
-    fuzz(int(os.environ.get("FOCUSRAIL_FUZZ_LINES", "60000")), 2)
+    sent = fuzz(int(os.environ.get("FOCUSRAIL_FUZZ_LINES", "70000")), 2)
+    print(json.dumps({"fuzz": sent}))  # noqa: T201
+    assert sent["bytes"] > 1_000_000

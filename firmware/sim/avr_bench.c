@@ -46,6 +46,7 @@ struct event {
 	bool level;
 	int64_t steps;
 	double carriage_um;
+	double wall_s; /* CLOCK_MONOTONIC, so that a host can say how soon it noticed */
 };
 
 /* A fault that waits for its moment. */
@@ -128,12 +129,20 @@ static void drive_limit(bench_t *b)
 	drive(b, LIMIT, !low);
 }
 
+static double wall(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
 static void log_event(bench_t *b, const char *pin, bool level)
 {
 	if (b->event_count == EVENTS)
 		return;
 	b->events[b->event_count++] =
-		(struct event){now(b), pin, level, b->carriage.steps, b->carriage.carriage_um};
+		(struct event){now(b), pin, level, b->carriage.steps, b->carriage.carriage_um, wall()};
 }
 
 static void on_step(struct avr_irq_t *irq, uint32_t value, void *param)
@@ -311,9 +320,9 @@ static void say_events(bench_t *b)
 {
 	printf("{\"events\":[");
 	for (unsigned i = 0; i < b->event_count; i++)
-		printf("%s{\"t_us\":%.2f,\"pin\":\"%s\",\"level\":%d,\"steps\":%lld,\"carriage_um\":%.4f}", i ? "," : "",
-		       b->events[i].cycle / 16.0, b->events[i].pin, b->events[i].level, (long long)b->events[i].steps,
-		       b->events[i].carriage_um);
+		printf("%s{\"t_us\":%.2f,\"pin\":\"%s\",\"level\":%d,\"steps\":%lld,\"carriage_um\":%.4f,\"wall_s\":%.4f}",
+		       i ? "," : "", b->events[i].cycle / 16.0, b->events[i].pin, b->events[i].level,
+		       (long long)b->events[i].steps, b->events[i].carriage_um, b->events[i].wall_s);
 	say("]}");
 	b->event_count = 0;
 }
@@ -454,6 +463,7 @@ static void obey_due(bench_t *b)
 			continue;
 		}
 		b->pending[i] = b->pending[--b->pending_count];
+		log_event(b, "fault", true);
 		inject(b, due.line);
 	}
 }
@@ -503,14 +513,6 @@ static void quiet_log(avr_t *avr, const int level, const char *format, va_list r
 	(void)avr;
 	if (level <= LOG_ERROR)
 		vfprintf(stderr, format, rest);
-}
-
-static double wall(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 /* Wait for the host, for control, or until the wall clock has caught up with the MCU's. */

@@ -187,7 +187,9 @@ class GrblAxis:
             self._carriage.forget_origin()
             self._ledger.lose("homing did not finish")
             with self._halting():
-                self._controller.home(self._carriage.rates.homing_s, on_slice=self._turn.check)
+                said = self._controller.home(self._carriage.rates.homing_s, on_slice=self._turn.check)
+            for text in said:  # a firmware that found its switch elsewhere than expected says so: steps had been lost
+                self._say(f"While homing the controller said: {text}.")
             x = self._controller.machine(self._controller.rest_report())[0]
             self._ledger.arrive(self._grid.steps_at(x))  # GRBL sets the count from $27 and $130: one it can report
             self._carriage.rising = None

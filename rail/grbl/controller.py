@@ -280,8 +280,8 @@ class Controller:
 
         self.link.exchange(done, limit_s, poll=True, first_poll_s=0.0, on_slice=on_slice, what="the end of the jog")
 
-    def home(self, limit_s: float, *, on_slice: Callable[[], None]) -> None:
-        """Run the homing cycle. Status is silent meanwhile, so nothing is asked.
+    def home(self, limit_s: float, *, on_slice: Callable[[], None]) -> list[str]:
+        """Run the homing cycle; what the controller said about it. Status is silent meanwhile, so nothing is asked.
 
         Raises
         ------
@@ -292,7 +292,7 @@ class Controller:
         """
         self._homing = True
         try:
-            self.link.command("$H", limit_s, on_slice=on_slice)
+            said = self.link.command("$H", limit_s, on_slice=on_slice)
         except RailAlarmError as error:
             self._homing = False
             self._await_banner()
@@ -305,6 +305,7 @@ class Controller:
         self._homing = False
         if self.rest_report().state != "Idle":
             raise codes.alarmed(self.link.alarm, doing="after homing", hint=codes.Z_FIRST)
+        return [reply.body for reply in said if isinstance(reply, Message) and reply.tag == "MSG"]
 
     def unlock(self) -> None:
         """Leave an alarm: ``$X``, after a soft reset where the controller reads nothing before one."""
