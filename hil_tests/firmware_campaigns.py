@@ -59,8 +59,9 @@ def wander(build: Build, count: int, seed: int) -> Wandered:
                     raise
             status = axis.stop()
             truth = bench.truth()
-            assert status.state is AxisState.IDLE
-            assert status.position == pytest.approx((truth["steps"] - start) * build.um_per_step, abs=1e-6), kind
+            counted_um = (truth["steps"] - start) * build.um_per_step
+            assert status.state is AxisState.IDLE, (kind, status)
+            assert status.position == pytest.approx(counted_um, abs=1e-6), (kind, status, counted_um)
             figures.done[kind] += 1
             figures.rests += 1
             figures.pulses = truth["pulses"]

@@ -101,15 +101,15 @@ STOCK_SETUP = ("$1=255", "$10=1", "$13=0", "$20=0", "$21=0", "$22=0", "$110=600"
 OURS = Build(setup=("$110=600", "$120=300", "$270=20000"), speed=20)
 
 
-def other_build(environment: Mapping[str, str] = os.environ) -> Build | None:
-    """The user's firmware, as the environment describes it; None where it names none."""
+def other_build(*setup: str, environment: Mapping[str, str] = os.environ) -> Build | None:
+    """The user's firmware, as the environment describes it, with `setup` before what the user wants; None where none is named."""
     elf = environment.get("FOCUSRAIL_FIRMWARE_ELF", "")
     if not elf:
         return None
     return Build(
         elf=Path(elf),
         um_per_step=float(environment.get("FOCUSRAIL_FIRMWARE_UM_PER_STEP", "4")),
-        setup=(*STOCK_SETUP, *environment.get("FOCUSRAIL_FIRMWARE_SETUP", "").split()),
+        setup=(*STOCK_SETUP, *setup, *environment.get("FOCUSRAIL_FIRMWARE_SETUP", "").split()),
         options=tuple(shlex.split(environment.get("FOCUSRAIL_FIRMWARE_BENCH", ""))),
         speed=float(environment.get("FOCUSRAIL_FIRMWARE_SPEED", "1")),
     )

@@ -10,7 +10,7 @@ from hil_tests.firmware_sim import Build, FirmwareBench, other_build
 from hil_tests.test_rail_axis import WiredRig
 from tests.rail.axis_suite import AxisSuite
 
-OTHER = other_build()
+OTHER = other_build("$110=150")
 pytestmark = [pytest.mark.xdist_group("firmware-axis"), pytest.mark.timeout(120)]
 
 
