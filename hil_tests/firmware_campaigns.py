@@ -1,23 +1,22 @@
 """Campaigns against firmware in the AVR simulator; they know nothing of one firmware, only of GRBL's protocol.
 
-Each returns what it counted, for docs/campaigns-rail.md. The host's driver is the real one, on a real (pseudo-)terminal.
+Each returns what it counted, for docs/campaigns-rail.md. The host's driver is the real one, on a real (pseudo-)terminal; host and
+simulated MCU take turns (see `PacedPort`), so that the figures are those of an idle machine.
 """
 
 from __future__ import annotations
 
 import contextlib
 import random
-import time
 from collections import Counter
 from dataclasses import dataclass, field
 
 import pytest
 
-from hil_tests.firmware_sim import Build, FirmwareBench
+from hil_tests.firmware_sim import LOCKSTEP, Build, FirmwareBench, open_paced
 from rail.axis import AxisState
 from rail.errors import RailError
 from rail.grbl.axis import GrblAxis
-from rail.opening import open_axis
 
 REACH_UM = 3000.0
 
@@ -35,7 +34,7 @@ def wander(build: Build, count: int, seed: int) -> Wandered:
     """Random moves, jogs, holds and cancels: at every rest the host's position is what was counted outside."""
     chance = random.Random(seed)
     figures = Wandered()
-    with build.start() as bench, open_axis(bench.url) as axis:
+    with build.start(speed=LOCKSTEP) as bench, open_paced(bench) as axis:
         axis.zero()
         start = bench.steps
         for _ in range(count):
@@ -98,7 +97,7 @@ def inject(bench: FirmwareBench, fault: str, pulses: int, chance: random.Random)
 @dataclass
 class Befallen:
     """What `befall` did, by fault: how often it came in a motion, how often an error told of it, how often the position
-    was lost, and the longest time from the fault to that error, s of the wall clock.
+    was lost, and the longest time from the fault to that error, s of the simulated time.
     """
 
     came: Counter[str] = field(default_factory=Counter)
@@ -116,8 +115,8 @@ def befall(build: Build, count: int, seed: int) -> Befallen:
     """`count` moves with a fault in each: then nothing moves, and a position is right or not believed."""
     chance = random.Random(seed)
     figures = Befallen()
-    with build.start("--switch-um", "-1e8", setup=("$21=1",)) as bench:
-        axis = open_axis(bench.url)
+    with build.start("--switch-um", "-1e8", speed=LOCKSTEP, setup=("$21=1",)) as bench:
+        axis = open_paced(bench)
         origin: int | None = None
         for number in range(count):
             fault = VISIBLE[number % len(VISIBLE)]
@@ -130,8 +129,9 @@ def befall(build: Build, count: int, seed: int) -> Befallen:
             try:
                 axis.move_to(chance.uniform(1000, 3000) * (-1 if (axis.status().position or 0) > 0 else 1))
             except RailError as caught:
-                error, noticed_s = caught, time.monotonic()
-            events = [e["wall_s"] for e in bench.command("events")["events"] if e["pin"] == "fault"]
+                error = caught
+            noticed_s = bench.truth()["mcu_s"]
+            events = [e["t_us"] * 1e-6 for e in bench.command("events")["events"] if e["pin"] == "fault"]
             figures.came[fault] += bool(events)
             if error is not None:
                 assert error.remedy, error
@@ -146,7 +146,7 @@ def befall(build: Build, count: int, seed: int) -> Befallen:
             if fault == "unplug":
                 bench.command("plug")
                 axis.close()
-                axis = open_axis(bench.url)
+                axis = open_paced(bench)
                 here = believed(axis)
             rest = bench.truth()["pulses"]
             bench.command("pass", s=0.05)
@@ -183,7 +183,7 @@ def slip(build: Build, count: int, seed: int) -> Slipped:
     chance = random.Random(seed)
     figures = Slipped()
     options = ("--switch-um", "-3000", "--low-stop-um", "-4500", "--high-stop-um", "12000")
-    with build.start(*options, setup=HOMING) as bench, open_axis(bench.url) as axis:
+    with build.start(*options, speed=LOCKSTEP, setup=HOMING) as bench, open_paced(bench) as axis:
         axis.home()
         home_um = bench.truth()["carriage_um"]
         for _ in range(count):

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,11 @@ from types import TracebackType
 from typing import Any, Self
 
 import pytest
+
+from rail.grbl.axis import GrblAxis
+from rail.grbl.link import Link
+from rail.ports import open_port
+from rail.profiles import load_profile
 
 FIRMWARE = Path(__file__).parent.parent / "firmware"
 ELF = FIRMWARE / "build" / "focusrail.elf"
@@ -97,6 +103,9 @@ class Build:
 
 STOCK_SETUP = ("$1=255", "$10=1", "$13=0", "$20=0", "$21=0", "$22=0", "$110=600", "$120=200")
 """What any GRBL 1.1 takes: motor held, reports in mm of machine position, no limits, modest speed."""
+
+LOCKSTEP = -1.0
+"""Speed of a bench whose time passes only while somebody waits."""
 
 OURS = Build(setup=("$110=600", "$120=300", "$270=20000"), speed=20)
 
@@ -182,6 +191,56 @@ class FirmwareBench:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class PacedPort:
+    """A real pyserial port to a bench in lockstep (`speed` below 0): its time passes while the host waits for bytes, and only then.
+
+    So neither a busy machine nor a slow simulation makes a silent controller, and every run is the same.
+    """
+
+    def __init__(self, bench: FirmwareBench) -> None:
+        self._bench = bench
+        self._port = open_port(bench.url)
+        self.now = 0.0
+        time.sleep(0.02)  # a pseudo-terminal hands on what was written before in its own time
+        self._port.read(self._port.in_waiting)
+        truth = bench.truth()
+        self._sent, self._heard = truth["read"], truth["written"]
+
+    @property
+    def in_waiting(self) -> int:
+        return self._port.in_waiting
+
+    def read(self, size: int = 1, /) -> bytes:
+        for _ in range(5):
+            if not self._port.in_waiting:
+                self._pass()
+            if ready := self._port.in_waiting:
+                data = self._port.read(min(size, ready))
+                self._heard += len(data)
+                return data
+        return b""
+
+    def _pass(self) -> None:
+        written = self._bench.command("pass", s=0.004, read=self._sent)["written"]
+        self.now += 0.004
+        end = time.monotonic() + 2.0
+        while self._heard + self._port.in_waiting < written and time.monotonic() < end:
+            time.sleep(0.0001)
+
+    def write(self, data: bytes, /) -> int | None:
+        self._sent += len(data)
+        return self._port.write(data)
+
+    def close(self) -> None:
+        self._port.close()
+
+
+def open_paced(bench: FirmwareBench) -> GrblAxis:
+    """The rail behind a bench in lockstep, its deadlines in the bench's time."""
+    port = PacedPort(bench)
+    return GrblAxis.connect(Link(port, clock=lambda: port.now), load_profile(None))
 
 
 class Terminal:

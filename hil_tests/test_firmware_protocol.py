@@ -6,13 +6,17 @@ import csv
 import json
 import os
 import random
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from hil_tests.firmware_sim import ELF, FIRMWARE, FirmwareBench, Terminal
 from rail.grbl import codes
 from rail.grbl.protocol import Banner, Message, Ok, Reply, Setting, Status, Unrecognised, classify
+from rail.grbl.settings import meaning
 
 pytestmark = [pytest.mark.xdist_group("firmware-protocol"), pytest.mark.timeout(120)]
 
@@ -99,9 +103,16 @@ def test_answers(bench: FirmwareBench, terminal: Terminal, line: str, answer: in
     assert bench.steps == before
 
 
-def test_codes_are_published() -> None:
+def test_codes_are_published(tmp_path: Path) -> None:
+    """The firmware's header and the host's words are made from the same tables, and are those of today."""
     errors = {int(row["code"]) for row in table("errors.csv")}
     assert {code for code in errors if code < 100} <= set(codes.ERRORS)
+    assert {code for code in errors if code >= 100} == set(codes.FOCUSRAIL_ERRORS)
+    assert all(words.remedy for words in codes.FOCUSRAIL_ERRORS.values())
+    assert all(meaning(int(row["number"])) for row in table("settings.csv"))
+    made = tmp_path / "firmware_codes.py"
+    subprocess.run([sys.executable, FIRMWARE / "codes" / "generate.py", made], check=True)
+    assert made.read_text() == (FIRMWARE.parent / "rail" / "grbl" / "firmware_codes.py").read_text(), "make firmware"
     assert {int(row["code"]) for row in table("alarms.csv")} <= set(codes.ALARMS)
     for row in table("settings.csv"):
         assert float(row["low"]) <= float(row["default"]) <= float(row["high"])
