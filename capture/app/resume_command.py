@@ -15,7 +15,8 @@ import typer
 from capture.app.flags import with_flags
 from capture.app.opening import Origin
 from capture.app.output import JsonFlag, Reply, say
-from capture.app.session_commands import finish_run
+from capture.app.session_collecting import collect_session, how_to_collect
+from capture.app.session_commands import UNSTACKED, finish_run
 from capture.app.session_options import ResumeFlags
 from capture.app.session_running import (
     KEPT_ROLES,
@@ -71,17 +72,27 @@ def resume(which: _Which, flags: ResumeFlags) -> Reply:
         for note in reconcile(folder).notes:
             say(note)
         missing = _missing(folder)
-        if missing:
+        if flags.collect is not None:
+            shot = collect_session(folder, flags.collect, _as_it_is(folder))
+            missing = _missing(folder)
+        elif missing:
             shot = _go_on(folder, opened, wanted, flags.origin, was, missing)
         else:
             if was is not SessionState.FINISHED:
                 folder.end(SessionState.FINISHED)
             shot = _as_it_is(folder)
         result = _result(folder)
+    if shot.incomplete:
+        unstacked = {} if options is None else UNSTACKED
+        return Reply({**shot.values, **unstacked}, [*shot.lines, *_left_to_do(which.session, shot)])
     if options is None or (not missing and result is not None):
         more = {} if options is None else {"result": result, "seconds_after_last_frame": 0.0}
         return Reply({**shot.values, **more}, shot.lines)
     return finish_run(which.session, shot.values, shot.lines, options, shot.last_frame_s, wanted.notify)
+
+
+def _left_to_do(session: Path, shot: ShotSession) -> list[str]:
+    return [how_to_collect(session, shot.values["to_collect"])] if shot.values["to_collect"] else []
 
 
 def _wanted(settings: Settings, folder: SessionFolder, opened: dict[str, Any], flags: ResumeFlags) -> Shoot:

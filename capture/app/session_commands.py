@@ -12,6 +12,7 @@ import typer
 from capture.app.flags import with_flags
 from capture.app.opening import Origin, apply_camera_settings, open_rail, set_origin
 from capture.app.output import InterruptedRunError, JsonFlag, Reply
+from capture.app.session_collecting import check_collectable, collect_after_shooting
 from capture.app.session_options import AUTO, ShootFlags
 from capture.app.session_plan import wish_for
 from capture.app.session_running import (
@@ -37,6 +38,9 @@ from capture.session.preflight import preflight
 from capture.session.targets import check_plan
 from capture.settings import load_settings
 from stacking.options import StackOptions
+
+UNSTACKED = {"result": None, "seconds_after_last_frame": None}
+"""What `run` has to say of a session whose pictures are not all there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +69,7 @@ def shoot(flags: ShootFlags, answer: _Answer) -> Reply:
     wanted = _wanted(flags, None)
     if flags.dry_run:
         return dry_run_reply(wanted)
-    shot = shoot_session(wanted)
+    shot = collect_after_shooting(shoot_session(wanted), flags.out, flags.collect)
     return Reply(shot.values, shot.lines)
 
 
@@ -75,7 +79,9 @@ def run(flags: ShootFlags, stacking: StackFlags, answer: _Answer) -> Reply:
     wanted = _wanted(flags, options)
     if flags.dry_run:
         return dry_run_reply(wanted)
-    shot = shoot_session(wanted)
+    shot = collect_after_shooting(shoot_session(wanted), flags.out, flags.collect)
+    if shot.incomplete:
+        return Reply(shot.values | UNSTACKED, shot.lines)
     return finish_run(flags.out, shot.values, shot.lines, options, shot.last_frame_s, wanted.notify)
 
 
@@ -111,6 +117,7 @@ def finish_run(
 def _wanted(flags: ShootFlags, options: StackOptions | None) -> Shoot:
     settings = load_settings(Path.cwd())
     beyond = None if flags.never_beyond is None else parse_length(flags.never_beyond, what="--never-beyond")
+    check_collectable(settings.choose("camera", flags.camera), flags.collect)
     wish = wish_for(settings, flags)
     units = {length.unit for length in (wish.near, wish.far, wish.step) if length is not None}
     if beyond is not None and units - {beyond.unit}:

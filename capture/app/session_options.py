@@ -14,6 +14,15 @@ from capture.session.shooting import AfterShooting
 
 AUTO = "auto"
 
+CollectOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--collect",
+        help="With --camera shutter: the folder of the card's pictures, copied to their frames.",
+        metavar="FOLDER",
+    ),
+]
+
 RailOption = Annotated[str | None, typer.Option("--rail", help="Rail port: /dev/ttyUSB0, socket://host:port, lens:.")]
 ProfileOption = Annotated[str | None, typer.Option("--profile", help="Rail profile: a name or a TOML file.")]
 CameraOption = Annotated[
@@ -74,6 +83,7 @@ class ShootFlags:
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and show the plan, and stop; nothing is shot.")] = (
         False
     )
+    collect: CollectOption = None
     iso: Annotated[str | None, typer.Option("--iso", help="ISO to set.")] = None
     shutter: Annotated[str | None, typer.Option("--shutter", help="Shutter time to set, for example 1/60.")] = None
     aperture: Annotated[str | None, typer.Option("--aperture", help="Aperture to set, for example 5.6.")] = None
@@ -112,6 +122,7 @@ class ResumeFlags:
             "--origin", help="keep: the rail knows its place; here: it stands at the session's 0; home: home it."
         ),
     ] = Origin.KEEP
+    collect: CollectOption = None
     notify: Annotated[
         str | None, typer.Option("--notify", help="At the end and on trouble: bell, desktop, or a command to run.")
     ] = None

@@ -17,7 +17,9 @@ from capture.app.progress import ShootingProgress
 from capture.app.session_control import keys_and_signals
 from capture.app.session_plan import PlanFound, PlanWish, find_plan
 from capture.camera.protocol import Camera, FileFormat, Role
+from capture.camera.shutter_camera import ShutterCamera
 from capture.errors import CameraError, CaptureError, SessionError
+from capture.session.collecting import to_collect
 from capture.session.control import Controls
 from capture.session.folder import SessionFolder, check_new_folder
 from capture.session.log import session_log
@@ -29,6 +31,7 @@ from capture.session.targets import check_plan
 from capture.settings import Settings
 from rail.axis import Axis
 from rail.errors import RailError, RailPositionUnknownError
+from rail.grbl.axis import GrblAxis
 
 if TYPE_CHECKING:  # array libraries are loaded by what needs them
     from capture.focus.watch import FrameWatch
@@ -88,6 +91,11 @@ class ShotSession:
     values: dict[str, Any]
     lines: list[str]
     last_frame_s: float
+
+    @property
+    def incomplete(self) -> bool:
+        """Pictures are still on a card, or frames are still to be shot."""
+        return bool(self.values.get("to_collect") or self.values.get("to_shoot"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,11 +219,9 @@ def shoot_frames(
             watcher,
             controls=controls,
             companions=(watch, *companions),
-            certifier=watch,
+            certifier=None if isinstance(devices.camera, ShutterCamera) else watch,  # it has nothing to look at yet
             repairs=wanted.repair,
-            reopen=lambda: open_rail(
-                wanted.settings, wanted.devices.rail, wanted.devices.profile, wanted.devices.camera
-            ),
+            reopen=lambda: _open_rail_anew(wanted, devices.camera),
         )
         try:
             outcome = _run(shooting, folder, plan, wanted.after)
@@ -226,6 +232,13 @@ def shoot_frames(
             notifier.finished(f"{outcome.frames} frames in {folder.path}")
         values = outcome_values(folder, outcome)
         return ShotSession(values, [f"{outcome.frames} frames in {folder.path}"], watcher.last_frame_s)
+
+
+def _open_rail_anew(wanted: Shoot, camera: Camera) -> Axis:
+    axis = open_rail(wanted.settings, wanted.devices.rail, wanted.devices.profile, wanted.devices.camera)
+    if isinstance(camera, ShutterCamera) and isinstance(axis, GrblAxis):
+        camera.use(axis)  # its release hangs on the rail's controller
+    return axis
 
 
 def judged_by(wanted: Shoot, found: PlanFound) -> dict[str, Any]:
@@ -259,6 +272,8 @@ def outcome_values(folder: SessionFolder, outcome: ShootOutcome) -> dict[str, An
         "reshot": outcome.reshot,
         "left_out": rejected,
         "coverage": folder.manifest()["coverage"],
+        "to_collect": len(to_collect(folder)),
+        "collected": None,
     }
 
 

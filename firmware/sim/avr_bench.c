@@ -46,6 +46,7 @@ struct event {
 	bool level;
 	int64_t steps;
 	double carriage_um;
+	double wall_s; /* CLOCK_MONOTONIC, so that a host can say how soon it noticed */
 };
 
 /* A fault that waits for its moment. */
@@ -67,7 +68,7 @@ typedef struct {
 	unsigned pending_count;
 	uint64_t resets; /* cycles before the last reset: simavr starts again at 0 */
 	unsigned boots;
-	double speed;
+	double speed;	     /* times real time; 0: as fast as it goes; below 0: only while control lets time pass */
 	uint64_t pass_until; /* control waits till then; 0: it does not */
 	char input[LINE];
 	size_t filled;
@@ -128,12 +129,20 @@ static void drive_limit(bench_t *b)
 	drive(b, LIMIT, !low);
 }
 
+static double wall(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
 static void log_event(bench_t *b, const char *pin, bool level)
 {
 	if (b->event_count == EVENTS)
 		return;
 	b->events[b->event_count++] =
-		(struct event){now(b), pin, level, b->carriage.steps, b->carriage.carriage_um};
+		(struct event){now(b), pin, level, b->carriage.steps, b->carriage.carriage_um, wall()};
 }
 
 static void on_step(struct avr_irq_t *irq, uint32_t value, void *param)
@@ -296,14 +305,15 @@ static void say_truth(bench_t *b)
 	say("{\"steps\":%lld,\"rotor\":%lld,\"carriage_um\":%.4f,\"pulses\":%lld,\"lost\":%lld,\"disabled_steps\":%lld,"
 	    "\"switch\":%s,\"enabled\":%s,\"release\":%s,\"half_press\":%s,\"mcu_s\":%.6f,\"boots\":%u,"
 	    "\"still_s\":%.6f,\"min_interval_us\":%.2f,\"min_high_us\":%.2f,\"min_setup_us\":%.2f,"
-	    "\"bytes_in\":%llu,\"bytes_out\":%llu,\"queued\":%u,\"running\":%s}",
+	    "\"bytes_in\":%llu,\"bytes_out\":%llu,\"read\":%llu,\"written\":%llu,\"queued\":%u,\"running\":%s}",
 	    (long long)c->steps, (long long)c->rotor, c->carriage_um, (long long)c->pulses, (long long)c->lost,
 	    (long long)c->disabled, carriage_pressed(c) ? "true" : "false", b->enabled ? "true" : "false",
 	    b->release ? "true" : "false", b->half_press ? "true" : "false", seconds(now(b)), b->boots,
 	    quiet == UINT64_MAX ? -1.0 : seconds(quiet), c->min_interval == UINT64_MAX ? -1.0 : c->min_interval / 16.0,
 	    c->min_high == UINT64_MAX ? -1.0 : c->min_high / 16.0,
 	    c->min_setup == UINT64_MAX ? -1.0 : c->min_setup / 16.0, (unsigned long long)b->wire.taken,
-	    (unsigned long long)b->wire.given, (b->wire.head - b->wire.tail + WIRE_QUEUE) % WIRE_QUEUE,
+	    (unsigned long long)b->wire.given, (unsigned long long)b->wire.read, (unsigned long long)b->wire.written,
+	    (b->wire.head - b->wire.tail + WIRE_QUEUE) % WIRE_QUEUE,
 	    b->avr->state == cpu_Running || b->avr->state == cpu_Sleeping ? "true" : "false");
 }
 
@@ -311,9 +321,9 @@ static void say_events(bench_t *b)
 {
 	printf("{\"events\":[");
 	for (unsigned i = 0; i < b->event_count; i++)
-		printf("%s{\"t_us\":%.2f,\"pin\":\"%s\",\"level\":%d,\"steps\":%lld,\"carriage_um\":%.4f}", i ? "," : "",
-		       b->events[i].cycle / 16.0, b->events[i].pin, b->events[i].level, (long long)b->events[i].steps,
-		       b->events[i].carriage_um);
+		printf("%s{\"t_us\":%.2f,\"pin\":\"%s\",\"level\":%d,\"steps\":%lld,\"carriage_um\":%.4f,\"wall_s\":%.4f}",
+		       i ? "," : "", b->events[i].cycle / 16.0, b->events[i].pin, b->events[i].level,
+		       (long long)b->events[i].steps, b->events[i].carriage_um, b->events[i].wall_s);
 	say("]}");
 	b->event_count = 0;
 }
@@ -425,6 +435,7 @@ static void obey(bench_t *b, const char *line)
 		b->wire.drop_in = b->wire.flip_in = b->wire.drop_out = b->wire.flip_out = 0;
 		ok();
 	} else if (word_is(line, "cmd", "pass")) {
+		wire_await(&b->wire, (uint64_t)number(line, "read", 0));
 		b->pass_until = now(b) + (uint64_t)(number(line, "s", 0) * MCU_HZ);
 	} else if (word_is(line, "cmd", "quit")) {
 		b->over = true;
@@ -454,6 +465,7 @@ static void obey_due(bench_t *b)
 			continue;
 		}
 		b->pending[i] = b->pending[--b->pending_count];
+		log_event(b, "fault", true);
 		inject(b, due.line);
 	}
 }
@@ -505,14 +517,6 @@ static void quiet_log(avr_t *avr, const int level, const char *format, va_list r
 		vfprintf(stderr, format, rest);
 }
 
-static double wall(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* Wait for the host, for control, or until the wall clock has caught up with the MCU's. */
 static void wait_for(bench_t *b, double how_long)
 {
@@ -554,7 +558,7 @@ static void end_pass(bench_t *b)
 	if (!b->pass_until || (b->powered && now(b) < b->pass_until))
 		return;
 	b->pass_until = 0;
-	ok();
+	say("{\"ok\":true,\"written\":%llu}", (unsigned long long)b->wire.written);
 }
 
 static void run(bench_t *b)
@@ -571,6 +575,10 @@ static void run(bench_t *b)
 			wait_for(b, 0.02);
 			start = wall();
 			mark = now(b);
+			continue;
+		}
+		if (b->speed < 0 && !b->pass_until) {
+			wait_for(b, 0.02);
 			continue;
 		}
 		run_slice(b);
@@ -616,7 +624,7 @@ static void usage(void)
 	fprintf(stderr,
 		"usage: avr_bench --elf FILE --pty LINK [--um-per-step UM] [--start-um UM] [--backlash-um UM]\n"
 		"  [--low-stop-um UM] [--high-stop-um UM] [--switch-um UM [--switch-high]] [--invert]\n"
-		"  [--limit-active-high] [--enable-active-high] [--speed TIMES (0: as fast as it goes)] [--baud N] [--eeprom FILE]\n");
+		"  [--limit-active-high] [--enable-active-high] [--speed TIMES (0: as fast as it goes; below 0: only in \"pass\")] [--baud N] [--eeprom FILE]\n");
 	exit(2);
 }
 

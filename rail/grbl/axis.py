@@ -7,7 +7,8 @@ controller's memory. Each operation leaves the carriage at rest on a step the le
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
@@ -30,7 +31,7 @@ from rail.grbl import codes, reach
 from rail.grbl.carriage import Carriage
 from rail.grbl.controller import Controller, Identity
 from rail.grbl.diagnose import Finding, diagnose
-from rail.grbl.link import Link
+from rail.grbl.link import LINE_S, Link
 from rail.grbl.position import REPORT_INCH_MM, REPORT_MM, StepGrid
 from rail.grbl.rates import Rates
 from rail.grbl.turn import Turn
@@ -47,6 +48,7 @@ _STATES = {
     "Home": AxisState.HOMING,
     "Alarm": AxisState.ALARM,
 }
+OUTPUTS_OFF = "M9"
 _ORIGIN_REMEDY = (
     "Home it with `focusrail rail home` (--origin home), or zero it where it stands with `focusrail rail zero` "
     "(--origin here)."
@@ -106,6 +108,9 @@ class GrblAxis:
         if rest.reset:
             carriage.restore(rest, scale=25.4 if controller.inches else 1.0)
         carriage.learn()
+        if controller.outputs_on:  # whoever pressed a shutter here is gone
+            controller.let_go(OUTPUTS_OFF, axis._output_s)
+            axis._say("An output of the controller (a shutter) was on when it was opened; it was switched off first.")
         if carriage.known and not carriage.ledger.exact and rest.status.state == "Idle":
             carriage.snap()
         return axis
@@ -187,7 +192,9 @@ class GrblAxis:
             self._carriage.forget_origin()
             self._ledger.lose("homing did not finish")
             with self._halting():
-                self._controller.home(self._carriage.rates.homing_s, on_slice=self._turn.check)
+                said = self._controller.home(self._carriage.rates.homing_s, on_slice=self._turn.check)
+            for text in said:  # a firmware that found its switch elsewhere than expected says so: steps had been lost
+                self._say(f"While homing the controller said: {text}.")
             x = self._controller.machine(self._controller.rest_report())[0]
             self._ledger.arrive(self._grid.steps_at(x))  # GRBL sets the count from $27 and $130: one it can report
             self._carriage.rising = None
@@ -280,6 +287,50 @@ class GrblAxis:
                     raise
                 raise RailLimitError(error.message, remedy=error.remedy, state="Nothing has moved.") from error
             return self._axis_status(AxisState.IDLE)
+
+    def pulse(self, words: Sequence[tuple[str, float]], rest_s: float = 0.0) -> tuple[float, ...]:
+        """Switch outputs on, one word after the other, each kept on for some seconds; then off, by whatever way this ends.
+
+        Parameters
+        ----------
+        words : sequence of (str, float)
+            Planner-synchronised words (``M7``, ``M8``): each waits for the motion before it. With the seconds until the next.
+        rest_s : float
+            Watched after that, too: a controller that fails is noticed.
+
+        Returns
+        -------
+        tuple of float
+            When each word was acknowledged: seconds of `time.time`.
+
+        Raises
+        ------
+        RailRefusedError
+            The controller does not know a word.
+        RailStoppedError
+            `stop` ended it.
+        RailDeviceError
+            What was on is off, or the message says that it may not be.
+        """
+        with self._turn.taken():
+            self._ready()
+            controller, at = self._controller, []
+            with self._halting():
+                try:
+                    for word, seconds in words:
+                        controller.command(word, self._output_s)
+                        at.append(time.time())
+                        controller.watch(seconds, on_slice=self._turn.check)
+                finally:
+                    if controller.link.open:
+                        controller.let_go(OUTPUTS_OFF, self._output_s)
+                controller.watch(rest_s, on_slice=self._turn.check)
+            return tuple(at)
+
+    @property
+    def _output_s(self) -> float:
+        """Deadline for an output word: focusrail's firmware waits for settle, half press and hold inside it."""
+        return LINE_S + sum(self._settings.get(number, 0.0) for number in (272, 273, 274)) / 1000
 
     def stop(self) -> AxisStatus:
         """Stop motion at once and keep the position.

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from rail.errors import RailAlarmError, RailRefusedError
+from rail.grbl import firmware_codes
 
 
 class Code(NamedTuple):
@@ -85,6 +86,9 @@ ALARMS: dict[int, Code] = {
     10: Code("homing failed: the second switch of a dual axis was not found", "Check the switches."),
 }
 
+FOCUSRAIL_ERRORS = {number: Code(*words) for number, words in firmware_codes.ERRORS.items()}
+"""What focusrail's own firmware says beside GRBL's codes."""
+
 Z_FIRST = (
     "Stock GRBL homes Z first, then X and Y, so a rail with one switch fails: use a build for one axis, wire the one switch to the "
     "limit inputs of all three axes, or work without homing (`focusrail rail zero`)."
@@ -94,7 +98,8 @@ Z_FIRST = (
 
 def refused(code: int, line: str, *, state: str = "") -> RailRefusedError:
     """The error for ``error:code`` in answer to `line`."""
-    meaning, remedy = ERRORS.get(code, Code("a reason this program does not know", _REPORT))
+    unknown = Code("a reason this program does not know", _REPORT)
+    meaning, remedy = ERRORS.get(code) or FOCUSRAIL_ERRORS.get(code, unknown)
     return RailRefusedError(
         f"The controller refused {line!r} with error:{code}: {meaning}.", code=code, remedy=remedy, state=state
     )

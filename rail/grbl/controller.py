@@ -11,12 +11,13 @@ from rail.errors import (
     RailAlarmError,
     RailDeviceError,
     RailProtocolError,
+    RailRefusedError,
     RailTimeoutError,
     RailUnknownControllerError,
 )
 from rail.grbl import codes, encode
 from rail.grbl.link import LINE_S, POLL_S, Link
-from rail.grbl.protocol import Banner, Message, Reply, Setting, Status, Unrecognised
+from rail.grbl.protocol import Alarm, Banner, Message, Reply, Setting, Status, Unrecognised
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -75,6 +76,7 @@ class Controller:
         self.reset_on_open = False
         self._offset: tuple[float, ...] | None = None  # in report units; None: not seen since the last reset
         self._homing = False
+        self.outputs_on = False  # coolant outputs (a shutter, on a rail), as $G last said
 
     def greet(self, limit_s: float = GREET_S) -> None:
         """Wait for the first sign of life: a status report, or the banner of a controller that restarts when opened.
@@ -154,6 +156,7 @@ class Controller:
         def read() -> tuple[float, ...]:
             modal = [r.body for r in self.link.command("$G") if isinstance(r, Message) and r.tag == "GC"]
             words = modal[-1].split() if modal else []
+            self.outputs_on = not {"M7", "M8"}.isdisjoint(words)
             system = next((w for w in words if w in {"G54", "G55", "G56", "G57", "G58", "G59"}), "G54")
             said = {r.tag: r.numbers() for r in self.link.command("$#", 2 * LINE_S) if isinstance(r, Message)}
             place, shift, tool = said.get(system), said.get("G92"), said.get("TLO") or (0.0,)
@@ -280,8 +283,8 @@ class Controller:
 
         self.link.exchange(done, limit_s, poll=True, first_poll_s=0.0, on_slice=on_slice, what="the end of the jog")
 
-    def home(self, limit_s: float, *, on_slice: Callable[[], None]) -> None:
-        """Run the homing cycle. Status is silent meanwhile, so nothing is asked.
+    def home(self, limit_s: float, *, on_slice: Callable[[], None]) -> list[str]:
+        """Run the homing cycle; what the controller said about it. Status is silent meanwhile, so nothing is asked.
 
         Raises
         ------
@@ -292,7 +295,7 @@ class Controller:
         """
         self._homing = True
         try:
-            self.link.command("$H", limit_s, on_slice=on_slice)
+            said = self.link.command("$H", limit_s, on_slice=on_slice)
         except RailAlarmError as error:
             self._homing = False
             self._await_banner()
@@ -305,6 +308,45 @@ class Controller:
         self._homing = False
         if self.rest_report().state != "Idle":
             raise codes.alarmed(self.link.alarm, doing="after homing", hint=codes.Z_FIRST)
+        return [reply.body for reply in said if isinstance(reply, Message) and reply.tag == "MSG"]
+
+    def let_go(self, word: str, limit_s: float) -> None:
+        """Switch outputs off by `word`; by a soft reset where the line does not get through.
+
+        Raises
+        ------
+        RailTimeoutError
+            It did not; after the soft reset, which cleared the work offset, they are off.
+        """
+        try:
+            self.command(word, limit_s)
+        except RailRefusedError as error:
+            _log.info("outputs are off in an alarm: %s", error.message)
+        except RailTimeoutError:
+            if self.link.soft_reset():
+                self._offset = None
+            raise
+        self.outputs_on = False
+
+    def watch(self, seconds: float, *, on_slice: Callable[[], None]) -> None:
+        """Let time pass at rest; a restart, an alarm or silence ends it.
+
+        Raises
+        ------
+        RailResetError, RailAlarmError, RailTimeoutError, RailPortError
+        """
+        end = self.link.now() + seconds
+        next_poll = self.link.now() + POLL_S
+        while (now := self.link.now()) < end:
+            on_slice()
+            if now >= next_poll:
+                next_poll = now + POLL_S
+                self.report()
+            reply = self.link.receive(min(end, now + 0.02))
+            if isinstance(reply, Banner):
+                raise self.link.reset_error()
+            if isinstance(reply, Alarm):
+                raise codes.alarmed(reply.code)
 
     def unlock(self) -> None:
         """Leave an alarm: ``$X``, after a soft reset where the controller reads nothing before one."""

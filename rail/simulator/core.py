@@ -9,7 +9,7 @@ Jogging, Alarm and error codes) and the recorded transcripts.
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from enum import Enum, Flag, auto
 from typing import TypeVar
@@ -182,6 +182,7 @@ class Core:
         self.pins = self.limits()
         self.probe = Probe()
         self.flood_pin = False
+        self.flood_came_on: Callable[[], None] = lambda: None
         self.spindle_pin = 5
         self.clear()
 
@@ -347,6 +348,8 @@ class Core:
         """Switch the coolant output."""
         if self.abort:
             return
+        if on and not self.flood_pin:
+            self.flood_came_on()
         self.flood_pin = on
         self.report_ov_in = 0
 

@@ -7,10 +7,11 @@ import threading
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 
 from capture.bench.interfaces import Carriage, Imager
-from capture.bench.ptpip.body import CameraBody
+from capture.bench.ptpip.body import CameraBody, RefusedError
 from capture.bench.ptpip.canon import CanonOperations
 from capture.bench.ptpip.faults import Faults, catalogue
 from capture.bench.ptpip.generic import GenericOperations, generic_properties
@@ -169,6 +170,17 @@ class SimulatedCamera:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def release_by_cable(self) -> None:
+        """What its remote release does: an exposure to the card, unless it is busy or cannot."""
+        try:
+            self._body.capture(in_memory=False, autofocus=False)
+        except RefusedError as refusal:
+            _log.info("the cable release did nothing: %s", refusal)
+
+    def save_card(self, folder: Path) -> list[str]:
+        """Write the card's files into `folder`, as a card reader shows them: their names."""
+        return self._body.storage.save_card(folder)
 
     @property
     def port(self) -> str:
