@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from capture.app.output import say
 from capture.camera.protocol import Shot
-from capture.session.shooting import ShootProgress
+from capture.session.watching import ShootProgress
 
 
 class _Bar:

@@ -139,7 +139,7 @@ def _go_on(
     plan = folder.plan
     say(f"{len(folder.accepted())} frames are there, {len(missing)} are missing")
     with ExitStack() as stack:
-        devices = stack.enter_context(open_devices(wanted.settings, wanted.devices))
+        devices = stack.enter_context(open_devices(wanted.settings, wanted.devices, wanted.never_beyond))
         _same_camera(devices.camera, opened)
         put_back_settings(devices.camera, dict(opened.get("camera_state", {})), dict(opened["settings"]))
         release_autofocus(devices.camera)

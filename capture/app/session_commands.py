@@ -28,6 +28,7 @@ from capture.app.stack_options import StackFlags, options_to_record
 from capture.camera.protocol import FileFormat
 from capture.errors import UsageError
 from capture.lengths import parse_length
+from capture.session.bounded import refuse_beyond
 from capture.session.bug_report import pack_bug_report
 from capture.session.control import Order, send_order
 from capture.session.folder import SessionFolder, check_new_folder
@@ -139,6 +140,7 @@ def dry_run_reply(wanted: Shoot) -> Reply:
     focus: dict[str, Any] = {}
     if isinstance(wanted.plan, StackPlan):
         plan = wanted.plan
+        refuse_beyond(plan, wanted.never_beyond)
         checks = preflight(plan, wanted.out, None, None, FileFormat.RAW)
         if wanted.devices.rail is not None:
             with open_rail(wanted.settings, wanted.devices.rail, wanted.devices.profile, wanted.devices.camera) as axis:

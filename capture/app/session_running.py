@@ -18,6 +18,8 @@ from capture.app.session_control import keys_and_signals
 from capture.app.session_plan import PlanFound, PlanWish, find_plan
 from capture.camera.protocol import Camera, FileFormat, Role
 from capture.errors import CameraError, CaptureError, SessionError
+from capture.session.bounded import bounded, refuse_beyond
+from capture.session.claims import claimed_camera, claimed_rail
 from capture.session.control import Controls
 from capture.session.folder import SessionFolder, check_new_folder
 from capture.session.log import session_log
@@ -99,12 +101,14 @@ class Devices:
 
 
 @contextmanager
-def open_devices(settings: Settings, names: DeviceNames) -> Iterator[Devices]:
-    """The rail and the camera; closed when the context ends, motion stopped."""
+def open_devices(settings: Settings, names: DeviceNames, never_beyond: float | None = None) -> Iterator[Devices]:
+    """The rail and the camera, held for this session; closed when the context ends, motion stopped."""
     with ExitStack() as stack:
+        stack.enter_context(claimed_rail(names.rail))
+        stack.enter_context(claimed_camera(names.camera))
         axis = stack.enter_context(open_rail(settings, names.rail, names.profile, names.camera))
         camera = stack.enter_context(camera_beside(axis, settings, names.camera))
-        yield Devices(axis, camera)
+        yield Devices(bounded(axis, never_beyond), camera)
 
 
 def shoot_session(wanted: Shoot) -> ShotSession:
@@ -118,14 +122,14 @@ def shoot_session(wanted: Shoot) -> ShotSession:
     flags = dict(wanted.camera_settings)
     if wanted.settings.choose("format", flags.get("format")) is None:
         flags["format"] = FileFormat.RAW.value
+    given = wanted.plan if isinstance(wanted.plan, StackPlan) else None
+    if given is not None:
+        refuse_beyond(given, wanted.never_beyond)
     with ExitStack() as stack:
-        axis = stack.enter_context(
-            open_rail(wanted.settings, wanted.devices.rail, wanted.devices.profile, wanted.devices.camera)
-        )
-        given = wanted.plan if isinstance(wanted.plan, StackPlan) else None
+        devices = stack.enter_context(open_devices(wanted.settings, wanted.devices, wanted.never_beyond))
+        axis, camera = devices.axis, devices.camera
         if wanted.origin is Origin.KEEP:
             check_ready(given, axis)
-        camera = stack.enter_context(camera_beside(axis, wanted.settings, wanted.devices.camera))
         written = apply_camera_settings(camera, wanted.settings, flags)
         release_autofocus(camera)
         set_origin(axis, wanted.origin, ends=ends_of(wanted.plan))
@@ -155,7 +159,7 @@ def shoot_session(wanted: Shoot) -> ShotSession:
                 judged_by=judged_by(wanted, found),
             )
         )
-        return shoot_frames(folder, Devices(axis, camera), plan, wanted)
+        return shoot_frames(folder, devices, plan, wanted)
 
 
 def ends_of(plan: StackPlan | PlanWish) -> tuple[float, ...]:
@@ -213,8 +217,9 @@ def shoot_frames(
             companions=(watch, *companions),
             certifier=watch,
             repairs=wanted.repair,
-            reopen=lambda: open_rail(
-                wanted.settings, wanted.devices.rail, wanted.devices.profile, wanted.devices.camera
+            reopen=lambda: bounded(
+                open_rail(wanted.settings, wanted.devices.rail, wanted.devices.profile, wanted.devices.camera),
+                wanted.never_beyond,
             ),
         )
         try:

@@ -116,6 +116,25 @@ def test_the_far_end_is_extended(devices: tuple[str, ...], tmp_path: Path) -> No
     assert frames[-1]["added"] == "far end extended by the user"
 
 
+def test_nothing_passes_the_position_that_is_never_passed(
+    bench: RunningBench, devices: tuple[str, ...], tmp_path: Path
+) -> None:
+    before = bench.ask({"get": "truth"})
+    arguments = ("shoot", *devices, *PLAN, "--origin", "here", "--out", tmp_path / "s", "--json")
+    refused = focusrail(*arguments, "--never-beyond", "1.9mm")
+    assert (refused.code, refused.values["error"]["kind"]) == (1, "rail-limit")
+    assert "never to be passed" in refused.values["error"]["message"]
+    assert bench.ask({"get": "truth"}) == before
+    assert not (tmp_path / "s").exists()
+    running = Running(tmp_path / "s", devices, "--never-beyond", "2.1mm").after_frames(1)
+    focusrail("control", running.session, "extend", "250um", "--json").done()
+    ended = running.end()
+    assert (ended.done()["frames"], ended.values["added"]) == (FRAMES + 1, 1)
+    assert "the far end stays inside the allowed range" in ended.stderr
+    frames = json.loads((running.session / "manifest.json").read_text())["frames"]
+    assert max(frame["position_um"] for frame in frames) == pytest.approx(2100, abs=0.7)
+
+
 def test_nobody_to_tell_is_said(tmp_path: Path) -> None:
     (tmp_path / "s").mkdir()
     error = focusrail("control", tmp_path / "s", "pause", "--json")
@@ -185,11 +204,17 @@ def test_an_exposure_that_was_not_recorded_is_kept_and_shot_again(devices: tuple
 
 def test_two_sessions_on_one_rail_or_one_folder(devices: tuple[str, ...], tmp_path: Path) -> None:
     running = Running(tmp_path / "s", devices).after_frames(1)
+    running.process.send_signal(signal.SIGUSR1)  # pauses, so that it is there long enough
     again = focusrail("resume", running.session, "--json")
     assert again.code == 1
-    assert "held by another process" in again.values["error"]["message"]
+    message = again.values["error"]["message"]
+    assert f"held by another process (process {running.process.pid}, focusrail shoot --rail" in message
+    assert ", since 20" in message
     other = focusrail("shoot", *devices, *PLAN, "--origin", "here", "--out", tmp_path / "other", "--json")
-    assert other.code == 3
+    assert (other.code, other.values["error"]["kind"]) == (3, "rail-busy")
+    assert f"another session (process {running.process.pid}, focusrail shoot" in other.values["error"]["message"]
+    assert not (tmp_path / "other").exists()
+    running.process.send_signal(signal.SIGUSR1)  # and goes on
     assert running.end().done()["frames"] == FRAMES
 
 
