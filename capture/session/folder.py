@@ -147,6 +147,11 @@ class SessionFolder:
                 _frame_entry(frame, unit) for frame in frames if frame.files or frame.verdict is not Verdict.PENDING
             ],
             "coverage": certified[-1] if certified else None,
+            "resumed": [
+                {"at": event.at, **{key: value for key, value in event.detail.items() if key != "program"}}
+                for event in events
+                if event.kind is EventKind.RESUMED
+            ],
             "results": results,
         }
 
