@@ -149,7 +149,14 @@ def _go_on(
         size = max((sum(int(e["bytes"]) for e in f.files) for f in folder.accepted()), default=0)
         kind = FileFormat(opened.get("file_format", FileFormat.RAW.value))
         checks = preflight(
-            plan, folder.path, devices.axis, devices.camera, kind, frames=len(missing), frame_bytes=size or None
+            plan,
+            folder.path,
+            devices.axis,
+            devices.camera,
+            kind,
+            frames=len(missing),
+            frame_bytes=size or None,
+            last_event=folder.journal.events()[-1].at,
         )
         clear_the_way(checks)
         folder.journal.record(

@@ -293,7 +293,8 @@ def _run(shooting: Shooting, folder: SessionFolder, plan: StackPlan, after: Afte
             kept = (
                 f"{done} of {plan.count} frames are safe in {folder.path}. The rail is {status.state.value}; {where}."
             )
-            error.state = f"{error.state} {kept}".strip()
+            told = error.state[:1].upper() + error.state[1:].rstrip(".")
+            error.state = f"{told}. {kept}" if told else kept
             if "focusrail resume" not in error.remedy:
                 error.remedy = f"{error.remedy} Then go on with: focusrail resume {folder.path}".strip()
         raise
@@ -345,7 +346,7 @@ def clear_the_way(checks: list[Check]) -> None:
         if check.passed:
             continue
         if check.fatal:
-            kind = SessionError if check.name == "disk" else CameraError
+            kind = SessionError if check.name in ("disk", "travel") else CameraError
             raise kind(check.message, remedy=check.remedy, state="Nothing has moved, nothing was shot.")
         say(f"note: {check.message} {check.remedy}")
 

@@ -20,6 +20,7 @@ from capture.session.exposing import Exposing
 from capture.session.folder import SessionFolder
 from capture.session.moving import Moving
 from capture.session.plan import StackPlan
+from capture.session.preflight import room_left
 from capture.session.reconcile import put_aside
 from capture.session.records import EventKind, FrameRecord, SessionState, Verdict
 from capture.session.targets import FrameTarget, check_plan, targets_of
@@ -201,6 +202,8 @@ class Shooting:
                 shot, position = self._frame(target, plan)
                 done[target.number] = target.position
                 shot_now += 1
+                if shot_now == 1 and (short := room_left(self._folder.path, len(todo), self._exposing.frame_bytes)):
+                    self._watcher.trouble(f"the disk will be full before the end: {short}; free some while it shoots")
                 total = len(done) + len(todo)
                 left_s = (time.monotonic() - started_s) / shot_now * len(todo)
                 self._folder.refresh_manifest()
