@@ -179,7 +179,7 @@ class PlaceFinder:
         half = Similarity(found.similarity.a, found.similarity.b / 2)
         rows, columns = gray.shape
         matrix = half.matrix((columns, rows))
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        flags = cv2.INTER_LANCZOS4 | cv2.WARP_INVERSE_MAP
         laid = cv2.warpAffine(gray, matrix, (columns, rows), flags=flags, borderMode=cv2.BORDER_REFLECT)
         shift_px = abs(found.similarity.b)
         # what moves by less than a pixel is better left as it is: interpolation takes sharpness away

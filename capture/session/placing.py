@@ -35,6 +35,8 @@ _STILLS = 5
 _APART = 0.5  # of a step: the distance between the stills that are measured
 # In steps of the plan: how far the stills may disagree, and by how much the picture may follow the rail wrongly.
 MOST_ERROR = 0.25
+# In distances between frames: what the comparison itself is off, as measured on rendered stacks (docs/session.md).
+_COMMON, _COMMON_ASIDE = 0.03, 0.08
 _SLOPE = (0.75, 1.3)
 
 
@@ -175,13 +177,17 @@ class Placing:
             raise self._not_found(f"the picture does not follow the rail: {slope:.2f} of the way it was moved")
         first = np.array(found) - np.array(distances)
         place = float(np.median(first)) + (_STILLS - 1) * apart
-        error = max(float(np.sqrt(np.mean((first - np.median(first)) ** 2))), self._axis.capabilities.resolution)
+        scatter = float(np.sqrt(np.mean((first - np.median(first)) ** 2)))
+        shift_px = float(np.median(shifts))
+        # two sigma of a median of five, and what all of them may have in common
+        common = (_COMMON_ASIDE if shift_px >= 1 else _COMMON) * finder.spacing
+        error = max(float(np.hypot(1.1 * scatter, common)), self._axis.capabilities.resolution)
         _log.info("places of the first still: %s; slope %.3f", first.round(2), slope)
         if error > MOST_ERROR * plan.step:
             raise self._not_found(
-                f"the stills disagree by {error:.3g} {plan.unit.value}, more than a quarter of the step of {plan.step:g}"
+                f"the place is only known to within {error:.3g} {plan.unit.value}, more than a quarter of the step of {plan.step:g}"
             )
-        return Placed(place, error, self._stills, float(np.median(shifts)))
+        return Placed(place, error, self._stills, shift_px)
 
     def _look(self, finder: PlaceFinder, plan: StackPlan) -> Sighting:
         time.sleep(plan.settle_s)  # a length of time by its nature

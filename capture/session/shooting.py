@@ -23,7 +23,7 @@ from capture.session.plan import StackPlan
 from capture.session.preflight import room_left
 from capture.session.reconcile import put_aside
 from capture.session.records import EventKind, FrameRecord, SessionState, Verdict
-from capture.session.targets import FrameTarget, check_plan, targets_of
+from capture.session.targets import Coverage, FrameTarget, check_plan, targets_of
 from capture.session.watching import ShootProgress, Watcher
 from rail.axis import Axis
 from rail.errors import RailError
@@ -186,10 +186,12 @@ class Shooting:
         records = self._folder.frames()
         todo: deque[FrameTarget] = deque()
         done: dict[int, float] = {}
+        coverage = Coverage(plan)
         for target in targets_of(plan, records):
             record = records.get(target.number)
             if record is not None and record.verdict is Verdict.ACCEPTED:
                 done[target.number] = target.position
+                coverage.add(target.position)
                 self._take_up(target, record)
             else:
                 todo.append(target)
@@ -207,7 +209,8 @@ class Shooting:
                 total = len(done) + len(todo)
                 left_s = (time.monotonic() - started_s) / shot_now * len(todo)
                 self._folder.refresh_manifest()
-                self._watcher.frame_done(ShootProgress(len(done), total, position, left_s), shot)
+                coverage.add(target.position)
+                self._watcher.frame_done(ShootProgress(len(done), total, position, left_s, coverage.share), shot)
             again = self._doubtful(shot_again) or self._shaken(plan, done, shot_again)
             todo.extend(FrameTarget(number, done.pop(number)) for number in again)
             if not todo:

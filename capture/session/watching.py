@@ -10,12 +10,25 @@ from capture.camera.protocol import Shot
 
 @dataclass(frozen=True, slots=True)
 class ShootProgress:
-    """How far the session is. `seconds_left` is None until the first frame is done."""
+    """How far the session is.
+
+    Attributes
+    ----------
+    done, planned : int
+        Frames, those that were added among them.
+    position : float
+        Of the last one, in the axis's unit.
+    seconds_left : float or None
+        From the session's own pace; None until the first frame is done.
+    covered : float
+        Share of the range, near end to far end, that lies between neighbouring frames that are there; 0 to 1.
+    """
 
     done: int
     planned: int
     position: float
     seconds_left: float | None
+    covered: float = 0.0
 
 
 class Watcher(Protocol):
