@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from capture.app.flags import with_flags
-from capture.app.opening import Origin, apply_camera_settings, open_rail, set_origin
+from capture.app.opening import Origin, apply_camera_settings, camera_beside, open_rail, set_origin
 from capture.app.output import InterruptedRunError, JsonFlag, Reply
 from capture.app.session_collecting import check_collectable, collect_after_shooting
 from capture.app.session_options import AUTO, ShootFlags
@@ -29,6 +30,7 @@ from capture.app.stack_options import StackFlags, options_to_record
 from capture.camera.protocol import FileFormat
 from capture.errors import UsageError
 from capture.lengths import parse_length
+from capture.session.bounded import bounded, refuse_beyond
 from capture.session.bug_report import pack_bug_report
 from capture.session.control import Order, send_order
 from capture.session.folder import SessionFolder, check_new_folder
@@ -37,6 +39,7 @@ from capture.session.plan import StackPlan
 from capture.session.preflight import preflight
 from capture.session.targets import check_plan
 from capture.settings import load_settings
+from rail.axis import Axis
 from stacking.options import StackOptions
 
 UNSTACKED = {"result": None, "seconds_after_last_frame": None}
@@ -146,16 +149,23 @@ def dry_run_reply(wanted: Shoot) -> Reply:
     focus: dict[str, Any] = {}
     if isinstance(wanted.plan, StackPlan):
         plan = wanted.plan
-        checks = preflight(plan, wanted.out, None, None, FileFormat.RAW)
-        if wanted.devices.rail is not None:
-            with open_rail(wanted.settings, wanted.devices.rail, wanted.devices.profile, wanted.devices.camera) as axis:
+        refuse_beyond(plan, wanted.never_beyond)
+        with ExitStack() as stack:
+            axis: Axis | None = None
+            camera = None
+            names = wanted.devices
+            if names.rail is not None:
+                found_axis = stack.enter_context(open_rail(wanted.settings, names.rail, names.profile, names.camera))
+                axis = bounded(found_axis, wanted.never_beyond)
                 if wanted.origin is Origin.KEEP:
                     check_ready(plan, axis)
                 else:
                     check_plan(plan, axis)
-                checks = preflight(plan, wanted.out, axis, None, FileFormat.RAW)
+                if names.camera is not None:
+                    camera = stack.enter_context(camera_beside(found_axis, wanted.settings, names.camera))
+            checks = preflight(plan, wanted.out, axis, camera, FileFormat.RAW)
     else:
-        with open_devices(wanted.settings, wanted.devices) as devices:
+        with open_devices(wanted.settings, wanted.devices, wanted.never_beyond) as devices:
             if wanted.origin is Origin.KEEP:
                 check_ready(None, devices.axis)
             apply_camera_settings(devices.camera, wanted.settings, wanted.camera_settings)

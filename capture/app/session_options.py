@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -109,6 +110,15 @@ class ShootFlags:
         }
 
 
+class ResumeOrigin(StrEnum):
+    """How the place is known when a session is gone on with."""
+
+    KEEP = "keep"
+    HERE = "here"
+    HOME = "home"
+    IMAGES = "images"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResumeFlags:
     """With what to go on; without them, with what the session was begun with."""
@@ -117,11 +127,13 @@ class ResumeFlags:
     camera: CameraOption = None
     profile: ProfileOption = None
     origin: Annotated[
-        Origin,
+        ResumeOrigin,
         typer.Option(
-            "--origin", help="keep: the rail knows its place; here: it stands at the session's 0; home: home it."
+            "--origin",
+            help="keep: the rail knows its place; home: home it; images: stills compared with the session's tell the place; "
+            "here: it stands at the session's 0.",
         ),
-    ] = Origin.KEEP
+    ] = ResumeOrigin.KEEP
     collect: CollectOption = None
     notify: Annotated[
         str | None, typer.Option("--notify", help="At the end and on trouble: bell, desktop, or a command to run.")

@@ -19,6 +19,8 @@ from capture.app.session_plan import PlanFound, PlanWish, find_plan
 from capture.camera.protocol import Camera, FileFormat, Role
 from capture.camera.shutter_camera import ShutterCamera
 from capture.errors import CameraError, CaptureError, SessionError
+from capture.session.bounded import bounded, refuse_beyond
+from capture.session.claims import claimed_camera, claimed_rail
 from capture.session.collecting import to_collect
 from capture.session.control import Controls
 from capture.session.folder import SessionFolder, check_new_folder
@@ -107,12 +109,14 @@ class Devices:
 
 
 @contextmanager
-def open_devices(settings: Settings, names: DeviceNames) -> Iterator[Devices]:
-    """The rail and the camera; closed when the context ends, motion stopped."""
+def open_devices(settings: Settings, names: DeviceNames, never_beyond: float | None = None) -> Iterator[Devices]:
+    """The rail and the camera, held for this session; closed when the context ends, motion stopped."""
     with ExitStack() as stack:
+        stack.enter_context(claimed_rail(names.rail))
+        stack.enter_context(claimed_camera(names.camera))
         axis = stack.enter_context(open_rail(settings, names.rail, names.profile, names.camera))
         camera = stack.enter_context(camera_beside(axis, settings, names.camera))
-        yield Devices(axis, camera)
+        yield Devices(bounded(axis, never_beyond), camera)
 
 
 def shoot_session(wanted: Shoot) -> ShotSession:
@@ -126,14 +130,14 @@ def shoot_session(wanted: Shoot) -> ShotSession:
     flags = dict(wanted.camera_settings)
     if wanted.settings.choose("format", flags.get("format")) is None:
         flags["format"] = FileFormat.RAW.value
+    given = wanted.plan if isinstance(wanted.plan, StackPlan) else None
+    if given is not None:
+        refuse_beyond(given, wanted.never_beyond)
     with ExitStack() as stack:
-        axis = stack.enter_context(
-            open_rail(wanted.settings, wanted.devices.rail, wanted.devices.profile, wanted.devices.camera)
-        )
-        given = wanted.plan if isinstance(wanted.plan, StackPlan) else None
+        devices = stack.enter_context(open_devices(wanted.settings, wanted.devices, wanted.never_beyond))
+        axis, camera = devices.axis, devices.camera
         if wanted.origin is Origin.KEEP:
             check_ready(given, axis)
-        camera = stack.enter_context(camera_beside(axis, wanted.settings, wanted.devices.camera))
         written = apply_camera_settings(camera, wanted.settings, flags)
         release_autofocus(camera)
         set_origin(axis, wanted.origin, ends=ends_of(wanted.plan))
@@ -163,7 +167,7 @@ def shoot_session(wanted: Shoot) -> ShotSession:
                 judged_by=judged_by(wanted, found),
             )
         )
-        return shoot_frames(folder, Devices(axis, camera), plan, wanted)
+        return shoot_frames(folder, devices, plan, wanted)
 
 
 def ends_of(plan: StackPlan | PlanWish) -> tuple[float, ...]:
@@ -221,7 +225,7 @@ def shoot_frames(
             companions=(watch, *companions),
             certifier=None if isinstance(devices.camera, ShutterCamera) else watch,  # it has nothing to look at yet
             repairs=wanted.repair,
-            reopen=lambda: _open_rail_anew(wanted, devices.camera),
+            reopen=lambda: bounded(_open_rail_anew(wanted, devices.camera), wanted.never_beyond),
         )
         try:
             outcome = _run(shooting, folder, plan, wanted.after)
@@ -303,7 +307,8 @@ def _run(shooting: Shooting, folder: SessionFolder, plan: StackPlan, after: Afte
             kept = (
                 f"{done} of {plan.count} frames are safe in {folder.path}. The rail is {status.state.value}; {where}."
             )
-            error.state = f"{error.state} {kept}".strip()
+            told = error.state[:1].upper() + error.state[1:].rstrip(".")
+            error.state = f"{told}. {kept}" if told else kept
             if "focusrail resume" not in error.remedy:
                 error.remedy = f"{error.remedy} Then go on with: focusrail resume {folder.path}".strip()
         raise
@@ -355,7 +360,7 @@ def clear_the_way(checks: list[Check]) -> None:
         if check.passed:
             continue
         if check.fatal:
-            kind = SessionError if check.name == "disk" else CameraError
+            kind = SessionError if check.name in ("disk", "travel") else CameraError
             raise kind(check.message, remedy=check.remedy, state="Nothing has moved, nothing was shot.")
         say(f"note: {check.message} {check.remedy}")
 

@@ -79,7 +79,7 @@ class Exposing:
                 if attempt >= rule_for(error).tries:
                     raise
                 self.reshot += 1
-                self._notice(f"frame {number}: {error.message}; set aside and shot again")
+                self._notice(f"frame {number}: {error.message.rstrip('.')}; set aside and shot again")
                 self._pause(rule_for(error).pause_s)
                 continue
             except CameraError as error:
@@ -142,4 +142,4 @@ def note_fault(
 ) -> None:
     """Record a fault after which the session tries again, and say so."""
     folder.journal.record(EventKind.FAILED, number, error=error.kind, message=error.message, attempt=attempt)
-    notice(f"frame {number}: {error.message}; trying again")
+    notice(f"frame {number}: {error.message.rstrip('.')}; trying again")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import json
 import os
@@ -14,7 +13,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from capture.errors import SessionError
-from capture.session.journal import Journal
+from capture.session.claims import flock_holder
+from capture.session.journal import Journal, is_blank
 from capture.session.plan import StackPlan
 from capture.session.records import EventKind, FrameRecord, SessionState, Verdict, fold_frames, fold_state
 from rail.axis import AxisUnit
@@ -52,8 +52,9 @@ class SessionFolder:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(self._lock)
+            holder = flock_holder(path)
             raise SessionError(
-                f"the session {path} is held by another process{_holder(path)}",
+                f"the session {path} is held by another process{'' if holder is None else f' ({holder})'}",
                 remedy="Wait until it has ended, stop it, or choose another folder.",
             ) from None
         try:
@@ -81,7 +82,7 @@ class SessionFolder:
             Where `path` is a file or a folder that holds something, cannot be made, or is held by another process.
         """
         check_new_folder(path)
-        folder = cls(path, create=True)
+        folder = cls(path, create=True)  # the journal that is there, if any, was never written into
         opened: dict[str, Any] = {
             "program": f"focusrail {version('focusrail')}",
             "plan": {**asdict(plan), "unit": plan.unit.value},
@@ -146,6 +147,11 @@ class SessionFolder:
                 _frame_entry(frame, unit) for frame in frames if frame.files or frame.verdict is not Verdict.PENDING
             ],
             "coverage": certified[-1] if certified else None,
+            "resumed": [
+                {"at": event.at, **{key: value for key, value in event.detail.items() if key != "program"}}
+                for event in events
+                if event.kind is EventKind.RESUMED
+            ],
             "results": results,
         }
 
@@ -201,12 +207,25 @@ def check_new_folder(path: Path) -> None:
     """
     if path.exists() and not path.is_dir():
         raise SessionError(f"{path} is a file", remedy="Name a new folder for the session with --out.")
-    if path.is_dir() and any(path.iterdir()):
+    if path.is_dir() and any(path.iterdir()) and not never_began(path):
         remedy = "Name a new folder with --out: a session never writes over another."
         raise SessionError(f"{path} is not empty", remedy=remedy)
     above = next((folder for folder in (path, *path.absolute().parents) if folder.exists()), Path("/"))
     if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
         raise SessionError(f"{path} cannot be made in {above}", remedy="Choose a folder that may be written.")
+
+
+def never_began(path: Path) -> bool:
+    """Whether `path` holds nothing but what a session leaves that was killed before its first step."""
+    known = {"frames", "result", "journal.db", "journal.db-wal", "journal.db-shm", ".manifest.json.part"}
+    try:
+        inside = {entry.name for entry in path.iterdir()}
+        if "journal.db" not in inside and inside - {"frames", "result"}:
+            return False
+        empty = not any(entry.is_file() for name in ("frames", "result") for entry in (path / name).rglob("*"))
+    except OSError:
+        return False
+    return inside <= known and empty and ("journal.db" not in inside or is_blank(path / "journal.db"))
 
 
 def _plan_entry(plan: dict[str, Any], unit: AxisUnit) -> dict[str, Any]:
@@ -234,14 +253,3 @@ def _frame_entry(frame: FrameRecord, unit: AxisUnit) -> dict[str, Any]:
         "added": frame.added or None,
         "rejected": [dict(entry) for entry in frame.rejected],
     }
-
-
-def _holder(path: Path) -> str:
-    """The process that has the folder open, as far as this user may see."""
-    for entry in Path("/proc").glob("[0-9]*"):
-        if entry.name == str(os.getpid()):
-            continue
-        with contextlib.suppress(OSError):
-            if any(os.path.realpath(link) == str(path.resolve()) for link in (entry / "fd").iterdir()):
-                return f" (process {entry.name})"
-    return ""

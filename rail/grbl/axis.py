@@ -209,11 +209,22 @@ class GrblAxis:
         RailAlarmError
             The controller is locked.
         """
+        return self.set_position(0.0)
+
+    def set_position(self, position: float) -> AxisStatus:
+        """Call the present place `position`, um, rounded to whole steps: found again by other means than a switch.
+
+        Raises
+        ------
+        RailAlarmError
+            The controller is locked.
+        """
+        reach.finite(position, "position")
         with self._turn.taken():
             self._ready()
             with self._halting():
                 self._carriage.snap()
-            self._carriage.set_origin(0.0, homed=False)
+            self._carriage.set_origin(position, homed=False)
             return self._axis_status(AxisState.IDLE)
 
     def unlock(self) -> AxisStatus:

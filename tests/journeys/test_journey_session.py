@@ -83,6 +83,10 @@ def test_a_dry_run_moves_and_shoots_nothing(bench: RunningBench, devices: tuple[
     arguments = ("shoot", *devices, *PLAN, "--origin", "here", "--out", tmp_path / "s", "--dry-run", "--json")
     values = focusrail(*arguments).done()
     assert values["planned"] == 4
+    checks = {check["name"]: check for check in values["preflight"]}
+    assert {"disk", "clock", "travel"} <= set(checks)
+    assert set(checks) & {"camera", "focus"}  # the camera was looked at, too
+    assert all(check["passed"] or check["remedy"] for check in checks.values())
     assert not (tmp_path / "s").exists()
     assert bench.ask({"get": "truth"}) == before
 
