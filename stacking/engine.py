@@ -20,11 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stacking.ahead import ahead
-from stacking.errors import FrameError, RegistrationError, SourceError
+from stacking.errors import FrameError, SourceError
 from stacking.frames import Pixels, Registration, Source
 from stacking.fuse.canvas import Canvas
 from stacking.fuse.final_pass import FusionTask
-from stacking.options import Align, Crop, StackOptions
+from stacking.options import Align, StackOptions
 from stacking.report import StackReport
 from stacking.sharpness import StackSharpness, block_sharpness, stack_sharpness
 from stacking.slabs import Fused, Slab, SlabTarget, fuse_at_once, fuse_in_slabs, kept_slabs, slab_target
@@ -241,18 +241,9 @@ class Engine:
             )
 
     def _canvas(self, size: tuple[int, int], registrations: dict[int, Registration]) -> Canvas:
-        from stacking.crop import valid_rectangle
+        from stacking.crop import chosen_rectangle
 
-        if self.options.crop is Crop.NONE:
-            return Canvas(0, 0, *size)
-        found = valid_rectangle(size, [r.matrix for r in registrations.values()])
-        x, y, width, height = found.x, found.y, found.width, found.height
-        if width < 16 or height < 16:
-            raise RegistrationError(
-                "the frames have no area in common",
-                remedy="Leave out the frames that moved, or keep the full frame with --crop none.",
-            )
-        return Canvas(x, y, width, height)
+        return Canvas(*chosen_rectangle(self.options, size, registrations, stack_sharpness(self._sharpness)))
 
     def _depths(self) -> list[float]:
         """Position of every frame where all are known, else its number."""

@@ -13,6 +13,7 @@ from capture.app.relief_options import ReliefFlags, ScaleFlags
 from capture.errors import UsageError
 from capture.lengths import parse_size_bytes
 from capture.settings import Settings
+from stacking.crop import parse_crop
 from stacking.layer_options import parse_layer_frames
 from stacking.options import Align, Crop, Method, StackOptions
 from stacking.relief.options import relief_options_of
@@ -23,7 +24,12 @@ AlignOption = Annotated[
     Align, typer.Option("--align", help="auto: register the frames; none: they lie on each other already.")
 ]
 CropOption = Annotated[
-    Crop, typer.Option("--crop", help="auto: the largest area valid in all frames; none: keep the full frame.")
+    str,
+    typer.Option(
+        "--crop",
+        help="auto: the largest area valid in all frames; focus: only where anything is in focus; 3:2 or focus,3:2: of that "
+        "aspect ratio; x,y,width,height in a frame's pixels; none: keep the full frame.",
+    ),
 ]
 DepthOption = Annotated[
     Path | None, typer.Option("--depth", help="Write the depth map here (.tif float, .png 16 bit).")
@@ -32,14 +38,18 @@ ReportOption = Annotated[
     Path | None, typer.Option("--report", help="Write what was done here: .html a page with plots, else JSON.")
 ]
 RecipeOption = Annotated[
-    Path | None, typer.Option("--recipe", help="Colour correction to apply: a recipe's TOML file.")
+    Path | None,
+    typer.Option(
+        "--recipe", help="Colour correction to apply: a recipe's TOML file, or the name of one that comes along."
+    ),
 ]
 LayersOption = Annotated[
     Path | None,
     typer.Option("--layers", help="Write fused picture, slabs and aligned frames as layers: .psd, .psb or .tif pages."),
 ]
 LayerFramesOption = Annotated[
-    str | None, typer.Option("--layer-frames", help="Source frames among the layers: a number, none, or auto.")
+    str | None,
+    typer.Option("--layer-frames", help="Source frames among the layers: how many, which (3,7-9), none, or auto."),
 ]
 SlabOption = Annotated[
     str | None,
@@ -66,7 +76,7 @@ class StackFlags(ReliefFlags):
 
     method: MethodOption = None
     align: AlignOption = Align.AUTO
-    crop: CropOption = Crop.AUTO
+    crop: CropOption = Crop.AUTO.value
     depth: DepthOption = None
     report: ReportOption = None
     recipe: RecipeOption = None
@@ -92,10 +102,13 @@ class StackFlags(ReliefFlags):
         except ValueError:
             raise UsageError(f"'{named}' is no fusion method", remedy=f"Choose one of {', '.join(Method)}.") from None
         size = settings.choose("memory", self.memory)
+        crop, aspect, rectangle = parse_crop(self.crop)
         return StackOptions(
             method=chosen,
             align=self.align,
-            crop=self.crop,
+            crop=crop,
+            crop_aspect=aspect,
+            crop_rectangle=rectangle,
             depth=self.depth,
             report=self.report,
             recipe=self.recipe,
@@ -137,6 +150,9 @@ def options_from_record(record: Mapping[str, Any]) -> StackOptions:
     for name, kind in (("method", Method), ("align", Align), ("crop", Crop)):
         if name in values:
             values[name] = kind(values[name])
+    for name in ("layer_frames", "crop_rectangle"):
+        if isinstance(values.get(name), list):
+            values[name] = tuple(values[name])
     if "relief" in values:
         values["relief"] = relief_options_of(values["relief"])
     if "slabs" in values:
