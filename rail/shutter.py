@@ -17,7 +17,7 @@ from rail.errors import RailRefusedError
 _log = logging.getLogger(__name__)
 
 HALF_PRESS, PRESS = "M7", "M8"
-_UNKNOWN_WORD = 20
+_UNKNOWN_WORD = (20, 0)  # GRBL's code; Marlin has none
 
 
 class Outputs(Protocol):
@@ -87,7 +87,7 @@ class ShutterRelease:
             try:
                 at = self._axis.pulse(((HALF_PRESS, times.half_press_s), press), rest_s)
             except RailRefusedError as error:
-                if error.code != _UNKNOWN_WORD or self._has_half_press:
+                if error.code not in _UNKNOWN_WORD or self._has_half_press:
                     raise
                 _log.info("the controller has no half press (%s)", HALF_PRESS)
                 self._has_half_press = False

@@ -9,8 +9,8 @@ import logging
 from collections.abc import Callable
 
 from rail.errors import RailProtocolError, RailResetError
-from rail.grbl import encode
-from rail.grbl.controller import Controller, Rest
+from rail.grbl.controller import Rest
+from rail.grbl.controls import Controls
 from rail.grbl.position import Ledger, StepGrid
 from rail.grbl.protocol import Status
 from rail.grbl.rates import Rates
@@ -26,7 +26,7 @@ class Carriage:
 
     Attributes
     ----------
-    controller : Controller
+    controller : Controls
     grid : StepGrid
     rates : Rates
     ledger : Ledger
@@ -38,7 +38,7 @@ class Carriage:
         Position of the last report in motion; None while the position is unknown.
     """
 
-    def __init__(self, controller: Controller, grid: StepGrid, rates: Rates) -> None:
+    def __init__(self, controller: Controls, grid: StepGrid, rates: Rates) -> None:
         self.controller = controller
         self.grid = grid
         self.rates = rates
@@ -142,7 +142,7 @@ class Carriage:
 
     def forget_origin(self) -> None:
         """Clear the mark in the controller, so that nobody believes the position if what follows is broken off."""
-        self.controller.command(encode.FORGET_ORIGIN)
+        self.controller.forget_origin()
 
     def set_origin(self, here_um: float, *, homed: bool) -> None:
         """Call the present place `here_um`, here and in the controller."""

@@ -63,3 +63,13 @@ def offset(work_x_mm: float | None, work_z_mm: float) -> str:
     """Declare the present place to be `work_x_mm` (None: leave X as it is) and `work_z_mm`, in the volatile G92 offset."""
     x = "" if work_x_mm is None else f"X{millimetres(work_x_mm)}"
     return f"G21G92{x}Z{millimetres(work_z_mm)}"
+
+
+def tool_offset(z_mm: float) -> str:
+    """Set the volatile tool length offset of Z."""
+    return f"G21G43.1Z{millimetres(z_mm)}"
+
+
+def setting(value: float) -> str:
+    """A setting's value as text."""
+    return f"{value:.3f}".rstrip("0").rstrip(".")
