@@ -21,7 +21,6 @@ from capture.app.session_position import establish_position
 from capture.app.session_running import (
     KEPT_ROLES,
     DeviceNames,
-    Devices,
     Shoot,
     ShotSession,
     clear_the_way,
@@ -152,7 +151,10 @@ def _go_on(
     plan = folder.plan
     say(f"{len(folder.accepted())} frames are there, {len(missing)} are missing")
     with ExitStack() as stack:
-        devices = stack.enter_context(open_devices(wanted.settings, wanted.devices, wanted.never_beyond))
+        devices = stack.enter_context(
+            open_devices(wanted.settings, wanted.devices, wanted.never_beyond, log_wire=wanted.log_wire)
+        )
+        devices.log.write_to(folder.path / "log.txt")
         _same_camera(devices.camera, opened)
         put_back_settings(devices.camera, dict(opened.get("camera_state", {})), dict(opened["settings"]))
         release_autofocus(devices.camera)
@@ -173,7 +175,7 @@ def _go_on(
         folder.journal.record(
             EventKind.RESUMED, program=f"focusrail {version('focusrail')}", was=was.value, missing=len(missing), **found
         )
-        return shoot_frames(folder, Devices(devices.axis, devices.camera), plan, wanted)
+        return shoot_frames(folder, devices, plan, wanted)
 
 
 def _same_camera(camera: Camera, opened: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ from capture.session.claims import claimed_camera, claimed_rail
 from capture.session.collecting import to_collect
 from capture.session.control import Controls
 from capture.session.folder import SessionFolder, check_new_folder
-from capture.session.log import session_log
+from capture.session.log import SessionLog
 from capture.session.notify import Notifier
 from capture.session.plan import StackPlan
 from capture.session.preflight import Check, preflight
@@ -102,21 +102,25 @@ class ShotSession:
 
 @dataclass(frozen=True, slots=True)
 class Devices:
-    """Both devices, open."""
+    """Both devices, open; and the log that was kept since they were opened."""
 
     axis: Axis
     camera: Camera
+    log: SessionLog
 
 
 @contextmanager
-def open_devices(settings: Settings, names: DeviceNames, never_beyond: float | None = None) -> Iterator[Devices]:
+def open_devices(
+    settings: Settings, names: DeviceNames, never_beyond: float | None = None, *, log_wire: bool = False
+) -> Iterator[Devices]:
     """The rail and the camera, held for this session; closed when the context ends, motion stopped."""
     with ExitStack() as stack:
+        log = stack.enter_context(SessionLog(logging.DEBUG if log_wire else logging.INFO))
         stack.enter_context(claimed_rail(names.rail))
         stack.enter_context(claimed_camera(names.camera))
         axis = stack.enter_context(open_rail(settings, names.rail, names.profile, names.camera))
         camera = stack.enter_context(camera_beside(axis, settings, names.camera))
-        yield Devices(bounded(axis, never_beyond), camera)
+        yield Devices(bounded(axis, never_beyond), camera, log)
 
 
 def shoot_session(wanted: Shoot) -> ShotSession:
@@ -134,7 +138,9 @@ def shoot_session(wanted: Shoot) -> ShotSession:
     if given is not None:
         refuse_beyond(given, wanted.never_beyond)
     with ExitStack() as stack:
-        devices = stack.enter_context(open_devices(wanted.settings, wanted.devices, wanted.never_beyond))
+        devices = stack.enter_context(
+            open_devices(wanted.settings, wanted.devices, wanted.never_beyond, log_wire=wanted.log_wire)
+        )
         axis, camera = devices.axis, devices.camera
         if wanted.origin is Origin.KEEP:
             check_ready(given, axis)
@@ -207,9 +213,8 @@ def shoot_frames(
     CaptureError, RailError, InterruptedRunError
         Each says how many frames are safe, and how to go on.
     """
-    level = logging.DEBUG if wanted.log_wire else logging.INFO
     with ExitStack() as stack:
-        stack.enter_context(session_log(folder.path / "log.txt", level))
+        devices.log.write_to(folder.path / "log.txt")
         controls = stack.enter_context(Controls(folder.path))
         stack.enter_context(keys_and_signals(controls, plan.step))
         watcher = stack.enter_context(ShootingProgress(plan.count))

@@ -16,10 +16,11 @@ from capture.errors import SessionError
 from capture.session.claims import flock_holder
 from capture.session.journal import Journal, is_blank
 from capture.session.plan import StackPlan
-from capture.session.records import EventKind, FrameRecord, SessionState, Verdict, fold_frames, fold_state
+from capture.session.records import Event, EventKind, FrameRecord, SessionState, Verdict, fold_frames, fold_state
 from rail.axis import AxisUnit
 
 MANIFEST_VERSION = 1
+_OF_THE_SESSION = {EventKind.OPENED, EventKind.RESUMED, EventKind.ENDED, EventKind.STACKED, EventKind.CERTIFIED}
 
 
 class SessionFolder:
@@ -37,6 +38,11 @@ class SessionFolder:
         self.rejected_path = self.frames_path / "rejected"
         self.result_path = path / "result"
         self._manifest_due_s = 0.0
+        # what the journal said until event `_seen`: a long session reads each event once
+        self._seen = 0
+        self._frames: dict[int, FrameRecord] = {}
+        self._entries: dict[int, str] = {}
+        self._own: list[Event] = []
         try:
             if create:
                 for folder in (path, self.frames_path, self.rejected_path, self.result_path):
@@ -114,12 +120,26 @@ class SessionFolder:
 
     def frames(self) -> dict[int, FrameRecord]:
         """All frames the journal mentions."""
-        return fold_frames(self.journal.events())
+        self._catch_up()
+        return dict(self._frames)
 
     @property
     def state(self) -> SessionState:
         """How far the session has come."""
-        return fold_state(self.journal.events())
+        self._catch_up()
+        return fold_state(self._own)
+
+    def _catch_up(self) -> None:
+        """Take in what was recorded since the last time."""
+        events = self.journal.events(after=self._seen)
+        if not events:
+            return
+        changed = fold_frames(events, self._frames)
+        self._frames |= changed
+        for number in changed:
+            self._entries.pop(number, None)
+        self._own += [event for event in events if event.kind in _OF_THE_SESSION]
+        self._seen = events[-1].number
 
     def accepted(self) -> list[FrameRecord]:
         """The frames that count, by position."""
@@ -128,38 +148,54 @@ class SessionFolder:
 
     def manifest(self) -> dict[str, Any]:
         """The session as one value, derived from the journal alone."""
-        events = self.journal.events()
-        opened = next(event for event in events if event.kind is EventKind.OPENED)
+        return {**self._head(), "frames": [json.loads(text) for text in self._frame_texts()]}
+
+    def _head(self) -> dict[str, Any]:
+        """The manifest without its frames."""
+        self._catch_up()
+        opened = next(event for event in self._own if event.kind is EventKind.OPENED)
         unit = AxisUnit(opened.detail["plan"]["unit"])
-        results = [dict(event.detail) for event in events if event.kind is EventKind.STACKED]
-        certified = [dict(event.detail) for event in events if event.kind is EventKind.CERTIFIED]
-        frames = sorted(fold_frames(events).values(), key=lambda frame: frame.number)
+        results = [dict(event.detail) for event in self._own if event.kind is EventKind.STACKED]
+        certified = [dict(event.detail) for event in self._own if event.kind is EventKind.CERTIFIED]
         return {
             "version": MANIFEST_VERSION,
             "program": opened.detail["program"],
             "created": opened.at,
-            "state": fold_state(events).value,
+            "state": fold_state(self._own).value,
             "plan": _plan_entry(dict(opened.detail["plan"]), unit),
             "origin": opened.detail["origin"],
             "devices": opened.detail["devices"],
             "settings": opened.detail["settings"],
-            "frames": [
-                _frame_entry(frame, unit) for frame in frames if frame.files or frame.verdict is not Verdict.PENDING
-            ],
+            "frames": [],
             "coverage": certified[-1] if certified else None,
             "resumed": [
                 {"at": event.at, **{key: value for key, value in event.detail.items() if key != "program"}}
-                for event in events
+                for event in self._own
                 if event.kind is EventKind.RESUMED
             ],
             "results": results,
         }
 
+    def _frame_texts(self) -> list[str]:
+        """The manifest's entries of the frames as JSON; only those that changed are made anew."""
+        self._catch_up()
+        opened = next(event for event in self._own if event.kind is EventKind.OPENED)
+        unit = AxisUnit(opened.detail["plan"]["unit"])
+        shown = [n for n, f in sorted(self._frames.items()) if f.files or f.verdict is not Verdict.PENDING]
+        for number in shown:
+            if number not in self._entries:
+                self._entries[number] = json.dumps(_frame_entry(self._frames[number], unit))
+        return [self._entries[number] for number in shown]
+
     def write_manifest(self) -> None:
         """Write `manifest.json` anew: beside, then renamed, so that a reader never sees half of one."""
         beside = self.path / ".manifest.json.part"
+        frames = self._frame_texts()
+        text = json.dumps(self._head(), indent=1)
+        if frames:
+            text = text.replace('"frames": []', '"frames": [\n  ' + ",\n  ".join(frames) + "\n ]", 1)
         try:
-            beside.write_text(json.dumps(self.manifest(), indent=1) + "\n", encoding="utf-8")
+            beside.write_text(f"{text}\n", encoding="utf-8")
             beside.replace(self.path / "manifest.json")
         except OSError as error:
             raise SessionError(

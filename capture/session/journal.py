@@ -135,19 +135,22 @@ class Journal:
                 (at, kind.value, frame, json.dumps(detail, sort_keys=True)),
             )
 
-    def events(self) -> list[Event]:
-        """All events in the order in which they happened."""
+    def events(self, after: int = 0) -> list[Event]:
+        """All events in the order in which they happened; only those after number `after`, where that is given."""
         with self._mapped():
             rows = self._database.execute(
-                "SELECT number, at, kind, frame, detail FROM event ORDER BY number"
+                "SELECT number, at, kind, frame, detail FROM event WHERE number > ? ORDER BY number", (after,)
             ).fetchall()
         return [Event(number, at, EventKind(kind), frame, _detail(text)) for number, at, kind, frame, text in rows]
 
     def opened(self) -> Mapping[str, Any]:
         """What the session was opened with: versions, plan, devices, settings."""
-        for event in self.events():
-            if event.kind is EventKind.OPENED:
-                return event.detail
+        with self._mapped():
+            row = self._database.execute(
+                "SELECT detail FROM event WHERE kind = ? ORDER BY number LIMIT 1", (EventKind.OPENED.value,)
+            ).fetchone()
+        if row is not None:
+            return _detail(row[0])
         raise SessionError(f"the session {self._path.parent} was stopped before its first step", remedy=_BEGIN_AGAIN)
 
     def close(self) -> None:

@@ -60,7 +60,7 @@ _NAMES = {
 }
 DISK_FAULTS = ("disk full", "read-only")
 DISK_BYTES = 24_000_000
-_LONGEST_S = 300.0
+_LONGEST_S = 900.0
 
 
 def free_ports(count: int) -> str:
@@ -186,7 +186,7 @@ class Undisturbed:
     def shot(cls, folder: Path, *more: str) -> Undisturbed:
         with MortalBench(folder) as mortal:
             arguments = ("run", *devices(mortal.bench), *PLAN, *more, "--origin", "home", "--out", folder / "s")
-            values = focusrail(*arguments, "--json").done()
+            values = focusrail(*arguments, "--json", longest_s=_LONGEST_S).done()
             return cls(positions_of(accepted(folder / "s")), pixels(values["result"]))
 
 
@@ -242,12 +242,13 @@ class Campaign:
             kinds = [kind for kind in self.kinds if disk.own or kind not in DISK_FAULTS]
             for _ in range(chance.randint(1, 5)):
                 self._once(mortal, disk, session, begin, chance.choice(kinds), chance)
-            last = self._to_the_end(mortal, session, begin)
-            assert last.code == 0, f"seed {self.seed}: {self.story}\n{last.stdout}\n{last.stderr}"
             try:
+                last = self._to_the_end(mortal, session, begin)
+                assert last.code == 0, f"{last.stdout}\n{last.stderr}"
                 check_whole(session, self.like)
                 assert np.array_equal(pixels(last.values["result"]), self.like.picture), "another picture"
-            except AssertionError as error:
+            except (AssertionError, subprocess.TimeoutExpired) as error:
+                shutil.copytree(disk.folder, self.folder / "evidence")
                 raise AssertionError(f"seed {self.seed}: {error}; {self.story}") from error
         return self.story
 
@@ -302,9 +303,9 @@ class Campaign:
         return [*(["resume", str(session), "--origin", "home"] if begun else begin), "--json"]
 
     def _to_the_end(self, mortal: MortalBench, session: Path, begin: list[str]) -> Finished:
-        last = focusrail(*self._arguments(session, begin))
+        last = focusrail(*self._arguments(session, begin), longest_s=_LONGEST_S)
         if last.code == 0 and last.values.get("result") is None:
-            last = focusrail("resume", session, "--json")
+            last = focusrail("resume", session, "--json", longest_s=_LONGEST_S)
         return last
 
 

@@ -252,6 +252,9 @@ def test_a_report_for_the_maintainer_has_no_pictures(devices: tuple[str, ...], t
     assert "frames/0001.dng" in listed
     assert "rail.wire: > b'G" in log
     assert "rail.wire: < b'ok\\r\\n'" in log
+    assert "rail.wire: > b'$H\\n'" in log  # from the first byte on, before the folder was there
+    assert "capture.camera.wire: > shoot" in log
+    assert "capture.camera.wire: < event file_added " in log
     assert focusrail("report-bug", tmp_path / "s", "-o", archive, "--json").code == 1
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.journeys.session_campaign import KILLS, Campaign, Undisturbed, kinds_of
+from tests.journeys.session_campaign import Campaign, Undisturbed, kinds_of
 
 Like = Callable[[tuple[str, ...]], Undisturbed]
 
@@ -26,8 +26,11 @@ def like(tmp_path_factory: pytest.TempPathFactory) -> Like:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_session_killed_at_random_moments_ends_as_an_undisturbed_one(seed: int, tmp_path: Path, like: Like) -> None:
-    assert Campaign(tmp_path, seed, like(()), KILLS).run()
+def test_a_session_disturbed_at_random_moments_ends_as_an_undisturbed_one(
+    seed: int, tmp_path: Path, like: Like
+) -> None:
+    kinds, more = kinds_of(seed)
+    assert Campaign(tmp_path, seed, like(more), kinds, more).run()
 
 
 @pytest.mark.soak
