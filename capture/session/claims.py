@@ -20,6 +20,8 @@ from capture.errors import CameraBusyError
 from rail.errors import RailBusyError
 
 _LONGEST_COMMAND = 160
+# Parts of another device, which is claimed under its own name: a lens of its camera, a shutter of its rail.
+_PARTS = {"lens:", "shutter"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ def claimed_camera(port: str | None) -> Iterator[None]:
 @contextmanager
 def _claimed(kind: str, port: str | None) -> Iterator[object | None]:
     """Yields None where the claim is ours (or cannot be made here at all), else who has it."""
-    descriptor = -1 if port is None else _open_claim(kind, port)
+    descriptor = -1 if port is None or port in _PARTS else _open_claim(kind, port)
     if descriptor < 0:
         yield None
         return

@@ -50,9 +50,9 @@ def test_a_stack_by_the_shutter_is_collected_and_stacked(rail: RunningBench, tmp
     assert (shot["planned"], shot["frames"], shot["to_collect"]) == (7, 7, 7)
     assert shot["result"] is None
     assert not [path for path in (session / "frames").iterdir() if path.is_file()]
-    assert ask(rail, get="truth")["shots"] == 7
     names = card(rail, cards)
     assert len(names) == 7
+    assert ask(rail, get="truth")["shots"] == 7
     before = digests(cards)
 
     done = focusrail("resume", session, "--collect", cards, "--json").done()
