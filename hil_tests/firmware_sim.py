@@ -11,8 +11,10 @@ import json
 import os
 import shlex
 import shutil
+import struct
 import subprocess
 import tempfile
+import termios
 import threading
 import time
 from collections.abc import Mapping
@@ -250,15 +252,22 @@ class Terminal:
         self._bench = bench
         self._fd = os.open(bench.url, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
         self._heard = b""
+        time.sleep(0.005)  # a pseudo-terminal hands on what was written before in its own time
+        truth = bench.truth()
+        waiting = struct.unpack("i", fcntl.ioctl(self._fd, termios.FIONREAD, bytes(4)))[0]
+        self._sent, self._got = truth["read"], truth["written"] - waiting
 
     def write(self, data: bytes | str) -> None:
         """Send bytes; text as Latin-1."""
         rest = data.encode("latin-1") if isinstance(data, str) else data
         while rest:
             try:
-                rest = rest[os.write(self._fd, rest) :]
+                count = os.write(self._fd, rest)
             except BlockingIOError:
                 self._bench.truth()
+                continue
+            self._sent += count
+            rest = rest[count:]
 
     def _read(self) -> None:
         while True:
@@ -268,14 +277,23 @@ class Terminal:
                 return
             if not data:
                 return
+            self._got += len(data)
             self._heard += data
+
+    def _pass(self, mcu_s: float) -> None:
+        """Let MCU time pass, all that was sent on its way to it before, and all that it says here after."""
+        written = self._bench.command("pass", s=mcu_s, read=self._sent)["written"]
+        end = time.monotonic() + 1.0
+        self._read()
+        while self._got < written and time.monotonic() < end:
+            time.sleep(0.0001)
+            self._read()
 
     def lines(self, mcu_s: float) -> list[str]:
         """Let MCU time pass; the lines that came."""
         end = self._bench.truth()["mcu_s"] + mcu_s
-        while (left := end - self._bench.truth()["mcu_s"]) > 0:
-            self._bench.command("pass", s=min(left, 0.1))
-            self._read()
+        while (left := end - self._bench.truth()["mcu_s"]) > 1e-5:
+            self._pass(min(left, 0.1))
         *lines, self._heard = self._heard.split(b"\n")
         return [line.rstrip(b"\r").decode("latin-1") for line in lines]
 
@@ -291,7 +309,7 @@ class Terminal:
                 taken.append(line.rstrip(b"\r").decode("latin-1"))
                 if taken[-1].startswith(starts):
                     return taken
-            self._bench.command("pass", s=0.003)
+            self._pass(0.003)
         raise AssertionError(f"no {wanted!r} within {within_s} s of the MCU; heard {taken[-8:]} and {self._heard!r}")
 
     def ask(self, line: str, *, within_s: float = 60.0) -> list[str]:

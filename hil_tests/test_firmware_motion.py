@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from hil_tests.firmware_sim import FirmwareBench, Terminal
+from hil_tests.firmware_sim import LOCKSTEP, FirmwareBench, Terminal
 
 pytestmark = [pytest.mark.xdist_group("firmware-motion"), pytest.mark.timeout(120)]
 
@@ -19,7 +19,7 @@ FINE_UM = 0.625
 
 @pytest.fixture(scope="module")
 def bench() -> Iterator[FirmwareBench]:
-    with FirmwareBench("--um-per-step", "4", speed=0) as bench:
+    with FirmwareBench("--um-per-step", "4", speed=LOCKSTEP) as bench:
         yield bench
 
 

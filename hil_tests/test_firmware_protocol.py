@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hil_tests.firmware_sim import ELF, FIRMWARE, FirmwareBench, Terminal
+from hil_tests.firmware_sim import ELF, FIRMWARE, LOCKSTEP, FirmwareBench, Terminal
 from rail.grbl import codes
 from rail.grbl.protocol import Banner, Message, Ok, Reply, Setting, Status, Unrecognised, classify
 from rail.grbl.settings import meaning
@@ -25,7 +25,7 @@ SCALE = ("$100=250", "$110=600", "$120=200", "$270=10000")
 
 @pytest.fixture(scope="module")
 def bench() -> Iterator[FirmwareBench]:
-    with FirmwareBench("--um-per-step", "4") as bench:
+    with FirmwareBench("--um-per-step", "4", speed=LOCKSTEP) as bench:
         yield bench
 
 
@@ -179,7 +179,7 @@ def fuzz(rounds: int, seed: int) -> dict[str, int]:
     with FirmwareBench(
         *("--um-per-step", "4", "--switch-um", "-10000", "--low-stop-um", "-10600", "--high-stop-um", "600"),
         elf=ELF,
-        speed=0,
+        speed=LOCKSTEP,
     ) as bench:
         terminal = Terminal(bench)
         terminal.until("Grbl")

@@ -81,22 +81,25 @@ def test_each_frame_is_pressed_where_the_carriage_stands(bench: FirmwareBench) -
 
 
 def test_a_controller_without_half_press_is_pressed_all_the_same(bench: FirmwareBench) -> None:
-    """Stock GRBL refuses M7; so does a controller that takes one output alone."""
+    """Whether it says so by its options, or refuses the word after all."""
 
     class NoMist:
-        def __init__(self, axis: GrblAxis) -> None:
+        def __init__(self, axis: GrblAxis, *, says_so: bool) -> None:
             self.axis = axis
+            self.has_mist_output = not says_so
 
         def pulse(self, words: tuple[tuple[str, float], ...], rest_s: float = 0.0) -> tuple[float, ...]:
             return self.axis.pulse(tuple(("M77" if word == "M7" else word, s) for word, s in words), rest_s)
 
     with open_axis(bench.url) as axis:
-        release = ShutterRelease(NoMist(axis), ShutterTimes(press_s=0.05, lag_s=0.0))
-        bench.command("events")
-        for _ in range(2):
-            release.release(0.0)
-        assert not release.has_half_press
-        assert edges(bench) == 2 * [("release", 1), ("release", 0)]
+        assert axis.has_mist_output
+        for says_so in (True, False):
+            release = ShutterRelease(NoMist(axis, says_so=says_so), ShutterTimes(press_s=0.05, lag_s=0.0))
+            bench.command("events")
+            for _ in range(2):
+                release.release(0.0)
+            assert not release.has_half_press
+            assert edges(bench) == 2 * [("release", 1), ("release", 0)]
 
 
 def test_a_stop_lets_go(bench: FirmwareBench) -> None:

@@ -17,11 +17,15 @@ from rail.errors import RailRefusedError
 _log = logging.getLogger(__name__)
 
 HALF_PRESS, PRESS = "M7", "M8"
-_UNKNOWN_WORD = (20, 0)  # GRBL's code; Marlin has none
+_UNKNOWN_WORDS = (20, 0)  # GRBL's code; Marlin has none
 
 
 class Outputs(Protocol):
     """An axis whose controller has outputs (`rail.grbl.axis.GrblAxis`)."""
+
+    @property
+    def has_mist_output(self) -> bool:
+        """There is an output for M7."""
 
     def pulse(self, words: Sequence[tuple[str, float]], rest_s: float = 0.0) -> tuple[float, ...]:
         """Switch outputs on, one word after the other, each for some seconds; then all off."""
@@ -52,12 +56,12 @@ class ShutterRelease:
     def __init__(self, axis: Outputs, times: ShutterTimes | None = None) -> None:
         self._axis = axis
         self._times = ShutterTimes() if times is None else times
-        self._has_half_press: bool | None = None  # not known until the controller was asked
+        self._half_press = axis.has_mist_output
 
     @property
     def has_half_press(self) -> bool:
-        """Whether the controller took a half press; False before the first release."""
-        return bool(self._has_half_press)
+        """Whether the controller has an output for it, as it says itself, and takes the word."""
+        return self._half_press
 
     def use(self, axis: Outputs) -> None:
         """Go on with an axis that was opened anew."""
@@ -83,15 +87,12 @@ class ShutterRelease:
         pressed_s = max(times.press_s, exposure_s if bulb else 0.0)
         rest_s = max(0.0, exposure_s - pressed_s) + times.lag_s
         press = (PRESS, pressed_s)
-        if self._has_half_press is not False:
+        if self._half_press:
             try:
-                at = self._axis.pulse(((HALF_PRESS, times.half_press_s), press), rest_s)
+                return self._axis.pulse(((HALF_PRESS, times.half_press_s), press), rest_s)[-1]
             except RailRefusedError as error:
-                if error.code not in _UNKNOWN_WORD or self._has_half_press:
+                if error.code not in _UNKNOWN_WORDS:
                     raise
-                _log.info("the controller has no half press (%s)", HALF_PRESS)
-                self._has_half_press = False
-            else:
-                self._has_half_press = True
-                return at[-1]
+                _log.info("the controller has no half press (%s) after all", HALF_PRESS)
+                self._half_press = False
         return self._axis.pulse((press,), rest_s)[-1]

@@ -9,6 +9,7 @@ from capture.app.focus_options import FocusWishes
 from capture.app.output import say
 from capture.app.session_options import AUTO, ShootFlags
 from capture.camera.protocol import Camera
+from capture.camera.shutter_camera import ShutterCamera
 from capture.depth_of_field import DEFAULT_COC_UM, DEFAULT_OVERLAP, PIXELS_PER_COC, Optics, depth_of_field
 from capture.errors import FocusError, UsageError
 from capture.lengths import Length, parse_length, parse_um
@@ -110,6 +111,8 @@ def find_plan(wish: PlanWish, axis: Axis, camera: Camera) -> PlanFound:
     settle_s = DEFAULT_SETTLE_S if wish.settle_s is None else wish.settle_s
     if wish.near is not None and wish.far is not None and wish.step is not None:
         return PlanFound(StackPlan(wish.near.value, wish.far.value, wish.step.value, settle_s, unit), {})
+    if isinstance(camera, ShutterCamera):
+        raise camera.blind()
     found = find_focus(axis, camera, wish.focus, want_range=wish.near is None or wish.far is None)
     for note in (*found.step.notes, *(found.range.notes if found.range else ())):
         say(f"note: {note}")

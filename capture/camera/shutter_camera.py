@@ -46,6 +46,7 @@ class ShutterCamera:
         self._release = ShutterRelease(axis, times)
         self._shutter = ""
         self._format = FileFormat.RAW.value
+        self._untold = True
 
     def use(self, axis: Outputs) -> None:
         """Go on with a rail that was opened anew."""
@@ -115,7 +116,14 @@ class ShutterCamera:
         if seconds is not None:
             exposure["shutter_s"] = seconds
         _log.info("%s released at %s", stem, released)
-        return Shot((), exposure)
+        return Shot((), exposure, warnings=self._warnings(seconds))
+
+    def _warnings(self, seconds: float | None) -> tuple[str, ...]:
+        """What is worth a word with the first shot."""
+        first, self._untold = self._untold, False
+        if not first or seconds is not None:
+            return ()
+        return (f"nobody said how long the exposures are: {UNTOLD_S:g} s are waited for each (--shutter TIME says it)",)
 
     def preview(self) -> LiveFrame:
         """There is none.
@@ -124,7 +132,7 @@ class ShutterCamera:
         ------
         CameraError
         """
-        raise self._blind()
+        raise self.blind()
 
     def live(self) -> AbstractContextManager[Iterator[LiveFrame]]:
         """There is none.
@@ -133,7 +141,7 @@ class ShutterCamera:
         ------
         CameraError
         """
-        raise self._blind()
+        raise self.blind()
 
     def close(self) -> None:
         """The release is let go of already; the rail belongs to somebody else."""
@@ -155,7 +163,8 @@ class ShutterCamera:
         )
 
     @staticmethod
-    def _blind() -> CameraError:
+    def blind() -> CameraError:
+        """What there is to say where a live picture is wanted."""
         return CameraError(
             "a camera that hangs on a shutter release alone shows no live picture, so nothing can be found or measured with it",
             remedy="Give --near, --far and --step (or --magnification and --f-number for the step), and --settle in seconds.",

@@ -12,6 +12,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 SLACK_S = 0.7
 """Jitter from a release to the time that the camera writes: wire, shutter lag, drift of the clocks."""
@@ -121,8 +122,17 @@ def match(
     if len(first.pairs) >= _ENOUGH:
         loose_s = max(resolution_s + _TIGHT_S, _TIGHTER * first.spread_s)
         answers = [answer for answer in answers if answer.spread_s <= loose_s]
+    answers = [first, *(answer for answer in answers[1:] if not _same_presses(exposures, first, answer))]
     doubtful = _doubtful(exposures, pictures_s, first, _reach(first, resolution_s))
     return Match(first.pairs, first.offset_s, first.spread_s, tuple(answers[1:]), doubtful)
+
+
+def _same_presses(exposures: Sequence[Exposure], one: Match, other: Match) -> bool:
+    """Whether two answers give each exposure another picture of the same press: a camera that takes several as long as it is pressed."""
+    gaps = (after.at_s - before.at_s for before, after in pairwise(exposures))
+    near_s = min([SLACK_S, *(gap / 2 for gap in gaps)])
+    apart_s = abs((one.offset_s or 0.0) - (other.offset_s or 0.0))
+    return one.pairs.keys() == other.pairs.keys() and apart_s < near_s
 
 
 def _reach(found: Match, resolution_s: float) -> float:

@@ -100,6 +100,15 @@ def test_a_burst_is_told_apart() -> None:
     assert found.pairs == {number: number + (number > 6) for number in range(12)}
 
 
+def test_bursts_all_along_are_no_riddle() -> None:
+    """A camera left at continuous drive takes two at each press: one of them is taken, the others are told."""
+    exposures, taken = session(random.Random(9), 12)
+    found = match(exposures, on_card(sorted([*taken, *(at + 0.2 for at in taken)]), 0.0, 0.01), 0.01)
+    assert found.rivals == ()
+    assert sorted(found.pairs) == list(range(12))
+    assert all(picture // 2 == number for number, picture in found.pairs.items())
+
+
 def test_an_attempt_that_does_not_count_takes_no_picture_from_one_that_does() -> None:
     exposures, taken = session(random.Random(6), 12)
     failed = Exposure(5, exposures[4].at_s - 1.4, counts=False)

@@ -103,6 +103,11 @@ def test_what_cannot_be_is_refused_and_changes_nothing(rail: RunningBench, tmp_p
         assert failed.code != 0
         assert word in failed.values["error"]["remedy"]
         assert not (tmp_path / "n").exists()
+    blind = ("--camera", "shutter", "--origin", "here", "--out", str(tmp_path / "n"), "--json")
+    failed = focusrail("shoot", "--rail", rail.rail, *blind)
+    assert failed.code == 3
+    assert "--near" in failed.values["error"]["remedy"]
+    assert ask(rail, get="truth")["shots"] == 0
     session, cards = tmp_path / "s", tmp_path / "card"
     shoot = ("shoot", "--rail", rail.rail, *SHOOT, "--far", "200", "--step", "100", "--out", session, "--json")
     assert focusrail(*shoot).done()["to_collect"] == 3
