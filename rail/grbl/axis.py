@@ -53,6 +53,7 @@ _STATES = {
     "Alarm": AxisState.ALARM,
 }
 OUTPUTS_OFF = "M9"
+_STOP_S = 5.0
 _SCALE = {3, 100}  # settings that change where a count of steps is
 _ORIGIN_REMEDY = (
     "Home it with `focusrail rail home` (--origin home), or zero it where it stands with `focusrail rail zero` "
@@ -157,7 +158,8 @@ class GrblAxis:
         While another thread moves the axis, the last position seen is returned.
         """
         try:
-            with self._turn.taken(wait_s=0.05):
+            # A stop is short, and what it leaves is worth waiting for.
+            with self._turn.taken(wait_s=_STOP_S if self._turn.stopping else 0.05):
                 return self._read_status()
         except RailBusyError:
             return self._in_motion()

@@ -183,11 +183,15 @@ class MarlinLink(Link):
     def _note(self, reply: Reply) -> Reply:
         if isinstance(reply, Position):
             self.position = reply
-        return super()._note(reply)
+        noted = super()._note(reply)
+        if isinstance(reply, Banner):
+            self.outstanding = 1  # what was sent before may still be read after the start, and answered
+        return noted
 
 
 def _known(said: list[MarlinReply], line: str) -> list[MarlinReply]:
-    unknown = next((reply for reply in said if isinstance(reply, UnknownCommand)), None)
+    command = line.partition(" ")[0]
+    unknown = next((reply for reply in said if isinstance(reply, UnknownCommand) and command in reply.text), None)
     if unknown is not None:
         raise RailRefusedError(
             f"The controller does not know {line!r} ({unknown.text}).",
