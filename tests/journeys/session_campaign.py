@@ -262,8 +262,9 @@ class Campaign:
             stdin=subprocess.DEVNULL,
             text=True,
         )
-        frames, moment_s = chance.randint(0, FRAMES), chance.uniform(0.0, 1.0)
-        if frames == 0 or what in DISK_FAULTS:  # while it starts, homes, compares
+        there = len(list((session / "frames").glob("0*")))
+        frames, moment_s = chance.randint(there, max(there, FRAMES)), chance.uniform(0.0, 1.0)
+        if frames == there or what in DISK_FAULTS:  # while it starts, homes, compares
             moment_s *= 3
         waited = wait_for_frames(process, session, frames) and not _ends_within(process, moment_s)
         if waited:
