@@ -16,7 +16,6 @@ GRID = 4
 
 _STRIP_ROWS = 256
 _TOP = 65535
-_SPREAD_CELLS = 1.5
 _NOISE = np.float32(4.0)
 _BORDER_CELLS = 5
 _LUMA = np.array([[0.299 / 257, 0.587 / 257, 0.114 / 257]], np.float32)
@@ -72,7 +71,9 @@ def _gain_tables(gain: NDArray[np.float64]) -> list[NDArray[np.uint16]] | None:
     return [np.rint(np.clip(values * factor, 0, _TOP)).astype(np.uint16) for factor in gain]
 
 
-def focus_energy(picture: NDArray[np.uint16], reach: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
+def focus_energy(
+    picture: NDArray[np.uint16], reach: NDArray[np.bool_] | None = None, *, spread_cells: float = 1.5
+) -> NDArray[np.float32]:
     """How much fine detail there is round every fourth pixel: the local power of the Laplacian, and a floor for noise.
 
     Parameters
@@ -80,6 +81,8 @@ def focus_energy(picture: NDArray[np.uint16], reach: NDArray[np.bool_] | None = 
     picture : ndarray (rows, columns, 3), uint16
     reach : ndarray (rows / 4, columns / 4), bool, or None
         Cells that the frame really has (`reached`), all where None; zero elsewhere.
+    spread_cells : float
+        Sigma of the neighbourhood, in cells of four pixels.
 
     Returns
     -------
@@ -98,7 +101,7 @@ def focus_energy(picture: NDArray[np.uint16], reach: NDArray[np.bool_] | None = 
         energy[top // GRID : -(-bottom // GRID)] = cv2.resize(padded, size, interpolation=cv2.INTER_AREA)
     if reach is not None:
         energy *= reach
-    spread = np.asarray(cv2.GaussianBlur(energy, (0, 0), _SPREAD_CELLS), np.float32)
+    spread = np.asarray(cv2.GaussianBlur(energy, (0, 0), spread_cells), np.float32)
     seen = (spread + _NOISE) * np.float32(1e-3)
     return np.asarray(seen if reach is None else seen * reach, np.float32)
 

@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -209,6 +209,7 @@ class Engine:
         )
         fused = self._fuse(task, reference, slabs)
         left_out |= fused.missed
+        notes += fused.notes
         used = tuple(k for k in sorted(registrations) if k not in fused.missed)
         kept = {k: registrations[k] for k in used}
         return StackResult(
@@ -226,11 +227,13 @@ class Engine:
         )
 
     def _fuse(self, task: FusionTask, reference: int, slabs: SlabTarget | None) -> Fused:
+        from stacking.areas import with_areas
+
         if not self.options.slabs.sizes:
-            return fuse_at_once(task, self._progress)
+            return with_areas(fuse_at_once(task, self._progress), self.options.areas, task, self._progress)
         sharpness = stack_sharpness(self._sharpness)
         with slab_target(slabs) as (folder, write):
-            return fuse_in_slabs(
+            fused = fuse_in_slabs(
                 task,
                 self.options.slabs,
                 frames_in_focus=None if sharpness is None else sharpness.frames_in_focus(),
@@ -239,6 +242,7 @@ class Engine:
                 write=write,
                 progress=self._progress,
             )
+            return with_areas(fused, self.options.areas, task, self._progress)
 
     def _canvas(self, size: tuple[int, int], registrations: dict[int, Registration]) -> Canvas:
         from stacking.crop import chosen_rectangle
@@ -293,6 +297,7 @@ def stack_pictures(
     StackingError
         Nothing half-written is left.
     """
+    from stacking.areas import check_areas
     from stacking.develop import alike
     from stacking.finish import read_recipe
     from stacking.outputs import Stacked, check_targets, write_stack
@@ -304,6 +309,9 @@ def stack_pictures(
     output = Path(output)
     outputs = check_targets(output, options)
     recipe = None if options.recipe is None else read_recipe(options.recipe)
+    if recipe is not None:
+        options = replace(options, areas=(*recipe.areas, *options.areas))
+    check_areas(options.areas, options.method)
     found = find_sources(paths, exclude=outputs)
     selection = alike(found.sources)
     engine = Engine(options, progress)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from stacking.areas_options import Area
 from stacking.relief.options import ReliefOptions
 from stacking.slab_options import Method, SlabOptions
 
@@ -58,6 +59,8 @@ class StackOptions:
         A layered file: ``.psd``, ``.psb`` or ``.tif``.
     layer_frames : int, tuple of int, or None
         Source frames in it: how many, or which by index; None: as many as fit, at most 24.
+    areas : tuple of Area
+        Parts of the picture that are made otherwise, besides those of the recipe.
     slabs : SlabOptions
         Whether frames are fused in slabs.
     quality : int
@@ -80,6 +83,7 @@ class StackOptions:
     threads: int | None = None
     layers: Path | None = None
     layer_frames: int | tuple[int, ...] | None = None
+    areas: tuple[Area, ...] = ()
     slabs: SlabOptions = field(default_factory=SlabOptions)
     relief: ReliefOptions = field(default_factory=ReliefOptions)
 
@@ -95,5 +99,6 @@ class StackOptions:
 
     @property
     def wants_depth(self) -> bool:
-        """Whether any output is made of the depth."""
-        return self.depth is not None or bool(self.relief.targets())
+        """Whether anything is made of the depth."""
+        by_depth = any(area.wants_depth for area in self.areas)
+        return self.depth is not None or bool(self.relief.targets()) or by_depth

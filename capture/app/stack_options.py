@@ -13,6 +13,7 @@ from capture.app.relief_options import ReliefFlags, ScaleFlags
 from capture.errors import UsageError
 from capture.lengths import parse_size_bytes
 from capture.settings import Settings
+from stacking.areas_options import Area, Prefer, areas_of, preferring
 from stacking.crop import parse_crop
 from stacking.layer_options import parse_layer_frames
 from stacking.options import Align, Crop, Method, StackOptions
@@ -67,6 +68,17 @@ SlabFolderOption = Annotated[
     Path | None,
     typer.Option("--slab-folder", help="Where slabs are written (default: RESULT.slabs beside the result)."),
 ]
+PreferOption = Annotated[
+    Prefer,
+    typer.Option(
+        "--prefer",
+        help="near: an opaque foreground hides what is sharp behind it; far: the other way; sharpest: neither.",
+    ),
+]
+PreferInOption = Annotated[
+    Path | None,
+    typer.Option("--prefer-in", help="A painted mask (white, or opaque) of where --prefer holds; default everywhere."),
+]
 MemoryOption = Annotated[str | None, typer.Option("--memory", help="Memory the stacker may use, for example 4G.")]
 
 
@@ -87,6 +99,8 @@ class StackFlags(ReliefFlags):
     slab_overlap: SlabOverlapOption = None
     slab_method: SlabMethodOption = None
     slab_folder: SlabFolderOption = None
+    prefer: PreferOption = Prefer.SHARPEST
+    prefer_in: PreferInOption = None
 
     def options(self, settings: Settings, *, force: bool = False, optics: ScaleFlags | None = None) -> StackOptions:
         """Flags and settings as one frozen value.
@@ -101,6 +115,8 @@ class StackFlags(ReliefFlags):
             chosen = Method(named)
         except ValueError:
             raise UsageError(f"'{named}' is no fusion method", remedy=f"Choose one of {', '.join(Method)}.") from None
+        if self.prefer_in is not None and self.prefer is Prefer.SHARPEST:
+            raise UsageError("a mask was given, but not what is preferred in it", remedy="Add --prefer near.")
         size = settings.choose("memory", self.memory)
         crop, aspect, rectangle = parse_crop(self.crop)
         return StackOptions(
@@ -116,6 +132,7 @@ class StackFlags(ReliefFlags):
             force=force,
             layers=self.layers,
             layer_frames=parse_layer_frames(self.layer_frames),
+            areas=preferring(self.prefer, self.prefer_in),
             slabs=self._slabs(),
             relief=self.relief_options(settings, optics or ScaleFlags()),
         )
@@ -137,6 +154,10 @@ def options_to_record(options: StackOptions) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, Area):
+        return value.model_dump(mode="json")
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
     return str(value.resolve()) if isinstance(value, Path) else value
 
 
@@ -155,6 +176,8 @@ def options_from_record(record: Mapping[str, Any]) -> StackOptions:
             values[name] = tuple(values[name])
     if "relief" in values:
         values["relief"] = relief_options_of(values["relief"])
+    if "areas" in values:
+        values["areas"] = areas_of(values["areas"])
     if "slabs" in values:
         values["slabs"] = slab_options_of(values["slabs"])
     return StackOptions(**values)

@@ -8,7 +8,7 @@ import numpy as np
 
 from stacking.crop import Rectangle
 from stacking.develop import Development, as_source
-from stacking.errors import SourceError
+from stacking.errors import SourceError, StackingUsageError
 from stacking.finish.apply import apply_recipe, crop_rectangle, result_profile
 from stacking.finish.recipe import Recipe
 from stacking.writers import TIFF_SUFFIXES, check_target, write_picture
@@ -39,6 +39,11 @@ def finish_picture(file: Path, output: Path, recipe: Recipe, *, force: bool = Fa
         Where the recipe does not fit the picture.
     """
     check_target(output, force=force)
+    if recipe.areas:
+        raise StackingUsageError(
+            "the recipe has areas, and a single picture has no frames to make them of",
+            remedy="Use it with focusrail stack --recipe, or leave the areas out.",
+        )
     if not file.is_file():
         raise SourceError(f"{file} is no file", remedy="Name the picture to correct.")
     source = as_source(file)

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from stacking.areas_options import Area
 from stacking.errors import StackingUsageError
 from stacking.finish.spaces import Profile
 
@@ -205,10 +206,21 @@ class Recipe(_Step):
     local_contrast: LocalContrastStep | None = None
     sharpen: SharpenStep | None = None
     output: OutputStep | None = None
+    areas: tuple[Area, ...] = ()
+    """Parts of a stack that are made otherwise; a picture by itself has none."""
 
     def to_toml(self) -> str:
         """The recipe as a TOML file's text: reading it gives an equal recipe."""
-        return "\n".join(_toml_lines(self.model_dump(exclude_none=True, mode="json"))) + "\n"
+        values = self.model_dump(exclude_none=True, mode="json")
+        areas = values.pop("areas")
+        lines = list(_toml_lines(values))
+        for area in areas:
+            lines += [
+                "",
+                "[[areas]]",
+                *_toml_lines({name: value for name, value in area.items() if value not in ("", [])}),
+            ]
+        return "\n".join(lines) + "\n"
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -227,7 +239,8 @@ def read_recipe(path: Path) -> Recipe:
         raise StackingUsageError(
             f"the recipe {path} cannot be read: {error}", remedy=f"Name a recipe's TOML file. {_shipped_hint()}"
         ) from error
-    return parse_recipe(text, origin=str(path))
+    recipe = parse_recipe(text, origin=str(path))
+    return recipe.model_copy(update={"areas": tuple(area.beside(path.absolute().parent) for area in recipe.areas)})
 
 
 def parse_recipe(text: str, *, origin: str = "the recipe") -> Recipe:
