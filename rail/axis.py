@@ -85,6 +85,9 @@ class Axis(Protocol):
     def limits(self) -> tuple[float, float]:
         """Lowest and highest allowed position, in the axis's unit, kept by the host."""
 
+    def keep_below(self, highest: float | None) -> None:
+        """Narrow `limits`: never go beyond `highest`, not even to approach from there; None: the limits alone."""
+
     def status(self) -> AxisStatus:
         """Read the axis now. A lost link is reported as ``disconnected``, not raised."""
 

@@ -104,6 +104,7 @@ def _wanted(settings: Settings, folder: SessionFolder, opened: dict[str, Any], f
         notify=settings.choose("notify", flags.notify),
         log_wire=flags.log_wire,
         repair=bool(opened.get("repair", False)),
+        reshoot=bool(opened.get("reshoot", True)),
     )
 
 
@@ -144,6 +145,7 @@ def _go_on(
         put_back_settings(devices.camera, dict(opened.get("camera_state", {})), dict(opened["settings"]))
         release_autofocus(devices.camera)
         establish_position(devices.axis, origin, folder, plan, homed=bool(opened.get("homed", False)))
+        devices.axis.keep_below(wanted.never_beyond)
         size = max((sum(int(e["bytes"]) for e in f.files) for f in folder.accepted()), default=0)
         kind = FileFormat(opened.get("file_format", FileFormat.RAW.value))
         checks = preflight(

@@ -128,6 +128,7 @@ def _wanted(flags: ShootFlags, options: StackOptions | None) -> Shoot:
         notify=settings.choose("notify", flags.notify),
         log_wire=flags.log_wire,
         repair=wish.plan is None if flags.repair is None else flags.repair,
+        reshoot=flags.repair is not False,
         focus=wish.focus,
         step_given=flags.step not in (None, AUTO),
     )
@@ -142,6 +143,7 @@ def dry_run_reply(wanted: Shoot) -> Reply:
         checks = preflight(plan, wanted.out, None, None, FileFormat.RAW)
         if wanted.devices.rail is not None:
             with open_rail(wanted.settings, wanted.devices.rail, wanted.devices.profile, wanted.devices.camera) as axis:
+                axis.keep_below(wanted.never_beyond)
                 if wanted.origin is Origin.KEEP:
                     check_ready(plan, axis)
                 else:
@@ -153,6 +155,7 @@ def dry_run_reply(wanted: Shoot) -> Reply:
                 check_ready(None, devices.axis)
             apply_camera_settings(devices.camera, wanted.settings, wanted.camera_settings)
             set_origin(devices.axis, wanted.origin, ends=ends_of(wanted.plan))
+            devices.axis.keep_below(wanted.never_beyond)
             found = plan_of(wanted.plan, devices.axis, devices.camera)
             plan, focus = found.plan, found.focus
             checks = preflight(plan, wanted.out, devices.axis, devices.camera, FileFormat.RAW)

@@ -61,8 +61,8 @@ class Shoot:
     """What `shoot`, `run` and `demo` were asked for, flags and settings taken together.
 
     `plan` is what is to be found where something is left open. `stack` is None where nothing is stacked, else the stacker's options
-    as the journal keeps them. `repair`: what the certificate misses is shot. `focus`: what is known of the optics. `step_given`: it need
-    not be what the depth of field asks for.
+    as the journal keeps them. `repair`: what the certificate misses is shot; `reshoot`: frames that were spoilt are shot again. `focus`:
+    what is known of the optics. `step_given`: it need not be what the depth of field asks for.
     """
 
     settings: Settings
@@ -77,6 +77,7 @@ class Shoot:
     notify: str | None = None
     log_wire: bool = False
     repair: bool = False
+    reshoot: bool = True
     focus: FocusWishes | None = None
     step_given: bool = True
 
@@ -124,11 +125,13 @@ def shoot_session(wanted: Shoot) -> ShotSession:
         )
         given = wanted.plan if isinstance(wanted.plan, StackPlan) else None
         if wanted.origin is Origin.KEEP:
+            axis.keep_below(wanted.never_beyond)
             check_ready(given, axis)
         camera = stack.enter_context(camera_beside(axis, wanted.settings, wanted.devices.camera))
         written = apply_camera_settings(camera, wanted.settings, flags)
         release_autofocus(camera)
         set_origin(axis, wanted.origin, ends=ends_of(wanted.plan))
+        axis.keep_below(wanted.never_beyond)
         found = plan_of(wanted.plan, axis, camera)
         plan = found.plan
         check_ready(plan, axis)
@@ -151,6 +154,7 @@ def shoot_session(wanted: Shoot) -> ShotSession:
                 stack=wanted.stack,
                 never_beyond=wanted.never_beyond,
                 repair=wanted.repair,
+                reshoot=wanted.reshoot,
                 focus=found.focus,
                 judged_by=judged_by(wanted, found),
             )
@@ -213,9 +217,9 @@ def shoot_frames(
             companions=(watch, *companions),
             certifier=watch,
             repairs=wanted.repair,
-            reopen=lambda: open_rail(
-                wanted.settings, wanted.devices.rail, wanted.devices.profile, wanted.devices.camera
-            ),
+            reshoots=wanted.reshoot,
+            look=lambda axis: _live_growth(axis, devices.camera, watch, plan),
+            reopen=lambda: _reopened(wanted),
         )
         try:
             outcome = _run(shooting, folder, plan, wanted.after)
@@ -226,6 +230,24 @@ def shoot_frames(
             notifier.finished(f"{outcome.frames} frames in {folder.path}")
         values = outcome_values(folder, outcome)
         return ShotSession(values, [f"{outcome.frames} frames in {folder.path}"], watcher.last_frame_s)
+
+
+def _live_growth(axis: Axis, camera: Camera, watch: FrameWatch, plan: StackPlan) -> float | None:
+    """Growth of blur, in pixels of the still, from live frames about the middle of the plan; None where it cannot be seen."""
+    from capture.app.focus_running import look_for_growth
+
+    if watch.still_px is None:
+        return None
+    say("the frames do not tell the depth of field: measuring it on live frames")
+    axis.move_to((plan.near + plan.far) / 2)
+    return look_for_growth(axis, camera, watch.still_px, (plan.near, plan.far))
+
+
+def _reopened(wanted: Shoot) -> Axis:
+    """The rail again, after its link was lost."""
+    axis = open_rail(wanted.settings, wanted.devices.rail, wanted.devices.profile, wanted.devices.camera)
+    axis.keep_below(wanted.never_beyond)
+    return axis
 
 
 def judged_by(wanted: Shoot, found: PlanFound) -> dict[str, Any]:

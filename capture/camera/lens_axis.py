@@ -93,6 +93,7 @@ class LensAxis:
         self._ledger = LensLedger(camera.identity) if ledger is None else ledger
         self._place = self._ledger.read()
         self._owned = owned
+        self._highest: float | None = None
         self._closed = False
         self._moving = threading.Lock()
         self._stopping = threading.Event()
@@ -105,7 +106,12 @@ class LensAxis:
     @property
     def limits(self) -> tuple[float, float]:
         """Generous: the motor's own ends are found by running into them, which the camera reports."""
-        return (0.0 if self._place.homed else -float(self._reach), float(self._reach))
+        high = float(self._reach)
+        return 0.0 if self._place.homed else -high, high if self._highest is None else min(high, self._highest)
+
+    def keep_below(self, highest: float | None) -> None:
+        """Narrow `limits`: never go beyond `highest`, in steps; None: the limits alone."""
+        self._highest = highest
 
     def status(self) -> AxisStatus:
         """Where it stands, as counted."""

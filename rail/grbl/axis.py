@@ -72,6 +72,7 @@ class GrblAxis:
         self._settings = settings
         self._turn = Turn()
         self._notices: list[str] = []
+        self._highest: float | None = None
 
     @classmethod
     def connect(cls, link: Link, profile: RailProfile) -> Self:
@@ -138,7 +139,12 @@ class GrblAxis:
     @property
     def limits(self) -> tuple[float, float]:
         """Lowest and highest allowed position, um: the travel once homed, else the profile's range."""
-        return reach.limits(self._profile, self._settings, self._ledger)
+        low, high = reach.limits(self._profile, self._settings, self._ledger)
+        return low, high if self._highest is None else min(high, self._highest)
+
+    def keep_below(self, highest: float | None) -> None:
+        """Narrow `limits`: never go beyond `highest`, um, not even to take up backlash; None: the limits alone."""
+        self._highest = highest
 
     def status(self) -> AxisStatus:
         """Read the axis now; a lost link is ``disconnected``, a silent controller ``unknown``; neither is raised.

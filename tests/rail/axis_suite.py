@@ -154,6 +154,19 @@ class AxisSuite:
         assert rig.steps() == before
         assert axis.status().position == 0.0
 
+    def test_what_the_user_forbids_is_no_part_of_the_limits(self, rig: Rig, axis: Axis) -> None:
+        axis.zero()
+        low, high = axis.limits
+        axis.keep_below(self.reach_um / 4)
+        assert axis.limits == (low, self.reach_um / 4)
+        before = rig.steps()
+        with pytest.raises(RailLimitError):
+            axis.move_to(self.reach_um / 2)
+        assert rig.steps() == before
+        assert axis.status().position == 0.0
+        axis.keep_below(None)
+        assert axis.limits == (low, high)
+
     @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
     def test_what_is_no_number_moves_nothing(self, rig: Rig, axis: Axis, value: float) -> None:
         axis.zero()
