@@ -11,6 +11,7 @@ import typer
 from capture.app import (
     bench_commands,
     camera_commands,
+    certify_command,
     demo_command,
     focus_commands,
     general_commands,
@@ -52,6 +53,7 @@ def build_app() -> typer.Typer:
         rail_commands,
         camera_commands,
         focus_commands,
+        certify_command,
         bench_commands,
         demo_command,
     ):

@@ -111,6 +111,7 @@ def _wanted(settings: Settings, folder: SessionFolder, opened: dict[str, Any], f
         notify=settings.choose("notify", flags.notify),
         log_wire=flags.log_wire,
         repair=bool(opened.get("repair", False)),
+        reshoot=bool(opened.get("reshoot", True)),
     )
 
 

@@ -138,6 +138,7 @@ def _wanted(flags: ShootFlags, options: StackOptions | None) -> Shoot:
         notify=settings.choose("notify", flags.notify),
         log_wire=flags.log_wire,
         repair=wish.plan is None if flags.repair is None else flags.repair,
+        reshoot=flags.repair is not False,
         focus=wish.focus,
         step_given=flags.step not in (None, AUTO),
     )

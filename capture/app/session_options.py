@@ -78,7 +78,8 @@ class ShootFlags:
     repair: Annotated[
         bool | None,
         typer.Option(
-            "--repair/--no-repair", help="Shoot what the certificate misses (default: where anything is auto)."
+            "--repair/--no-repair",
+            help="Shoot what the certificate misses (default: where anything is auto); --no-repair shoots nothing again.",
         ),
     ] = None
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and show the plan, and stop; nothing is shot.")] = (

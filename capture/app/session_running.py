@@ -66,8 +66,8 @@ class Shoot:
     """What `shoot`, `run` and `demo` were asked for, flags and settings taken together.
 
     `plan` is what is to be found where something is left open. `stack` is None where nothing is stacked, else the stacker's options
-    as the journal keeps them. `repair`: what the certificate misses is shot. `focus`: what is known of the optics. `step_given`: it need
-    not be what the depth of field asks for.
+    as the journal keeps them. `repair`: what the certificate misses is shot; `reshoot`: frames that were spoilt are shot again. `focus`:
+    what is known of the optics. `step_given`: it need not be what the depth of field asks for.
     """
 
     settings: Settings
@@ -82,6 +82,7 @@ class Shoot:
     notify: str | None = None
     log_wire: bool = False
     repair: bool = False
+    reshoot: bool = True
     focus: FocusWishes | None = None
     step_given: bool = True
 
@@ -169,6 +170,7 @@ def shoot_session(wanted: Shoot) -> ShotSession:
                 stack=wanted.stack,
                 never_beyond=wanted.never_beyond,
                 repair=wanted.repair,
+                reshoot=wanted.reshoot,
                 focus=found.focus,
                 judged_by=judged_by(wanted, found),
             )
@@ -230,6 +232,8 @@ def shoot_frames(
             companions=(watch, *companions),
             certifier=None if isinstance(devices.camera, ShutterCamera) else watch,  # it has nothing to look at yet
             repairs=wanted.repair,
+            reshoots=wanted.reshoot,
+            look=lambda axis: _live_growth(axis, devices.camera, watch, plan),
             reopen=lambda: bounded(_open_rail_anew(wanted, devices.camera), wanted.never_beyond),
         )
         try:
@@ -241,6 +245,17 @@ def shoot_frames(
             notifier.finished(f"{outcome.frames} frames in {folder.path}")
         values = outcome_values(folder, outcome)
         return ShotSession(values, [f"{outcome.frames} frames in {folder.path}"], watcher.last_frame_s)
+
+
+def _live_growth(axis: Axis, camera: Camera, watch: FrameWatch, plan: StackPlan) -> float | None:
+    """Growth of blur, in pixels of the still, from live frames about the middle of the plan; None where it cannot be seen."""
+    from capture.app.focus_running import look_for_growth
+
+    if watch.still_px is None:
+        return None
+    say("the frames do not tell the depth of field: measuring it on live frames")
+    axis.move_to((plan.near + plan.far) / 2)
+    return look_for_growth(axis, camera, watch.still_px, (plan.near, plan.far))
 
 
 def _open_rail_anew(wanted: Shoot, camera: Camera) -> Axis:

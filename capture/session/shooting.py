@@ -87,6 +87,10 @@ class Shooting:
         Judges the frames together, once all are there.
     repairs : bool
         Whether what it misses is shot.
+    reshoots : bool
+        Whether frames that were spoilt are shot again at their positions; else they are named.
+    look : callable, optional
+        Growth of blur, pixels of the still per unit, from live frames; asked where the frames do not tell it.
     reopen : callable, optional
         Opens the rail again after its link was lost.
     """
@@ -102,6 +106,8 @@ class Shooting:
         companions: Iterable[Companion] = (),
         certifier: Certifier | None = None,
         repairs: bool = False,
+        reshoots: bool = True,
+        look: Callable[[Axis], float | None] | None = None,
         reopen: Callable[[], Axis] | None = None,
     ) -> None:
         self._folder = folder
@@ -110,10 +116,13 @@ class Shooting:
         self._own_controls = controls is None
         self._companions = list(companions)
         self._moving = Moving(folder, axis, watcher, self._pause, reopen)
+        self._reshoots = reshoots
         self._exposing = Exposing(folder, camera, watcher.trouble, self._pause)
         self._certifying = None
         if certifier is not None:
-            self._certifying = Certifying(folder, camera, certifier, watcher.notice, repairs=repairs)
+            self._certifying = Certifying(
+                folder, camera, certifier, watcher.notice, repairs=repairs, reshoots=reshoots, look=look
+            )
 
     @property
     def axis(self) -> Axis:
@@ -214,6 +223,7 @@ class Shooting:
             again = self._doubtful(shot_again) or self._shaken(plan, done, shot_again)
             todo.extend(FrameTarget(number, done.pop(number)) for number in again)
             if not todo:
+                self._certified(lambda one: one.learn(self.axis), None)
                 todo.extend(self._certified(lambda one: one.repairs(plan, done, self.axis.limits), []))
             if not todo:
                 break
@@ -282,7 +292,7 @@ class Shooting:
         again = []
         records = self._folder.frames()
         for number in sorted(reasons):
-            if shot_again.get(number) or number not in records:
+            if shot_again.get(number) or number not in records or not self._reshoots:
                 self._watcher.notice(f"frame {number} is kept as it is: {reasons[number]}")
                 continue
             shot_again[number] = 1
