@@ -107,8 +107,8 @@ def open_devices(settings: Settings, names: DeviceNames) -> Iterator[Devices]:
         yield Devices(axis, camera)
 
 
-def shoot_session(wanted: Shoot) -> ShotSession:
-    """Shoot a whole new session.
+def shoot_session(wanted: Shoot, companions: tuple[Companion, ...] = ()) -> ShotSession:
+    """Shoot a whole new session; `companions` live beside it.
 
     Raises
     ------
@@ -155,7 +155,7 @@ def shoot_session(wanted: Shoot) -> ShotSession:
                 judged_by=judged_by(wanted, found),
             )
         )
-        return shoot_frames(folder, Devices(axis, camera), plan, wanted)
+        return shoot_frames(folder, Devices(axis, camera), plan, wanted, companions)
 
 
 def ends_of(plan: StackPlan | PlanWish) -> tuple[float, ...]:

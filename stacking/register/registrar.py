@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ from stacking.frames import Registration
 from stacking.register.chain import components, solve_chain
 from stacking.register.damage import shaken_frames, truncated_frames
 from stacking.register.features import GAMMA, Features, Gray, Map, extract
-from stacking.register.matching import Match, match
+from stacking.register.matching import Match, MatchQuery, match
 from stacking.register.photometry import colour_ratio, encoded_ratio
 from stacking.register.similarity import Similarity
 from stacking.register.trajectory import bumped_frames, steady_matches
@@ -83,6 +83,8 @@ class Registrar:
         belongs takes its place.
     motion : {"similarity", "none"}
         "none" takes every frame as lying still; brightness is matched all the same, and foreign pictures are found.
+    matcher : callable, optional
+        Stands in for :func:`stacking.register.matching.match`: takes a query and returns what that returns, perhaps from memory.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class Registrar:
         positions_um: Sequence[float | None] | None = None,
         reference: int | None = None,
         motion: str = "similarity",
+        matcher: Callable[[MatchQuery], Match | None] = match,
     ) -> None:
         if motion not in ("similarity", "none"):
             raise StackingUsageError(f"unknown motion {motion!r}", remedy="use 'similarity' or 'none'")
@@ -105,6 +108,8 @@ class Registrar:
         self._anchor: Features | None = None
         self._since_anchor = 0
         self._connected: set[int] = set()
+        self._matcher = matcher
+        self._provisional: dict[int, Similarity] = {}
 
     @staticmethod
     def wants_full(size: tuple[int, int]) -> bool:
@@ -156,6 +161,19 @@ class Registrar:
         found = self._pair(frame)
         self._matches += found
         self._remember(frame, found)
+        if found and not self._provisional:
+            self._provisional[found[0].old] = Similarity()
+        for m in found:
+            if m.old in self._provisional:
+                self._provisional[frame.index] = self._provisional[m.old].then(m.similarity)
+                break
+
+    def provisional(self, index: int) -> Similarity | None:
+        """Where a frame lies on the first one that any other matched, over one match after the other: good enough for a preview.
+
+        None where no match leads to it.
+        """
+        return self._provisional.get(index)
 
     def solve(self) -> Solution:
         """Solve for all frames at once. May be called at any time, and again after more frames.
@@ -308,7 +326,7 @@ class Registrar:
         known = self._through(old.index, found)
         if alike and known is None:
             return []
-        m = match(old, new, self._size, known=known, alike=alike, thorough=thorough)
+        m = self._matcher(MatchQuery(old, new, self._size, known, alike, thorough))
         return [] if m is None else [m]
 
     def _through(self, old: int, found: Sequence[Match]) -> Similarity | None:
