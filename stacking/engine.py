@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from stacking.develop_raw import RawRendering, Suspected
     from stacking.register.features import Features
     from stacking.register.matching import Match, MatchQuery
+    from stacking.register.white_balance import WhiteBalance
 
 Progress = Callable[[str, int, int], None]
 
@@ -104,6 +105,7 @@ class Engine:
         self._sharpness: dict[int, NDArray[np.float32]] = {}
         self._development: Development | None = None
         self._prepared = prepared
+        self._white_balance: WhiteBalance | None = None
         self._threads = self.options.threads or len(os.sched_getaffinity(0))
 
     @property
@@ -272,6 +274,7 @@ class Engine:
             notes += [f"{self._sources[k].path.name}: {text}" for k, text in solution.notes]
         development.learn_defects([self._sources[k] for k in sorted(registrations)], self._suspected)
         canvas = self._canvas((columns, rows), registrations)
+        self._white_balance = self._white_balance_of(reference, registrations)
         task = FusionTask(
             decode=self._decode,
             registrations=registrations,
@@ -286,6 +289,8 @@ class Engine:
         )
         fused = self._fuse(task, reference, slabs)
         left_out |= fused.missed
+        if self._white_balance is not None:
+            notes += [f"{self._sources[k].path.name}: {text}" for k, text in self._white_balance.notes().items()]
         used = tuple(k for k in sorted(registrations) if k not in fused.missed)
         kept = {k: registrations[k] for k in used}
         return StackResult(
@@ -339,9 +344,20 @@ class Engine:
 
     def _decode(self, index: int) -> Pixels | str:
         try:
-            return self._frame(index)
+            image = self._frame(index)
         except FrameError as error:
             return error.message
+        if self._white_balance is not None:
+            self._white_balance.match(index, image)
+        return image
+
+    def _white_balance_of(self, reference: int, registrations: dict[int, Registration]) -> WhiteBalance | None:
+        from stacking.register.white_balance import WhiteBalance
+
+        try:
+            return WhiteBalance(self._frame(reference), registrations) if len(registrations) > 1 else None
+        except FrameError:  # the final pass will say so
+            return None
 
 
 class _Positions(Sequence[float | None]):

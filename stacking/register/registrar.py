@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ from stacking.register.chain import components, solve_chain
 from stacking.register.damage import shaken_frames, truncated_frames
 from stacking.register.features import GAMMA, Features, Gray, Map, extract
 from stacking.register.matching import Match, MatchQuery, match
-from stacking.register.photometry import colour_ratio, encoded_ratio
+from stacking.register.photometry import encoded_ratio
 from stacking.register.similarity import Similarity
 from stacking.register.trajectory import bumped_frames, steady_matches
 
@@ -58,7 +57,6 @@ class _Trace:
     """What is kept of every frame to the end: some ten kilobytes, whatever its size."""
 
     light: NDArray[np.uint16]
-    colour: NDArray[np.uint16] | None
     sharpness: Map
     dead: NDArray[np.bool_]
     contrast: float
@@ -116,7 +114,7 @@ class Registrar:
         """Tell whether frames of this (width, height) should be given at full instead of half size."""
         return size[0] * size[1] < _FULL_BELOW_PIXELS
 
-    def measure(self, index: int, gray: Gray, *, colour: NDArray[Any] | None = None) -> Features:
+    def measure(self, index: int, gray: Gray) -> Features:
         """Do the part of :meth:`add` that concerns one frame alone; several threads may at once.
 
         Parameters
@@ -126,12 +124,10 @@ class Registrar:
         gray : ndarray, shape (height // 2, width // 2) or (height, width), uint8
             Encoded luma. A half-size one is the mean of 2 x 2 blocks; rounding odd sizes up is as good. Not copied:
             do not change it afterwards.
-        colour : ndarray, shape (rows, columns, 3), uint8, uint16 or float (0..1), optional
-            The whole frame as a small RGB picture, for drift of the white balance.
         """
-        return extract(index, gray, self._size, colour)
+        return extract(index, gray, self._size)
 
-    def add(self, index: int, gray: Gray | Features, *, colour: NDArray[Any] | None = None) -> None:
+    def add(self, index: int, gray: Gray | Features) -> None:
         """Register one frame with those before it.
 
         Parameters
@@ -140,17 +136,14 @@ class Registrar:
             Place in the stack; must grow from call to call. Indices may be missing.
         gray : ndarray or Features
             The frame's luma as in :meth:`measure`, or what that returned.
-        colour : ndarray, optional
-            As in :meth:`measure`.
         """
-        frame = gray if isinstance(gray, Features) else self.measure(index, gray, colour=colour)
+        frame = gray if isinstance(gray, Features) else self.measure(index, gray)
         if self._traces and index <= max(self._traces):
             raise StackingUsageError(
                 f"frame {index} was added after frame {max(self._traces)}", remedy="add frames in order"
             )
         self._traces[index] = _Trace(
             _stored(frame.light),
-            None if frame.colour is None else _stored(frame.colour),
             frame.sharpness,
             frame.dead,
             frame.contrast,
@@ -271,14 +264,7 @@ class Registrar:
         one, two = self._traces[old], self._traces[new]
         between = poses[old].inverse().then(poses[new])
         luma = encoded_ratio(_levels(one.light), _levels(two.light), between, one.light_factor)
-        if luma is None:
-            return None
-        ratio = np.full(3, luma)
-        if one.colour is not None and two.colour is not None:
-            drift = colour_ratio(_levels(one.colour), _levels(two.colour), between, one.light_factor)
-            if drift is not None:
-                ratio = ratio * drift
-        return ratio
+        return None if luma is None else np.full(3, luma)
 
     def _notes(
         self, frames: Sequence[int], poses: dict[int, Similarity], gains: dict[int, NDArray[np.float64]]
