@@ -29,6 +29,7 @@ from capture.app.session_running import (
     release_autofocus,
     shoot_frames,
 )
+from capture.app.session_stacking import RunningStacker
 from capture.app.stack_options import options_from_record
 from capture.camera.protocol import Camera, FileFormat
 from capture.camera.values import same
@@ -37,7 +38,7 @@ from capture.session.folder import SessionFolder
 from capture.session.preflight import preflight
 from capture.session.reconcile import reconcile
 from capture.session.records import EventKind, SessionState, Verdict
-from capture.session.shooting import AfterShooting, ShootOutcome
+from capture.session.shooting import AfterShooting, Companion, ShootOutcome
 from capture.session.targets import targets_of
 from capture.settings import Settings, load_settings
 
@@ -60,31 +61,36 @@ def register(app: typer.Typer) -> None:
 def resume(which: _Which, flags: ResumeFlags) -> Reply:
     """Go on with a session that stopped anywhere: what is there is checked, what is missing is shot, then stacked."""
     settings = load_settings(Path.cwd())
-    with SessionFolder.open(which.session) as folder:
-        opened = dict(folder.journal.opened())
-        options = None if opened.get("stack") is None else options_from_record(opened["stack"])
-        wanted = _wanted(settings, folder, opened, flags)
-        was = folder.state
-        for note in reconcile(folder).notes:
-            say(note)
-        missing = _missing(folder)
-        if flags.collect is not None:
-            shot = collect_session(folder, flags.collect, _as_it_is(folder))
+    with ExitStack() as stack:
+        with SessionFolder.open(which.session) as folder:
+            opened = dict(folder.journal.opened())
+            options = None if opened.get("stack") is None else options_from_record(opened["stack"])
+            wanted = _wanted(settings, folder, opened, flags)
+            was = folder.state
+            for note in reconcile(folder).notes:
+                say(note)
             missing = _missing(folder)
-        elif missing:
-            shot = _go_on(folder, opened, wanted, flags.origin, was, missing)
-        else:
-            if was is not SessionState.FINISHED:
-                folder.end(SessionState.FINISHED)
-            shot = _as_it_is(folder)
-        result = _result(folder)
-    if shot.incomplete:
-        unstacked = {} if options is None else UNSTACKED
-        return Reply({**shot.values, **unstacked}, [*shot.lines, *_left_to_do(which.session, shot)])
-    if options is None or (not missing and result is not None):
-        more = {} if options is None else {"result": result, "seconds_after_last_frame": 0.0}
-        return Reply({**shot.values, **more}, shot.lines)
-    return finish_run(which.session, shot.values, shot.lines, options, shot.last_frame_s, wanted.notify)
+            running = None
+            if flags.collect is not None:
+                shot = collect_session(folder, flags.collect, _as_it_is(folder))
+                missing = _missing(folder)
+            elif missing:
+                if options is not None:
+                    running = stack.enter_context(RunningStacker(which.session, options))
+                companions = () if running is None else (running,)
+                shot = _go_on(folder, opened, wanted, flags.origin, was, missing, companions)
+            else:
+                if was is not SessionState.FINISHED:
+                    folder.end(SessionState.FINISHED)
+                shot = _as_it_is(folder)
+            result = _result(folder)
+        if shot.incomplete:
+            unstacked = {} if options is None else UNSTACKED
+            return Reply({**shot.values, **unstacked}, [*shot.lines, *_left_to_do(which.session, shot)])
+        if options is None or (not missing and result is not None):
+            more = {} if options is None else {"result": result, "seconds_after_last_frame": 0.0}
+            return Reply({**shot.values, **more}, shot.lines)
+        return finish_run(which.session, shot, options, wanted.notify, running)
 
 
 def _left_to_do(session: Path, shot: ShotSession) -> list[str]:
@@ -148,6 +154,7 @@ def _go_on(
     origin: ResumeOrigin,
     was: SessionState,
     missing: list[int],
+    companions: tuple[Companion, ...],
 ) -> ShotSession:
     plan = folder.plan
     say(f"{len(folder.accepted())} frames are there, {len(missing)} are missing")
@@ -176,7 +183,7 @@ def _go_on(
         folder.journal.record(
             EventKind.RESUMED, program=f"focusrail {version('focusrail')}", was=was.value, missing=len(missing), **found
         )
-        return shoot_frames(folder, devices, plan, wanted)
+        return shoot_frames(folder, devices, plan, wanted, companions)
 
 
 def _same_camera(camera: Camera, opened: dict[str, Any]) -> None:

@@ -19,13 +19,14 @@ from capture.app.session_plan import wish_for
 from capture.app.session_running import (
     DeviceNames,
     Shoot,
+    ShotSession,
     check_ready,
     ends_of,
     open_devices,
     plan_of,
     shoot_session,
 )
-from capture.app.session_stacking import stack_session
+from capture.app.session_stacking import RunningStacker, stack_session
 from capture.app.stack_options import StackFlags, options_to_record
 from capture.camera.protocol import FileFormat
 from capture.errors import UsageError
@@ -82,39 +83,35 @@ def run(flags: ShootFlags, stacking: StackFlags, answer: _Answer) -> Reply:
     wanted = _wanted(flags, options)
     if flags.dry_run:
         return dry_run_reply(wanted)
-    shot = collect_after_shooting(shoot_session(wanted), flags.out, flags.collect)
-    if shot.incomplete:
-        return Reply(shot.values | UNSTACKED, shot.lines)
-    return finish_run(flags.out, shot.values, shot.lines, options, shot.last_frame_s, wanted.notify)
+    with RunningStacker(flags.out, options) as running:
+        shot = collect_after_shooting(shoot_session(wanted, (running,)), flags.out, flags.collect)
+        if shot.incomplete:
+            return Reply(shot.values | UNSTACKED, shot.lines)
+        return finish_run(flags.out, shot, options, wanted.notify, running)
 
 
 def finish_run(
-    session: Path,
-    values: dict[str, Any],
-    lines: list[str],
-    options: StackOptions,
-    last_frame_s: float,
-    notify: str | None,
+    session: Path, shot: ShotSession, options: StackOptions, notify: str | None, running: RunningStacker | None = None
 ) -> Reply:
-    """Stack a session whose frames are all there, and answer as `run` does."""
+    """Stack a session whose frames are all there, and answer as `run` does; `running`: what saw the frames come."""
     notifier = Notifier(notify, session)
     try:
         with SessionFolder.open(session) as folder:
-            stacked = stack_session(folder, options)
+            stacked = stack_session(folder, options, running=running)
     except KeyboardInterrupt:
         raise InterruptedRunError(
             "interrupted while stacking",
-            state=f"All {values['frames']} frames are safe in {session}; the rail stands still.",
+            state=f"All {shot.values['frames']} frames are safe in {session}; the rail stands still.",
             remedy=f"Go on with: focusrail resume {session}",
         ) from None
     more = {
         "result": stacked["result"],
-        "seconds_after_last_frame": round(time.monotonic() - last_frame_s, 3),
+        "seconds_after_last_frame": round(time.monotonic() - shot.last_frame_s, 3),
         "stack": stacked,
     }
     notifier.finished(f"{stacked['result']} is done")
     notifier.close()
-    return Reply(values | more, [*lines, f"picture: {stacked['result']} ({stacked['frames_used']} frames)"])
+    return Reply(shot.values | more, [*shot.lines, f"picture: {stacked['result']} ({stacked['frames_used']} frames)"])
 
 
 def _wanted(flags: ShootFlags, options: StackOptions | None) -> Shoot:

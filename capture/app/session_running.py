@@ -124,8 +124,8 @@ def open_devices(
         yield Devices(bounded(axis, never_beyond), camera, log)
 
 
-def shoot_session(wanted: Shoot) -> ShotSession:
-    """Shoot a whole new session.
+def shoot_session(wanted: Shoot, companions: tuple[Companion, ...] = ()) -> ShotSession:
+    """Shoot a whole new session; `companions` live beside it.
 
     Raises
     ------
@@ -175,7 +175,7 @@ def shoot_session(wanted: Shoot) -> ShotSession:
                 judged_by=judged_by(wanted, found),
             )
         )
-        return shoot_frames(folder, devices, plan, wanted)
+        return shoot_frames(folder, devices, plan, wanted, companions)
 
 
 def ends_of(plan: StackPlan | PlanWish) -> tuple[float, ...]:

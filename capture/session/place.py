@@ -21,7 +21,7 @@ from capture.errors import SessionError
 from capture.focus.survey import Surveyor
 from stacking.develop import Development, as_source
 from stacking.register.features import extract
-from stacking.register.matching import match
+from stacking.register.matching import MatchQuery, match
 from stacking.register.similarity import Similarity
 
 F32 = NDArray[np.float32]
@@ -173,7 +173,7 @@ class PlaceFinder:
         """The picture laid on the nearest frame, and how far aside it was, px; None where the two show nothing in common."""
         nearest = int(np.argmin(np.abs(self.positions - self._candidates[best])))
         known = extract(0, self._gray(self._frames[nearest][1]), self._size)
-        found = match(known, extract(1, gray, self._size), self._size)
+        found = match(MatchQuery(known, extract(1, gray, self._size), self._size))
         if found is None:
             return None
         half = Similarity(found.similarity.a, found.similarity.b / 2)
