@@ -55,6 +55,28 @@ class Drive(BaseModel):
         return self.full_steps_per_turn * self.microsteps * self.gear / self.lead_mm
 
 
+class Calibration(BaseModel):
+    """One measured value of a profile: a table ``[calibration.NAME]``.
+
+    Attributes
+    ----------
+    value, uncertainty : float
+        Half the width of the 95 % confidence interval.
+    unit, date : str
+        The date is ISO 8601.
+    note : str
+        Under which circumstances.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    value: float
+    uncertainty: float = Field(ge=0)
+    unit: str
+    date: str
+    note: str = ""
+
+
 class RailProfile(BaseModel):
     """One rail.
 
@@ -85,6 +107,8 @@ class RailProfile(BaseModel):
         The bit of X in the controller's ``$3`` that this rail was set up with; None: not known.
     baud : int
         Speed of a real serial port.
+    calibration : mapping of str to Calibration
+        What was measured, and when; `rail.profile_record` writes it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -105,6 +129,7 @@ class RailProfile(BaseModel):
     invert: bool = False
     direction_inverted: bool | None = None
     baud: int = Field(default=115_200, ge=1_200, le=4_000_000)
+    calibration: dict[str, Calibration] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _range_is_one(self) -> Self:

@@ -15,6 +15,7 @@ from capture.app import (
     demo_command,
     focus_commands,
     general_commands,
+    live_command,
     rail_commands,
     relief_command,
     resume_command,
@@ -54,6 +55,7 @@ def build_app() -> typer.Typer:
         camera_commands,
         focus_commands,
         certify_command,
+        live_command,
         bench_commands,
         demo_command,
     ):

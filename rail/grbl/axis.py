@@ -138,6 +138,11 @@ class GrblAxis:
         return self._profile
 
     @property
+    def rested_s(self) -> float | None:
+        """When the motor stopped after the last move (`time.monotonic`); None after a jog, whose end is seen too late."""
+        return self._carriage.rested_s
+
+    @property
     def reset_on_open(self) -> bool:
         """True where the controller restarted when its port was opened."""
         return self._controller.reset_on_open

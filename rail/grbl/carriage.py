@@ -6,9 +6,11 @@ The origin is written into the controller (see `rail.mark`), and every doubt abo
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 
 from rail.errors import RailProtocolError, RailResetError
+from rail.grbl import encode
 from rail.grbl.controller import Rest
 from rail.grbl.controls import Controls
 from rail.grbl.position import Ledger, StepGrid
@@ -46,6 +48,7 @@ class Carriage:
         self.rising: bool | None = None
         self.stale = False
         self.seen_um: float | None = None
+        self.rested_s: float | None = None
 
     @property
     def known(self) -> bool:
@@ -184,6 +187,8 @@ class Carriage:
         watch = self._corridor(start, goal)
         for _ in range(2):
             act(goal_mm, self.rates.feed_mm_min, self.rates.limit_s(goal - start), watch=watch, on_slice=on_slice)
+            # the end of a jog is only seen by the next poll
+            self.rested_s = None if jog else time.monotonic() - encode.SYNC_S
             place = controller.machine(controller.rest_report())
             # A damaged byte before the line can make a comment of it: acknowledged, and nothing has moved.
             if grid.fits(goal, place[0]) or not grid.fits(start, place[0]):

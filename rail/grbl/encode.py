@@ -17,7 +17,8 @@ JOG_CANCEL = b"\x85"
 LINE_MAX = 79
 """Longest line that GRBL 1.1 takes without ``error:11``, characters."""
 
-SYNC = "G4P0.01"
+SYNC_S = 0.01
+SYNC = f"G4P{SYNC_S:g}"
 """A short dwell: its ``ok`` comes once the planner is empty."""
 
 FORGET_ORIGIN = "G92.1"
