@@ -140,6 +140,26 @@ def test_a_restart_between_two_moves_is_called_one(dialect: str, homing: bool) -
     axis.close()
 
 
+@pytest.mark.parametrize("said", [b"error:100", b"error:199"])
+def test_an_error_that_nobody_knows_is_answered_by_sending_the_line_again(said: bytes) -> None:
+    """focusrail's firmware says error:100 for a line whose bytes were damaged."""
+    rail = VirtualRail()
+    axis, origin = zeroed(rail)
+    left = [1]
+
+    def refuse(data: bytes) -> bytes:
+        if left and b"ok" in data and b"G1X" in rail.port.sent[-40:]:
+            left.pop()
+            return data.replace(b"ok", said, 1)
+        return data
+
+    rail.port.mangle_in = refuse
+    assert axis.move_to(1000).position == 1000
+    assert not left
+    assert (rail.steps() - origin) * rail.step_um == 1000
+    axis.close()
+
+
 # Marlin ---------------------------------------------------------------------------------------------------------
 
 
