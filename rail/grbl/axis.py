@@ -26,6 +26,7 @@ from rail.errors import (
     RailRefusedError,
     RailResetError,
     RailStoppedError,
+    RailTimeoutError,
     RailUsageError,
 )
 from rail.grbl import reach
@@ -54,6 +55,7 @@ _STATES = {
 }
 OUTPUTS_OFF = "M9"
 _STOP_S = 5.0
+_BOOT_S = 2.0
 _SCALE = {3, 100}  # settings that change where a count of steps is
 _ORIGIN_REMEDY = (
     "Home it with `focusrail rail home` (--origin home), or zero it where it stands with `focusrail rail zero` "
@@ -497,10 +499,18 @@ class GrblAxis:
             self._ledger.lose(f"the controller went into ALARM:{link.alarm}")
 
     def _restarted(self, error: RailDeviceError) -> bool:
-        """Does a restart stand behind `error`? A controller that homes restarts locked: its refusals are not the cause."""
+        """Does a restart stand behind `error`? A controller that homes restarts locked: its refusals are not the cause.
+
+        A boot loader is silent for a while before the banner; so silence is listened to.
+        """
+        link = self._controller.link
         if not isinstance(error, RailResetError):
             try:
                 self._take_in()
+                deadline = link.now() + (_BOOT_S if isinstance(error, RailTimeoutError) else 0.0)
+                while not self._restart_untold and link.now() < deadline:
+                    link.receive(link.now() + 0.05)
+                    self._take_in()
             except RailPortError:
                 return False
         return isinstance(error, RailResetError) or self._restart_untold
@@ -537,7 +547,7 @@ class GrblAxis:
         except RailPortError:
             self._ledger.lose("the link was lost")
             raise
-        except (RailResetError, RailAlarmError, RailRefusedError) as error:
+        except (RailResetError, RailAlarmError, RailRefusedError, RailTimeoutError) as error:
             if self._restarted(error):
                 raise self._told_restart() from error
             if isinstance(error, RailAlarmError):

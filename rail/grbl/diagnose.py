@@ -79,8 +79,8 @@ class Setup:
 
 
 _TOLERANCE = 0.002
-_STEP_RATE = {"grbl": 30_000.0, "grblhal": 100_000.0, "fluidnc": 75_000.0, "marlin": 10_000.0}
-"""Steps/s that such a board makes without trouble (Marlin on an AVR; 32-bit boards make more)."""
+_STEP_RATE = {"grbl": 30_000.0, "grblhal": 100_000.0, "fluidnc": 75_000.0, "marlin": 40_000.0}
+"""Steps/s that such a board makes without trouble (Marlin on an AVR makes several a tick; 32-bit boards make more)."""
 
 _FASTEST_MM_S, _FASTEST_MM_S2 = 50.0, 2_000.0
 _SLOWEST_MM_S, _SLOWEST_MM_S2 = 0.05, 0.5

@@ -48,6 +48,7 @@ _POLL_S = 0.03
 _WATCH_S = 0.5
 _STALL_S = 3.0
 _REST_S = 15.0
+_PLACE_S = 2.5  # where the answer takes longer, Marlin says every 2 s that it is busy
 _STORE_S = 3.0
 _HUNDREDTHS = 0.01
 _HOMING = {24: 120.0, 25: 300.0}  # no command tells Marlin's homing speeds; slow ones, for deadlines
@@ -420,7 +421,7 @@ class MarlinController:
     # Reading -------------------------------------------------------------------------------------------------------------
 
     def _place(self, line: str) -> Position:
-        said = [reply for reply in self._marlin.say(line, _REST_S) if isinstance(reply, Position)]
+        said = [reply for reply in self._marlin.say(line, _PLACE_S) if isinstance(reply, Position)]
         if not said:
             raise RailProtocolError(
                 f"The controller does not say where it is ({line}).",

@@ -115,7 +115,9 @@ def classify(line: bytes) -> MarlinReply:
         return Resend(int(match.group(1)))
     if match := _ENDSTOP.match(text):
         return Endstop(match.group(1).lower(), match.group(2).upper() == "TRIGGERED")
-    if text == "start":
+    if text.endswith("start") and not text.startswith(
+        ("echo:", "//")
+    ):  # a restart in the middle of a line is glued to it
         return Banner(text, "Marlin", "")
     if text.startswith(("FIRMWARE_NAME:", "Cap:")):
         tag, _, body = text.partition(":")

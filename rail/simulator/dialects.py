@@ -79,6 +79,10 @@ class GrblFirmware:
 GRBL = GrblFirmware()
 
 
+X_ALONE = {"44": "1", "45": "0", "46": "0"}
+"""grblHAL's homing passes on a rail: X, and nothing else. (Stock: Z, then X and Y.)"""
+
+
 class GrblHalFirmware(GrblFirmware):
     """grblHAL: inputs normally closed, a G92 offset that outlives restarts, further settings and bytes."""
 
@@ -134,6 +138,10 @@ class GrblHalFirmware(GrblFirmware):
             if not int(core.eeprom.settings[22]) & 2:
                 return ERROR_STATEMENT
             return (yield from _home_alone(core))
+        if line == "$H" and core.state in (State.IDLE, State.ALARM) and core.eeprom.flag(22):
+            masks = [int(extra[number]) for number in ("44", "45", "46")]
+            core.homing_cycles = tuple(tuple(axis for axis in range(3) if mask >> axis & 1) for mask in masks if mask)
+            return (yield from commands.home(core, ""))
         if line == "$I+":
             yield from core.send(self.build_info(core))
             return OK

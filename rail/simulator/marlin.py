@@ -197,7 +197,7 @@ class _Marlin:
         if core.rx.ring or core.requests:
             return 0.0005
         if self.start_s is not None:
-            return max(self.start_s - core.now, 0.0005)
+            return min(max(self.start_s - core.now, 0.0005), 0.002)
         return None
 
     def idle(self) -> Task[None]:
@@ -303,6 +303,7 @@ class _Marlin:
         """G28."""
         core = self.core
         yield from self.waiting(self.until_still())
+        core.homing_cycles = ((0,),)
         core.state = State.HOMING
         core.motors_off_s = float("inf")
         yield from self.waiting(self.homing())

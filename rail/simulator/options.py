@@ -10,7 +10,7 @@ from typing import Any
 from rail.mark import DIGITS, Mark, encode_mark
 from rail.simulator.controller import ONE_AXIS_HOMING, STOCK_HOMING, GrblController
 from rail.simulator.core import Firmware, State
-from rail.simulator.dialects import FLUIDNC, GRBL, GRBLHAL
+from rail.simulator.dialects import FLUIDNC, GRBL, GRBLHAL, X_ALONE
 from rail.simulator.eeprom import STOCK_SETTINGS, Eeprom
 from rail.simulator.marlin import MARLIN
 from rail.simulator.single import single, to_steps
@@ -133,6 +133,7 @@ class RailOptions:
             rail[5] = 1.0  # nothing is wired to inputs that are normally closed
         if self.dialect == "marlin":
             rail[21] = 0.0  # its switches count while homing only
+            rail[130] -= rail.get(27, 0.0)  # and its travel begins where homing ends
         return {**STOCK_SETTINGS, **rail, **self.settings}
 
     def slide(self, carriage_um: float, slack: float) -> Slide:
@@ -172,6 +173,8 @@ def build(
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"not the saved state of a simulated rail: {error!r}") from error
     free = SlideSpec(1000 / 250)
+    if options.dialect == "grblhal" and options.has_switches and options.one_axis_homing is not False:
+        eeprom.extra = {**X_ALONE, **eeprom.extra}
     alone = options.has_switches if options.one_axis_homing is None else options.one_axis_homing
     warm = memory is not None or (options.homed and state is None)
     controller = GrblController(

@@ -9,6 +9,7 @@ from rail.grbl.axis import GrblAxis
 from rail.grbl.link import Link
 from rail.profiles import RailProfile, parse_profile
 from rail.simulator.controller import ONE_AXIS_HOMING, STOCK_HOMING, GrblController
+from rail.simulator.dialects import X_ALONE
 from rail.simulator.eeprom import Eeprom
 from rail.simulator.options import FIRMWARES
 from rail.simulator.slide import Slide, SlideSpec
@@ -100,6 +101,8 @@ class VirtualRail:
         dialect: str = "grbl",
     ) -> None:
         eeprom = Eeprom()
+        if dialect == "grblhal" and not stock_homing:
+            eeprom.extra.update(X_ALONE)
         if dialect == "grblhal" and not homing:
             eeprom.settings[5] = 1  # nothing is wired to its normally closed inputs
         eeprom.settings.update({1: 255, 100: steps_per_mm, 110: 120, 120: 50, 22: int(homing), **(settings or {})})

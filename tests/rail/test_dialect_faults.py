@@ -140,6 +140,26 @@ def test_a_restart_between_two_moves_is_called_one(dialect: str, homing: bool) -
     axis.close()
 
 
+@pytest.mark.parametrize("said", [b"error:100", b"error:199"])
+def test_an_error_that_nobody_knows_is_answered_by_sending_the_line_again(said: bytes) -> None:
+    """focusrail's firmware says error:100 for a line whose bytes were damaged."""
+    rail = VirtualRail()
+    axis, origin = zeroed(rail)
+    left = [1]
+
+    def refuse(data: bytes) -> bytes:
+        if left and b"ok" in data and b"G1X" in rail.port.sent[-40:]:
+            left.pop()
+            return data.replace(b"ok", said, 1)
+        return data
+
+    rail.port.mangle_in = refuse
+    assert axis.move_to(1000).position == 1000
+    assert not left
+    assert (rail.steps() - origin) * rail.step_um == 1000
+    axis.close()
+
+
 # Marlin ---------------------------------------------------------------------------------------------------------
 
 
@@ -327,3 +347,44 @@ def test_damaged_lines_are_asked_for_again_and_nothing_is_lost() -> None:
             assert status.position == pytest.approx((rail.steps() - origin) * rail.step_um)
     rail.port.mangle_out = lambda data: data
     axis.close()
+
+
+def moved_until_told(seed: int, dialect: str, *, homing: bool) -> RailError | None:
+    """Move about while the controller restarts at a random moment; the first error."""
+    rng = random.Random(seed)
+    switch = {21: 0 if dialect == "marlin" else 1, 130: 60, 25: 1500, 24: 100}
+    rail = VirtualRail(dialect=dialect, homing=homing, settings=switch if homing else None)
+    axis = rail.open()
+    if homing:
+        axis.home()
+    else:
+        axis.zero()
+    silence_s = rng.choice([0.0, 0.3, 1.6])
+    rail.call_later(rng.uniform(0, 3.0), lambda: rail.controller.hardware_reset(silence_s))
+    low, high = axis.limits
+    try:
+        for _ in range(12):
+            if rng.random() < 0.3:
+                axis.status()
+            axis.move_to(rng.uniform(max(low, -3000), min(high, 3000)))
+    except RailError as error:
+        return error
+    finally:
+        axis.close()
+    return None
+
+
+@pytest.mark.parametrize("dialect", ["grbl", *DIALECTS])
+@pytest.mark.parametrize("homing", [False, True])
+def test_a_restart_at_any_moment_is_said_to_be_one(dialect: str, homing: bool) -> None:
+    for seed in range(4):
+        assert isinstance(moved_until_told(seed, dialect, homing=homing), RailResetError), seed
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("dialect", ["grbl", *DIALECTS])
+@pytest.mark.parametrize("homing", [False, True])
+def test_a_restart_at_any_of_many_moments_is_said_to_be_one(dialect: str, homing: bool) -> None:
+    for seed in range(100, 600):
+        assert isinstance(moved_until_told(seed, dialect, homing=homing), RailResetError), seed
