@@ -15,7 +15,7 @@ from capture.app.flags import with_flags
 from capture.app.opening import Origin
 from capture.app.output import JsonFlag, Reply, say
 from capture.app.session_commands import finish_run
-from capture.app.session_options import ResumeFlags, ResumeOrigin
+from capture.app.session_options import ResumeFlags
 from capture.app.session_position import establish_position
 from capture.app.session_running import (
     KEPT_ROLES,
@@ -68,7 +68,7 @@ def resume(which: _Which, flags: ResumeFlags) -> Reply:
             say(note)
         missing = _missing(folder)
         if missing:
-            shot = _go_on(folder, opened, wanted, flags.origin, was, missing)
+            shot = _go_on(folder, opened, wanted, flags, was, missing)
         else:
             if was is not SessionState.FINISHED:
                 folder.end(SessionState.FINISHED)
@@ -133,7 +133,7 @@ def _go_on(
     folder: SessionFolder,
     opened: dict[str, Any],
     wanted: Shoot,
-    origin: ResumeOrigin,
+    flags: ResumeFlags,
     was: SessionState,
     missing: list[int],
 ) -> ShotSession:
@@ -147,7 +147,7 @@ def _go_on(
         _same_camera(devices.camera, opened)
         put_back_settings(devices.camera, dict(opened.get("camera_state", {})), dict(opened["settings"]))
         release_autofocus(devices.camera)
-        found = establish_position(devices, origin, folder)
+        found = establish_position(devices, flags.origin, folder, check=flags.check)
         size = max((sum(int(e["bytes"]) for e in f.files) for f in folder.accepted()), default=0)
         kind = FileFormat(opened.get("file_format", FileFormat.RAW.value))
         checks = preflight(

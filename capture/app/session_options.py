@@ -124,6 +124,13 @@ class ResumeFlags:
             "here: it stands at the session's 0.",
         ),
     ] = ResumeOrigin.KEEP
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check/--no-check",
+            help="Without an end switch: compare the place with the session's frames by one still before going on.",
+        ),
+    ] = True
     notify: Annotated[
         str | None, typer.Option("--notify", help="At the end and on trouble: bell, desktop, or a command to run.")
     ] = None
