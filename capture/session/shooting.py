@@ -214,7 +214,8 @@ class Shooting:
             again = self._doubtful(shot_again) or self._shaken(plan, done, shot_again)
             todo.extend(FrameTarget(number, done.pop(number)) for number in again)
             if not todo:
-                todo.extend(self._certified(lambda one: one.repairs(plan, done, self.axis.limits), []))
+                with self._folder.journal.together():  # killed half way, what is added would be another plan
+                    todo.extend(self._certified(lambda one: one.repairs(plan, done, self.axis.limits), []))
             if not todo:
                 break
         if done:
