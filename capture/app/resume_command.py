@@ -16,7 +16,7 @@ from capture.app.opening import Origin
 from capture.app.output import JsonFlag, Reply, say
 from capture.app.session_collecting import collect_session, how_to_collect
 from capture.app.session_commands import UNSTACKED, finish_run
-from capture.app.session_options import ResumeFlags, ResumeOrigin
+from capture.app.session_options import ResumeFlags
 from capture.app.session_position import establish_position
 from capture.app.session_running import (
     KEPT_ROLES,
@@ -78,7 +78,7 @@ def resume(which: _Which, flags: ResumeFlags) -> Reply:
                 if options is not None:
                     running = stack.enter_context(RunningStacker(which.session, options))
                 companions = () if running is None else (running,)
-                shot = _go_on(folder, opened, wanted, flags.origin, was, missing, companions)
+                shot = _go_on(folder, opened, wanted, flags, was, missing, companions)
             else:
                 if was is not SessionState.FINISHED:
                     folder.end(SessionState.FINISHED)
@@ -151,7 +151,7 @@ def _go_on(
     folder: SessionFolder,
     opened: dict[str, Any],
     wanted: Shoot,
-    origin: ResumeOrigin,
+    flags: ResumeFlags,
     was: SessionState,
     missing: list[int],
     companions: tuple[Companion, ...],
@@ -166,7 +166,7 @@ def _go_on(
         _same_camera(devices.camera, opened)
         put_back_settings(devices.camera, dict(opened.get("camera_state", {})), dict(opened["settings"]))
         release_autofocus(devices.camera)
-        found = establish_position(devices, origin, folder)
+        found = establish_position(devices, flags.origin, folder, check=flags.check)
         size = max((sum(int(e["bytes"]) for e in f.files) for f in folder.accepted()), default=0)
         kind = FileFormat(opened.get("file_format", FileFormat.RAW.value))
         checks = preflight(

@@ -136,6 +136,13 @@ class ResumeFlags:
         ),
     ] = ResumeOrigin.KEEP
     collect: CollectOption = None
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check/--no-check",
+            help="Without an end switch: compare the place with the session's frames by one still before going on.",
+        ),
+    ] = True
     notify: Annotated[
         str | None, typer.Option("--notify", help="At the end and on trouble: bell, desktop, or a command to run.")
     ] = None

@@ -18,8 +18,12 @@ from rail.errors import RailPositionUnknownError
 _NOTHING_YET = "Nothing has moved, nothing was shot."
 
 
-def establish_position(devices: Devices, origin: ResumeOrigin, folder: SessionFolder) -> dict[str, Any]:
+def establish_position(
+    devices: Devices, origin: ResumeOrigin, folder: SessionFolder, *, check: bool = True
+) -> dict[str, Any]:
     """Make sure that the axis counts as it did when the session was begun; how that was done, as the journal keeps it.
+
+    `check`: an origin that was set by hand is compared with the session's frames by one still.
 
     Raises
     ------
@@ -57,6 +61,10 @@ def establish_position(devices: Devices, origin: ResumeOrigin, folder: SessionFo
             remedy=ways,
             state=f"{_NOTHING_YET} The frames so far are safe.",
         )
+    if check and not homed and origin is not ResumeOrigin.IMAGES:
+        from capture.session.placing import Placing
+
+        Placing(folder, axis, devices.camera, say).check(folder.plan)
     return how
 
 

@@ -24,6 +24,7 @@ from capture.focus.doubts import (
     shake_scores,
     shaken_against,
 )
+from capture.focus.shelf import SurveyShelf
 from capture.focus.survey import HALF_PX, FrameSurvey, Surveyor
 from stacking.develop import Development, as_source
 from stacking.errors import StackingError
@@ -76,7 +77,7 @@ class FrameWatch:
         self._wishes = wishes
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="frame-watch")
         self._waiting: dict[int, Future[FrameSurvey | None]] = {}
-        self._surveys: dict[int, FrameSurvey] = {}
+        self._surveys = SurveyShelf()
         self._positions: dict[int, float] = {}
         self._judged: set[int] = set()
         self._development: Development | None = None
@@ -90,11 +91,13 @@ class FrameWatch:
     def close(self) -> None:
         """Forget what is still waiting."""
         self._worker.shutdown(wait=True, cancel_futures=True)
+        self._surveys.close()
 
     # -- frames ------------------------------------------------------------------------------------------------------------------
 
     def frame_stored(self, number: int, position: float, path: Path) -> None:
         """An accepted frame is on disk."""
+        self._collect(wait=False)  # what is done goes to the shelf: a future would keep it in memory
         self._positions[number] = position
         self._waiting[number] = self._worker.submit(self._survey, path)
 

@@ -111,10 +111,10 @@ class Exposing:
         ]
         self.digests.update(file.sha256 for file in shot.files)
         self.frame_bytes = max(self.frame_bytes, sum(file.size_bytes for file in shot.files))
-        journal.record(
-            EventKind.STORED, number, files=files, exposure=shot.exposure, notes=[*shot.notes, *shot.warnings]
-        )
-        journal.record(EventKind.ACCEPTED, number)
+        notes = [*shot.notes, *shot.warnings]
+        with journal.together():
+            journal.record(EventKind.STORED, number, files=files, exposure=shot.exposure, notes=notes)
+            journal.record(EventKind.ACCEPTED, number)
         for warning in shot.warnings:
             self._notice(f"frame {number}: {warning}")
         for note in (*shot.notes, *shot.warnings):

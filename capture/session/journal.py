@@ -5,6 +5,7 @@ SQLite in WAL mode with ``synchronous=FULL``: a committed event survives SIGKILL
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import sqlite3
@@ -134,6 +135,20 @@ class Journal:
                 "INSERT INTO event (at, kind, frame, detail) VALUES (?, ?, ?, ?)",
                 (at, kind.value, frame, json.dumps(detail, sort_keys=True)),
             )
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is recorded inside becomes durable together when this ends: all of it, or, after a kill or an error, nothing."""
+        with self._mapped():
+            self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                self._database.execute("ROLLBACK")
+            raise
+        with self._mapped():
+            self._database.execute("COMMIT")
 
     def events(self, after: int = 0) -> list[Event]:
         """All events in the order in which they happened; only those after number `after`, where that is given."""

@@ -35,6 +35,9 @@ _STILLS = 5
 _APART = 0.5  # of a step: the distance between the stills that are measured
 # In steps of the plan: how far the stills may disagree, and by how much the picture may follow the rail wrongly.
 MOST_ERROR = 0.25
+# In distances between frames: how far the picture may be from where the rail says it stands.
+MOST_OFF = 0.5
+_ANOTHER_PICTURE = 1.4
 # In distances between frames: what the comparison itself is off, as measured on rendered stacks (docs/session.md).
 _COMMON, _COMMON_ASIDE = 0.03, 0.08
 _SLOPE = (0.75, 1.3)
@@ -110,6 +113,51 @@ class Placing:
         )
         set_position(self._axis, placed.position)
         return placed
+
+    def check(self, plan: StackPlan) -> None:
+        """Where the axis knows its place, one still at the place of a frame that is there tells whether it counts as the session did.
+
+        A rail that was zeroed elsewhere meanwhile cannot be told from one that was not by anything but the picture.
+
+        Raises
+        ------
+        SessionError
+            It does not, or the picture is another one. Too few frames, or frames that tell nothing, are no error.
+        CameraError, rail.errors.RailError
+        """
+        try:
+            finder = self._finder()
+        except SessionError as error:
+            _log.info("the place is not compared: %s", error.message)
+            return
+        middle = float(finder.positions[len(finder.positions) // 2])
+        reached = self._axis.move_to(middle).position
+        seen = self._look(finder, plan)
+        if reached is None:
+            return
+        off, unit = seen.position - reached, plan.unit.value
+        aside = f"; the picture lies {seen.shift_px:.1f} px aside" if seen.shift_px >= 1 else ""
+        if finder.is_alike(seen) and abs(off) <= MOST_OFF * finder.spacing:
+            self._say(
+                f"the place agrees with the session's frames to within {max(abs(off), finder.spacing / 50):.2g} {unit}{aside}"
+            )
+            return
+        if seen.side is Side.INSIDE and not finder.is_alike(seen) and seen.unlikeness < _ANOTHER_PICTURE:
+            self._say(
+                f"note: the picture at {reached:g} {unit} differs a little from the session's frames there{aside}"
+            )
+            return
+        what = (
+            f"the rail says {reached:.1f} {unit}, the picture is that of {seen.position:.1f} {unit}"
+            if finder.is_alike(seen)
+            else f"the picture at {reached:.1f} {unit} is none of the session's"
+        )
+        raise SessionError(
+            f"the rail does not count as it did when the session was shot: {what}",
+            remedy=f"Find the place by images: focusrail resume {self._folder.path} --origin images. "
+            "If you know the rail to be right and the subject to have changed: --no-check",
+            state="The carriage stands still there. The frames so far are safe.",
+        )
 
     # -- frames that are known ---------------------------------------------------------------------------------------------------
 

@@ -224,7 +224,8 @@ class Shooting:
             todo.extend(FrameTarget(number, done.pop(number)) for number in again)
             if not todo:
                 self._certified(lambda one: one.learn(self.axis), None)
-                todo.extend(self._certified(lambda one: one.repairs(plan, done, self.axis.limits), []))
+                with self._folder.journal.together():  # killed half way, what is added would be another plan
+                    todo.extend(self._certified(lambda one: one.repairs(plan, done, self.axis.limits), []))
             if not todo:
                 break
         if done:

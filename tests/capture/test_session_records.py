@@ -220,3 +220,38 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SessionError, match="cannot be made"):
         new_folder(tmp_path / "file" / "s")
+
+
+def break_off(journal: Journal) -> None:
+    with journal.together():
+        journal.record(EventKind.ADDED, 2, target=1.0, reason="a gap")
+        raise KeyboardInterrupt
+
+
+def test_what_belongs_together_is_recorded_together_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    with Journal(path, create=True) as journal:
+        with journal.together():
+            journal.record(EventKind.STORED, 1, files=[], exposure={})
+            journal.record(EventKind.ACCEPTED, 1)
+        with pytest.raises(KeyboardInterrupt):
+            break_off(journal)
+        journal.record(EventKind.NOTED, text="goes on")
+    with Journal(path) as journal:
+        assert [event.kind for event in journal.events()] == [EventKind.STORED, EventKind.ACCEPTED, EventKind.NOTED]
+
+
+def test_a_kill_in_the_middle_leaves_nothing_of_it(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from pathlib import Path\nfrom capture.session.journal import Journal\n"
+        "from capture.session.records import EventKind\n"
+        "journal = Journal(Path(sys.argv[1]), create=True)\n"
+        "journal.record(EventKind.NOTED, text='before')\n"
+        "with journal.together():\n"
+        "    journal.record(EventKind.ADDED, 2, target=1.0, reason='a gap')\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    path = tmp_path / "journal.db"
+    subprocess.run([sys.executable, "-c", code, str(path)], check=False)
+    with Journal(path) as journal:
+        assert [event.kind for event in journal.events()] == [EventKind.NOTED]

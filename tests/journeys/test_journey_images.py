@@ -85,6 +85,27 @@ def test_a_place_that_was_lost_is_found_by_images(bench: RunningBench, tmp_path:
     )
 
 
+def test_a_rail_that_was_zeroed_elsewhere_meanwhile_is_found_out(bench: RunningBench, tmp_path: Path) -> None:
+    killed_after(bench, tmp_path / "s", 8)
+    focusrail("rail", "move", f"{NEAR_UM + 3 * STEP_UM}um", "--rail", bench.rail, "--json").done()
+    place_um = focusrail("rail", "status", "--rail", bench.rail, "--json").done()["position_um"]
+    # somebody zeroes the rail two steps from where its 0 was
+    focusrail("rail", "jog", f"{2 * STEP_UM - place_um:.1f}um", "--rail", bench.rail, "--json").done()
+    focusrail("rail", "zero", "--rail", bench.rail, "--json").done()
+    refused = go_on(bench, tmp_path / "s")
+    assert refused.code == 1
+    assert "does not count as it did" in refused.values["error"]["message"]
+    assert "--origin images" in refused.values["error"]["remedy"]
+    assert len([f for f in manifest_of(tmp_path / "s")["frames"] if f["verdict"] == "accepted"]) < FRAMES
+
+
+def test_a_rail_that_counts_as_it_did_is_gone_on_with(bench: RunningBench, tmp_path: Path) -> None:
+    killed_after(bench, tmp_path / "s", 9)
+    agreed = go_on(bench, tmp_path / "s")
+    assert agreed.done()["frames"] == FRAMES
+    assert "the place agrees with the session's frames" in agreed.stderr
+
+
 def test_a_place_that_looks_like_none_of_the_frames_is_refused(bench: RunningBench, tmp_path: Path) -> None:
     killed_after(bench, tmp_path / "s", 6)
     bench.ask({"fault": "reset"})

@@ -150,6 +150,19 @@ def test_the_end_is_told(devices: tuple[str, ...], tmp_path: Path) -> None:
     assert told.read_text() == f"finished|{FRAMES} frames in {tmp_path / 's'}|{tmp_path / 's'}\n"
 
 
+def test_a_battery_that_runs_low_is_announced(bench: RunningBench, devices: tuple[str, ...], tmp_path: Path) -> None:
+    told = tmp_path / "told.txt"
+    order = f'printf "%s|%s\\n" "$FOCUSRAIL_EVENT" "$FOCUSRAIL_MESSAGE" >> {told}'
+    running = Running(tmp_path / "s", devices, "--notify", order, "--settle", "0.5").after_frames(2)
+    bench.ask({"fault": "low_battery", "percent": 8})
+    ended = running.end()
+    bench.ask({"clear": "low_battery"})
+    assert ended.done()["frames"] == FRAMES
+    assert "battery is at 8 %" in ended.stderr
+    assert "trouble|frame" in told.read_text()
+    assert "battery is at 8 %" in told.read_text()
+
+
 def test_a_notification_that_fails_stops_nothing(devices: tuple[str, ...], tmp_path: Path) -> None:
     assert Running(tmp_path / "s", devices, "--notify", "exit 3").end().done()["frames"] == FRAMES
 
