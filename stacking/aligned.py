@@ -49,6 +49,23 @@ def aligned(image: Pixels, registration: Registration, canvas: Canvas) -> NDArra
     return out
 
 
+def aligned_luma(image: Pixels, registration: Registration, canvas: Canvas) -> NDArray[np.uint16]:
+    """The luma of `aligned`, (canvas height, canvas width), for a third of the work."""
+    luma = np.empty(image.shape[:2], np.uint16)
+    weights = _LUMA * registration.gain.astype(np.float32) * np.float32(257 * (257 if image.dtype == np.uint8 else 1))
+    for top in range(0, image.shape[0], _STRIP_ROWS):
+        strip = cv2.transform(image[top : top + _STRIP_ROWS].astype(np.float32), weights)
+        luma[top : top + _STRIP_ROWS] = np.rint(np.clip(np.asarray(strip), 0, _TOP))
+    matrix = canvas.to_frame(registration.matrix)
+    if np.array_equal(matrix, np.eye(2, 3)) and luma.shape == (canvas.height, canvas.width):
+        return luma
+    out = np.empty((canvas.height, canvas.width), np.uint16)
+    for top in range(0, canvas.height, _STRIP_ROWS):
+        rows = min(_STRIP_ROWS, canvas.height - top)
+        out[top : top + rows] = _strip(luma, matrix, canvas.width, top, rows)
+    return out
+
+
 def _strip(image: Pixels, matrix: NDArray[np.float64], width: int, top: int, rows: int) -> NDArray[np.uint16]:
     """Rows of the warped frame; only the part of the frame that they see is widened to 16 bit."""
     moved = matrix.copy()
@@ -78,7 +95,8 @@ def focus_energy(
 
     Parameters
     ----------
-    picture : ndarray (rows, columns, 3), uint16
+    picture : ndarray (rows, columns, 3) or (rows, columns), uint16
+        A picture or its luma.
     reach : ndarray (rows / 4, columns / 4), bool, or None
         Cells that the frame really has (`reached`), all where None; zero elsewhere.
     spread_cells : float
@@ -94,7 +112,8 @@ def focus_energy(
     for top in range(0, rows, _STRIP_ROWS):
         bottom = min(top + _STRIP_ROWS, rows)
         first, last = max(top - 1, 0), min(bottom + 1, rows)
-        luma = cv2.transform(picture[first:last].astype(np.float32), _LUMA)
+        strip = picture[first:last].astype(np.float32)
+        luma = cv2.transform(strip, _LUMA) if strip.ndim == 3 else strip * np.float32(1 / 257)
         detail = np.asarray(cv2.Laplacian(luma, cv2.CV_32F))[top - first : bottom - first]
         padded = np.pad(detail * detail, ((0, -detail.shape[0] % GRID), (0, -columns % GRID)), mode="edge")
         size = (padded.shape[1] // GRID, padded.shape[0] // GRID)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stacking.ahead import ahead
-from stacking.aligned import GRID, aligned, enlarged, focus_energy, reached
+from stacking.aligned import GRID, aligned, aligned_luma, enlarged, focus_energy, reached
 from stacking.areas_options import Prefer
 from stacking.frames import Pixels, Registration
 from stacking.fuse.canvas import Canvas
@@ -142,7 +142,8 @@ def _spill(frames: OrderedFrames, file: BinaryIO, progress: Callable[[int, int],
                 continue
             registration = frames.registrations[index]
             reach = reached((image.shape[1], image.shape[0]), registration, frames.canvas)
-            energy = focus_energy(aligned(image, registration, frames.canvas), reach, spread_cells=_SPREAD_CELLS)
+            luma = aligned_luma(image, registration, frames.canvas)
+            energy = focus_energy(luma, reach, spread_cells=_SPREAD_CELLS)
             steps = _STEPS_PER_OCTAVE * np.log2(np.maximum(energy, _FLOOR) / _FLOOR)
             file.write(np.clip(np.rint(steps), 0, 255).astype(np.uint8).tobytes())
             kept.append(index)

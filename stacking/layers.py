@@ -11,7 +11,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from stacking.aligned import aligned, enlarged, focus_energy, reached
+from stacking.aligned import aligned, aligned_luma, enlarged, focus_energy, reached
 from stacking.colour import srgb_profile
 from stacking.errors import FrameError, OutputError
 from stacking.frames import Pixels, Registration
@@ -110,7 +110,7 @@ def write_layers(
             remedy="End the name in .psb or .tif, or give fewer frames with --layer-frames.",
         )
     slab_masks |= _masks([partial(_slab_and_reach, p) for _, p in sources.slabs], range(len(sources.slabs)))
-    frame_masks |= _masks([partial(_frame_and_reach, sources, k) for k in used], [used.index(k) for k in chosen])
+    frame_masks |= _masks([partial(_luma_and_reach, sources, k) for k in used], [used.index(k) for k in chosen])
     if suffix in (".psd", ".psb"):
         with replacing(path, force=force) as file:
             write_psd(file, size, layers, sources.fused, icc=icc, large=large)
@@ -141,10 +141,10 @@ def _frame(sources: LayerSources, index: int) -> U16:
     return aligned(sources.decode(index), sources.registrations[index], sources.canvas)
 
 
-def _frame_and_reach(sources: LayerSources, index: int) -> tuple[U16, Reach]:
+def _luma_and_reach(sources: LayerSources, index: int) -> tuple[U16, Reach]:
     image, registration = sources.decode(index), sources.registrations[index]
     size = (image.shape[1], image.shape[0])
-    return aligned(image, registration, sources.canvas), reached(size, registration, sources.canvas)
+    return aligned_luma(image, registration, sources.canvas), reached(size, registration, sources.canvas)
 
 
 def _slab(path: Path) -> U16:
