@@ -80,6 +80,7 @@ class _Release:
     in_memory: bool
     session: int
     out_of_focus: bool
+    pressed: tuple[str, CarriageSample] | None = None  # when and where, by the cable release
 
 
 @dataclass(slots=True)
@@ -195,6 +196,12 @@ class CameraBody:
             self._failure = None
             self._exposing = _Release(self.settings, in_memory, self._session, unfocused is not None)
             self._jobs.put(self._exposing)
+
+    def press_cable(self) -> None:
+        """The remote release: exposed now, to the card, even while the picture before is still on its way there (bodies buffer)."""
+        with self._ready:
+            self._check_release(in_memory=False)
+            self._jobs.put(_Release(self.settings, False, self._session, False, (self._time_stamp(), self._sample())))
 
     def _check_release(self, *, in_memory: bool) -> None:
         if self.faults.look("busy"):
@@ -323,7 +330,8 @@ class CameraBody:
                 self._announced.extend(happenings)
             self._announce_next()
             with self._ready:
-                self._exposing = None
+                if self._exposing is release:
+                    self._exposing = None
                 self._ready.notify_all()
             if self._shots_to_live is not None and happenings:
                 self._shots_to_live -= 1
@@ -342,7 +350,8 @@ class CameraBody:
             return []
         if settings.delay_s:
             self._elapse(settings.delay_s)
-        taken, at, opened = self._time_stamp(), self._sample(), self.clock.now()
+        taken, at = release.pressed or (self._time_stamp(), self._sample())
+        opened = self.clock.now()
         self._elapse(_LONGEST_BULB_S if settings.shutter_s == BULB else float(settings.shutter_s))
         dying = self.faults.look("die_after")
         if dying and dying["when"] == "exposing" and self._shots_to_live == 1:

@@ -172,9 +172,9 @@ class SimulatedCamera:
         self.stop()
 
     def release_by_cable(self) -> None:
-        """What its remote release does: an exposure to the card, unless it is busy or cannot."""
+        """What its remote release does: an exposure to the card, unless it cannot."""
         try:
-            self._body.capture(in_memory=False, autofocus=False)
+            self._body.press_cable()
         except RefusedError as refusal:
             _log.info("the cable release did nothing: %s", refusal)
 
