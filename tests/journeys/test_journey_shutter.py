@@ -33,9 +33,14 @@ def ask(bench: RunningBench, **request: object) -> dict[str, Any]:
     return answer
 
 
-def card(bench: RunningBench, folder: Path) -> list[str]:
-    files: list[str] = ask(bench, save="card", dir=str(folder))["files"]
-    return files
+def card(bench: RunningBench, folder: Path, count: int) -> list[str]:
+    """The card's files, once the camera has stored so many."""
+    end = time.monotonic() + 60
+    while len(files := ask(bench, save="card", dir=str(folder))["files"]) < count:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    assert len(files) == count
+    return sorted(files)
 
 
 def digests(folder: Path) -> dict[str, bytes]:
@@ -50,8 +55,7 @@ def test_a_stack_by_the_shutter_is_collected_and_stacked(rail: RunningBench, tmp
     assert (shot["planned"], shot["frames"], shot["to_collect"]) == (7, 7, 7)
     assert shot["result"] is None
     assert not [path for path in (session / "frames").iterdir() if path.is_file()]
-    names = card(rail, cards)
-    assert len(names) == 7
+    names = card(rail, cards, 7)
     assert ask(rail, get="truth")["shots"] == 7
     before = digests(cards)
 
@@ -63,7 +67,7 @@ def test_a_stack_by_the_shutter_is_collected_and_stacked(rail: RunningBench, tmp
     assert digests(cards) == before, "the card is only read"
     manifest = json.loads((session / "manifest.json").read_text())
     assert [frame["position_um"] for frame in manifest["frames"]] == pytest.approx([100.0 * k for k in range(7)], abs=1)
-    for frame, name in zip(manifest["frames"], sorted(names), strict=True):
+    for frame, name in zip(manifest["frames"], names, strict=True):
         assert (session / frame["file"]).read_bytes() == before[name]
         assert len(frame["sha256"]) == 64
     again = focusrail("resume", session, "--collect", cards, "--json").done()
@@ -75,7 +79,7 @@ def test_what_is_missing_on_the_card_is_told_and_shot_again(rail: RunningBench, 
     slow = [*SHOOT[:-1], "0.8"]  # the rhythm must be told apart from a busy machine's hiccups
     shoot = ("shoot", "--rail", rail.rail, *slow, "--far", "500", "--step", "100", "--out", session, "--json")
     assert focusrail(*shoot).done()["to_collect"] == 6
-    names = sorted(card(rail, cards))
+    names = card(rail, cards, 6)
     (cards / names[3]).unlink()
     (cards / "holiday.jpg").write_bytes(b"no picture of ours")
     done = focusrail("resume", session, "--collect", cards, "--json").done()
@@ -85,7 +89,7 @@ def test_what_is_missing_on_the_card_is_told_and_shot_again(rail: RunningBench, 
     again = focusrail("resume", session, "--json").done()
     assert (again["frames"], again["to_collect"]) == (6, 1)
     shutil.rmtree(cards)
-    names = sorted(card(rail, cards))
+    names = card(rail, cards, 7)
     for name in names[:-1]:
         (cards / name).unlink()  # the card was emptied after the first collection
     done = focusrail("resume", session, "--collect", cards, "--json").done()
