@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from hil_tests.firmware_sim import FirmwareBench, Terminal
+from hil_tests.firmware_sim import LOCKSTEP, FirmwareBench, Terminal
 from rail.opening import open_axis
 
-pytestmark = [pytest.mark.xdist_group("firmware"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.xdist_group("firmware-machine"), pytest.mark.timeout(120)]
 
 SETUP = (
     "$100=250",
@@ -28,7 +28,7 @@ SETUP = (
 
 @pytest.fixture
 def bench() -> Iterator[FirmwareBench]:
-    with FirmwareBench("--um-per-step", "4", "--switch-um", "-3000", "--low-stop-um", "-3700", speed=0) as bench:
+    with FirmwareBench("--um-per-step", "4", "--switch-um", "-3000", "--low-stop-um", "-3700", speed=LOCKSTEP) as bench:
         yield bench
 
 
@@ -51,7 +51,7 @@ def place(terminal: Terminal) -> float:
 @pytest.mark.parametrize(("direction", "switch", "ends", "carriage"), [(1, -3000, -9.5, -2500), (0, 3000, -0.5, 2500)])
 def test_homing_finds_its_switch(direction: int, switch: int, ends: float, carriage: float) -> None:
     options = ("--switch-um", str(switch), *(("--switch-high",) if switch > 0 else ()))
-    with FirmwareBench("--um-per-step", "4", *options, speed=0) as bench:
+    with FirmwareBench("--um-per-step", "4", *options, speed=LOCKSTEP) as bench:
         terminal = Terminal(bench)
         terminal.until("Grbl")
         terminal.do(*SETUP, f"$23={direction}")
@@ -76,7 +76,7 @@ def test_homing_finds_its_switch(direction: int, switch: int, ends: float, carri
 def test_homing_stops_within_the_pull_off(off_um: int) -> None:
     """However near to the switch it begins; here the carriage would meet its end at 0.5 mm behind the switch."""
     options = ("--start-um", str(off_um), "--switch-um", "0", "--low-stop-um", "-500")
-    with FirmwareBench("--um-per-step", "4", *options, speed=0) as bench:
+    with FirmwareBench("--um-per-step", "4", *options, speed=LOCKSTEP) as bench:
         terminal = Terminal(bench)
         terminal.until("Grbl")
         terminal.do(*SETUP, "$25=600")
@@ -241,6 +241,59 @@ def test_outputs_at_a_reset_are_safe(bench: FirmwareBench, terminal: Terminal) -
         assert all(e["level"] == 0 for e in bench.command("events")["events"] if e["pin"] != "enable")
 
 
+@pytest.mark.parametrize("moving", [False, True])
+def test_the_watchdog_resets_a_program_that_hangs(bench: FirmwareBench, terminal: Terminal, moving: bool) -> None:
+    terminal.do("M8", "$J=G91X8F300") if moving else terminal.do("M8")
+    terminal.lines(0.1)
+    bench.command("hang")
+    before = bench.truth()
+    assert before["bites"] == 0
+    heard = terminal.until("[MSG:Position unknown", within_s=3)
+    after = bench.truth()
+    assert after["bites"] == 1
+    assert 0.5 < after["mcu_s"] - before["mcu_s"] < 1.5
+    assert "[MSG:The watchdog reset the controller]" in heard
+    assert not after["release"]
+    terminal.lines(0.2)
+    assert bench.steps == after["steps"], "and stands"
+    if terminal.state() == "Alarm":
+        terminal.do("$X")
+    terminal.do("G91G1X0.1F300")
+    terminal.rest()
+    assert bench.steps == after["steps"] + 25
+
+
+def test_the_main_loop_sleeps(bench: FirmwareBench, terminal: Terminal) -> None:
+    for line, least in (("", 0.9), ("$J=G91X2F300", 0.6)):
+        if line:
+            terminal.do(line)
+        before = bench.truth()
+        terminal.lines(0.3)
+        after = bench.truth()
+        assert (after["slept_s"] - before["slept_s"]) / (after["mcu_s"] - before["mcu_s"]) > least
+
+
+# Motor --------------------------------------------------------------------------------------------------------------
+
+
+def test_the_motor_is_held_at_rest_unless_told_otherwise(bench: FirmwareBench, terminal: Terminal) -> None:
+    assert settings(terminal)["$1"] == "255", "as it comes"
+    terminal.do("G91G1X0.5F300")
+    terminal.rest()
+    bench.command("events")
+    terminal.lines(5.0)
+    assert bench.command("events")["events"] == []
+    assert bench.truth()["enabled"]
+    terminal.do("$1=25", "G91G1X0.5F300")
+    terminal.rest()
+    terminal.lines(0.2)
+    assert not bench.truth()["enabled"]
+    terminal.do("G91G1X0.5F300")
+    terminal.rest()
+    truth = bench.truth()
+    assert truth["disabled_steps"] == 0, "on again before the first step"
+
+
 # Memory -------------------------------------------------------------------------------------------------------------
 
 
@@ -269,6 +322,26 @@ def test_one_damaged_copy_costs_the_last_change_at_most(bench: FirmwareBench, te
         assert len(changed) <= 1
         terminal.do("$112=3", "$112=4")
         assert settings(terminal)["$100"] == "500.000"
+
+
+def test_a_supply_that_fails_while_settings_are_written_costs_one_change(
+    bench: FirmwareBench, terminal: Terminal
+) -> None:
+    terminal.do("$100=500", "$110=200")
+    seen = set()
+    for number in range(60):
+        value = 300 + number
+        before = settings(terminal)
+        terminal.write(f"$110={value}\n")
+        bench.command("pass", s=0.0006 + 0.0035 * (number % 20))
+        bench.command("reset", power=True)
+        assert "error:7" not in terminal.until("Grbl")
+        terminal.lines(0.02)
+        after = settings(terminal)
+        assert after["$110"] in {before["$110"], f"{value}.000"}
+        assert {key for key in after if after[key] != before[key]} <= {"$110"}
+        seen.add(after["$110"] == before["$110"])
+    assert seen == {True, False}, "some were written, some were not"
 
 
 def test_damaged_settings_are_told_and_defaults_hold(bench: FirmwareBench, terminal: Terminal) -> None:

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import math
-import os
 import random
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
-from hil_tests.firmware_sim import FirmwareBench, Terminal
-from rail.axis import AxisState
-from rail.errors import RailError
-from rail.opening import open_axis
+from hil_tests.firmware_sim import LOCKSTEP, FirmwareBench, Terminal
 
-pytestmark = [pytest.mark.xdist_group("firmware"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.xdist_group("firmware-motion"), pytest.mark.timeout(120)]
 
 STEPS_PER_MM = 250.0
 FINE_UM = 0.625
@@ -23,7 +19,7 @@ FINE_UM = 0.625
 
 @pytest.fixture(scope="module")
 def bench() -> Iterator[FirmwareBench]:
-    with FirmwareBench("--um-per-step", "4", speed=0) as bench:
+    with FirmwareBench("--um-per-step", "4", speed=LOCKSTEP) as bench:
         yield bench
 
 
@@ -175,46 +171,3 @@ def test_jerk_limit_shakes_less_in_the_same_time(bench: FirmwareBench, terminal:
     assert smooth[0] == pytest.approx(plain[0], rel=0.07)  # seen from the first pulse to the last
     assert smooth[1] < 0.6 * plain[1]
     assert smooth[2] < 0.5 * plain[2]
-
-
-def wander(count: int, seed: int, speed: float) -> None:
-    """Random moves, jogs and stops through the driver: its position is what was counted, at every rest."""
-    chance = random.Random(seed)
-    with FirmwareBench("--um-per-step", "0.625", speed=speed) as bench:
-        terminal = Terminal(bench)
-        terminal.until("Grbl")
-        terminal.do("$110=900", "$120=500", "$270=20000")
-        terminal.close()
-        with open_axis(bench.url) as axis:
-            axis.zero()
-            start = bench.steps
-            for _ in range(count):
-                here = axis.status().position
-                assert here is not None
-                kind = chance.choice(("move", "move", "jog", "held", "cancelled"))
-                target = chance.uniform(-3000, 3000)
-                if kind in {"held", "cancelled"}:
-                    # A hold or a jog cancel that nobody here asked for, at some step of this motion or a later one.
-                    byte = "21" if kind == "held" else "85"
-                    bench.command("send", hex=byte, at_pulses=chance.randrange(1, 1500))
-                try:
-                    if kind in {"move", "held"}:
-                        axis.move_to(target)
-                    else:
-                        axis.jog((target - here) / (4 if kind == "jog" else 1))
-                except RailError as error:
-                    if "Hold" not in str(error) and "instead of" not in str(error):
-                        raise
-                status = axis.stop()
-                assert status.state is AxisState.IDLE
-                assert status.position == pytest.approx((bench.steps - start) * 0.625, abs=1e-6), kind
-
-
-def test_positions_equal_counted_steps() -> None:
-    wander(25, 5, 20)
-
-
-@pytest.mark.soak
-@pytest.mark.timeout(7200)
-def test_positions_equal_counted_steps_long() -> None:
-    wander(int(os.environ.get("FOCUSRAIL_WANDER", "10000")), 6, 40)

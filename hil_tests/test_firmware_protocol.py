@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import random
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from hil_tests.firmware_sim import ELF, FIRMWARE, FirmwareBench, Terminal
+from hil_tests.firmware_sim import ELF, FIRMWARE, LOCKSTEP, FirmwareBench, Terminal
 from rail.grbl import codes
 from rail.grbl.protocol import Banner, Message, Ok, Reply, Setting, Status, Unrecognised, classify
+from rail.grbl.settings import meaning
 
-pytestmark = [pytest.mark.xdist_group("firmware"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.xdist_group("firmware-protocol"), pytest.mark.timeout(120)]
 
 SCALE = ("$100=250", "$110=600", "$120=200", "$270=10000")
 
 
 @pytest.fixture(scope="module")
 def bench() -> Iterator[FirmwareBench]:
-    with FirmwareBench("--um-per-step", "4") as bench:
+    with FirmwareBench("--um-per-step", "4", speed=LOCKSTEP) as bench:
         yield bench
 
 
@@ -98,9 +103,16 @@ def test_answers(bench: FirmwareBench, terminal: Terminal, line: str, answer: in
     assert bench.steps == before
 
 
-def test_codes_are_published() -> None:
+def test_codes_are_published(tmp_path: Path) -> None:
+    """The firmware's header and the host's words are made from the same tables, and are those of today."""
     errors = {int(row["code"]) for row in table("errors.csv")}
     assert {code for code in errors if code < 100} <= set(codes.ERRORS)
+    assert {code for code in errors if code >= 100} == set(codes.FOCUSRAIL_ERRORS)
+    assert all(words.remedy for words in codes.FOCUSRAIL_ERRORS.values())
+    assert all(meaning(int(row["number"])) for row in table("settings.csv"))
+    made = tmp_path / "firmware_codes.py"
+    subprocess.run([sys.executable, FIRMWARE / "codes" / "generate.py", made], check=True)
+    assert made.read_text() == (FIRMWARE.parent / "rail" / "grbl" / "firmware_codes.py").read_text(), "make firmware"
     assert {int(row["code"]) for row in table("alarms.csv")} <= set(codes.ALARMS)
     for row in table("settings.csv"):
         assert float(row["low"]) <= float(row["default"]) <= float(row["high"])
@@ -156,8 +168,9 @@ def test_check_mode_moves_nothing(bench: FirmwareBench, terminal: Terminal) -> N
     assert not bench.truth()["release"]
 
 
-def fuzz(rounds: int, seed: int) -> None:
-    """Random bytes and mutated lines: an answer is still to be had, and the limits hold."""
+def fuzz(rounds: int, seed: int) -> dict[str, int]:
+    """Random bytes and mutated lines: an answer is still to be had, and the limits hold. What was sent, and survived."""
+    sent = {"lines": 0, "bytes": 0, "answers_asked": 0}
     chance = random.Random(seed)
     seeds = [
         "G21G90G94G53G1X-3.5F600", "$J=G91X-1.25F500", "G4P0.02", "G92X1Z340.05", "M8", "M9", "$#", "$G", "$I", "?", "!", "~",
@@ -166,7 +179,7 @@ def fuzz(rounds: int, seed: int) -> None:
     with FirmwareBench(
         *("--um-per-step", "4", "--switch-um", "-10000", "--low-stop-um", "-10600", "--high-stop-um", "600"),
         elf=ELF,
-        speed=0,
+        speed=LOCKSTEP,
     ) as bench:
         terminal = Terminal(bench)
         terminal.until("Grbl")
@@ -183,9 +196,13 @@ def fuzz(rounds: int, seed: int) -> None:
             if b"=" in text and not text.startswith(b"$J="):
                 continue  # a setting may well change the limits
             terminal.write(text + b"\n")
+            sent["lines"] += 1
+            sent["bytes"] += len(text) + 1
             if number % 50 == 49:
-                terminal.write(chance.randbytes(200).replace(b"=", b"."))
+                terminal.write(chance.randbytes(400).replace(b"=", b"."))
                 terminal.write("\n~\x18")
+                sent["bytes"] += 403
+                sent["answers_asked"] += 2
                 terminal.until("Grbl", within_s=20)
                 terminal.ask("$X")
                 truth = bench.truth()
@@ -195,6 +212,7 @@ def fuzz(rounds: int, seed: int) -> None:
                 assert -10_500 <= truth["carriage_um"] <= 50
                 assert truth["boots"] == 1, "the watchdog bit"
         terminal.close()
+    return sent
 
 
 def test_fuzz() -> None:
@@ -204,4 +222,6 @@ def test_fuzz() -> None:
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
 def test_fuzz_long() -> None:
-    fuzz(int(os.environ.get("FOCUSRAIL_FUZZ_LINES", "60000")), 2)
+    sent = fuzz(int(os.environ.get("FOCUSRAIL_FUZZ_LINES", "70000")), 2)
+    print(json.dumps({"fuzz": sent}))  # noqa: T201
+    assert sent["bytes"] > 1_000_000

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,13 +25,17 @@ from stacking.frames import Pixels, Registration, Source
 from stacking.fuse.canvas import Canvas
 from stacking.fuse.final_pass import FusionTask
 from stacking.options import Align, StackOptions
+from stacking.prepared import Measured, Prepared, file_key
 from stacking.report import StackReport
 from stacking.sharpness import StackSharpness, block_sharpness, stack_sharpness
 from stacking.slabs import Fused, Slab, SlabTarget, fuse_at_once, fuse_in_slabs, kept_slabs, slab_target
 
 if TYPE_CHECKING:
     from stacking.develop import Development
+    from stacking.develop_raw import RawRendering, Suspected
     from stacking.register.features import Features
+    from stacking.register.matching import Match, MatchQuery
+    from stacking.register.white_balance import WhiteBalance
 
 Progress = Callable[[str, int, int], None]
 
@@ -84,16 +88,24 @@ class Engine:
     options : StackOptions
     progress : callable, optional
         Called with (stage, done, total).
+    prepared : Prepared, optional
+        What is known of the frames already; the result is the same without it.
     """
 
-    def __init__(self, options: StackOptions | None = None, progress: Progress | None = None) -> None:
+    def __init__(
+        self,
+        options: StackOptions | None = None,
+        progress: Progress | None = None,
+        prepared: Prepared | None = None,
+    ) -> None:
         self.options = StackOptions() if options is None else options
         self._progress = progress if progress is not None else _silent
         self._sources: list[Source] = []
         self._broken: dict[int, str] = {}
         self._sharpness: dict[int, NDArray[np.float32]] = {}
         self._development: Development | None = None
-        self._measured: list[tuple[int, Features]] = []
+        self._prepared = prepared
+        self._white_balance: WhiteBalance | None = None
         self._threads = self.options.threads or len(os.sched_getaffinity(0))
 
     @property
@@ -126,12 +138,13 @@ class Engine:
         first = len(self._sources)
         self._sources += sources
         if self._development is None:
-            self._development = Development(self._sources, wide_gamut=self.options.wide_gamut)
+            self._development = Development(self._sources, choose=self._rendering, wide_gamut=self.options.wide_gamut)
             rows, columns = self._development.size
             self._registrar = Registrar(
                 (columns, rows),
                 positions_um=None if any(s.position_um is None for s in sources) else _Positions(self._sources),
                 motion="similarity" if self.options.align is Align.AUTO else "none",
+                matcher=self._match,
             )
         indices = range(first, len(self._sources))
         with closing(ahead(self._measure, indices, threads=self._threads, depth=self._threads)) as measured:
@@ -142,23 +155,89 @@ class Engine:
                     self._registrar.add(index, found)
                 self._progress("registering", done, len(sources))
 
+    def provisional(self, index: int) -> NDArray[np.float64] | None:
+        """The 2x3 matrix from the first frame that belongs to frame `index`, as far as it is known yet; None where it is not."""
+        rows, columns = self.development.size
+        pose = self._registrar.provisional(index)
+        return None if pose is None else pose.matrix((columns, rows))
+
     def _measure(self, index: int) -> Features | str:
-        source, development = self._sources[index], self.development
-        rows, columns = development.size
         try:
-            if self._registrar.wants_full((columns, rows)):
-                image = development.frame(source).image
-                gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-                if gray.dtype != np.uint8:
-                    gray = cv2.convertScaleAbs(gray, alpha=1.0 / 257.0)
+            if self._prepared is None:
+                measured = self._measured_now(index)
             else:
-                gray = development.gray_half(source)
+                measured = self._prepared.measured(self._frame_key(index), index, lambda: self._measured_now(index))
         except FrameError as error:
             return error.message
+        if measured.sharpness is not None:
+            self._sharpness[index] = measured.sharpness
+        return measured.features
+
+    def _measured_now(self, index: int) -> Measured:
+        source, development = self._sources[index], self.development
+        rows, columns = development.size
+        if self._registrar.wants_full((columns, rows)):
+            image = self._frame(index)
+            gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+            if gray.dtype != np.uint8:
+                gray = cv2.convertScaleAbs(gray, alpha=1.0 / 257.0)
+        else:
+            gray = development.gray_half(source)
         seen = np.asarray(gray, np.uint8)
-        if self.options.wants_sharpness:
-            self._sharpness[index] = block_sharpness(seen)
-        return self._registrar.measure(index, seen)
+        sharpness = block_sharpness(seen) if self.options.wants_sharpness else None
+        return Measured(self._registrar.measure(index, seen), sharpness)
+
+    def _frame_key(self, index: int) -> Hashable:
+        """What a frame was developed and measured as."""
+        source = self._sources[index]
+        try:
+            return file_key(source.path), source.raw, self.development.key(), self.options.wants_sharpness
+        except OSError as error:
+            raise FrameError(f"{source.path.name} cannot be read: {error.strerror or error}") from error
+
+    def _match(self, query: MatchQuery) -> Match | None:
+        from stacking.register.matching import match
+
+        if self._prepared is None:
+            return match(query)
+        return self._prepared.match(query, self._frame_key, lambda index: self._measured_now(index).features, match)
+
+    def _rendering(self, path: Path) -> RawRendering:
+        from stacking.develop_raw import choose_rendering
+
+        if self._prepared is None:
+            return choose_rendering(path)
+        return self._prepared.answer(("rendering", file_key(path)), lambda: choose_rendering(path))
+
+    def _suspected(self, path: Path, span: float) -> Suspected | None:
+        from stacking.develop_raw import suspected_defects
+
+        with suppress(OSError):  # a file that is gone suspects nothing
+            if self._prepared is not None:
+                question = ("suspected", file_key(path), span)
+                return self._prepared.answer(question, lambda: suspected_defects(path, span))
+        return suspected_defects(path, span)
+
+    def _frame(self, index: int) -> Pixels:
+        """A developed frame, perhaps from where it was kept."""
+        pictures = None if self._prepared is None else self._prepared.pictures
+        if pictures is not None and (kept := pictures.get(self._frame_key(index))) is not None:
+            return kept
+        return self.development.frame(self._sources[index]).image
+
+    def keep(self, index: int) -> Pixels:
+        """Develop a frame and look for defects in it, and keep what was found for the final run.
+
+        Raises
+        ------
+        FrameError
+        """
+        image = self._frame(index)
+        if self._prepared is not None:
+            if self._prepared.pictures is not None:
+                self._prepared.pictures.put(self._frame_key(index), image)
+            self.development.look_for_defects(self._sources[index], self._suspected)
+        return image
 
     def finish(self, slabs: SlabTarget | None = None) -> StackResult:
         """Fuse all frames with all that was learnt.
@@ -193,10 +272,11 @@ class Engine:
             registrations, reference = solution.registrations, solution.reference
             left_out |= solution.left_out
             notes += [f"{self._sources[k].path.name}: {text}" for k, text in solution.notes]
-        development.learn_defects([self._sources[k] for k in sorted(registrations)])
+        development.learn_defects([self._sources[k] for k in sorted(registrations)], self._suspected)
         canvas = self._canvas((columns, rows), registrations)
+        self._white_balance = self._white_balance_of(reference, registrations)
         task = FusionTask(
-            decode=self._decode,
+            decode=self.decode,
             registrations=registrations,
             positions=self._depths(),
             frame_size=(columns, rows),
@@ -210,6 +290,8 @@ class Engine:
         fused = self._fuse(task, reference, slabs)
         left_out |= fused.missed
         notes += fused.notes
+        if self._white_balance is not None:
+            notes += [f"{self._sources[k].path.name}: {text}" for k, text in self._white_balance.notes().items()]
         used = tuple(k for k in sorted(registrations) if k not in fused.missed)
         kept = {k: registrations[k] for k in used}
         return StackResult(
@@ -255,11 +337,23 @@ class Engine:
             return [float(k) for k in range(len(self._sources))]
         return [s.position_um for s in self._sources if s.position_um is not None]
 
-    def _decode(self, index: int) -> Pixels | str:
+    def decode(self, index: int) -> Pixels | str:
+        """A frame as it is fused, or the reason why there is none."""
         try:
-            return self.development.frame(self._sources[index]).image
+            image = self._frame(index)
         except FrameError as error:
             return error.message
+        if self._white_balance is not None:
+            self._white_balance.match(index, image)
+        return image
+
+    def _white_balance_of(self, reference: int, registrations: dict[int, Registration]) -> WhiteBalance | None:
+        from stacking.register.white_balance import WhiteBalance
+
+        try:
+            return WhiteBalance(self._frame(reference), registrations) if len(registrations) > 1 else None
+        except FrameError:  # the final pass will say so
+            return None
 
 
 class _Positions(Sequence[float | None]):
@@ -280,6 +374,7 @@ def stack_pictures(
     output: Path,
     options: StackOptions | None = None,
     progress: Progress | None = None,
+    prepared: Prepared | None = None,
 ) -> StackReport:
     """Stack pictures of a folder, of files or of a session into one picture file.
 
@@ -291,6 +386,8 @@ def stack_pictures(
     options : StackOptions, optional
     progress : callable, optional
         Called with (stage, done, total).
+    prepared : Prepared, optional
+        What is known of the frames already; the result is the same without it.
 
     Raises
     ------
@@ -314,7 +411,7 @@ def stack_pictures(
     check_areas(options.areas, options.method)
     found = find_sources(paths, exclude=outputs)
     selection = alike(found.sources)
-    engine = Engine(options, progress)
+    engine = Engine(options, progress, prepared)
     engine.extend(selection.sources)
     registered = time.monotonic()
     slab_folder = options.slabs.folder or output.with_name(f"{output.stem}.slabs")
@@ -335,6 +432,7 @@ def stack_pictures(
             development=engine.development,
             sources=engine.sources,
             positions_known=engine.positions_known,
+            decode=engine.decode,
             result=result,
             left_out_before=(*found.left_out, *selection.left_out),
             notes_before=tuple(f"{n.path.name}: {n.text}" for n in selection.notes),

@@ -10,6 +10,8 @@ from capture.app.output import say
 from capture.camera.gphoto_camera import GphotoCamera
 from capture.camera.lens_axis import LensAxis
 from capture.camera.protocol import Camera, Role
+from capture.camera.shutter_camera import PORT as SHUTTER
+from capture.camera.shutter_camera import ShutterCamera
 from capture.errors import UsageError
 from capture.settings import Settings
 from rail.axis import Axis
@@ -85,8 +87,17 @@ def _rail_port(settings: Settings, url: str | None) -> str:
 
 
 @contextmanager
-def camera_beside(axis: Axis, settings: Settings, port: str | None) -> Iterator[GphotoCamera]:
-    """The camera to shoot with, beside an open axis: the one whose lens the axis moves, else as named by flag or setting."""
+def camera_beside(axis: Axis, settings: Settings, port: str | None) -> Iterator[Camera]:
+    """The camera to shoot with, beside an open axis: the one whose lens the axis moves, ``shutter`` for the release on the axis's
+    controller, else as named by flag or setting.
+    """
+    if settings.choose("camera", port) == SHUTTER:
+        if not isinstance(axis, GrblAxis):
+            raise UsageError(
+                "only a rail's controller has a shutter release", remedy="Name the rail's port with --rail."
+            )
+        yield ShutterCamera(axis)
+        return
     if isinstance(axis, LensAxis) and isinstance(axis.camera, GphotoCamera):
         yield axis.camera  # which is closed with its axis
         return
@@ -123,6 +134,10 @@ def open_camera_port(settings: Settings, port: str | None) -> GphotoCamera:
     """Open the camera named by flag or setting, else the only one there is."""
     from capture.camera.opening import open_camera
 
+    if settings.choose("camera", port) == SHUTTER:
+        raise UsageError(
+            "a shutter release has no camera that could be asked anything", remedy="It serves `shoot` and `run` alone."
+        )
     return open_camera(settings.choose("camera", port))
 
 

@@ -9,6 +9,7 @@ from capture.app.focus_options import FocusWishes
 from capture.app.output import say
 from capture.app.session_options import AUTO, ShootFlags
 from capture.camera.protocol import Camera
+from capture.camera.shutter_camera import ShutterCamera
 from capture.depth_of_field import DEFAULT_COC_UM, DEFAULT_OVERLAP, PIXELS_PER_COC, Optics, depth_of_field
 from capture.errors import FocusError, UsageError
 from capture.lengths import Length, parse_length, parse_um
@@ -107,9 +108,11 @@ def find_plan(wish: PlanWish, axis: Axis, camera: Camera) -> PlanFound:
             f"the plan counts in {told.value}, the axis in {unit.value}",
             remedy="Give near, far and step in the axis's unit.",
         )
-    settle_s = DEFAULT_SETTLE_S if wish.settle_s is None else wish.settle_s
     if wish.near is not None and wish.far is not None and wish.step is not None:
+        settle_s = _settle_s(wish, axis, camera, wish.step.value, (wish.near.value, wish.far.value))
         return PlanFound(StackPlan(wish.near.value, wish.far.value, wish.step.value, settle_s, unit), {})
+    if isinstance(camera, ShutterCamera):
+        raise camera.blind()
     found = find_focus(axis, camera, wish.focus, want_range=wish.near is None or wish.far is None)
     for note in (*found.step.notes, *(found.range.notes if found.range else ())):
         say(f"note: {note}")
@@ -130,12 +133,30 @@ def find_plan(wish: PlanWish, axis: Axis, camera: Camera) -> PlanFound:
     low, high = axis.limits
     near = wish.near.value if wish.near is not None else max(_found_end(found, near=True) - _MARGIN_DOF * dof, low)
     far = wish.far.value if wish.far is not None else min(_found_end(found, near=False) + _MARGIN_DOF * dof, high)
+    settle_s = _settle_s(wish, axis, camera, step, (near, far), found.live_scale)
     plan = StackPlan(near, far, step, settle_s, unit)
     say(
         f"found: {near:.0f} to {far:.0f} {unit.value} ({'with a margin of half a depth of field, ' * (wish.near is None)}"
         f"depth of field {dof:.1f} {unit.value}, {'measured' if measured else 'formula'})"
     )
     return PlanFound(plan, focus_record(found, dof, measured=measured))
+
+
+def _settle_s(
+    wish: PlanWish,
+    axis: Axis,
+    camera: Camera,
+    step: float,
+    ends: tuple[float, float],
+    live_scale: float | None = None,
+) -> float:
+    """As told, as calibrated, or as measured now, whichever there is first."""
+    from capture.app.calibrate_commands import settle_for
+
+    if wish.settle_s is not None:
+        return wish.settle_s
+    found = settle_for(axis, camera, step, sum(ends) / 2, live_scale)
+    return DEFAULT_SETTLE_S if found is None else found
 
 
 def focus_record(found: Any, dof: float, *, measured: bool) -> dict[str, Any]:

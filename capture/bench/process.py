@@ -45,6 +45,7 @@ class BenchProcess:
             switches=options.switches,
             homed=options.homed,
             reset_on_open=options.reset_on_open,
+            dialect=options.dialect,
             port=options.ports.rail,
         )
         state = _read_state(options.state)
@@ -59,6 +60,7 @@ class BenchProcess:
             focus_steps=int(focus_steps),
         )
         self._camera = SimulatedCamera(self._imager, self._rail, self._clock, camera_options)
+        self._rail.when_output_comes_on(self._camera.release_by_cable)
         self._control = ControlPort(self._answer, options.ports.control)
         self._ended = threading.Event()
         self._saved: dict[str, Any] | None = None
@@ -100,6 +102,8 @@ class BenchProcess:
             case {"save": "truth", "dir": str(folder)}:
                 picture, depth = self._imager.truth().save(Path(folder))
                 return {"ok": True, "truth": str(picture), "depth": str(depth)}
+            case {"save": "card", "dir": str(folder)}:
+                return {"ok": True, "files": self._camera.save_card(Path(folder))}
             case {"list": "faults"}:
                 return {"faults": self._faults()}
             case {"fault": str(name), **parameters}:

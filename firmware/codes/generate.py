@@ -1,8 +1,12 @@
-"""Make the C header of error, alarm and setting codes from the tables beside this file: generate.py OUTPUT."""
+"""What firmware and host say of error, alarm and setting codes, from the tables beside this file.
+
+``generate.py FILE.h`` makes the firmware's header, ``generate.py FILE.py`` the host's words for what GRBL does not have.
+"""
 
 from __future__ import annotations
 
 import csv
+import json
 import sys
 from collections.abc import Iterator
 from decimal import Decimal
@@ -51,9 +55,45 @@ def setting_lines() -> Iterator[str]:
     yield ""
 
 
-def main() -> None:
-    """Write the header."""
-    lines = [
+BEYOND_GRBL = {"errors.csv": 100, "settings.csv": 270}
+"""From these numbers on GRBL 1.1 has no codes of its own."""
+
+
+def host_lines() -> Iterator[str]:
+    """A module with the codes that are this firmware's own."""
+    yield '"""Codes of focusrail\'s own firmware, beyond GRBL\'s. Made by firmware/codes/generate.py: change its tables instead."""'
+    yield ""
+    yield "from __future__ import annotations"
+    yield ""
+    yield "ERRORS: dict[int, tuple[str, str]] = {"
+    for row in rows("errors.csv"):
+        if int(row["code"]) >= BEYOND_GRBL["errors.csv"]:
+            meaning = row["meaning"][0].lower() + row["meaning"][1:]
+            yield f"    {row['code']}: ("
+            yield f"        {text(meaning)},"
+            yield f"        {text(row['remedy'])},"
+            yield "    ),"
+    yield "}"
+    yield '"""Number -> meaning, remedy."""'
+    yield ""
+    yield "SETTINGS: dict[int, str] = {"
+    for row in rows("settings.csv"):
+        if int(row["number"]) >= BEYOND_GRBL["settings.csv"]:
+            unit = f", {row['unit']}" if row["unit"] else ""
+            yield f"    {row['number']}: {text(row['meaning'] + unit)},"
+    yield "}"
+    yield '"""Number -> meaning with unit."""'
+    yield ""
+
+
+def text(words: str) -> str:
+    """A string literal in double quotes."""
+    return json.dumps(words)
+
+
+def header_lines() -> list[str]:
+    """The firmware's header."""
+    return [
         "/* Made by codes/generate.py from the tables in codes/. */",
         "#ifndef CODES_H",
         "#define CODES_H",
@@ -64,7 +104,13 @@ def main() -> None:
         "#endif",
         "",
     ]
-    Path(sys.argv[1]).write_text("\n".join(lines), encoding="utf-8")
+
+
+def main() -> None:
+    """Write what the file's name asks for."""
+    path = Path(sys.argv[1])
+    lines = host_lines() if path.suffix == ".py" else header_lines()
+    path.write_text("\n".join(lines), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -25,19 +25,13 @@
 #include "avr_ioport.h"
 #include "avr_watchdog.h"
 #include "carriage.h"
+#include "pins.h"
 #include "sim_avr.h"
 #include "sim_elf.h"
 #include "wire.h"
 
 enum { MCU_HZ = 16000000, SLICE = 16000, EVENTS = 4096, LINE = 1024, EEPROM_BYTES = 1024 };
 
-/* Pins of an Uno with a CNC shield, as stock GRBL and focusrail's firmware use them. */
-struct pin {
-	char port;
-	int bit;
-};
-static const struct pin STEP = {'D', 2}, DIRECTION = {'D', 5}, ENABLE = {'B', 0}, LIMIT = {'B', 1}, RELEASE = {'C', 3},
-			HALF_PRESS = {'C', 4};
 static const struct pin PULLED_UP[] = {{'B', 1}, {'B', 2}, {'B', 3}, {'B', 4}, {'C', 0}, {'C', 1}, {'C', 2}, {'C', 5}};
 
 struct event {
@@ -46,6 +40,7 @@ struct event {
 	bool level;
 	int64_t steps;
 	double carriage_um;
+	double wall_s; /* CLOCK_MONOTONIC, so that a host can say how soon it noticed */
 };
 
 /* A fault that waits for its moment. */
@@ -58,6 +53,7 @@ typedef struct {
 	avr_t *avr;
 	carriage_t carriage;
 	wire_t wire;
+	struct pins pins;
 	bool direction, enabled, release, half_press, limit_low;
 	bool enable_active_low, limit_active_low;
 	uint8_t levels[2], driven[2]; /* outer levels of ports B and C */
@@ -66,8 +62,14 @@ typedef struct {
 	struct pending pending[16];
 	unsigned pending_count;
 	uint64_t resets; /* cycles before the last reset: simavr starts again at 0 */
-	unsigned boots;
-	double speed;
+	unsigned boots, bites; /* bites: resets by the watchdog */
+	uint64_t slept;	       /* cycles asleep */
+	bool resetting, bitten;
+	void (*reset_of_kind)(avr_t *avr); /* simavr's own */
+	uint32_t hung_at;
+	uint8_t hung[2]; /* the instruction that was there; valid while `hangs` */
+	bool hangs;
+	double speed;	     /* times real time; 0: as fast as it goes; below 0: only while control lets time pass */
 	uint64_t pass_until; /* control waits till then; 0: it does not */
 	char input[LINE];
 	size_t filled;
@@ -75,6 +77,8 @@ typedef struct {
 	bool over, powered;
 	const char *eeprom_file;
 } bench_t;
+
+static bench_t *the_bench; /* simavr's hooks know their MCU only */
 
 static uint64_t now(const bench_t *b)
 {
@@ -125,7 +129,15 @@ static void drive_limit(bench_t *b)
 	if (low == b->limit_low)
 		return;
 	b->limit_low = low;
-	drive(b, LIMIT, !low);
+	drive(b, b->pins.limit, !low);
+}
+
+static double wall(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 static void log_event(bench_t *b, const char *pin, bool level)
@@ -133,7 +145,7 @@ static void log_event(bench_t *b, const char *pin, bool level)
 	if (b->event_count == EVENTS)
 		return;
 	b->events[b->event_count++] =
-		(struct event){now(b), pin, level, b->carriage.steps, b->carriage.carriage_um};
+		(struct event){now(b), pin, level, b->carriage.steps, b->carriage.carriage_um, wall()};
 }
 
 static void on_step(struct avr_irq_t *irq, uint32_t value, void *param)
@@ -207,17 +219,46 @@ static void pull_up(bench_t *b)
 
 static void hook_pins(bench_t *b)
 {
-	avr_irq_register_notify(irq_of(b, STEP), on_step, b);
-	avr_irq_register_notify(irq_of(b, DIRECTION), on_direction, b);
-	avr_irq_register_notify(irq_of(b, ENABLE), on_enable, b);
-	avr_irq_register_notify(irq_of(b, RELEASE), on_release, b);
-	avr_irq_register_notify(irq_of(b, HALF_PRESS), on_half_press, b);
+	avr_irq_register_notify(irq_of(b, b->pins.step), on_step, b);
+	avr_irq_register_notify(irq_of(b, b->pins.direction), on_direction, b);
+	avr_irq_register_notify(irq_of(b, b->pins.enable), on_enable, b);
+	avr_irq_register_notify(irq_of(b, b->pins.release), on_release, b);
+	avr_irq_register_notify(irq_of(b, b->pins.half_press), on_half_press, b);
 }
 
 /* Resets ------------------------------------------------------------------------------------------------------- */
 
+/* simavr resets the MCU itself where its watchdog bites. */
+static void on_reset(avr_t *avr)
+{
+	bench_t *b = the_bench;
+
+	if (b->reset_of_kind)
+		b->reset_of_kind(avr);
+	if (!b->resetting)
+		b->bitten = true;
+}
+
+/* An endless loop where the main program is; interrupts go on. */
+static void hang(bench_t *b)
+{
+	if (b->hangs)
+		return;
+	b->hangs = true;
+	b->hung_at = b->avr->pc;
+	memcpy(b->hung, b->avr->flash + b->hung_at, sizeof b->hung);
+	memcpy(b->avr->flash + b->hung_at, (uint8_t[]){0xff, 0xcf}, 2); /* rjmp .-2 */
+}
+
+static void end_hang(bench_t *b)
+{
+	if (b->hangs)
+		memcpy(b->avr->flash + b->hung_at, b->hung, sizeof b->hung);
+	b->hangs = false;
+}
+
 /* `power`: the supply was off, so the RAM holds noise; otherwise it keeps what it held. */
-static void reset(bench_t *b, bool power)
+static void reset(bench_t *b, bool power, bool watchdog)
 {
 	avr_t *avr = b->avr;
 	size_t first = avr->ioend + 1u, length = avr->ramend - avr->ioend;
@@ -227,7 +268,10 @@ static void reset(bench_t *b, bool power)
 		exit(2);
 	memcpy(kept, avr->data + first, length);
 	b->resets += avr->cycle;
+	end_hang(b);
+	b->resetting = true;
 	avr_reset(avr);
+	b->resetting = false;
 	avr->cycle = 0;
 	avr->state = cpu_Running;
 	if (power)
@@ -235,19 +279,20 @@ static void reset(bench_t *b, bool power)
 			kept[i] = (uint8_t)(i * 167u + 13u);
 	memcpy(avr->data + first, kept, length);
 	free(kept);
-	avr->data[0x54] = power ? 1 : 2; /* MCUSR: PORF or EXTRF */
+	avr->data[0x54] = watchdog ? 8 : power ? 1 : 2; /* MCUSR: WDRF, PORF or EXTRF */
 	/* The step pin is INT0, by default triggered by a low level: simavr would look at it in every cycle. */
 	avr_extint_set_strict_lvl_trig(avr, 0, 0);
 	avr_extint_set_strict_lvl_trig(avr, 1, 0);
 	avr->run_cycle_limit = SLICE; /* between two looks for timers that are due */
 	wire_after_reset(&b->wire);
 	/* The pins float: the shield's pull-up switches the driver off, pull-downs let go of the shutter. */
-	avr_raise_irq(irq_of(b, ENABLE), b->enable_active_low);
-	avr_raise_irq(irq_of(b, RELEASE), 0);
-	avr_raise_irq(irq_of(b, HALF_PRESS), 0);
-	avr_raise_irq(irq_of(b, STEP), 0);
+	avr_raise_irq(irq_of(b, b->pins.enable), b->enable_active_low);
+	avr_raise_irq(irq_of(b, b->pins.release), 0);
+	avr_raise_irq(irq_of(b, b->pins.half_press), 0);
+	avr_raise_irq(irq_of(b, b->pins.step), 0);
 	pull_up(b);
 	b->boots++;
+	b->bites += watchdog;
 }
 
 /* Control ------------------------------------------------------------------------------------------------------ */
@@ -294,16 +339,18 @@ static void say_truth(bench_t *b)
 	uint64_t quiet = c->last_step ? now(b) - c->last_step : UINT64_MAX;
 
 	say("{\"steps\":%lld,\"rotor\":%lld,\"carriage_um\":%.4f,\"pulses\":%lld,\"lost\":%lld,\"disabled_steps\":%lld,"
-	    "\"switch\":%s,\"enabled\":%s,\"release\":%s,\"half_press\":%s,\"mcu_s\":%.6f,\"boots\":%u,"
+	    "\"switch\":%s,\"enabled\":%s,\"release\":%s,\"half_press\":%s,\"mcu_s\":%.6f,\"boots\":%u,\"bites\":%u,\"slept_s\":%.6f,"
 	    "\"still_s\":%.6f,\"min_interval_us\":%.2f,\"min_high_us\":%.2f,\"min_setup_us\":%.2f,"
-	    "\"bytes_in\":%llu,\"bytes_out\":%llu,\"queued\":%u,\"running\":%s}",
+	    "\"bytes_in\":%llu,\"bytes_out\":%llu,\"read\":%llu,\"written\":%llu,\"queued\":%u,\"running\":%s}",
 	    (long long)c->steps, (long long)c->rotor, c->carriage_um, (long long)c->pulses, (long long)c->lost,
 	    (long long)c->disabled, carriage_pressed(c) ? "true" : "false", b->enabled ? "true" : "false",
-	    b->release ? "true" : "false", b->half_press ? "true" : "false", seconds(now(b)), b->boots,
+	    b->release ? "true" : "false", b->half_press ? "true" : "false", seconds(now(b)), b->boots, b->bites,
+	    seconds(b->slept),
 	    quiet == UINT64_MAX ? -1.0 : seconds(quiet), c->min_interval == UINT64_MAX ? -1.0 : c->min_interval / 16.0,
 	    c->min_high == UINT64_MAX ? -1.0 : c->min_high / 16.0,
 	    c->min_setup == UINT64_MAX ? -1.0 : c->min_setup / 16.0, (unsigned long long)b->wire.taken,
-	    (unsigned long long)b->wire.given, (b->wire.head - b->wire.tail + WIRE_QUEUE) % WIRE_QUEUE,
+	    (unsigned long long)b->wire.given, (unsigned long long)b->wire.read, (unsigned long long)b->wire.written,
+	    (b->wire.head - b->wire.tail + WIRE_QUEUE) % WIRE_QUEUE,
 	    b->avr->state == cpu_Running || b->avr->state == cpu_Sleeping ? "true" : "false");
 }
 
@@ -311,9 +358,9 @@ static void say_events(bench_t *b)
 {
 	printf("{\"events\":[");
 	for (unsigned i = 0; i < b->event_count; i++)
-		printf("%s{\"t_us\":%.2f,\"pin\":\"%s\",\"level\":%d,\"steps\":%lld,\"carriage_um\":%.4f}", i ? "," : "",
-		       b->events[i].cycle / 16.0, b->events[i].pin, b->events[i].level, (long long)b->events[i].steps,
-		       b->events[i].carriage_um);
+		printf("%s{\"t_us\":%.2f,\"pin\":\"%s\",\"level\":%d,\"steps\":%lld,\"carriage_um\":%.4f,\"wall_s\":%.4f}",
+		       i ? "," : "", b->events[i].cycle / 16.0, b->events[i].pin, b->events[i].level,
+		       (long long)b->events[i].steps, b->events[i].carriage_um, b->events[i].wall_s);
 	say("]}");
 	b->event_count = 0;
 }
@@ -367,13 +414,13 @@ static bool inject(bench_t *b, const char *line)
 	wire_t *w = &b->wire;
 
 	if (word_is(line, "cmd", "reset"))
-		reset(b, number(line, "power", 0) != 0);
+		reset(b, number(line, "power", 0) != 0, false);
 	else if (word_is(line, "cmd", "unplug")) {
 		wire_unplug(w);
 		b->powered = number(line, "keep_power", 0) != 0; /* from another supply */
 	} else if (word_is(line, "cmd", "plug")) {
 		if (!b->powered || number(line, "reset", 0) != 0)
-			reset(b, !b->powered);
+			reset(b, !b->powered, false);
 		b->powered = true;
 		if (!wire_plug(w))
 			return false;
@@ -389,6 +436,8 @@ static bool inject(bench_t *b, const char *line)
 		carriage_push(c, number(line, "um", 0));
 	} else if (word_is(line, "cmd", "switch")) {
 		c->stuck = word_is(line, "is", "pressed") ? STUCK_PRESSED : word_is(line, "is", "open") ? STUCK_OPEN : STUCK_NOT;
+	} else if (word_is(line, "cmd", "hang")) {
+		hang(b);
 	} else if (word_is(line, "cmd", "send")) {
 		send_bytes(b, line);
 	} else {
@@ -425,6 +474,7 @@ static void obey(bench_t *b, const char *line)
 		b->wire.drop_in = b->wire.flip_in = b->wire.drop_out = b->wire.flip_out = 0;
 		ok();
 	} else if (word_is(line, "cmd", "pass")) {
+		wire_await(&b->wire, (uint64_t)number(line, "read", 0));
 		b->pass_until = now(b) + (uint64_t)(number(line, "s", 0) * MCU_HZ);
 	} else if (word_is(line, "cmd", "quit")) {
 		b->over = true;
@@ -454,6 +504,7 @@ static void obey_due(bench_t *b)
 			continue;
 		}
 		b->pending[i] = b->pending[--b->pending_count];
+		log_event(b, "fault", true);
 		inject(b, due.line);
 	}
 }
@@ -495,7 +546,7 @@ static void read_control(bench_t *b)
 static void no_pause(avr_t *avr, avr_cycle_count_t how_long)
 {
 	(void)avr;
-	(void)how_long;
+	the_bench->slept += how_long;
 }
 
 static void quiet_log(avr_t *avr, const int level, const char *format, va_list rest)
@@ -503,14 +554,6 @@ static void quiet_log(avr_t *avr, const int level, const char *format, va_list r
 	(void)avr;
 	if (level <= LOG_ERROR)
 		vfprintf(stderr, format, rest);
-}
-
-static double wall(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 /* Wait for the host, for control, or until the wall clock has caught up with the MCU's. */
@@ -536,6 +579,11 @@ static void run_slice(bench_t *b)
 	while (now(b) < until) {
 		int state = avr_run(avr);
 
+		if (b->bitten) {
+			b->bitten = false;
+			reset(b, false, true);
+			continue;
+		}
 		if (state == cpu_Done || state == cpu_Crashed) {
 			say("{\"event\":\"%s\",\"pc\":%u}", state == cpu_Done ? "stopped" : "crashed", avr->pc);
 			b->powered = false;
@@ -554,7 +602,7 @@ static void end_pass(bench_t *b)
 	if (!b->pass_until || (b->powered && now(b) < b->pass_until))
 		return;
 	b->pass_until = 0;
-	ok();
+	say("{\"ok\":true,\"written\":%llu}", (unsigned long long)b->wire.written);
 }
 
 static void run(bench_t *b)
@@ -571,6 +619,10 @@ static void run(bench_t *b)
 			wait_for(b, 0.02);
 			start = wall();
 			mark = now(b);
+			continue;
+		}
+		if (b->speed < 0 && !b->pass_until) {
+			wait_for(b, 0.02);
 			continue;
 		}
 		run_slice(b);
@@ -616,7 +668,9 @@ static void usage(void)
 	fprintf(stderr,
 		"usage: avr_bench --elf FILE --pty LINK [--um-per-step UM] [--start-um UM] [--backlash-um UM]\n"
 		"  [--low-stop-um UM] [--high-stop-um UM] [--switch-um UM [--switch-high]] [--invert]\n"
-		"  [--limit-active-high] [--enable-active-high] [--speed TIMES (0: as fast as it goes)] [--baud N] [--eeprom FILE]\n");
+		"  [--limit-active-high] [--enable-active-high]\n"
+		"  [--step D2] [--direction D5] [--enable D8] [--limit D9] [--release A3] [--half-press A4]\n"
+		"  [--speed TIMES (0: as fast as it goes; below 0: only in \"pass\")] [--baud N] [--eeprom FILE]\n");
 	exit(2);
 }
 
@@ -630,15 +684,20 @@ int main(int argc, char **argv)
 		{"high-stop-um", 1, 0, 'h'},  {"switch-um", 1, 0, 'w'},	     {"switch-high", 0, 0, 'W'},
 		{"invert", 0, 0, 'i'},	      {"limit-active-high", 0, 0, 'A'}, {"enable-active-high", 0, 0, 'E'},
 		{"speed", 1, 0, 'x'},	      {"baud", 1, 0, 'B'},	     {"eeprom", 1, 0, 'f'},
+		{"step", 1, 0, 1},	      {"direction", 1, 0, 2},	     {"enable", 1, 0, 3},
+		{"limit", 1, 0, 4},	      {"release", 1, 0, 5},	     {"half-press", 1, 0, 6},
 		{0, 0, 0, 0},
 	};
 	bench_t *b = &bench;
 	carriage_t *c = &b->carriage;
 	const char *elf = NULL, *pty = NULL;
 	double start_um = 0;
+	bool known = true;
 	unsigned baud = 115200;
 	int option;
 
+	the_bench = b;
+	b->pins = UNO_CNC_SHIELD;
 	*c = (carriage_t){.um_per_step = 4.0, .low_stop_um = -1e9, .high_stop_um = 1e9};
 	b->speed = 1;
 	b->powered = b->limit_active_low = b->enable_active_low = true;
@@ -659,10 +718,16 @@ int main(int argc, char **argv)
 		case 'x': b->speed = atof(optarg); break;
 		case 'B': baud = (unsigned)atoi(optarg); break;
 		case 'f': b->eeprom_file = optarg; break;
+		case 1: known &= pin_by_name(optarg, &b->pins.step); break;
+		case 2: known &= pin_by_name(optarg, &b->pins.direction); break;
+		case 3: known &= pin_by_name(optarg, &b->pins.enable); break;
+		case 4: known &= pin_by_name(optarg, &b->pins.limit) && b->pins.limit.port != 'D'; break;
+		case 5: known &= pin_by_name(optarg, &b->pins.release); break;
+		case 6: known &= pin_by_name(optarg, &b->pins.half_press); break;
 		default: usage();
 		}
 	}
-	if (!elf || !pty || c->um_per_step <= 0 || baud < 300)
+	if (!known || !elf || !pty || c->um_per_step <= 0 || baud < 300)
 		usage();
 	avr_global_logger_set(quiet_log);
 	if (elf_read_firmware(elf, &firmware)) {
@@ -690,7 +755,9 @@ int main(int argc, char **argv)
 		fprintf(stderr, "avr_bench: no pseudo-terminal at %s: %s\n", pty, strerror(errno));
 		return 2;
 	}
-	reset(b, true);
+	b->reset_of_kind = b->avr->reset;
+	b->avr->reset = on_reset;
+	reset(b, true, false);
 	b->boots = 1;
 	say("{\"event\":\"ready\",\"pty\":\"%s\"}", pty);
 	(void)fcntl(STDIN_FILENO, F_SETFL, fcntl(STDIN_FILENO, F_GETFL) | O_NONBLOCK);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,7 +77,9 @@ static void said(struct avr_irq_t *irq, uint32_t value, void *param)
 		w->flip_out--;
 		byte ^= (uint8_t)(1u << (w->given % 7));
 	}
-	if (write(w->master, &byte, 1) < 0 && errno != EAGAIN)
+	if (write(w->master, &byte, 1) == 1)
+		w->written++;
+	else if (errno != EAGAIN)
 		fprintf(stderr, "avr_bench: the pty: %s\n", strerror(errno));
 }
 
@@ -120,8 +123,21 @@ void wire_poll(wire_t *w)
 	if (w->master < 0)
 		return;
 	count = read(w->master, bytes, sizeof bytes);
-	if (count > 0)
+	if (count > 0) {
+		w->read += (uint64_t)count;
 		wire_put(w, bytes, (unsigned)count);
+	}
+}
+
+/* A pseudo-terminal hands on what was written in its own time: wait for bytes that the host says it has sent. */
+void wire_await(wire_t *w, uint64_t read)
+{
+	for (int i = 0; i < 2000 && w->master >= 0 && w->read < read; i++) {
+		struct pollfd ready = {w->master, POLLIN, 0};
+
+		(void)poll(&ready, 1, 1);
+		wire_poll(w);
+	}
 }
 
 /* A reset forgets all of the simulator's timers, and what is half received. */

@@ -24,12 +24,14 @@ typedef struct {
 	/* faults: how many of the next bytes to drop or to flip a bit of, each way */
 	unsigned drop_in, flip_in, drop_out, flip_out;
 	uint64_t taken, given;
+	uint64_t read, written; /* bytes from and to the pseudo-terminal */
 } wire_t;
 
 bool wire_start(wire_t *w, avr_t *avr, const char *link, unsigned baud);
 bool wire_plug(wire_t *w);
 void wire_unplug(wire_t *w);
 void wire_poll(wire_t *w);
+void wire_await(wire_t *w, uint64_t read);
 void wire_after_reset(wire_t *w);
 void wire_put(wire_t *w, const uint8_t *bytes, unsigned count);
 

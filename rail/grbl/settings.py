@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from rail.grbl import firmware_codes
+
 _AXES = "XYZ"
 _MEANINGS: dict[int, str] = {
     0: "step pulse length, us",
@@ -37,5 +39,5 @@ for _base, _what in (
 
 
 def meaning(number: int) -> str:
-    """What setting `number` is, with its unit; "" where GRBL 1.1 has no such setting."""
-    return _MEANINGS.get(number, "")
+    """What setting `number` is, with its unit; "" where neither GRBL 1.1 nor focusrail's firmware has it."""
+    return _MEANINGS.get(number) or firmware_codes.SETTINGS.get(number, "")

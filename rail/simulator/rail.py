@@ -8,7 +8,7 @@ import select
 import socket
 import struct
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -112,6 +112,10 @@ class SimulatedRail:
             moving = core.stepper.carriage_moving()
             rest = 0.0 if moving else max(core.now - core.stepper.last_motion_s, 0.0)
             return CarriageSample(core.slides[0].carriage_um, rest, moving)
+
+    def when_output_comes_on(self, call: Callable[[], None]) -> None:
+        """Have `call` called, on a thread of its own, whenever the coolant output (a camera's release) comes on."""
+        self._controller.core.flood_came_on = lambda: threading.Thread(target=call, daemon=True).start()
 
     def state(self) -> dict[str, Any]:
         """What outlives this process: carriage, EEPROM, and the controller's memory should it keep its power."""

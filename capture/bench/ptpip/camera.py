@@ -7,10 +7,11 @@ import threading
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 
 from capture.bench.interfaces import Carriage, Imager
-from capture.bench.ptpip.body import CameraBody
+from capture.bench.ptpip.body import CameraBody, RefusedError
 from capture.bench.ptpip.canon import CanonOperations
 from capture.bench.ptpip.faults import Faults, catalogue
 from capture.bench.ptpip.generic import GenericOperations, generic_properties
@@ -22,6 +23,8 @@ from capture.bench.ptpip.settings import BodySettings, Clock
 from capture.bench.ptpip.storage import Storage
 
 _log = logging.getLogger(__name__)
+
+_CARD_READY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +172,18 @@ class SimulatedCamera:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def release_by_cable(self) -> None:
+        """What its remote release does: an exposure to the card, unless it is busy or cannot."""
+        try:
+            self._body.press()
+        except RefusedError as refusal:
+            _log.info("the cable release did nothing: %s", refusal)
+
+    def save_card(self, folder: Path) -> list[str]:
+        """Write the card's files into `folder`, as a card reader shows them: their names. Waits for those that are being made."""
+        self._body.readiness(_CARD_READY_S)
+        return self._body.storage.save_card(folder)
 
     @property
     def port(self) -> str:

@@ -7,6 +7,7 @@ import tempfile
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO
 
 from capture.bench.ptpip.codes import ANY, ObjectFormat
@@ -149,6 +150,14 @@ class Storage:
             handle, self._next_card = self._next_card, self._next_card + 1
             self._card[handle] = StoredObject(handle, name, kind, len(data), taken, look, offset=offset)
             return handle
+
+    def save_card(self, folder: Path) -> list[str]:
+        """Write all files on the card into `folder`: their names."""
+        folder.mkdir(parents=True, exist_ok=True)
+        with self._lock:
+            for item in self._card.values():
+                (folder / item.name).write_bytes(self._spool.get(item.offset, 0, item.size_bytes))
+            return [item.name for item in self._card.values()]
 
     def put_in_memory(self, name: str, kind: int, data: bytes, taken: str) -> int:
         """Keep a file in memory until it is fetched: its handle."""
