@@ -113,7 +113,7 @@ def focus_energy(
         bottom = min(top + _STRIP_ROWS, rows)
         first, last = max(top - 1, 0), min(bottom + 1, rows)
         strip = picture[first:last].astype(np.float32)
-        luma = cv2.transform(strip, _LUMA) if strip.ndim == 3 else strip * np.float32(1 / 257)
+        luma = cv2.transform(strip, _LUMA / np.float32(257)) if strip.ndim == 3 else strip * np.float32(1 / 257)
         detail = np.asarray(cv2.Laplacian(luma, cv2.CV_32F))[top - first : bottom - first]
         padded = np.pad(detail * detail, ((0, -detail.shape[0] % GRID), (0, -columns % GRID)), mode="edge")
         size = (padded.shape[1] // GRID, padded.shape[0] // GRID)
