@@ -51,7 +51,7 @@ def aligned(image: Pixels, registration: Registration, canvas: Canvas) -> NDArra
 
 def aligned_luma(image: Pixels, registration: Registration, canvas: Canvas) -> NDArray[np.uint16]:
     """The luma of `aligned`, (canvas height, canvas width), for a third of the work."""
-    luma = np.empty((image.shape[0], image.shape[1]), np.uint16)
+    luma: NDArray[np.uint16] = np.empty((image.shape[0], image.shape[1]), np.uint16)
     scale = 257.0 * _TOP / np.iinfo(image.dtype).max
     weights = (_LUMA * registration.gain * scale).astype(np.float32)
     for top in range(0, image.shape[0], _STRIP_ROWS):
