@@ -28,10 +28,10 @@ test: lint
 soak: dev firmware
 	$(PY) -m pytest -m soak --timeout 7200
 
-# Our outputs opened with outside programs.
-interop: dev
-	.venv/bin/uv pip install --quiet --python $(PY) -e '.[interop]'
-	$(PY) -m pytest -m interop
+# Our outputs opened with outside programs: GIMP, a browser, exiftool, LibRaw, psd-tools, trimesh, FFmpeg's libraries.
+interop:
+	@.ci/setup interop
+	FOCUSRAIL_INTEROP=all $(PY) -m pytest -n $(JOBS) -m interop tests
 
 # Speed, memory and quality, ours and of the stackers installed (docs/benchmarks.md): make benchmarks PEERS=peers SIZE=--full
 SIZE ?= --quick

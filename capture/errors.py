@@ -15,7 +15,8 @@
         ├── CameraSettingError   a role or a value the camera does not offer
         ├── FocusEndError        the lens's focus motor stands at an end
         └── ShotError            a shot failed
-            ├── ShotRefusedError      the camera did not take it (autofocus, card full, busy); nothing was exposed
+            ├── ShotRefusedError      the camera did not take it (autofocus, card full); nothing was exposed
+            │   └── ShotBusyError     it stayed busy until the deadline; nothing was exposed
             └── ShotIncompleteError   exposed, but a file is missing, cut short or stale
 
 A message says what happened; ``state`` what the hardware is in now; ``remedy`` what to do next.
@@ -112,6 +113,12 @@ class ShotRefusedError(ShotError):
     """The camera did not take the shot; nothing was exposed."""
 
     kind = "shot-refused"
+
+
+class ShotBusyError(ShotRefusedError):
+    """The camera stayed busy until the deadline for a shot; nothing was exposed."""
+
+    kind = "shot-busy"
 
 
 class ShotIncompleteError(ShotError):

@@ -1,4 +1,4 @@
-"""The axis suite over a real wire: always on the simulated rail, and on a real one where the user asks for it.
+"""The axis suite over a real wire (pyserial): always on the simulated rails, and on a real one where the user asks for it.
 
 A real rail moves! With ``FOCUSRAIL_RAIL_PORT=/dev/ttyUSB0 FOCUSRAIL_RAIL_MOVE=yes`` the suite runs on it: the carriage
 moves up to 1.5 mm to either side of where it stands (profile: ``FOCUSRAIL_RAIL_PROFILE``), stops and starts many times,
@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from rail.grbl import encode
 from rail.grbl.axis import GrblAxis
 from rail.opening import open_axis
 from rail.simulator import DeviceClock, RailOptions, SimulatedRail
@@ -97,6 +96,30 @@ class TestSimulatedRail(AxisSuite):
         rig.finish()
 
 
+class TestGrblHal(AxisSuite):
+    @pytest.fixture
+    def rig(self) -> Iterator[SimulatedRig]:
+        rig = SimulatedRig(RailOptions(dialect="grblhal", max_rate_mm_min=200, acceleration_mm_s2=50))
+        yield rig
+        rig.finish()
+
+
+class TestFluidNc(AxisSuite):
+    @pytest.fixture
+    def rig(self) -> Iterator[SimulatedRig]:
+        rig = SimulatedRig(RailOptions(dialect="fluidnc", max_rate_mm_min=200, acceleration_mm_s2=50))
+        yield rig
+        rig.finish()
+
+
+class TestMarlin(AxisSuite):
+    @pytest.fixture
+    def rig(self) -> Iterator[SimulatedRig]:
+        rig = SimulatedRig(RailOptions(dialect="marlin", max_rate_mm_min=200, acceleration_mm_s2=50))
+        yield rig
+        rig.finish()
+
+
 class TestSimulatedRailWithSwitch(AxisSuite):
     """One that homes: what has to do with homing, over the wire."""
 
@@ -122,6 +145,6 @@ if PORT and MAY_MOVE:  # not collected at all otherwise: moving somebody's hardw
             rig = WiredRig(PORT, PROFILE)
             with rig.open() as axis:
                 rig.can_home = axis.capabilities.can_home
-                axis._controller.command(encode.FORGET_ORIGIN)
+                axis._controller.forget_origin()
             yield rig
             rig.finish()

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from rail.grbl.axis import GrblAxis
+from rail.grbl.configure import Change
 from rail.grbl.link import Link
 from rail.grbl.settings import meaning
-from rail.ports import BAUD, open_port
+from rail.ports import open_port
 from rail.profiles import RailProfile, load_profile
 
 
-def open_axis(url: str, profile: RailProfile | str | None = None, *, baud: int = BAUD) -> GrblAxis:
+def open_axis(url: str, profile: RailProfile | str | None = None, *, baud: int | None = None) -> GrblAxis:
     """Open the rail at `url` (``/dev/ttyUSB0``, ``socket://host:port``, ...), stopping what still moves there.
 
     Parameters
@@ -20,8 +21,8 @@ def open_axis(url: str, profile: RailProfile | str | None = None, *, baud: int =
         A pyserial URL.
     profile : RailProfile, str or None
         A profile, the name of one or the path of its TOML file; None: the default one.
-    baud : int
-        Of a real serial port.
+    baud : int or None
+        Of a real serial port; None: as the profile says.
 
     Raises
     ------
@@ -29,18 +30,20 @@ def open_axis(url: str, profile: RailProfile | str | None = None, *, baud: int =
     """
     if not isinstance(profile, RailProfile):
         profile = load_profile(profile)
-    return GrblAxis.connect(Link(open_port(url, baud=baud)), profile)
+    return GrblAxis.connect(Link(open_port(url, baud=baud or profile.baud)), profile)
 
 
 def describe_settings(axis: GrblAxis) -> dict[str, dict[str, Any]]:
-    """The controller's settings: ``"$100"`` to ``{"value": 400.0, "meaning": "X: steps/mm"}``.
+    """The controller's settings by its own names: ``"$100"`` to ``{"value": 400.0, "meaning": "X: steps/mm"}``.
 
     Raises
     ------
     rail.errors.RailError
     """
-    found = axis.settings()
-    return {f"${number}": {"value": value, "meaning": meaning(number)} for number, value in sorted(found.items())}
+    named = {axis.setting_name(number): (number, value) for number, value in sorted(axis.settings().items())}
+    if axis.identity.dialect == "marlin":  # what has no command there is no setting of its own
+        named = {name: entry for name, entry in named.items() if not name.startswith("$")}
+    return {name: {"value": value, "meaning": meaning(number)} for name, (number, value) in named.items()}
 
 
 def examine(axis: GrblAxis) -> list[dict[str, str]]:
@@ -54,3 +57,13 @@ def examine(axis: GrblAxis) -> list[dict[str, str]]:
     """
     found = axis.diagnose()
     return [{"key": f.key, "severity": f.severity.value, "message": f.message, "remedy": f.remedy} for f in found]
+
+
+def compare(axis: GrblAxis) -> list[Change]:
+    """What of the controller's settings the profile would change; `GrblAxis.write` writes it.
+
+    Raises
+    ------
+    rail.errors.RailError
+    """
+    return axis.changes()

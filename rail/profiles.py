@@ -13,11 +13,13 @@ A profile file holds the keys of `RailProfile`::
 
 from __future__ import annotations
 
+import re
 import tomllib
 from importlib import resources
 from pathlib import Path
 from typing import Literal, Self
 
+import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from rail.errors import RailUsageError
@@ -53,6 +55,28 @@ class Drive(BaseModel):
         return self.full_steps_per_turn * self.microsteps * self.gear / self.lead_mm
 
 
+class Calibration(BaseModel):
+    """One measured value of a profile: a table ``[calibration.NAME]``.
+
+    Attributes
+    ----------
+    value, uncertainty : float
+        Half the width of the 95 % confidence interval.
+    unit, date : str
+        The date is ISO 8601.
+    note : str
+        Under which circumstances.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    value: float
+    uncertainty: float = Field(ge=0)
+    unit: str
+    date: str
+    note: str = ""
+
+
 class RailProfile(BaseModel):
     """One rail.
 
@@ -79,6 +103,12 @@ class RailProfile(BaseModel):
         Time for the shake to die away after a move.
     invert : bool
         True where the controller's positive X moves away from the subject.
+    direction_inverted : bool or None
+        The bit of X in the controller's ``$3`` that this rail was set up with; None: not known.
+    baud : int
+        Speed of a real serial port.
+    calibration : mapping of str to Calibration
+        What was measured, and when; `rail.profile_record` writes it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -97,6 +127,9 @@ class RailProfile(BaseModel):
     approach: Literal["positive", "negative"] = "positive"
     settle_s: float = Field(default=0.5, ge=0, le=60)
     invert: bool = False
+    direction_inverted: bool | None = None
+    baud: int = Field(default=115_200, ge=1_200, le=4_000_000)
+    calibration: dict[str, Calibration] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _range_is_one(self) -> Self:
@@ -122,36 +155,64 @@ class RailProfile(BaseModel):
         return 1 if self.approach == "positive" else -1
 
 
+def user_profile_folder() -> Path:
+    """Where a user's own profiles are looked for first: ``~/.config/focusrail/profiles`` on Linux."""
+    return platformdirs.user_config_path("focusrail") / "profiles"
+
+
+def user_profile_path(name: str) -> Path:
+    """The user's own file for the profile `name`."""
+    return user_profile_folder() / f"{name}.toml"
+
+
 def profile_names() -> list[str]:
-    """Names of the built-in profiles, sorted."""
+    """Names of the built-in profiles and of the user's own, sorted."""
     folder = resources.files("rail") / "profile_files"
-    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+    names = {entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")}
+    own = user_profile_folder()
+    if own.is_dir():
+        names |= {path.stem for path in own.glob("*.toml")}
+    return sorted(names)
 
 
 def load_profile(name_or_path: str | Path | None = None) -> RailProfile:
-    """Load a built-in profile by name, or a TOML file by path (anything with a slash or ``.toml``).
+    """Load a profile: the user's own or a built-in one by name, or a TOML file by path (anything with a slash or ``.toml``).
 
     Raises
     ------
     RailUsageError
-        No such profile; not readable; a key or value that is not allowed (the message names it).
+        No such profile; not readable; a key or value that is not allowed (the message names it and its line).
     """
     name = str(name_or_path) if name_or_path is not None else DEFAULT_PROFILE
+    return parse_profile(profile_text(name), source=name)
+
+
+def profile_text(name: str) -> str:
+    """The TOML text of a profile, as `load_profile` finds it.
+
+    Raises
+    ------
+    RailUsageError
+    """
     if name.endswith(".toml") or "/" in name:
-        path = Path(name).expanduser()
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise RailUsageError(
-                f"The profile {path} cannot be read: {error}.", remedy="Give the path of a TOML file."
-            ) from error
-        return parse_profile(text, source=str(path))
+        return _read(Path(name).expanduser())
+    if user_profile_path(name).is_file():
+        return _read(user_profile_path(name))
     names = profile_names()
     if name not in names:
         raise RailUsageError(
             f"There is no profile {name!r}.", remedy=f"Take one of {', '.join(names)}, or the path of a TOML file."
         )
-    return parse_profile((resources.files("rail") / "profile_files" / f"{name}.toml").read_text("utf-8"), source=name)
+    return (resources.files("rail") / "profile_files" / f"{name}.toml").read_text("utf-8")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RailUsageError(
+            f"The profile {path} cannot be read: {error}.", remedy="Give the path of a TOML file."
+        ) from error
 
 
 def parse_profile(text: str, *, source: str) -> RailProfile:
@@ -166,10 +227,24 @@ def parse_profile(text: str, *, source: str) -> RailProfile:
     except tomllib.TOMLDecodeError as error:
         raise RailUsageError(f"The profile {source} is not TOML: {error}.", remedy="Mend the line it names.") from error
     except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(str(part) for part in fault['loc']) or 'profile'}: {fault['msg']}" for fault in error.errors()
-        )
+        faults = "; ".join(_fault(fault["loc"], fault["msg"], text) for fault in error.errors())
         raise RailUsageError(
             f"The profile {source} is not valid: {faults}.",
             remedy=f"Allowed keys are {', '.join(RailProfile.model_fields)}; [drive] has {', '.join(Drive.model_fields)}.",
         ) from error
+
+
+def _fault(place: tuple[int | str, ...], message: str, text: str) -> str:
+    """``drive.lead_mm (line 7): Input should be greater than 0``."""
+    name = ".".join(str(part) for part in place) or "profile"
+    table, key = (str(place[0]), str(place[-1])) if len(place) > 1 else ("", str(place[0]) if place else "")
+    current = ""
+    for number, row in enumerate(text.splitlines(), 1):
+        stripped = row.strip()
+        if stripped.startswith("["):
+            current = stripped.strip("[] \t")
+            if not table and current == key:
+                return f"{name} (line {number}): {message}"
+        elif current == table and re.match(rf"{re.escape(key)}\s*=", stripped):
+            return f"{name} (line {number}): {message}"
+    return f"{name}: {message}"

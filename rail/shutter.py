@@ -17,7 +17,7 @@ from rail.errors import RailRefusedError
 _log = logging.getLogger(__name__)
 
 HALF_PRESS, PRESS = "M7", "M8"
-_UNKNOWN_WORD = 20
+_UNKNOWN_WORDS = (20, 0)  # GRBL's code; Marlin has none
 
 
 class Outputs(Protocol):
@@ -91,7 +91,7 @@ class ShutterRelease:
             try:
                 return self._axis.pulse(((HALF_PRESS, times.half_press_s), press), rest_s)[-1]
             except RailRefusedError as error:
-                if error.code != _UNKNOWN_WORD:
+                if error.code not in _UNKNOWN_WORDS:
                     raise
                 _log.info("the controller has no half press (%s) after all", HALF_PRESS)
                 self._half_press = False

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 SRGB_TO_XYZ_D65 = np.array(
     [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
 )
-_ADOBE_RGB_TO_XYZ_D65 = np.array(
+ADOBE_RGB_TO_XYZ_D65 = np.array(
     [[0.5766690, 0.1855582, 0.1882286], [0.2973450, 0.6273636, 0.0752915], [0.0270314, 0.0706889, 0.9913375]]
 )
 # D65 to D50 by the linear Bradford transform (ICC.1:2022, annex E), and D50 as profiles write it.
-_BRADFORD_D65_TO_D50 = np.array(
+BRADFORD_D65_TO_D50 = np.array(
     [[1.0478112, 0.0228866, -0.0501270], [0.0295424, 0.9904844, -0.0170491], [-0.0092345, 0.0150436, 0.7521316]]
 )
-_D50 = np.array([0.9642, 1.0, 0.8249])
+D50 = np.array([0.9642, 1.0, 0.8249])
 _CURVE_POINTS = 1024
 _HEADER_BYTES = 128
 LUMA = np.array([0.2126729, 0.7151522, 0.0721750], np.float32)
@@ -55,25 +55,26 @@ def srgb_profile() -> bytes:
     The same bytes at every call: the date in it is that of the standard.
     """
     curve = np.rint(decode(np.arange(_CURVE_POINTS) / (_CURVE_POINTS - 1)) * 65535).astype(">u2")
-    return _matrix_profile("sRGB IEC61966-2.1", SRGB_TO_XYZ_D65, curve)
+    return matrix_profile("sRGB IEC61966-2.1", BRADFORD_D65_TO_D50 @ SRGB_TO_XYZ_D65, curve)
 
 
 def adobe_rgb_profile() -> bytes:
     """The Adobe RGB (1998) colour space as an ICC profile: what a camera means that records "R03" and embeds no profile."""
-    return _matrix_profile("Compatible with Adobe RGB (1998)", _ADOBE_RGB_TO_XYZ_D65, np.array([0x0233], ">u2"))
+    return matrix_profile(
+        "Compatible with Adobe RGB (1998)", BRADFORD_D65_TO_D50 @ ADOBE_RGB_TO_XYZ_D65, np.array([0x0233], ">u2")
+    )
 
 
-def _matrix_profile(name: str, to_xyz_d65: NDArray[np.float64], curve: NDArray[Any]) -> bytes:
-    """A profile of three primaries and one curve: points of 16 bit, or one exponent as u8Fixed8."""
-    to_pcs = _BRADFORD_D65_TO_D50 @ to_xyz_d65
-    to_pcs *= (_D50 / to_pcs.sum(axis=1))[:, None]
+def matrix_profile(name: str, to_xyz_d50: NDArray[np.float64], curve: NDArray[Any]) -> bytes:
+    """A profile of three primaries, adapted to D50, and one curve: points of 16 bit, or one exponent as u8Fixed8."""
+    to_pcs = to_xyz_d50 * (D50 / to_xyz_d50.sum(axis=1))[:, None]
     tone = b"curv" + struct.pack(">II", 0, len(curve)) + curve.tobytes()
     red, green, blue = (_xyz(column) for column in to_pcs.T)
     tags = {
         b"desc": _description(name),
         b"cprt": b"text" + bytes(4) + b"No copyright, use freely\0",
-        b"wtpt": _xyz(_D50),
-        b"chad": b"sf32" + bytes(4) + _fixed(_BRADFORD_D65_TO_D50),
+        b"wtpt": _xyz(D50),
+        b"chad": b"sf32" + bytes(4) + _fixed(BRADFORD_D65_TO_D50),
         b"rXYZ": red,
         b"gXYZ": green,
         b"bXYZ": blue,
@@ -129,6 +130,6 @@ def _profile(tags: dict[bytes, bytes]) -> bytes:
     header = struct.pack(
         ">I4sI4s4s4s6H4s4sIIIQI12s4s",
         start + len(body), b"\0\0\0\0", 0x02100000, b"mntr", b"RGB ", b"XYZ ", 1999, 10, 18, 0, 0, 0, b"acsp",
-        b"\0\0\0\0", 0, 0, 0, 0, 0, _fixed(_D50), b"\0\0\0\0",
+        b"\0\0\0\0", 0, 0, 0, 0, 0, _fixed(D50), b"\0\0\0\0",
     )  # fmt: skip
     return header + bytes(_HEADER_BYTES - len(header)) + table + body

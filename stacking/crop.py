@@ -1,16 +1,25 @@
-"""Cropping: the largest upright rectangle whose every pixel is valid in all frames."""
+"""Cropping: the largest upright rectangle whose every pixel is valid in all frames; tighter, of an aspect ratio, by hand."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stacking.errors import RegistrationError
+from stacking.errors import RegistrationError, StackingUsageError
+from stacking.frames import Registration
+from stacking.options import Crop, StackOptions
+
+if TYPE_CHECKING:
+    from stacking.sharpness import StackSharpness
 
 _ROUNDING_PX = 1e-6
+_SMALLEST_PX = 16
+_FOCUS_MARGIN = 0.02
+_ASPECT = re.compile(r"(\d+(?:\.\d+)?):(\d+(?:\.\d+)?)")
 
 
 class Rectangle(NamedTuple):
@@ -98,6 +107,45 @@ def valid_rectangle(
     return best
 
 
+def of_aspect(within: Rectangle, aspect: float) -> Rectangle:
+    """The largest rectangle of an aspect ratio (width over height) in the middle of another one."""
+    width = min(within.width, max(1, round(within.height * aspect)))
+    height = min(within.height, max(1, round(within.width / aspect)))
+    return Rectangle(within.x + (within.width - width) // 2, within.y + (within.height - height) // 2, width, height)
+
+
+def round_cells(cells: NDArray[np.bool_], size: tuple[int, int], within: Rectangle, *, margin: float) -> Rectangle:
+    """The part of a rectangle that holds the true cells of a coarse mask, with a margin round them.
+
+    Parameters
+    ----------
+    cells : ndarray (cell rows, cell columns), bool
+        Of the whole picture; single cells among false ones do not count.
+    size : (width, height)
+        Of the picture, in pixels.
+    within : Rectangle
+        Returned itself where no cell is left.
+    margin : float
+        Kept round the cells, a share of the longer side of `size`.
+    """
+    padded = np.pad(cells, 1)
+    down, across = cells.shape
+    neighbours = sum(
+        padded[1 + y : 1 + y + down, 1 + x : 1 + x + across].astype(int) for y in (-1, 0, 1) for x in (-1, 0, 1)
+    )
+    kept = cells & (neighbours >= 3)
+    if not kept.any():
+        return within
+    rows, columns = np.flatnonzero(kept.any(axis=1)), np.flatnonzero(kept.any(axis=0))
+    width, height = size
+    room = margin * max(size)
+    left = max(within.x, int(np.floor(columns[0] * width / across - room)))
+    top = max(within.y, int(np.floor(rows[0] * height / down - room)))
+    right = min(within.x + within.width, int(np.ceil((columns[-1] + 1) * width / across + room)))
+    bottom = min(within.y + within.height, int(np.ceil((rows[-1] + 1) * height / down + room)))
+    return Rectangle(left, top, right - left, bottom - top) if right > left and bottom > top else within
+
+
 def largest_rectangle(mask: NDArray[np.bool_]) -> Rectangle:
     """The largest upright rectangle of true pixels in a mask of any shape; the uppermost, then leftmost of equal ones.
 
@@ -116,3 +164,64 @@ def largest_rectangle(mask: NDArray[np.bool_]) -> Rectangle:
 
     x, y, width, height = largest_rectangle_of(np.ascontiguousarray(mask, np.bool_).view(np.uint8))
     return Rectangle(int(x), int(y), int(width), int(height))
+
+
+def chosen_rectangle(
+    options: StackOptions,
+    size: tuple[int, int],
+    registrations: Mapping[int, Registration],
+    sharpness: StackSharpness | None,
+) -> Rectangle:
+    """The part of the reference frame that a stack's result shows.
+
+    Raises
+    ------
+    RegistrationError
+        Where the frames have no area in common.
+    StackingUsageError
+        Where a rectangle given by hand does not lie inside the frame.
+    """
+    whole = Rectangle(0, 0, *size)
+    if options.crop_rectangle is not None:
+        by_hand = Rectangle(*options.crop_rectangle)
+        if not by_hand.within(*size) or min(by_hand.width, by_hand.height) < _SMALLEST_PX:
+            raise StackingUsageError(
+                f"the crop {','.join(map(str, by_hand))} does not lie inside the frames of {size[0]}x{size[1]}",
+                remedy=f"Give x,y,width,height in pixels of a frame, {_SMALLEST_PX} or more to a side.",
+            )
+        return by_hand
+    if options.crop is Crop.NONE:
+        return whole if options.crop_aspect is None else of_aspect(whole, options.crop_aspect)
+    found = valid_rectangle(size, [r.matrix for r in registrations.values()])
+    if options.crop is Crop.FOCUS and sharpness is not None:
+        found = round_cells(sharpness.in_focus, size, found, margin=_FOCUS_MARGIN)
+    if options.crop_aspect is not None:
+        found = of_aspect(found, options.crop_aspect)
+    if min(found.width, found.height) < _SMALLEST_PX:
+        raise RegistrationError(
+            "the frames have no area in common",
+            remedy="Leave out the frames that moved, or keep the full frame with --crop none.",
+        )
+    return found
+
+
+def parse_crop(text: str) -> tuple[Crop, float | None, tuple[int, int, int, int] | None]:
+    """``auto``, ``focus`` or ``none``, an aspect ratio ``3:2``, both ``focus,3:2``, or ``x,y,width,height``.
+
+    Raises
+    ------
+    StackingUsageError
+    """
+    words = [word.strip() for word in text.split(",")]
+    if len(words) == 4 and all(word.isdigit() for word in words):
+        x, y, width, height = (int(word) for word in words)
+        return Crop.AUTO, None, (x, y, width, height)
+    ratio = _ASPECT.fullmatch(words[-1])
+    aspect = float(ratio[1]) / float(ratio[2]) if ratio and float(ratio[2]) > 0 else None
+    names = words[:-1] if aspect is not None else words
+    if len(names) <= 1 and all(name in list(Crop) for name in names) and (aspect is None or 0.01 < aspect < 100):
+        return Crop(names[0]) if names else Crop.AUTO, aspect, None
+    raise StackingUsageError(
+        f"--crop {text}: that is no crop",
+        remedy="Give auto, focus, none, an aspect ratio such as 3:2 or focus,3:2, or x,y,width,height in pixels.",
+    )

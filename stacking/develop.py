@@ -7,7 +7,7 @@ the single picture, one size, one depth. 8-bit pictures stay 8-bit; RAW gives 16
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -17,7 +17,16 @@ import numpy as np
 
 from stacking.colour import srgb_profile
 from stacking.develop_picture import FrameProbe, Gray, decode_gray_half, decode_picture, probe_picture
-from stacking.develop_raw import RawRendering, choose_rendering, develop_raw, probe_raw, raw_gray_half, with_defects
+from stacking.develop_raw import (
+    RawRendering,
+    Suspected,
+    choose_rendering,
+    develop_raw,
+    probe_raw,
+    raw_gray_half,
+    suspected_defects,
+    with_defects,
+)
 from stacking.errors import FrameError, SourceError
 from stacking.frames import Developed, LeftOut, Pixels, Source
 
@@ -117,13 +126,21 @@ class Development:
         The frame that fixed it.
     """
 
-    def __init__(self, sources: Sequence[Source], *, quality: Quality | str = Quality.FAST) -> None:
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        *,
+        quality: Quality | str = Quality.FAST,
+        choose: Callable[[Path], RawRendering] = choose_rendering,
+    ) -> None:
         """Fix the development.
 
         Parameters
         ----------
         sources : sequence of Source
             The stack, or its first frames; frames that come later are developed the same way.
+        choose : callable
+            Stands in for `choose_rendering`, perhaps from memory.
 
         Raises
         ------
@@ -131,7 +148,7 @@ class Development:
             Where none can be read.
         """
         self._full = Quality(quality) is Quality.FULL
-        self.reference, self._probe, self._rendering = _first_readable(sources)
+        self.reference, self._probe, self._rendering = _first_readable(sources, choose)
         self.size = (self._probe.height, self._probe.width)
         self.dtype: np.dtype[Any] = self._probe.dtype
         self.icc = srgb_profile() if self.reference.raw else self._probe.icc
@@ -141,15 +158,28 @@ class Development:
         """How many defective pixels of the sensor are known and repaired."""
         return 0 if self._rendering is None else len(self._rendering.defects)
 
-    def learn_defects(self, sources: Sequence[Source]) -> int:
+    def key(self) -> Hashable:
+        """Equal where two developments make the same picture of any file."""
+        return self.size, self.dtype.str, self._full, None if self._rendering is None else self._rendering.key()
+
+    def look_for_defects(
+        self, source: Source, look: Callable[[Path, float], Suspected | None] = suspected_defects
+    ) -> None:
+        """Let `look` see one frame as `learn_defects` would."""
+        if self._rendering is not None and self._rendering.matrix is not None and source.raw:
+            look(source.path, self._rendering.span)
+
+    def learn_defects(
+        self, sources: Sequence[Source], look: Callable[[Path, float], Suspected | None] = suspected_defects
+    ) -> int:
         """Find the sensor's hot and dead pixels over the RAW frames of a stack; frames developed from now on lack them.
 
         What is found depends on `sources` alone, not on what was developed before. At least three frames are needed; five,
-        spread over the stack, are looked at. Returns how many were found.
+        spread over the stack, are looked at, by `look`. Returns how many were found.
         """
         if self._rendering is not None:
             paths = [source.path for source in sources if source.raw]
-            self._rendering = with_defects(self._rendering, paths)
+            self._rendering = with_defects(self._rendering, paths, look)
         return self.defects
 
     def frame(self, source: Source) -> Developed:
@@ -211,11 +241,13 @@ def as_source(path: Path) -> Source:
     return Source(path, raw=is_raw(path))
 
 
-def _first_readable(sources: Sequence[Source]) -> tuple[Source, FrameProbe, RawRendering | None]:
+def _first_readable(
+    sources: Sequence[Source], choose: Callable[[Path], RawRendering]
+) -> tuple[Source, FrameProbe, RawRendering | None]:
     error: FrameError | None = None
     for source in sources:
         try:
-            return source, probe(source), choose_rendering(source.path) if source.raw else None
+            return source, probe(source), choose(source.path) if source.raw else None
         except FrameError as unreadable:
             error = error or unreadable
     if error is not None and len(sources) == 1:

@@ -8,7 +8,7 @@ be spawned, since LibRaw's own threads do not survive a fork.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -57,6 +57,16 @@ class RawRendering:
     white: float
     matrix: NDArray[np.float64] | None
     defects: Places = field(default_factory=lambda: np.zeros((0, 2), np.int64))
+
+    @property
+    def span(self) -> float:
+        """Counts between black and white."""
+        return self.white - max(self.black)
+
+    def key(self) -> Hashable:
+        """Equal where renderings are."""
+        matrix = None if self.matrix is None else self.matrix.tobytes()
+        return self.white_balance, self.black, self.white, matrix, self.defects.tobytes()
 
 
 def libraw_knows(path: Path) -> bool:
@@ -109,20 +119,38 @@ def choose_rendering(path: Path) -> RawRendering:
         return replace(rendering, matrix=_camera_matrix(raw, rendering))
 
 
-def with_defects(rendering: RawRendering, paths: Sequence[Path]) -> RawRendering:
+@dataclass(frozen=True, slots=True)
+class Suspected:
+    """Pixels of one mosaic that look defective, and how many pixels it has."""
+
+    places: Places
+    pixels: int
+
+
+def suspected_defects(path: Path, span: float) -> Suspected | None:
+    """What one RAW suspects; None where it cannot be read or is no Bayer mosaic. `span`: counts between black and white."""
+    with suppress(FrameError), _unpacked(path) as raw:
+        mosaic = _mosaic_of(raw)
+        if mosaic is not None:
+            return Suspected(suspects(mosaic.samples, span), mosaic.samples.size)
+    return None
+
+
+def with_defects(
+    rendering: RawRendering, paths: Sequence[Path], look: Callable[[Path, float], Suspected | None] = suspected_defects
+) -> RawRendering:
     """`rendering` with the defective pixels that most of some frames, spread over `paths`, agree on.
 
     Frames that cannot be read are passed over. Fewer than three frames, and sensors without a Bayer mosaic, tell nothing.
+    `look` stands in for `suspected_defects`, perhaps from memory.
     """
-    span = rendering.white - max(rendering.black)
     suspected: list[Places] = []
     pixels = 0
     for index in spread(len(paths)) if rendering.matrix is not None and len(paths) >= LEAST_FRAMES else ():
-        with suppress(FrameError), _unpacked(paths[index]) as raw:
-            mosaic = _mosaic_of(raw)
-            if mosaic is not None and pixels in (0, mosaic.samples.size):
-                pixels = mosaic.samples.size
-                suspected.append(suspects(mosaic.samples, span))
+        found = look(paths[index], rendering.span)
+        if found is not None and pixels in (0, found.pixels):
+            pixels = found.pixels
+            suspected.append(found.places)
     places = agreed(suspected if len(suspected) >= LEAST_FRAMES else [], len(suspected))
     return replace(rendering, defects=believed(places, pixels))
 

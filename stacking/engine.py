@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,18 +20,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stacking.ahead import ahead
-from stacking.errors import FrameError, RegistrationError, SourceError
+from stacking.errors import FrameError, SourceError
 from stacking.frames import Pixels, Registration, Source
 from stacking.fuse.canvas import Canvas
 from stacking.fuse.final_pass import FusionTask
-from stacking.options import Align, Crop, StackOptions
+from stacking.options import Align, StackOptions
+from stacking.prepared import Measured, Prepared, file_key
 from stacking.report import StackReport
 from stacking.sharpness import StackSharpness, block_sharpness, stack_sharpness
 from stacking.slabs import Fused, Slab, SlabTarget, fuse_at_once, fuse_in_slabs, kept_slabs, slab_target
 
 if TYPE_CHECKING:
     from stacking.develop import Development
+    from stacking.develop_raw import RawRendering, Suspected
     from stacking.register.features import Features
+    from stacking.register.matching import Match, MatchQuery
+    from stacking.register.white_balance import WhiteBalance
 
 Progress = Callable[[str, int, int], None]
 
@@ -84,16 +88,24 @@ class Engine:
     options : StackOptions
     progress : callable, optional
         Called with (stage, done, total).
+    prepared : Prepared, optional
+        What is known of the frames already; the result is the same without it.
     """
 
-    def __init__(self, options: StackOptions | None = None, progress: Progress | None = None) -> None:
+    def __init__(
+        self,
+        options: StackOptions | None = None,
+        progress: Progress | None = None,
+        prepared: Prepared | None = None,
+    ) -> None:
         self.options = StackOptions() if options is None else options
         self._progress = progress if progress is not None else _silent
         self._sources: list[Source] = []
         self._broken: dict[int, str] = {}
         self._sharpness: dict[int, NDArray[np.float32]] = {}
         self._development: Development | None = None
-        self._measured: list[tuple[int, Features]] = []
+        self._prepared = prepared
+        self._white_balance: WhiteBalance | None = None
         self._threads = self.options.threads or len(os.sched_getaffinity(0))
 
     @property
@@ -126,12 +138,13 @@ class Engine:
         first = len(self._sources)
         self._sources += sources
         if self._development is None:
-            self._development = Development(self._sources)
+            self._development = Development(self._sources, choose=self._rendering)
             rows, columns = self._development.size
             self._registrar = Registrar(
                 (columns, rows),
                 positions_um=None if any(s.position_um is None for s in sources) else _Positions(self._sources),
                 motion="similarity" if self.options.align is Align.AUTO else "none",
+                matcher=self._match,
             )
         indices = range(first, len(self._sources))
         with closing(ahead(self._measure, indices, threads=self._threads, depth=self._threads)) as measured:
@@ -142,23 +155,89 @@ class Engine:
                     self._registrar.add(index, found)
                 self._progress("registering", done, len(sources))
 
+    def provisional(self, index: int) -> NDArray[np.float64] | None:
+        """The 2x3 matrix from the first frame that belongs to frame `index`, as far as it is known yet; None where it is not."""
+        rows, columns = self.development.size
+        pose = self._registrar.provisional(index)
+        return None if pose is None else pose.matrix((columns, rows))
+
     def _measure(self, index: int) -> Features | str:
-        source, development = self._sources[index], self.development
-        rows, columns = development.size
         try:
-            if self._registrar.wants_full((columns, rows)):
-                image = development.frame(source).image
-                gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-                if gray.dtype != np.uint8:
-                    gray = cv2.convertScaleAbs(gray, alpha=1.0 / 257.0)
+            if self._prepared is None:
+                measured = self._measured_now(index)
             else:
-                gray = development.gray_half(source)
+                measured = self._prepared.measured(self._frame_key(index), index, lambda: self._measured_now(index))
         except FrameError as error:
             return error.message
+        if measured.sharpness is not None:
+            self._sharpness[index] = measured.sharpness
+        return measured.features
+
+    def _measured_now(self, index: int) -> Measured:
+        source, development = self._sources[index], self.development
+        rows, columns = development.size
+        if self._registrar.wants_full((columns, rows)):
+            image = self._frame(index)
+            gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+            if gray.dtype != np.uint8:
+                gray = cv2.convertScaleAbs(gray, alpha=1.0 / 257.0)
+        else:
+            gray = development.gray_half(source)
         seen = np.asarray(gray, np.uint8)
-        if self.options.wants_sharpness:
-            self._sharpness[index] = block_sharpness(seen)
-        return self._registrar.measure(index, seen)
+        sharpness = block_sharpness(seen) if self.options.wants_sharpness else None
+        return Measured(self._registrar.measure(index, seen), sharpness)
+
+    def _frame_key(self, index: int) -> Hashable:
+        """What a frame was developed and measured as."""
+        source = self._sources[index]
+        try:
+            return file_key(source.path), source.raw, self.development.key(), self.options.wants_sharpness
+        except OSError as error:
+            raise FrameError(f"{source.path.name} cannot be read: {error.strerror or error}") from error
+
+    def _match(self, query: MatchQuery) -> Match | None:
+        from stacking.register.matching import match
+
+        if self._prepared is None:
+            return match(query)
+        return self._prepared.match(query, self._frame_key, lambda index: self._measured_now(index).features, match)
+
+    def _rendering(self, path: Path) -> RawRendering:
+        from stacking.develop_raw import choose_rendering
+
+        if self._prepared is None:
+            return choose_rendering(path)
+        return self._prepared.answer(("rendering", file_key(path)), lambda: choose_rendering(path))
+
+    def _suspected(self, path: Path, span: float) -> Suspected | None:
+        from stacking.develop_raw import suspected_defects
+
+        with suppress(OSError):  # a file that is gone suspects nothing
+            if self._prepared is not None:
+                question = ("suspected", file_key(path), span)
+                return self._prepared.answer(question, lambda: suspected_defects(path, span))
+        return suspected_defects(path, span)
+
+    def _frame(self, index: int) -> Pixels:
+        """A developed frame, perhaps from where it was kept."""
+        pictures = None if self._prepared is None else self._prepared.pictures
+        if pictures is not None and (kept := pictures.get(self._frame_key(index))) is not None:
+            return kept
+        return self.development.frame(self._sources[index]).image
+
+    def keep(self, index: int) -> Pixels:
+        """Develop a frame and look for defects in it, and keep what was found for the final run.
+
+        Raises
+        ------
+        FrameError
+        """
+        image = self._frame(index)
+        if self._prepared is not None:
+            if self._prepared.pictures is not None:
+                self._prepared.pictures.put(self._frame_key(index), image)
+            self.development.look_for_defects(self._sources[index], self._suspected)
+        return image
 
     def finish(self, slabs: SlabTarget | None = None) -> StackResult:
         """Fuse all frames with all that was learnt.
@@ -193,8 +272,9 @@ class Engine:
             registrations, reference = solution.registrations, solution.reference
             left_out |= solution.left_out
             notes += [f"{self._sources[k].path.name}: {text}" for k, text in solution.notes]
-        development.learn_defects([self._sources[k] for k in sorted(registrations)])
+        development.learn_defects([self._sources[k] for k in sorted(registrations)], self._suspected)
         canvas = self._canvas((columns, rows), registrations)
+        self._white_balance = self._white_balance_of(reference, registrations)
         task = FusionTask(
             decode=self._decode,
             registrations=registrations,
@@ -209,6 +289,9 @@ class Engine:
         )
         fused = self._fuse(task, reference, slabs)
         left_out |= fused.missed
+        notes += fused.notes
+        if self._white_balance is not None:
+            notes += [f"{self._sources[k].path.name}: {text}" for k, text in self._white_balance.notes().items()]
         used = tuple(k for k in sorted(registrations) if k not in fused.missed)
         kept = {k: registrations[k] for k in used}
         return StackResult(
@@ -226,11 +309,13 @@ class Engine:
         )
 
     def _fuse(self, task: FusionTask, reference: int, slabs: SlabTarget | None) -> Fused:
+        from stacking.areas import with_areas
+
         if not self.options.slabs.sizes:
-            return fuse_at_once(task, self._progress)
+            return with_areas(fuse_at_once(task, self._progress), self.options.areas, task, self._progress)
         sharpness = stack_sharpness(self._sharpness)
         with slab_target(slabs) as (folder, write):
-            return fuse_in_slabs(
+            fused = fuse_in_slabs(
                 task,
                 self.options.slabs,
                 frames_in_focus=None if sharpness is None else sharpness.frames_in_focus(),
@@ -239,20 +324,12 @@ class Engine:
                 write=write,
                 progress=self._progress,
             )
+            return with_areas(fused, self.options.areas, task, self._progress)
 
     def _canvas(self, size: tuple[int, int], registrations: dict[int, Registration]) -> Canvas:
-        from stacking.crop import valid_rectangle
+        from stacking.crop import chosen_rectangle
 
-        if self.options.crop is Crop.NONE:
-            return Canvas(0, 0, *size)
-        found = valid_rectangle(size, [r.matrix for r in registrations.values()])
-        x, y, width, height = found.x, found.y, found.width, found.height
-        if width < 16 or height < 16:
-            raise RegistrationError(
-                "the frames have no area in common",
-                remedy="Leave out the frames that moved, or keep the full frame with --crop none.",
-            )
-        return Canvas(x, y, width, height)
+        return Canvas(*chosen_rectangle(self.options, size, registrations, stack_sharpness(self._sharpness)))
 
     def _depths(self) -> list[float]:
         """Position of every frame where all are known, else its number."""
@@ -262,9 +339,20 @@ class Engine:
 
     def _decode(self, index: int) -> Pixels | str:
         try:
-            return self.development.frame(self._sources[index]).image
+            image = self._frame(index)
         except FrameError as error:
             return error.message
+        if self._white_balance is not None:
+            self._white_balance.match(index, image)
+        return image
+
+    def _white_balance_of(self, reference: int, registrations: dict[int, Registration]) -> WhiteBalance | None:
+        from stacking.register.white_balance import WhiteBalance
+
+        try:
+            return WhiteBalance(self._frame(reference), registrations) if len(registrations) > 1 else None
+        except FrameError:  # the final pass will say so
+            return None
 
 
 class _Positions(Sequence[float | None]):
@@ -285,6 +373,7 @@ def stack_pictures(
     output: Path,
     options: StackOptions | None = None,
     progress: Progress | None = None,
+    prepared: Prepared | None = None,
 ) -> StackReport:
     """Stack pictures of a folder, of files or of a session into one picture file.
 
@@ -296,12 +385,15 @@ def stack_pictures(
     options : StackOptions, optional
     progress : callable, optional
         Called with (stage, done, total).
+    prepared : Prepared, optional
+        What is known of the frames already; the result is the same without it.
 
     Raises
     ------
     StackingError
         Nothing half-written is left.
     """
+    from stacking.areas import check_areas
     from stacking.develop import alike
     from stacking.finish import read_recipe
     from stacking.outputs import Stacked, check_targets, write_stack
@@ -313,9 +405,12 @@ def stack_pictures(
     output = Path(output)
     outputs = check_targets(output, options)
     recipe = None if options.recipe is None else read_recipe(options.recipe)
+    if recipe is not None:
+        options = replace(options, areas=(*recipe.areas, *options.areas))
+    check_areas(options.areas, options.method)
     found = find_sources(paths, exclude=outputs)
     selection = alike(found.sources)
-    engine = Engine(options, progress)
+    engine = Engine(options, progress, prepared)
     engine.extend(selection.sources)
     registered = time.monotonic()
     slab_folder = options.slabs.folder or output.with_name(f"{output.stem}.slabs")

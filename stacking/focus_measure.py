@@ -6,11 +6,15 @@ columns), uint8, uint16 or float, and give non-negative float32 maps of the same
 (where the original is a sum of magnitudes: in grey levels). Larger is sharper. Borders are mirrored.
 
 Noise has energy too: :func:`noise_compensated` takes off what a flat picture with this noise would give.
+
+For live frames, which are JPEGs of unknown and changing brightness, :func:`block_focus` compares fine with coarse gradients inside the
+JPEG's own blocks: their ratio says how blurred a block is, whatever its contrast, and block edges are not taken for detail.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -115,6 +119,103 @@ def noise_compensated(
     """
     floor = noise_energy(measure, noise_sigma(gray) if sigma is None else sigma)
     return np.asarray(np.maximum(focus_map(gray, measure, window) - np.float32(floor), 0.0), np.float32)
+
+
+BLOCK_PX = 8
+"""Side of a block: a JPEG's."""
+
+_COARSE_SIGMA_PX = 1.5
+_PARTS_BITS = 7
+_BRIGHTEST, _DARKEST = 250, 4
+_MOST_CLIPPED = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class BlockFocus:
+    """Gradient energies of a live frame, block by block; arrays of shape (rows // 8, columns // 8).
+
+    Attributes
+    ----------
+    fine : ndarray, float32
+        Squared differences of neighbouring pixels inside the block, squared 8-bit levels.
+    coarse : ndarray, float32
+        The same of the picture blurred by 1.5 pixels.
+    clipped : ndarray, bool
+        Blocks with too much white or black to be judged.
+    brightness : float
+        Mean of the frame, levels.
+    """
+
+    fine: F32
+    coarse: F32
+    clipped: NDArray[np.bool_]
+    brightness: float
+
+    def ratio(self, sigma: float) -> F32:
+        """Fine over coarse energy without the noise of `sigma` levels: 1 where blurred, above 2 where sharp, whatever the contrast."""
+        fine = np.maximum(self.fine - np.float32(4.0 * sigma * sigma), 0.0)
+        return np.asarray(fine / np.maximum(self.energy(sigma), np.float32(1e-3)), np.float32)
+
+    def energy(self, sigma: float) -> F32:
+        """Coarse energy without the noise of `sigma` levels: contrast, whether it is sharp or not."""
+        return np.asarray(np.maximum(self.coarse - np.float32(_COARSE_NOISE * sigma * sigma), 0.0), np.float32)
+
+
+def block_focus(gray: NDArray[np.uint8]) -> BlockFocus:
+    """Measure a live frame.
+
+    Parameters
+    ----------
+    gray : ndarray (rows, columns), uint8
+        From its first row and column, as decoded: its JPEG blocks begin there. What is left of a block at the end is dropped.
+    """
+    down, across = gray.shape[0] // BLOCK_PX, gray.shape[1] // BLOCK_PX
+    if not down or not across:
+        raise ValueError(f"a frame of {gray.shape} has no block of {BLOCK_PX} pixels")
+    whole = np.ascontiguousarray(gray[: down * BLOCK_PX, : across * BLOCK_PX])
+    size = (across, down)
+    # blurred in parts of a level: what is left of weak texture is less than one
+    fixed = np.left_shift(whole, _PARTS_BITS, dtype=np.uint16)
+    blurred = cv2.GaussianBlur(fixed, (0, 0), _COARSE_SIGMA_PX, borderType=_BORDER)
+    outside = cv2.inRange(whole, _DARKEST, _BRIGHTEST)  # 255 inside
+    share = cv2.resize(outside, size, interpolation=cv2.INTER_AREA)
+    return BlockFocus(
+        _gathered(whole, size, 1.0, inner=True),
+        _gathered(blurred, size, 0.5**_PARTS_BITS, inner=False),
+        np.asarray(share < 255 * (1 - _MOST_CLIPPED)),
+        float(cv2.mean(whole)[0]),
+    )
+
+
+def _gathered(plane: NDArray[Any], size: tuple[int, int], level: float, *, inner: bool) -> F32:
+    """Mean squared difference to the right plus that downwards, in each block, in units of `level`; `inner`: not over a block's edge."""
+    rows, columns = plane.shape
+    squares = np.zeros((rows, columns), np.float32)
+    edge = slice(BLOCK_PX - 1, None, BLOCK_PX)
+    total = np.zeros(size[::-1], np.float32)
+    for later, earlier, to, over in (
+        (plane[:, 1:], plane[:, :-1], squares[:, : columns - 1], squares[:, edge]),
+        (plane[1:], plane[:-1], squares[: rows - 1], squares[edge]),
+    ):
+        difference = cv2.absdiff(later, earlier)
+        to[...] = cv2.multiply(difference, difference, scale=level * level, dtype=cv2.CV_32F)
+        if inner:
+            over[...] = 0.0
+        elif to.shape[0] < rows:
+            squares[-1] = 0.0
+        total += cv2.resize(squares, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(total * np.float32(BLOCK_PX / (BLOCK_PX - 1) if inner else 1.0), np.float32)
+
+
+def _coarse_noise() -> float:
+    """Energy that the blur leaves of white noise of sigma 1: the sum of squares of its kernel's differences, both ways."""
+    profile = cv2.getGaussianKernel(13, _COARSE_SIGMA_PX)
+    kernel = np.zeros((15, 15))
+    kernel[1:14, 1:14] = profile @ profile.T
+    return float((np.diff(kernel, axis=0) ** 2).sum() + (np.diff(kernel, axis=1) ** 2).sum())
+
+
+_COARSE_NOISE = _coarse_noise()
 
 
 def _levels(gray: Gray) -> F32:

@@ -60,7 +60,7 @@ class Registration:
         Maps (x, y, 1) of the reference frame to (x, y) of this frame, in full-resolution pixels, pixel centres at integers
         (the convention of ``cv2.warpAffine`` with ``WARP_INVERSE_MAP``).
     gain : ndarray, shape (3,), float64
-        Factor per RGB channel that brings this frame's encoded values to the reference frame's brightness.
+        Factor per RGB channel that brings this frame's encoded values to the reference frame's brightness and colours.
     residual_px : float
         RMS residual of the points it was fitted to, in full-resolution pixels.
     """

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-import cv2
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from stacking.aligned import aligned, aligned_luma, enlarged, focus_energy, reached
+from stacking.colour import srgb_profile
 from stacking.errors import FrameError, OutputError
 from stacking.frames import Pixels, Registration
 from stacking.fuse.canvas import Canvas
@@ -22,13 +22,10 @@ from stacking.writers_psd import PSD_LIMIT, Layer, fits, write_layered_tiff, wri
 
 F32 = NDArray[np.float32]
 U16 = NDArray[np.uint16]
+Reach = NDArray[np.bool_] | None
 
 _MOST_UNASKED = 24
-_GRID = 4
-_SPREAD_CELLS = 1.5
 _POWER = 4
-_NOISE = np.float32(4.0)
-_LUMA = np.array([[0.299, 0.587, 0.114]], np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +45,7 @@ class LayerSources:
     slabs : sequence of (str, Path)
         Name and 16-bit TIFF of each slab of the first stage.
     icc : bytes or None
+        Profile of the values; None means sRGB, and sRGB is embedded.
     """
 
     fused: U16
@@ -59,15 +57,18 @@ class LayerSources:
     icc: bytes | None
 
 
-def write_layers(path: Path, sources: LayerSources, *, frames: int | None = None, force: bool = False) -> list[str]:
+def write_layers(
+    path: Path, sources: LayerSources, *, frames: int | tuple[int, ...] | None = None, force: bool = False
+) -> list[str]:
     """Write a layered file: the fused picture at the bottom, hidden above it slabs and frames with their masks.
 
     Parameters
     ----------
     path : Path
         ``.psd`` (to 2 GB), ``.psb``, or ``.tif`` with a page for each layer.
-    frames : int or None
-        How many source frames, evenly spread; 0: none; None: as many as there are and fit, at most 24.
+    frames : int, tuple of int, or None
+        How many source frames, evenly spread; 0: none; None: as many as there are and fit, at most 24; a tuple: the frames
+        of these indices, as far as they were used.
 
     Returns
     -------
@@ -81,13 +82,14 @@ def write_layers(path: Path, sources: LayerSources, *, frames: int | None = None
     """
     check_target(path, force=force, suffixes=LAYER_SUFFIXES)
     size = (sources.canvas.width, sources.canvas.height)
+    icc = sources.icc or srgb_profile()
     suffix = path.suffix.lower()
     large = suffix != ".psd"
     bottom = Layer("fused", True, False, lambda: (sources.fused, None))
     chosen = _chosen(sources, frames, None if large else PSD_LIMIT)
-    slab_masks = _masks([partial(_slab, p) for _, p in sources.slabs], range(len(sources.slabs)))
     used = sorted(sources.registrations)
-    frame_masks = _masks([partial(_aligned, sources, k) for k in used], [used.index(k) for k in chosen])
+    slab_masks: dict[int, U16] = {}
+    frame_masks: dict[int, U16] = {}
     layers = [bottom]
     layers += [
         Layer(name, False, True, _with_mask(partial(_slab, p), slab_masks, n, size))
@@ -98,7 +100,7 @@ def write_layers(path: Path, sources: LayerSources, *, frames: int | None = None
             sources.names[k],
             False,
             True,
-            _with_mask(partial(_aligned, sources, k), frame_masks, used.index(k), size),
+            _with_mask(partial(_frame, sources, k), frame_masks, used.index(k), size),
         )
         for k in chosen
     ]
@@ -107,22 +109,22 @@ def write_layers(path: Path, sources: LayerSources, *, frames: int | None = None
             f"{path.name}: {len(layers)} layers of {size[0]}x{size[1]} do not fit into a {suffix[1:].upper()}",
             remedy="End the name in .psb or .tif, or give fewer frames with --layer-frames.",
         )
+    slab_masks |= _masks([partial(_slab_and_reach, p) for _, p in sources.slabs], range(len(sources.slabs)))
+    frame_masks |= _masks([partial(_luma_and_reach, sources, k) for k in used], [used.index(k) for k in chosen])
     if suffix in (".psd", ".psb"):
         with replacing(path, force=force) as file:
-            write_psd(file, size, layers, sources.fused, icc=sources.icc, large=large)
+            write_psd(file, size, layers, sources.fused, icc=icc, large=large)
     else:
-        with TemporaryDirectory(dir=path.absolute().parent, prefix=f".{path.stem}.") as folder:
-            beside = Path(folder) / "layers.tif"
-            write_layered_tiff(beside, size, layers, icc=sources.icc)
-            if path.exists() and not force:
-                raise OutputError(f"{path} exists", remedy="Choose another name, or give --force to write over it.")
-            beside.replace(path)
+        with replacing(path, force=force) as file:
+            write_layered_tiff(file, size, layers, icc=icc)
     return [layer.name for layer in layers]
 
 
-def _chosen(sources: LayerSources, wanted: int | None, limit: int | None) -> list[int]:
+def _chosen(sources: LayerSources, wanted: int | tuple[int, ...] | None, limit: int | None) -> list[int]:
     """Frames that become layers: evenly spread, both ends with them."""
     used = sorted(sources.registrations)
+    if isinstance(wanted, tuple):
+        return [k for k in used if k in wanted]
     pixels = sources.canvas.width * sources.canvas.height * 2
     if wanted is None:
         wanted = min(len(used), _MOST_UNASKED)
@@ -134,63 +136,52 @@ def _chosen(sources: LayerSources, wanted: int | None, limit: int | None) -> lis
     return [used[k] for k in sorted({round(n) for n in np.linspace(0, len(used) - 1, count)})]
 
 
-def _aligned(sources: LayerSources, index: int) -> U16:
-    """A frame on the canvas, its brightness matched; black where it does not reach."""
-    registration, canvas = sources.registrations[index], sources.canvas
-    image = sources.decode(index)
-    wide = image.astype(np.uint16) * np.uint16(257) if image.dtype == np.uint8 else image
-    warped = cv2.warpAffine(
-        wide,
-        canvas.to_frame(registration.matrix),
-        (canvas.width, canvas.height),
-        flags=cv2.INTER_LANCZOS4 | cv2.WARP_INVERSE_MAP,
-    )
-    gain = registration.gain.astype(np.float32)
-    if not np.allclose(gain, 1.0, atol=1e-5):
-        warped = np.clip(np.rint(warped * gain), 0, 65535)
-    return np.asarray(warped, np.uint16)
+def _frame(sources: LayerSources, index: int) -> U16:
+    """A frame on the canvas, as the fusion saw it."""
+    return aligned(sources.decode(index), sources.registrations[index], sources.canvas)
+
+
+def _luma_and_reach(sources: LayerSources, index: int) -> tuple[U16, Reach]:
+    image, registration = sources.decode(index), sources.registrations[index]
+    size = (image.shape[1], image.shape[0])
+    return aligned_luma(image, registration, sources.canvas), reached(size, registration, sources.canvas)
 
 
 def _slab(path: Path) -> U16:
     return np.asarray(tifffile.imread(path), np.uint16)
 
 
-def _masks(pictures: Sequence[Callable[[], U16]], kept: Sequence[int]) -> dict[int, F32]:
-    """The share that each picture has in the fusion, on a grid of every fourth pixel, of those in `kept`."""
+def _slab_and_reach(path: Path) -> tuple[U16, Reach]:
+    return _slab(path), None
+
+
+def _masks(pictures: Sequence[Callable[[], tuple[U16, Reach]]], kept: Sequence[int]) -> dict[int, U16]:
+    """The share that each picture has in the fusion, of 65535, on a grid of every fourth pixel, of those in `kept`."""
     total: F32 | None = None
     weights: dict[int, F32] = {}
     if not kept:
-        return weights
+        return {}
     for number, picture in enumerate(pictures):
         try:
-            weight = _weight(picture())
+            weight = focus_energy(*picture()) ** _POWER
         except FrameError:  # left out of the fusion as well
             continue
         total = weight.copy() if total is None else total + weight
         if number in kept:
             weights[number] = weight
-    return {} if total is None else {number: weight / total for number, weight in weights.items()}
-
-
-def _weight(picture: U16) -> F32:
-    """A high power of the focus energy, as the fusion weighs."""
-    luma = np.asarray(cv2.transform(picture.astype(np.float32), _LUMA), np.float32) * np.float32(1 / 257)
-    detail = cv2.Laplacian(luma, cv2.CV_32F)
-    rows, columns = luma.shape
-    size = (-(-columns // _GRID), -(-rows // _GRID))
-    energy = cv2.GaussianBlur(cv2.resize(detail * detail, size, interpolation=cv2.INTER_AREA), (0, 0), _SPREAD_CELLS)
-    scaled = (np.asarray(energy, np.float32) + _NOISE) * np.float32(1e-3)
-    return np.asarray(scaled**_POWER, np.float32)
+    if total is None:
+        return {}
+    total[total == 0] = 1
+    return {number: np.rint(weight / total * 65535).astype(np.uint16) for number, weight in weights.items()}
 
 
 def _with_mask(
-    picture: Callable[[], U16], masks: Mapping[int, F32], number: int, size: tuple[int, int]
+    picture: Callable[[], U16], masks: Mapping[int, U16], number: int, size: tuple[int, int]
 ) -> Callable[[], tuple[U16, U16 | None]]:
     def pixels() -> tuple[U16, U16 | None]:
         share = masks.get(number)
         if share is None:
             return picture(), None
-        full = np.asarray(cv2.resize(share, size, interpolation=cv2.INTER_LINEAR), np.float32)
-        return picture(), np.rint(np.clip(full, 0, 1) * 65535).astype(np.uint16)
+        return picture(), enlarged(share, size)
 
     return pixels

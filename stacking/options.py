@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from stacking.areas_options import Area
 from stacking.relief.options import ReliefOptions
 from stacking.slab_options import Method, SlabOptions
 
@@ -22,9 +23,10 @@ class Align(StrEnum):
 
 
 class Crop(StrEnum):
-    """Whether the result is cut to the area that all frames have, or keeps the reference frame's size."""
+    """Whether the result is cut to the area that all frames have, to where anything is in focus, or keeps the whole frame."""
 
     AUTO = "auto"
+    FOCUS = "focus"
     NONE = "none"
 
 
@@ -37,6 +39,10 @@ class StackOptions:
     method : Method
     align : Align
     crop : Crop
+    crop_aspect : float or None
+        Width over height that the crop is cut to.
+    crop_rectangle : (int, int, int, int) or None
+        By hand: x, y, width and height in pixels of the reference frame, in place of `crop`.
     depth : Path or None
         Where the depth map is written: float32 TIFF, or 16 bit by the suffix ``.png``.
     report : Path or None
@@ -51,8 +57,10 @@ class StackOptions:
         What else is wanted of the depth.
     layers : Path or None
         A layered file: ``.psd``, ``.psb`` or ``.tif``.
-    layer_frames : int or None
-        Source frames in it; None: as many as fit, at most 24.
+    layer_frames : int, tuple of int, or None
+        Source frames in it: how many, or which by index; None: as many as fit, at most 24.
+    areas : tuple of Area
+        Parts of the picture that are made otherwise, besides those of the recipe.
     slabs : SlabOptions
         Whether frames are fused in slabs.
     quality : int
@@ -64,6 +72,8 @@ class StackOptions:
     method: Method = Method.AUTO
     align: Align = Align.AUTO
     crop: Crop = Crop.AUTO
+    crop_aspect: float | None = None
+    crop_rectangle: tuple[int, int, int, int] | None = None
     depth: Path | None = None
     report: Path | None = None
     recipe: Path | None = None
@@ -72,17 +82,23 @@ class StackOptions:
     quality: int = 95
     threads: int | None = None
     layers: Path | None = None
-    layer_frames: int | None = None
+    layer_frames: int | tuple[int, ...] | None = None
+    areas: tuple[Area, ...] = ()
     slabs: SlabOptions = field(default_factory=SlabOptions)
     relief: ReliefOptions = field(default_factory=ReliefOptions)
 
     @property
     def wants_sharpness(self) -> bool:
         """Whether the sharpness of every frame has to be kept."""
-        page = self.report is not None and self.report.suffix.lower() in PAGE_SUFFIXES
-        return page or 0 in self.slabs.sizes
+        return self.wants_page or 0 in self.slabs.sizes or self.crop is Crop.FOCUS
+
+    @property
+    def wants_page(self) -> bool:
+        """Whether the report is a page."""
+        return self.report is not None and self.report.suffix.lower() in PAGE_SUFFIXES
 
     @property
     def wants_depth(self) -> bool:
-        """Whether any output is made of the depth."""
-        return self.depth is not None or bool(self.relief.targets())
+        """Whether anything is made of the depth."""
+        by_depth = any(area.wants_depth for area in self.areas)
+        return self.depth is not None or bool(self.relief.targets()) or by_depth

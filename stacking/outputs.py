@@ -14,12 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stacking.errors import StackingUsageError
-from stacking.finish import Recipe, apply_recipe
+from stacking.finish import Recipe, apply_recipe, result_profile
 from stacking.finish.apply import crop_rectangle
+from stacking.finish.recipe import OutputStep
+from stacking.finish.spaces import Profile
 from stacking.frames import LeftOut, Pixels, Source
 from stacking.layer_options import LAYER_SUFFIXES
 from stacking.memory import peak_rss_bytes
-from stacking.options import PAGE_SUFFIXES, Method, StackOptions
+from stacking.options import Method, StackOptions
 from stacking.relief.options import different
 from stacking.report import StackReport
 from stacking.writers import DEPTH_SUFFIXES, check_target, replacing, write_depth, write_picture
@@ -111,12 +113,15 @@ def _written(stacked: Stacked) -> StackReport:
     options, result, development = stacked.options, stacked.result, stacked.development
     started = time.monotonic()
     image = _corrected(stacked)
+    icc = development.icc if stacked.recipe is None else result_profile(stacked.recipe, development.icc)
+    shown = _on_screen(stacked, image) if options.relief.targets() or options.wants_page else image
+    seen_icc = development.icc if shown is image else None
     relief = _relief(stacked)
     outputs: dict[str, Path] = {}
     if relief is not None and options.relief.targets():
         from stacking.relief.outputs import write_relief
 
-        outputs |= write_relief(options.relief, relief, image, icc=development.icc, force=options.force)
+        outputs |= write_relief(options.relief, relief, shown, icc=seen_icc, force=options.force)
     if options.layers is not None:
         _write_layers(stacked, options.layers)
         outputs["layers"] = options.layers
@@ -125,17 +130,17 @@ def _written(stacked: Stacked) -> StackReport:
     write_picture(
         stacked.output,
         image,
-        icc=development.icc,
+        icc=icc,
         exif_from=stacked.sources[result.reference].path,
         force=options.force,
         quality=options.quality,
     )
     report = _report(stacked, image, outputs, [*stacked.times, ("writing", time.monotonic() - started)])
     if options.report is not None:
-        if options.report.suffix.lower() in PAGE_SUFFIXES:
+        if options.wants_page:
             from stacking.report_page import report_page
 
-            content = report_page(stacked, report, image, relief).encode()
+            content = report_page(stacked, report, shown, relief).encode()
         else:
             content = json.dumps(report.values(), indent=2).encode()
         with replacing(options.report, force=options.force) as file:
@@ -168,8 +173,22 @@ def _corrected(stacked: Stacked) -> Pixels:
     image = stacked.result.image
     eight_bit = stacked.development.dtype == np.uint8 and stacked.output.suffix.lower() == ".png"
     if stacked.recipe is not None:
-        return apply_recipe(image, stacked.recipe, dtype=np.dtype(np.uint8 if eight_bit else np.uint16))
+        return apply_recipe(
+            image,
+            stacked.recipe,
+            dtype=np.dtype(np.uint8 if eight_bit else np.uint16),
+            icc=stacked.development.icc,
+        )
     return ((image.astype(np.uint32) + 128) // 257).astype(np.uint8) if eight_bit else image
+
+
+def _on_screen(stacked: Stacked, image: Pixels) -> Pixels:
+    """The picture for pages and meshes, which know sRGB alone: `image` itself unless the recipe wants another space."""
+    recipe = stacked.recipe
+    if recipe is None or recipe.output is None or recipe.output.profile is Profile.SRGB:
+        return image
+    as_srgb = recipe.model_copy(update={"output": OutputStep(profile=Profile.SRGB)})
+    return apply_recipe(stacked.result.image, as_srgb, icc=stacked.development.icc)
 
 
 def _relief(stacked: Stacked) -> Relief | None:

@@ -17,6 +17,8 @@ _FEWEST_BLOCKS = 6
 _FLAT = 0.02
 # Sharpness (an amplitude) within this share of its peak counts as in focus.
 _IN_FOCUS = 0.8
+# A block whose best frame stands out of its worst by this share of the picture's best blocks was in focus somewhere.
+_IN_FOCUS_SOMEWHERE = 0.08
 
 
 def block_sharpness(gray: NDArray[np.uint8]) -> F32:
@@ -58,6 +60,12 @@ class StackSharpness:
         """Blocks that have detail in some frame, (block rows, block columns)."""
         best = self.blocks.max(axis=0)
         return np.asarray(best > _FLAT * np.quantile(best, 0.99), np.bool_)
+
+    @property
+    def in_focus(self) -> NDArray[np.bool_]:
+        """Blocks that some frame shows sharp, (block rows, block columns): blurred in every frame, a block hardly changes."""
+        best = self.blocks.max(axis=0)
+        return np.asarray(best > _IN_FOCUS_SOMEWHERE * np.quantile(best, 0.99), np.bool_)
 
     def frames_in_focus(self) -> float | None:
         """Frames within which a part of the subject is in focus; None where too little is seen.

@@ -58,13 +58,14 @@ class Slab:
 
 @dataclass(frozen=True, slots=True)
 class Fused:
-    """What fusion gives; `slabs` in the order they were made."""
+    """What fusion gives; `slabs` in the order they were made, `notes` for people."""
 
     image: Picture
     depth: F32 | None
     confidence: F32 | None
     missed: dict[int, str]
     slabs: tuple[Slab, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def fuse_at_once(task: FusionTask, progress: Progress) -> Fused:

@@ -200,6 +200,7 @@ def _without_twins(sources: Sequence[Source]) -> tuple[list[Source], list[Path]]
 def _session(folder: Path) -> SourceList:
     frames = _manifest_frames(folder / "manifest.json")
     sources: list[Source] = []
+    places: list[float | None] = []
     left_out: list[LeftOut] = []
     for frame in frames:
         if frame.get("verdict") != "accepted":
@@ -211,19 +212,25 @@ def _session(folder: Path) -> SourceList:
             left_out.append(LeftOut(paths[0] if paths else folder, "recorded in the session, but the file is missing"))
             continue
         raw = next((path for path in present if is_raw(path)), None)
-        position = frame.get("position_um")
-        position_um = float(position) if isinstance(position, (int, float)) else None
+        position_um = _number(frame.get("position_um"))
         sources.append(Source(raw or present[0], raw is not None, position_um))
+        # a lens drive counts in steps of its own: they tell the order, and no depth
+        places.append(_number(frame.get("position_steps")) if position_um is None else position_um)
     if not sources:
         raise SourceError(
             f"the session {folder} has no accepted frame on disk",
             remedy=f"Shoot it again, or stack what is there as a folder: focusrail stack {folder / 'frames'}",
         )
-    if all(source.position_um is not None for source in sources):
-        in_order = sorted(sources, key=lambda source: (source.position_um or 0.0, natural_key(source.path.name)))
-        return SourceList(tuple(in_order), tuple(left_out), Order.POSITION, session=folder)
+    if all(place is not None for place in places):
+        placed = [(place or 0.0, source) for place, source in zip(places, sources, strict=True)]
+        placed.sort(key=lambda pair: (pair[0], natural_key(pair[1].path.name)))
+        return SourceList(tuple(source for _, source in placed), tuple(left_out), Order.POSITION, session=folder)
     by_name = sorted(sources, key=lambda source: natural_key(source.path.name))
     return SourceList(tuple(by_name), tuple(left_out), Order.NAME, session=folder)
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, (int, float)) else None
 
 
 def _manifest_frames(manifest: Path) -> list[dict[str, Any]]:

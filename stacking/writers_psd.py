@@ -8,7 +8,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -100,10 +99,12 @@ def write_psd(
         file.write(_big_endian(merged[..., channel]))
 
 
-def write_layered_tiff(path: Path, size: tuple[int, int], layers: Sequence[Layer], *, icc: bytes | None = None) -> None:
+def write_layered_tiff(
+    file: BinaryIO, size: tuple[int, int], layers: Sequence[Layer], *, icc: bytes | None = None
+) -> None:
     """Write a page for each layer, uppermost last; masks are alpha channels; the page's name is the layer's."""
     big = layered_bytes(size, layers) > _TIFF_LIMIT
-    with tifffile.TiffWriter(path, bigtiff=big) as writer:
+    with tifffile.TiffWriter(file, bigtiff=big) as writer:
         for layer in layers:
             image, mask = layer.pixels()
             if layer.masked and mask is not None:
@@ -113,8 +114,8 @@ def write_layered_tiff(path: Path, size: tuple[int, int], layers: Sequence[Layer
                 photometric="rgb",
                 extrasamples=["unassalpha"] if image.shape[2] == 4 else None,
                 iccprofile=icc,
-                description=layer.name,
-                extratags=[(285, 2, None, layer.name, True)],
+                description=layer.name.encode(),
+                extratags=[(285, 2, None, layer.name.encode() + b"\0", True)],
                 metadata=None,
                 software="focusrail",
                 contiguous=False,

@@ -30,6 +30,9 @@ class Dialect(StrEnum):
     """What the simulated controller speaks."""
 
     GRBL = "grbl"
+    GRBLHAL = "grblhal"
+    FLUIDNC = "fluidnc"
+    MARLIN = "marlin"
 
 
 class Maker(StrEnum):
@@ -102,6 +105,7 @@ def bench_sim(
             switches=switches or homed,
             homed=homed,
             reset_on_open=reset_on_open,
+            dialect=dialect.value,
             maker=maker.value,
             transfer_bytes_per_s=None if transfer is None else transfer * 1e6,
             ports=BenchPorts() if ports is None else _ports(ports),

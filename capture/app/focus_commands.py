@@ -17,6 +17,9 @@ from capture.app.output import JsonFlag, Reply
 from capture.app.session_options import CameraOption, ProfileOption, RailOption
 from capture.app.session_running import release_autofocus
 from capture.camera.protocol import Camera
+from capture.errors import UsageError
+from capture.lengths import parse_length
+from capture.session.bounded import bounded
 from capture.settings import load_settings
 from rail.axis import Axis, AxisUnit
 from rail.errors import RailPositionUnknownError
@@ -48,6 +51,9 @@ class FocusFlags:
         str | None, typer.Option("--roi", help="x,y,width,height of the live frame, as shares from 0 to 1.")
     ] = None
     origin: Annotated[Origin, typer.Option("--origin", help="keep; here: zero first; home: home first.")] = Origin.KEEP
+    never_beyond: Annotated[
+        str | None, typer.Option("--never-beyond", help="A position that is never passed: the lens must not touch.")
+    ] = None
     iso: Annotated[str | None, typer.Option("--iso", help="ISO to set.")] = None
     shutter: Annotated[str | None, typer.Option("--shutter", help="Shutter time to set, for example 1/60.")] = None
     aperture: Annotated[str | None, typer.Option("--aperture", help="Aperture to set, for example 5.6.")] = None
@@ -153,6 +159,16 @@ def _wishes(flags: FocusFlags) -> FocusWishes:
     )
 
 
+def _position(text: str, axis: Axis) -> float:
+    length = parse_length(text, what="--never-beyond")
+    if length.unit is not axis.capabilities.unit:
+        raise UsageError(
+            f"--never-beyond {text} does not count as the axis does",
+            remedy=f"Give it in {axis.capabilities.unit.value}.",
+        )
+    return length.value
+
+
 @contextmanager
 def _devices(flags: FocusFlags) -> Iterator[tuple[Axis, Camera]]:
     settings = load_settings(Path.cwd())
@@ -171,4 +187,5 @@ def _devices(flags: FocusFlags) -> Iterator[tuple[Axis, Camera]]:
         )
         release_autofocus(camera)
         set_origin(axis, flags.origin)
-        yield axis, camera
+        bound = None if flags.never_beyond is None else _position(flags.never_beyond, axis)
+        yield bounded(axis, bound), camera

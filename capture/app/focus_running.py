@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from capture.app.focus_options import FocusWishes
 from capture.app.output import say
 from capture.camera.protocol import Camera
-from capture.depth_of_field import PIXELS_PER_COC, Optics
+from capture.depth_of_field import DEFAULT_OVERLAP, PIXELS_PER_COC, Optics
 from capture.errors import FocusError
 from capture.focus.axis_view import live_scale, look_at_still, looking
 from capture.focus.range import RangeEstimate, find_range
@@ -72,3 +72,23 @@ def _growth_for_range(step: StepEstimate, optics: Optics | None, scale: float) -
             state="The rail stands where it was.",
         )
     return 2 * PIXELS_PER_COC / step.formula.geometric_um / scale
+
+
+def look_for_growth(axis: Axis, camera: Camera, still_px: int, within: tuple[float, float]) -> float | None:
+    """Growth of the blur circle per unit of position, in pixels of the still, seen from round here; None where it is not sure.
+
+    Parameters
+    ----------
+    still_px : int
+        The longer side of the still.
+    within : (float, float)
+        Where the axis may go.
+
+    Raises
+    ------
+    CaptureError, rail.errors.RailError
+    """
+    with looking(axis, camera, within=within) as view:
+        scale = still_px / max(view.again().shape)
+        step = measure_step(view, scale, DEFAULT_OVERLAP, say=say)
+    return step.blur_px_per_um if step.confidence >= USABLE_CONFIDENCE else None

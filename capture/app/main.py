@@ -11,9 +11,11 @@ import typer
 from capture.app import (
     bench_commands,
     camera_commands,
+    certify_command,
     demo_command,
     focus_commands,
     general_commands,
+    live_command,
     rail_commands,
     relief_command,
     resume_command,
@@ -52,6 +54,8 @@ def build_app() -> typer.Typer:
         rail_commands,
         camera_commands,
         focus_commands,
+        certify_command,
+        live_command,
         bench_commands,
         demo_command,
     ):

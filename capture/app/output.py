@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import sys
@@ -34,9 +35,10 @@ class InterruptedRunError(Exception):
 
 
 def say(text: str) -> None:
-    """Words for people."""
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
+    """Words for people; a terminal that is gone, or a full disk behind it, is no reason to stop what is being done."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
 
 
 def write_json(values: Mapping[str, Any]) -> None:

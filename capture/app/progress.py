@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from capture.app.output import say
 from capture.camera.protocol import Shot
-from capture.session.shooting import ShootProgress
+from capture.session.watching import ShootProgress
 
 
 class _Bar:
@@ -40,11 +41,13 @@ class _Bar:
         if self._bar is None:
             say(line)
         else:
-            self._bar.update(self._task, completed=done, total=total, note=note)
+            with contextlib.suppress(OSError):  # the terminal is gone; the work goes on
+                self._bar.update(self._task, completed=done, total=total, note=note)
 
     def stop(self) -> None:
         if self._bar is not None:
-            self._bar.stop()
+            with contextlib.suppress(OSError):
+                self._bar.stop()
 
 
 class ShootingProgress:
@@ -59,8 +62,10 @@ class ShootingProgress:
         """One more frame is safe on disk."""
         self.last_frame_s = time.monotonic()
         left = "" if progress.seconds_left is None else f"{_clock(progress.seconds_left)} left"
-        line = f"frame {progress.done} of {progress.planned} at {progress.position:g}, {_name(shot)}, {left}"
-        self._bar.update(progress.done, progress.planned, left, line)
+        covered = f"{progress.covered:.0%} of the range"
+        where = f"frame {progress.done} of {progress.planned} at {progress.position:g}"
+        parts = [part for part in (where, _name(shot), covered, left) if part]
+        self._bar.update(progress.done, progress.planned, f"{covered} {left}", ", ".join(parts))
 
     def notice(self, text: str) -> None:
         """Something the user should read."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from capture.app import calibrate_commands
 from capture.app.opening import Origin, open_controller, open_rail, set_origin
-from capture.app.output import InterruptedRunError, JsonFlag, Reply
+from capture.app.output import InterruptedRunError, JsonFlag, Reply, say
+from capture.app.rail_calibrate import add_to_calibrate, calibrate_group
 from capture.errors import UsageError
 from capture.lengths import parse_length
 from capture.settings import load_settings
@@ -37,8 +40,10 @@ def register(app: typer.Typer) -> None:
     group.command("move", epilog=example.format("move -7000um"), context_settings=_NEGATIVE)(move)
     group.command("jog", epilog=example.format("jog 0.5mm"), context_settings=_NEGATIVE)(jog)
     group.command("stop", epilog=example.format("stop"))(stop)
-    group.command("settings", epilog=example.format("settings"))(settings)
+    group.command("settings", epilog=example.format("settings --profile t8-lead2 --write"))(settings)
     group.command("doctor", epilog=example.format("doctor"))(doctor)
+    add_to_calibrate(calibrate_commands.register)
+    group.add_typer(calibrate_group(), name="calibrate")
     app.add_typer(group, name="rail")
 
 
@@ -170,15 +175,54 @@ def _same_unit(axis: Axis, unit: AxisUnit) -> None:
         raise UsageError(f"this axis counts in {own}, not in {unit.value}", remedy=f"Write the length in {own}.")
 
 
-def settings(rail: RailOption = None, profile: ProfileOption = None, json_output: JsonFlag = False) -> Reply:
-    """The controller's own settings, each with its meaning."""
-    from rail.opening import describe_settings
+def settings(
+    rail: RailOption = None,
+    profile: ProfileOption = None,
+    write: Annotated[
+        bool, typer.Option("--write", help="Write what differs from the profile, after a question.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --write: do not ask.")] = False,
+    json_output: JsonFlag = False,
+) -> Reply:
+    """The controller's own settings, what the profile would change in them, and with --write the change."""
+    from rail.opening import compare, describe_settings
 
     with open_controller(load_settings(Path.cwd()), rail, profile) as axis:
         found = describe_settings(axis)
+        differing = compare(axis)
+        rows = [
+            f"{c.name:32} {c.now:g} -> {c.wanted:.3f}".rstrip("0").rstrip(".") + f"  {c.meaning}" for c in differing
+        ]
+        hint, written = "", False
+        if write and differing:
+            say(f"profile {axis.profile.name!r} changes:")
+            for row in rows:
+                say(f"  {row}")
+            if not yes:
+                _agreed(json_output=json_output)
+            hint = axis.write(differing)
+            found, written = describe_settings(axis), True
         values = status_values(axis.status(), axis.capabilities.unit)
-    lines = [f"{name}={entry['value']:<12} {entry['meaning']}" for name, entry in found.items()]
-    return Reply({**values, "settings": found}, lines)
+        name = axis.profile.name
+    lines = [f"{key}={entry['value']:<12} {entry['meaning']}" for key, entry in found.items()]
+    if written:
+        lines += [f"{len(differing)} settings written and read back", *([hint] if hint else [])]
+    elif differing:
+        lines += [f"profile {name!r} would change (--write):", *rows]
+    else:
+        lines.append(f"nothing differs from profile {name!r}")
+    changes = [{"name": c.name, "now": c.now, "wanted": c.wanted, "meaning": c.meaning} for c in differing]
+    return Reply({**values, "settings": found, "changes": changes, "written": written, "hint": hint}, lines)
+
+
+def _agreed(*, json_output: bool) -> None:
+    if json_output or not sys.stdin.isatty():
+        raise UsageError(
+            "settings are only written after a question, and nobody can be asked here",
+            remedy="Look at the differences (`focusrail rail settings`), then add --yes.",
+        )
+    if not typer.confirm("Write them to the controller?", err=True):
+        raise UsageError("nothing was written", remedy="Say y, or change the profile first.")
 
 
 def doctor(rail: RailOption = None, profile: ProfileOption = None, json_output: JsonFlag = False) -> Reply:
@@ -188,6 +232,14 @@ def doctor(rail: RailOption = None, profile: ProfileOption = None, json_output: 
     with open_controller(load_settings(Path.cwd()), rail, profile) as axis:
         findings = examine(axis)
         values = status_values(axis.status(), axis.capabilities.unit)
+        who, resets, name = axis.identity, axis.reset_on_open, axis.profile.name
     lines = [f"{finding['severity']:8} {finding['message']} {finding['remedy']}" for finding in findings]
     healthy = not any(finding["severity"] == "wrong" for finding in findings)
-    return Reply({**values, "findings": findings, "healthy": healthy}, lines or ["nothing is wrong"])
+    head = f"{who.name} ({who.version}), profile {name!r}; opening its port " + (
+        "restarts it" if resets else "left it running, so separate commands keep the position"
+    )
+    controller = {"name": who.name, "dialect": who.dialect, "version": who.version}
+    return Reply(
+        {**values, "findings": findings, "healthy": healthy, "controller": controller, "resets_on_open": resets},
+        [head, *(lines or ["nothing is wrong"])],
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,10 +17,10 @@ from capture.app.output import JsonFlag, Reply, say
 from capture.app.session_collecting import collect_session, how_to_collect
 from capture.app.session_commands import UNSTACKED, finish_run
 from capture.app.session_options import ResumeFlags
+from capture.app.session_position import establish_position
 from capture.app.session_running import (
     KEPT_ROLES,
     DeviceNames,
-    Devices,
     Shoot,
     ShotSession,
     clear_the_way,
@@ -30,20 +29,18 @@ from capture.app.session_running import (
     release_autofocus,
     shoot_frames,
 )
+from capture.app.session_stacking import RunningStacker
 from capture.app.stack_options import options_from_record
 from capture.camera.protocol import Camera, FileFormat
 from capture.camera.values import same
 from capture.errors import CameraError, CameraSettingError, SessionError
 from capture.session.folder import SessionFolder
-from capture.session.plan import StackPlan
 from capture.session.preflight import preflight
 from capture.session.reconcile import reconcile
 from capture.session.records import EventKind, SessionState, Verdict
-from capture.session.shooting import AfterShooting, ShootOutcome
+from capture.session.shooting import AfterShooting, Companion, ShootOutcome
 from capture.session.targets import targets_of
 from capture.settings import Settings, load_settings
-from rail.axis import Axis
-from rail.errors import RailPositionUnknownError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +53,7 @@ class _Which:
 
 def register(app: typer.Typer) -> None:
     """Add the command of this module to `app`."""
-    app.command("resume", epilog="Example: focusrail resume beetle --origin home")(
+    app.command("resume", epilog="Example: focusrail resume beetle --origin images")(
         with_flags(resume, _Which, ResumeFlags)
     )
 
@@ -64,31 +61,36 @@ def register(app: typer.Typer) -> None:
 def resume(which: _Which, flags: ResumeFlags) -> Reply:
     """Go on with a session that stopped anywhere: what is there is checked, what is missing is shot, then stacked."""
     settings = load_settings(Path.cwd())
-    with SessionFolder.open(which.session) as folder:
-        opened = dict(folder.journal.opened())
-        options = None if opened.get("stack") is None else options_from_record(opened["stack"])
-        wanted = _wanted(settings, folder, opened, flags)
-        was = folder.state
-        for note in reconcile(folder).notes:
-            say(note)
-        missing = _missing(folder)
-        if flags.collect is not None:
-            shot = collect_session(folder, flags.collect, _as_it_is(folder))
+    with ExitStack() as stack:
+        with SessionFolder.open(which.session) as folder:
+            opened = dict(folder.journal.opened())
+            options = None if opened.get("stack") is None else options_from_record(opened["stack"])
+            wanted = _wanted(settings, folder, opened, flags)
+            was = folder.state
+            for note in reconcile(folder).notes:
+                say(note)
             missing = _missing(folder)
-        elif missing:
-            shot = _go_on(folder, opened, wanted, flags.origin, was, missing)
-        else:
-            if was is not SessionState.FINISHED:
-                folder.end(SessionState.FINISHED)
-            shot = _as_it_is(folder)
-        result = _result(folder)
-    if shot.incomplete:
-        unstacked = {} if options is None else UNSTACKED
-        return Reply({**shot.values, **unstacked}, [*shot.lines, *_left_to_do(which.session, shot)])
-    if options is None or (not missing and result is not None):
-        more = {} if options is None else {"result": result, "seconds_after_last_frame": 0.0}
-        return Reply({**shot.values, **more}, shot.lines)
-    return finish_run(which.session, shot.values, shot.lines, options, shot.last_frame_s, wanted.notify)
+            running = None
+            if flags.collect is not None:
+                shot = collect_session(folder, flags.collect, _as_it_is(folder))
+                missing = _missing(folder)
+            elif missing:
+                if options is not None:
+                    running = stack.enter_context(RunningStacker(which.session, options))
+                companions = () if running is None else (running,)
+                shot = _go_on(folder, opened, wanted, flags, was, missing, companions)
+            else:
+                if was is not SessionState.FINISHED:
+                    folder.end(SessionState.FINISHED)
+                shot = _as_it_is(folder)
+            result = _result(folder)
+        if shot.incomplete:
+            unstacked = {} if options is None else UNSTACKED
+            return Reply({**shot.values, **unstacked}, [*shot.lines, *_left_to_do(which.session, shot)])
+        if options is None or (not missing and result is not None):
+            more = {} if options is None else {"result": result, "seconds_after_last_frame": 0.0}
+            return Reply({**shot.values, **more}, shot.lines)
+        return finish_run(which.session, shot, options, wanted.notify, running)
 
 
 def _left_to_do(session: Path, shot: ShotSession) -> list[str]:
@@ -107,7 +109,7 @@ def _wanted(settings: Settings, folder: SessionFolder, opened: dict[str, Any], f
         out=folder.path,
         devices=names,
         plan=folder.plan,
-        origin=flags.origin,
+        origin=Origin.KEEP,
         after=AfterShooting(opened.get("after", AfterShooting.NEAR.value)),
         camera_settings={},
         stack=opened.get("stack"),
@@ -115,6 +117,7 @@ def _wanted(settings: Settings, folder: SessionFolder, opened: dict[str, Any], f
         notify=settings.choose("notify", flags.notify),
         log_wire=flags.log_wire,
         repair=bool(opened.get("repair", False)),
+        reshoot=bool(opened.get("reshoot", True)),
     )
 
 
@@ -145,26 +148,42 @@ def _result(folder: SessionFolder) -> str | None:
 
 
 def _go_on(
-    folder: SessionFolder, opened: dict[str, Any], wanted: Shoot, origin: Origin, was: SessionState, missing: list[int]
+    folder: SessionFolder,
+    opened: dict[str, Any],
+    wanted: Shoot,
+    flags: ResumeFlags,
+    was: SessionState,
+    missing: list[int],
+    companions: tuple[Companion, ...],
 ) -> ShotSession:
     plan = folder.plan
     say(f"{len(folder.accepted())} frames are there, {len(missing)} are missing")
     with ExitStack() as stack:
-        devices = stack.enter_context(open_devices(wanted.settings, wanted.devices))
+        devices = stack.enter_context(
+            open_devices(wanted.settings, wanted.devices, wanted.never_beyond, log_wire=wanted.log_wire)
+        )
+        devices.log.write_to(folder.path / "log.txt")
         _same_camera(devices.camera, opened)
         put_back_settings(devices.camera, dict(opened.get("camera_state", {})), dict(opened["settings"]))
         release_autofocus(devices.camera)
-        establish_position(devices.axis, origin, folder, plan, homed=bool(opened.get("homed", False)))
+        found = establish_position(devices, flags.origin, folder, check=flags.check)
         size = max((sum(int(e["bytes"]) for e in f.files) for f in folder.accepted()), default=0)
         kind = FileFormat(opened.get("file_format", FileFormat.RAW.value))
         checks = preflight(
-            plan, folder.path, devices.axis, devices.camera, kind, frames=len(missing), frame_bytes=size or None
+            plan,
+            folder.path,
+            devices.axis,
+            devices.camera,
+            kind,
+            frames=len(missing),
+            frame_bytes=size or None,
+            last_event=folder.journal.events()[-1].at,
         )
         clear_the_way(checks)
         folder.journal.record(
-            EventKind.RESUMED, program=f"focusrail {version('focusrail')}", was=was.value, missing=len(missing)
+            EventKind.RESUMED, program=f"focusrail {version('focusrail')}", was=was.value, missing=len(missing), **found
         )
-        return shoot_frames(folder, Devices(devices.axis, devices.camera), plan, wanted)
+        return shoot_frames(folder, devices, plan, wanted, companions)
 
 
 def _same_camera(camera: Camera, opened: dict[str, Any]) -> None:
@@ -200,49 +219,3 @@ def put_back_settings(camera: Camera, state: dict[str, str], written: dict[str, 
                 state="Nothing has moved, nothing was shot.",
             ) from error
         say(f"{role.value} was {now.value}; put back to the session's {value}")
-
-
-def establish_position(axis: Axis, origin: Origin, folder: SessionFolder, plan: StackPlan, *, homed: bool) -> None:
-    """Make sure that the axis counts as it did when the session was begun.
-
-    Raises
-    ------
-    rail.errors.RailPositionUnknownError, SessionError
-    """
-    counts_from = "the end switch" if homed else "where the rail was zeroed"
-    if origin is Origin.HOME and not homed:
-        raise SessionError(
-            f"the session counts from {counts_from}, not from the end switch: homing would shift its frames",
-            remedy=f"Bring the carriage to the session's 0, then: focusrail resume {folder.path} --origin here",
-            state="Nothing has moved, nothing was shot.",
-        )
-    if origin is Origin.HERE and homed:
-        raise SessionError(
-            "the session counts from the end switch, which is more exact than a place found by hand",
-            remedy=f"focusrail resume {folder.path} --origin home",
-            state="Nothing has moved, nothing was shot.",
-        )
-    if origin is Origin.HOME:
-        say("homing the rail")
-        axis.home()
-    elif origin is Origin.HERE:
-        axis.zero()
-    status = axis.status()
-    if not status.position_known and not homed and sys.stdin is not None and sys.stdin.isatty():
-        _ask_for_zero(axis)
-        status = axis.status()
-    if not status.position_known or status.homed != homed:
-        what = "unknown" if not status.position_known else "counted from another origin than the session's"
-        how = "--origin home" if homed else "--origin here (first bring the carriage to the session's 0, with rail jog)"
-        raise RailPositionUnknownError(
-            f"the position of the rail is {what}; the session counts from {counts_from}",
-            remedy=f"Go on with: focusrail resume {folder.path} {how}",
-            state="Nothing has moved, nothing was shot. The frames so far are safe.",
-        )
-
-
-def _ask_for_zero(axis: Axis) -> None:
-    say("The rail does not know where it stands. Bring the carriage by hand to the session's 0, where it was zeroed,")
-    answer = typer.prompt("then type: here", default="", show_default=False, err=True)
-    if answer.strip().casefold() == "here":
-        axis.zero()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from capture.app.flags import with_flags
-from capture.app.opening import Origin, apply_camera_settings, open_rail, set_origin
+from capture.app.opening import Origin, apply_camera_settings, camera_beside, open_rail, set_origin
 from capture.app.output import InterruptedRunError, JsonFlag, Reply
 from capture.app.session_collecting import check_collectable, collect_after_shooting
 from capture.app.session_options import AUTO, ShootFlags
@@ -18,17 +19,19 @@ from capture.app.session_plan import wish_for
 from capture.app.session_running import (
     DeviceNames,
     Shoot,
+    ShotSession,
     check_ready,
     ends_of,
     open_devices,
     plan_of,
     shoot_session,
 )
-from capture.app.session_stacking import stack_session
+from capture.app.session_stacking import RunningStacker, stack_session
 from capture.app.stack_options import StackFlags, options_to_record
 from capture.camera.protocol import FileFormat
 from capture.errors import UsageError
 from capture.lengths import parse_length
+from capture.session.bounded import bounded, refuse_beyond
 from capture.session.bug_report import pack_bug_report
 from capture.session.control import Order, send_order
 from capture.session.folder import SessionFolder, check_new_folder
@@ -37,6 +40,7 @@ from capture.session.plan import StackPlan
 from capture.session.preflight import preflight
 from capture.session.targets import check_plan
 from capture.settings import load_settings
+from rail.axis import Axis
 from stacking.options import StackOptions
 
 UNSTACKED = {"result": None, "seconds_after_last_frame": None}
@@ -79,39 +83,35 @@ def run(flags: ShootFlags, stacking: StackFlags, answer: _Answer) -> Reply:
     wanted = _wanted(flags, options)
     if flags.dry_run:
         return dry_run_reply(wanted)
-    shot = collect_after_shooting(shoot_session(wanted), flags.out, flags.collect)
-    if shot.incomplete:
-        return Reply(shot.values | UNSTACKED, shot.lines)
-    return finish_run(flags.out, shot.values, shot.lines, options, shot.last_frame_s, wanted.notify)
+    with RunningStacker(flags.out, options) as running:
+        shot = collect_after_shooting(shoot_session(wanted, (running,)), flags.out, flags.collect)
+        if shot.incomplete:
+            return Reply(shot.values | UNSTACKED, shot.lines)
+        return finish_run(flags.out, shot, options, wanted.notify, running)
 
 
 def finish_run(
-    session: Path,
-    values: dict[str, Any],
-    lines: list[str],
-    options: StackOptions,
-    last_frame_s: float,
-    notify: str | None,
+    session: Path, shot: ShotSession, options: StackOptions, notify: str | None, running: RunningStacker | None = None
 ) -> Reply:
-    """Stack a session whose frames are all there, and answer as `run` does."""
+    """Stack a session whose frames are all there, and answer as `run` does; `running`: what saw the frames come."""
     notifier = Notifier(notify, session)
     try:
         with SessionFolder.open(session) as folder:
-            stacked = stack_session(folder, options)
+            stacked = stack_session(folder, options, running=running)
     except KeyboardInterrupt:
         raise InterruptedRunError(
             "interrupted while stacking",
-            state=f"All {values['frames']} frames are safe in {session}; the rail stands still.",
+            state=f"All {shot.values['frames']} frames are safe in {session}; the rail stands still.",
             remedy=f"Go on with: focusrail resume {session}",
         ) from None
     more = {
         "result": stacked["result"],
-        "seconds_after_last_frame": round(time.monotonic() - last_frame_s, 3),
+        "seconds_after_last_frame": round(time.monotonic() - shot.last_frame_s, 3),
         "stack": stacked,
     }
     notifier.finished(f"{stacked['result']} is done")
     notifier.close()
-    return Reply(values | more, [*lines, f"picture: {stacked['result']} ({stacked['frames_used']} frames)"])
+    return Reply(shot.values | more, [*shot.lines, f"picture: {stacked['result']} ({stacked['frames_used']} frames)"])
 
 
 def _wanted(flags: ShootFlags, options: StackOptions | None) -> Shoot:
@@ -135,6 +135,7 @@ def _wanted(flags: ShootFlags, options: StackOptions | None) -> Shoot:
         notify=settings.choose("notify", flags.notify),
         log_wire=flags.log_wire,
         repair=wish.plan is None if flags.repair is None else flags.repair,
+        reshoot=flags.repair is not False,
         focus=wish.focus,
         step_given=flags.step not in (None, AUTO),
     )
@@ -146,16 +147,23 @@ def dry_run_reply(wanted: Shoot) -> Reply:
     focus: dict[str, Any] = {}
     if isinstance(wanted.plan, StackPlan):
         plan = wanted.plan
-        checks = preflight(plan, wanted.out, None, None, FileFormat.RAW)
-        if wanted.devices.rail is not None:
-            with open_rail(wanted.settings, wanted.devices.rail, wanted.devices.profile, wanted.devices.camera) as axis:
+        refuse_beyond(plan, wanted.never_beyond)
+        with ExitStack() as stack:
+            axis: Axis | None = None
+            camera = None
+            names = wanted.devices
+            if names.rail is not None:
+                found_axis = stack.enter_context(open_rail(wanted.settings, names.rail, names.profile, names.camera))
+                axis = bounded(found_axis, wanted.never_beyond)
                 if wanted.origin is Origin.KEEP:
                     check_ready(plan, axis)
                 else:
                     check_plan(plan, axis)
-                checks = preflight(plan, wanted.out, axis, None, FileFormat.RAW)
+                if names.camera is not None:
+                    camera = stack.enter_context(camera_beside(found_axis, wanted.settings, names.camera))
+            checks = preflight(plan, wanted.out, axis, camera, FileFormat.RAW)
     else:
-        with open_devices(wanted.settings, wanted.devices) as devices:
+        with open_devices(wanted.settings, wanted.devices, wanted.never_beyond) as devices:
             if wanted.origin is Origin.KEEP:
                 check_ready(None, devices.axis)
             apply_camera_settings(devices.camera, wanted.settings, wanted.camera_settings)

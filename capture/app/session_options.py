@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -77,7 +78,8 @@ class ShootFlags:
     repair: Annotated[
         bool | None,
         typer.Option(
-            "--repair/--no-repair", help="Shoot what the certificate misses (default: where anything is auto)."
+            "--repair/--no-repair",
+            help="Shoot what the certificate misses (default: where anything is auto); --no-repair shoots nothing again.",
         ),
     ] = None
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and show the plan, and stop; nothing is shot.")] = (
@@ -109,6 +111,15 @@ class ShootFlags:
         }
 
 
+class ResumeOrigin(StrEnum):
+    """How the place is known when a session is gone on with."""
+
+    KEEP = "keep"
+    HERE = "here"
+    HOME = "home"
+    IMAGES = "images"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResumeFlags:
     """With what to go on; without them, with what the session was begun with."""
@@ -117,12 +128,21 @@ class ResumeFlags:
     camera: CameraOption = None
     profile: ProfileOption = None
     origin: Annotated[
-        Origin,
+        ResumeOrigin,
         typer.Option(
-            "--origin", help="keep: the rail knows its place; here: it stands at the session's 0; home: home it."
+            "--origin",
+            help="keep: the rail knows its place; home: home it; images: stills compared with the session's tell the place; "
+            "here: it stands at the session's 0.",
         ),
-    ] = Origin.KEEP
+    ] = ResumeOrigin.KEEP
     collect: CollectOption = None
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check/--no-check",
+            help="Without an end switch: compare the place with the session's frames by one still before going on.",
+        ),
+    ] = True
     notify: Annotated[
         str | None, typer.Option("--notify", help="At the end and on trouble: bell, desktop, or a command to run.")
     ] = None

@@ -108,8 +108,8 @@ def find_plan(wish: PlanWish, axis: Axis, camera: Camera) -> PlanFound:
             f"the plan counts in {told.value}, the axis in {unit.value}",
             remedy="Give near, far and step in the axis's unit.",
         )
-    settle_s = DEFAULT_SETTLE_S if wish.settle_s is None else wish.settle_s
     if wish.near is not None and wish.far is not None and wish.step is not None:
+        settle_s = _settle_s(wish, axis, camera, wish.step.value, (wish.near.value, wish.far.value))
         return PlanFound(StackPlan(wish.near.value, wish.far.value, wish.step.value, settle_s, unit), {})
     if isinstance(camera, ShutterCamera):
         raise camera.blind()
@@ -133,12 +133,30 @@ def find_plan(wish: PlanWish, axis: Axis, camera: Camera) -> PlanFound:
     low, high = axis.limits
     near = wish.near.value if wish.near is not None else max(_found_end(found, near=True) - _MARGIN_DOF * dof, low)
     far = wish.far.value if wish.far is not None else min(_found_end(found, near=False) + _MARGIN_DOF * dof, high)
+    settle_s = _settle_s(wish, axis, camera, step, (near, far), found.live_scale)
     plan = StackPlan(near, far, step, settle_s, unit)
     say(
         f"found: {near:.0f} to {far:.0f} {unit.value} ({'with a margin of half a depth of field, ' * (wish.near is None)}"
         f"depth of field {dof:.1f} {unit.value}, {'measured' if measured else 'formula'})"
     )
     return PlanFound(plan, focus_record(found, dof, measured=measured))
+
+
+def _settle_s(
+    wish: PlanWish,
+    axis: Axis,
+    camera: Camera,
+    step: float,
+    ends: tuple[float, float],
+    live_scale: float | None = None,
+) -> float:
+    """As told, as calibrated, or as measured now, whichever there is first."""
+    from capture.app.calibrate_commands import settle_for
+
+    if wish.settle_s is not None:
+        return wish.settle_s
+    found = settle_for(axis, camera, step, sum(ends) / 2, live_scale)
+    return DEFAULT_SETTLE_S if found is None else found
 
 
 def focus_record(found: Any, dof: float, *, measured: bool) -> dict[str, Any]:

@@ -19,10 +19,12 @@ from capture.app.session_plan import PlanFound, PlanWish, find_plan
 from capture.camera.protocol import Camera, FileFormat, Role
 from capture.camera.shutter_camera import ShutterCamera
 from capture.errors import CameraError, CaptureError, SessionError
+from capture.session.bounded import bounded, refuse_beyond
+from capture.session.claims import claimed_camera, claimed_rail
 from capture.session.collecting import to_collect
 from capture.session.control import Controls
 from capture.session.folder import SessionFolder, check_new_folder
-from capture.session.log import session_log
+from capture.session.log import SessionLog
 from capture.session.notify import Notifier
 from capture.session.plan import StackPlan
 from capture.session.preflight import Check, preflight
@@ -64,8 +66,8 @@ class Shoot:
     """What `shoot`, `run` and `demo` were asked for, flags and settings taken together.
 
     `plan` is what is to be found where something is left open. `stack` is None where nothing is stacked, else the stacker's options
-    as the journal keeps them. `repair`: what the certificate misses is shot. `focus`: what is known of the optics. `step_given`: it need
-    not be what the depth of field asks for.
+    as the journal keeps them. `repair`: what the certificate misses is shot; `reshoot`: frames that were spoilt are shot again. `focus`:
+    what is known of the optics. `step_given`: it need not be what the depth of field asks for.
     """
 
     settings: Settings
@@ -80,6 +82,7 @@ class Shoot:
     notify: str | None = None
     log_wire: bool = False
     repair: bool = False
+    reshoot: bool = True
     focus: FocusWishes | None = None
     step_given: bool = True
 
@@ -100,23 +103,29 @@ class ShotSession:
 
 @dataclass(frozen=True, slots=True)
 class Devices:
-    """Both devices, open."""
+    """Both devices, open; and the log that was kept since they were opened."""
 
     axis: Axis
     camera: Camera
+    log: SessionLog
 
 
 @contextmanager
-def open_devices(settings: Settings, names: DeviceNames) -> Iterator[Devices]:
-    """The rail and the camera; closed when the context ends, motion stopped."""
+def open_devices(
+    settings: Settings, names: DeviceNames, never_beyond: float | None = None, *, log_wire: bool = False
+) -> Iterator[Devices]:
+    """The rail and the camera, held for this session; closed when the context ends, motion stopped."""
     with ExitStack() as stack:
+        log = stack.enter_context(SessionLog(logging.DEBUG if log_wire else logging.INFO))
+        stack.enter_context(claimed_rail(names.rail))
+        stack.enter_context(claimed_camera(names.camera))
         axis = stack.enter_context(open_rail(settings, names.rail, names.profile, names.camera))
         camera = stack.enter_context(camera_beside(axis, settings, names.camera))
-        yield Devices(axis, camera)
+        yield Devices(bounded(axis, never_beyond), camera, log)
 
 
-def shoot_session(wanted: Shoot) -> ShotSession:
-    """Shoot a whole new session.
+def shoot_session(wanted: Shoot, companions: tuple[Companion, ...] = ()) -> ShotSession:
+    """Shoot a whole new session; `companions` live beside it.
 
     Raises
     ------
@@ -126,14 +135,16 @@ def shoot_session(wanted: Shoot) -> ShotSession:
     flags = dict(wanted.camera_settings)
     if wanted.settings.choose("format", flags.get("format")) is None:
         flags["format"] = FileFormat.RAW.value
+    given = wanted.plan if isinstance(wanted.plan, StackPlan) else None
+    if given is not None:
+        refuse_beyond(given, wanted.never_beyond)
     with ExitStack() as stack:
-        axis = stack.enter_context(
-            open_rail(wanted.settings, wanted.devices.rail, wanted.devices.profile, wanted.devices.camera)
+        devices = stack.enter_context(
+            open_devices(wanted.settings, wanted.devices, wanted.never_beyond, log_wire=wanted.log_wire)
         )
-        given = wanted.plan if isinstance(wanted.plan, StackPlan) else None
+        axis, camera = devices.axis, devices.camera
         if wanted.origin is Origin.KEEP:
             check_ready(given, axis)
-        camera = stack.enter_context(camera_beside(axis, wanted.settings, wanted.devices.camera))
         written = apply_camera_settings(camera, wanted.settings, flags)
         release_autofocus(camera)
         set_origin(axis, wanted.origin, ends=ends_of(wanted.plan))
@@ -159,11 +170,12 @@ def shoot_session(wanted: Shoot) -> ShotSession:
                 stack=wanted.stack,
                 never_beyond=wanted.never_beyond,
                 repair=wanted.repair,
+                reshoot=wanted.reshoot,
                 focus=found.focus,
                 judged_by=judged_by(wanted, found),
             )
         )
-        return shoot_frames(folder, Devices(axis, camera), plan, wanted)
+        return shoot_frames(folder, devices, plan, wanted, companions)
 
 
 def ends_of(plan: StackPlan | PlanWish) -> tuple[float, ...]:
@@ -203,9 +215,8 @@ def shoot_frames(
     CaptureError, RailError, InterruptedRunError
         Each says how many frames are safe, and how to go on.
     """
-    level = logging.DEBUG if wanted.log_wire else logging.INFO
     with ExitStack() as stack:
-        stack.enter_context(session_log(folder.path / "log.txt", level))
+        devices.log.write_to(folder.path / "log.txt")
         controls = stack.enter_context(Controls(folder.path))
         stack.enter_context(keys_and_signals(controls, plan.step))
         watcher = stack.enter_context(ShootingProgress(plan.count))
@@ -221,7 +232,9 @@ def shoot_frames(
             companions=(watch, *companions),
             certifier=None if isinstance(devices.camera, ShutterCamera) else watch,  # it has nothing to look at yet
             repairs=wanted.repair,
-            reopen=lambda: _open_rail_anew(wanted, devices.camera),
+            reshoots=wanted.reshoot,
+            look=lambda axis: _live_growth(axis, devices.camera, watch, plan),
+            reopen=lambda: bounded(_open_rail_anew(wanted, devices.camera), wanted.never_beyond),
         )
         try:
             outcome = _run(shooting, folder, plan, wanted.after)
@@ -232,6 +245,17 @@ def shoot_frames(
             notifier.finished(f"{outcome.frames} frames in {folder.path}")
         values = outcome_values(folder, outcome)
         return ShotSession(values, [f"{outcome.frames} frames in {folder.path}"], watcher.last_frame_s)
+
+
+def _live_growth(axis: Axis, camera: Camera, watch: FrameWatch, plan: StackPlan) -> float | None:
+    """Growth of blur, in pixels of the still, from live frames about the middle of the plan; None where it cannot be seen."""
+    from capture.app.focus_running import look_for_growth
+
+    if watch.still_px is None:
+        return None
+    say("the frames do not tell the depth of field: measuring it on live frames")
+    axis.move_to((plan.near + plan.far) / 2)
+    return look_for_growth(axis, camera, watch.still_px, (plan.near, plan.far))
 
 
 def _open_rail_anew(wanted: Shoot, camera: Camera) -> Axis:
@@ -303,7 +327,8 @@ def _run(shooting: Shooting, folder: SessionFolder, plan: StackPlan, after: Afte
             kept = (
                 f"{done} of {plan.count} frames are safe in {folder.path}. The rail is {status.state.value}; {where}."
             )
-            error.state = f"{error.state} {kept}".strip()
+            told = error.state[:1].upper() + error.state[1:].rstrip(".")
+            error.state = f"{told}. {kept}" if told else kept
             if "focusrail resume" not in error.remedy:
                 error.remedy = f"{error.remedy} Then go on with: focusrail resume {folder.path}".strip()
         raise
@@ -355,7 +380,7 @@ def clear_the_way(checks: list[Check]) -> None:
         if check.passed:
             continue
         if check.fatal:
-            kind = SessionError if check.name == "disk" else CameraError
+            kind = SessionError if check.name in ("disk", "travel") else CameraError
             raise kind(check.message, remedy=check.remedy, state="Nothing has moved, nothing was shot.")
         say(f"note: {check.message} {check.remedy}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +13,7 @@ from capture.app.output import InterruptedRunError, JsonFlag, Reply
 from capture.app.progress import StackingProgress
 from capture.app.relief_options import ScaleFlags
 from capture.app.stack_options import RecipeOption, StackFlags
+from capture.errors import UsageError
 from capture.settings import load_settings
 
 ForceOption = Annotated[bool, typer.Option("--force", help="Write over an existing file.")]
@@ -24,8 +25,9 @@ def register(app: typer.Typer) -> None:
         with_flags(stack, _InOut, StackFlags, ScaleFlags)
     )
     app.command("finish", epilog="Example: focusrail finish beetle.tif -o beetle.jpg --levels auto --sharpen 0.6")(
-        finish
+        with_flags(finish, _Finished, _Steps)
     )
+    app.command("recipes", epilog="Example: focusrail recipes specimen -o mine.toml")(recipes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,36 +62,88 @@ def stack(asked: _InOut, flags: StackFlags, optics: ScaleFlags) -> Reply:
     return Reply(values, lines)
 
 
-def finish(
-    file: Annotated[Path, typer.Argument(help="Picture to correct.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Picture to write: .tif, .png or .jpg.")],
-    crop: Annotated[str | None, typer.Option(help="x,y,width,height in pixels, 3:2, or none.")] = None,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Finished:
+    """What is corrected, and where it goes."""
+
+    file: Annotated[Path, typer.Argument(help="Picture to correct.")]
+    output: Annotated[Path, typer.Option("-o", "--output", help="Picture to write: .tif (16 bit), .png or .jpg.")]
+    recipe: RecipeOption = None
+    save_recipe: Annotated[
+        Path | None, typer.Option("--save-recipe", help="Write every step as a recipe's TOML file, for other pictures.")
+    ] = None
+    force: ForceOption = False
+    json_output: JsonFlag = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Steps:
+    """The steps of colour correction."""
+
+    crop: Annotated[str | None, typer.Option(help="x,y,width,height in pixels, 3:2, or none.")] = None
+    denoise: Annotated[
+        str | None, typer.Option(help="Smooth what was nowhere in focus: strength (0 to 1), and radius in pixels.")
+    ] = None
     white_balance: Annotated[
         str | None, typer.Option(help="5200K, 5200K,10 (tint), gray:x,y, gains:r,g,b or as-shot.")
-    ] = None,
-    exposure: Annotated[str | None, typer.Option(help="In stops, for example 0.3.")] = None,
-    levels: Annotated[str | None, typer.Option(help="auto, or black,white (and gamma), for example 0.02,0.98.")] = None,
-    curves: Annotated[str | None, typer.Option(help="Points in:out, for example 0.25:0.2,0.75:0.8.")] = None,
-    hue: Annotated[str | None, typer.Option(help="Turn of the hue in degrees.")] = None,
-    saturation: Annotated[str | None, typer.Option(help="Factor, for example 1.1.")] = None,
-    sharpen: Annotated[str | None, typer.Option(help="Amount, or amount,radius in pixels.")] = None,
-    recipe: RecipeOption = None,
+    ] = None
+    exposure: Annotated[str | None, typer.Option(help="In stops, for example 0.3.")] = None
+    levels: Annotated[
+        str | None, typer.Option(help="auto, auto:0.1,99.9 (percent), or black,white (and gamma): 0.02,0.98.")
+    ] = None
+    curves: Annotated[
+        str | None,
+        typer.Option(help="Points in:out: 0.25:0.2,0.75:0.8; of one channel blue=0.5:0.52; between ; several."),
+    ] = None
+    hue: Annotated[str | None, typer.Option(help="Turn in degrees; of some colours red:-10,blue:5.")] = None
+    saturation: Annotated[str | None, typer.Option(help="Factor: 1.1; of some colours 1.05,green:0.8.")] = None
+    vibrance: Annotated[str | None, typer.Option(help="Colourfulness of pale colours, -1 to 1.")] = None
+    local_contrast: Annotated[str | None, typer.Option(help="Amount, or amount,radius in pixels: 0.3,60.")] = None
+    sharpen: Annotated[
+        str | None,
+        typer.Option(help="Amount, or amount,radius in pixels; deconvolve:1,0.9 undoes a blur of that radius."),
+    ] = None
+    profile: Annotated[
+        str | None,
+        typer.Option(help="Colour space of the result: srgb, display-p3, adobe-rgb, prophoto; none: the input's."),
+    ] = None
+
+
+def finish(asked: _Finished, steps: _Steps) -> Reply:
+    """Colour correction alone, each step as an option or from a recipe; an option replaces the recipe's step."""
+    from stacking.finish import FinishTexts, finish_picture, recipe_from_options
+    from stacking.writers import check_target, replacing
+
+    wanted = recipe_from_options(asked.recipe, FinishTexts(**asdict(steps)))
+    if asked.save_recipe is not None:
+        check_target(asked.save_recipe, force=asked.force, suffixes=(".toml",))
+    shown = finish_picture(asked.file, asked.output, wanted, force=asked.force)
+    if asked.save_recipe is not None:
+        with replacing(asked.save_recipe, force=asked.force) as file:
+            file.write(wanted.to_toml().encode())
+    values = {"result": str(asked.output.resolve()), "crop": list(shown), "recipe": wanted.to_toml()}
+    return Reply(values, [str(asked.output)])
+
+
+def recipes(
+    name: Annotated[str | None, typer.Argument(help="Show this recipe's file, to be changed and used.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write it here.")] = None,
     force: ForceOption = False,
     json_output: JsonFlag = False,
 ) -> Reply:
-    """Colour correction alone: crop, white balance, exposure, levels, curves, hue, saturation, sharpening."""
-    from stacking.finish import finish_picture, recipe_from_options
+    """The recipes that come along: names and what they are for; with a name, the recipe itself."""
+    from stacking.finish import shipped_recipe, shipped_recipes
+    from stacking.writers import check_target, replacing
 
-    wanted = recipe_from_options(
-        recipe,
-        crop=crop,
-        white_balance=white_balance,
-        exposure=exposure,
-        levels=levels,
-        curves=curves,
-        hue=hue,
-        saturation=saturation,
-        sharpen=sharpen,
-    )
-    finish_picture(file, output, wanted, force=force)
-    return Reply({"result": str(output.resolve())}, [str(output)])
+    if name is not None:
+        text = shipped_recipe(name).to_toml()
+        if output is not None:
+            check_target(output, force=force, suffixes=(".toml",))
+            with replacing(output, force=force) as file:
+                file.write(text.encode())
+        return Reply({"name": name, "recipe": text}, text.splitlines())
+    if output is not None:
+        raise UsageError("no recipe was named", remedy="Say which: focusrail recipes specimen -o mine.toml")
+    known = [shipped_recipe(each) for each in shipped_recipes()]
+    values = {"recipes": [{"name": recipe.name, "description": recipe.description} for recipe in known]}
+    return Reply(values, [f"{recipe.name:<12} {recipe.description}" for recipe in known])

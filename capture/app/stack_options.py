@@ -13,6 +13,8 @@ from capture.app.relief_options import ReliefFlags, ScaleFlags
 from capture.errors import UsageError
 from capture.lengths import parse_size_bytes
 from capture.settings import Settings
+from stacking.areas_options import Area, Prefer, areas_of, preferring
+from stacking.crop import parse_crop
 from stacking.layer_options import parse_layer_frames
 from stacking.options import Align, Crop, Method, StackOptions
 from stacking.relief.options import relief_options_of
@@ -23,7 +25,12 @@ AlignOption = Annotated[
     Align, typer.Option("--align", help="auto: register the frames; none: they lie on each other already.")
 ]
 CropOption = Annotated[
-    Crop, typer.Option("--crop", help="auto: the largest area valid in all frames; none: keep the full frame.")
+    str,
+    typer.Option(
+        "--crop",
+        help="auto: the largest area valid in all frames; focus: only where anything is in focus; 3:2 or focus,3:2: of that "
+        "aspect ratio; x,y,width,height in a frame's pixels; none: keep the full frame.",
+    ),
 ]
 DepthOption = Annotated[
     Path | None, typer.Option("--depth", help="Write the depth map here (.tif float, .png 16 bit).")
@@ -32,14 +39,18 @@ ReportOption = Annotated[
     Path | None, typer.Option("--report", help="Write what was done here: .html a page with plots, else JSON.")
 ]
 RecipeOption = Annotated[
-    Path | None, typer.Option("--recipe", help="Colour correction to apply: a recipe's TOML file.")
+    Path | None,
+    typer.Option(
+        "--recipe", help="Colour correction to apply: a recipe's TOML file, or the name of one that comes along."
+    ),
 ]
 LayersOption = Annotated[
     Path | None,
     typer.Option("--layers", help="Write fused picture, slabs and aligned frames as layers: .psd, .psb or .tif pages."),
 ]
 LayerFramesOption = Annotated[
-    str | None, typer.Option("--layer-frames", help="Source frames among the layers: a number, none, or auto.")
+    str | None,
+    typer.Option("--layer-frames", help="Source frames among the layers: how many, which (3,7-9), none, or auto."),
 ]
 SlabOption = Annotated[
     str | None,
@@ -57,6 +68,17 @@ SlabFolderOption = Annotated[
     Path | None,
     typer.Option("--slab-folder", help="Where slabs are written (default: RESULT.slabs beside the result)."),
 ]
+PreferOption = Annotated[
+    Prefer,
+    typer.Option(
+        "--prefer",
+        help="near: an opaque foreground hides what is sharp behind it; far: the other way; sharpest: neither.",
+    ),
+]
+PreferInOption = Annotated[
+    Path | None,
+    typer.Option("--prefer-in", help="A painted mask (white, or opaque) of where --prefer holds; default everywhere."),
+]
 MemoryOption = Annotated[str | None, typer.Option("--memory", help="Memory the stacker may use, for example 4G.")]
 
 
@@ -66,7 +88,7 @@ class StackFlags(ReliefFlags):
 
     method: MethodOption = None
     align: AlignOption = Align.AUTO
-    crop: CropOption = Crop.AUTO
+    crop: CropOption = Crop.AUTO.value
     depth: DepthOption = None
     report: ReportOption = None
     recipe: RecipeOption = None
@@ -77,6 +99,8 @@ class StackFlags(ReliefFlags):
     slab_overlap: SlabOverlapOption = None
     slab_method: SlabMethodOption = None
     slab_folder: SlabFolderOption = None
+    prefer: PreferOption = Prefer.SHARPEST
+    prefer_in: PreferInOption = None
 
     def options(self, settings: Settings, *, force: bool = False, optics: ScaleFlags | None = None) -> StackOptions:
         """Flags and settings as one frozen value.
@@ -91,11 +115,16 @@ class StackFlags(ReliefFlags):
             chosen = Method(named)
         except ValueError:
             raise UsageError(f"'{named}' is no fusion method", remedy=f"Choose one of {', '.join(Method)}.") from None
+        if self.prefer_in is not None and self.prefer is Prefer.SHARPEST:
+            raise UsageError("a mask was given, but not what is preferred in it", remedy="Add --prefer near.")
         size = settings.choose("memory", self.memory)
+        crop, aspect, rectangle = parse_crop(self.crop)
         return StackOptions(
             method=chosen,
             align=self.align,
-            crop=self.crop,
+            crop=crop,
+            crop_aspect=aspect,
+            crop_rectangle=rectangle,
             depth=self.depth,
             report=self.report,
             recipe=self.recipe,
@@ -103,6 +132,7 @@ class StackFlags(ReliefFlags):
             force=force,
             layers=self.layers,
             layer_frames=parse_layer_frames(self.layer_frames),
+            areas=preferring(self.prefer, self.prefer_in),
             slabs=self._slabs(),
             relief=self.relief_options(settings, optics or ScaleFlags()),
         )
@@ -124,6 +154,10 @@ def options_to_record(options: StackOptions) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, Area):
+        return value.model_dump(mode="json")
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
     return str(value.resolve()) if isinstance(value, Path) else value
 
 
@@ -137,8 +171,13 @@ def options_from_record(record: Mapping[str, Any]) -> StackOptions:
     for name, kind in (("method", Method), ("align", Align), ("crop", Crop)):
         if name in values:
             values[name] = kind(values[name])
+    for name in ("layer_frames", "crop_rectangle"):
+        if isinstance(values.get(name), list):
+            values[name] = tuple(values[name])
     if "relief" in values:
         values["relief"] = relief_options_of(values["relief"])
+    if "areas" in values:
+        values["areas"] = areas_of(values["areas"])
     if "slabs" in values:
         values["slabs"] = slab_options_of(values["slabs"])
     return StackOptions(**values)

@@ -36,6 +36,7 @@ class BenchOptions:
     switches: bool = False
     homed: bool = False
     reset_on_open: bool = False
+    dialect: str = "grbl"
     maker: str = "nikon"
     transfer_bytes_per_s: float | None = None
     ports: BenchPorts = field(default_factory=BenchPorts)

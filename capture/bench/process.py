@@ -45,6 +45,7 @@ class BenchProcess:
             switches=options.switches,
             homed=options.homed,
             reset_on_open=options.reset_on_open,
+            dialect=options.dialect,
             port=options.ports.rail,
         )
         state = _read_state(options.state)

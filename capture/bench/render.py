@@ -291,7 +291,7 @@ class _LayerView:
         reach = (reach_px + 3) * self._pitch + 3.0
         y = self._still_y(np.array([y0, y0 + depth.shape[0] - 1], dtype=np.float32))
         x = self._still_x(np.array([x0, x0 + depth.shape[1] - 1], dtype=np.float32))
-        u, v = self._object(x[None, :], y[:, None], depth[:: depth.shape[0] - 1, :: depth.shape[1] - 1])
+        u, v = self._object(x[None, :], y[:, None], depth[np.ix_([0, -1], [0, -1])])
         return self._layer.empty(
             float(u.min()) - reach, float(u.max()) + reach, float(v.min()) - reach, float(v.max()) + reach
         )

@@ -14,6 +14,7 @@ from capture.errors import (
     CameraSettingError,
     CameraTimeoutError,
     FocusEndError,
+    ShotBusyError,
     ShotIncompleteError,
     ShotRefusedError,
 )
@@ -224,7 +225,7 @@ def shot_error(failed: Failed, doing: str, *, exposed: bool) -> CameraError:
     if reason := _recognised(failed):
         return ShotRefusedError(f"{reason.message} ({words})", remedy=reason.remedy, state="nothing was exposed")
     if failed.code == CAMERA_BUSY:
-        return ShotRefusedError(
+        return ShotBusyError(
             f"The camera stayed busy ({words}).",
             remedy="Wait for its flash or card, leave its menus, and try again.",
             state="nothing was exposed",

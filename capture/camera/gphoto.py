@@ -10,13 +10,14 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import gphoto2 as gp
 
-from capture.camera.gphoto_library import PortLog, Widgets
+from capture.camera.gphoto_library import PortLog, Widgets, event_text
 from capture.camera.readiness import Store
 from capture.camera.roles import Setting
 from capture.camera.wire import (
@@ -69,6 +70,7 @@ class GphotoDriver:
         self._log = PortLog()
         self._camera: gp.Camera | None = None
         self._late: list[str] = []
+        self.heard: deque[str] = deque(maxlen=200)  # events since the child last passed them on
 
     def _on_reason(self, _context: object, text: bytes | str, *_data: object) -> None:
         words = text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
@@ -170,7 +172,7 @@ class GphotoDriver:
         end = time.monotonic() + limit_s
         with self._calls() as camera:
             while time.monotonic() < end:
-                kind, data = camera.wait_for_event(1, self._context)
+                kind, data = self._event(camera, 1)
                 if kind == gp.GP_EVENT_FILE_ADDED:
                     strays.append(_path_of(data))
                 elif kind == gp.GP_EVENT_TIMEOUT:
@@ -248,7 +250,7 @@ class GphotoDriver:
         with self._calls() as camera:
             while True:
                 left_ms = max(1, int((end - time.monotonic()) * 1000))
-                kind, data = camera.wait_for_event(left_ms, self._context)
+                kind, data = self._event(camera, left_ms)
                 if kind == gp.GP_EVENT_FILE_ADDED:
                     return _path_of(data)
                 if time.monotonic() >= end:
@@ -273,7 +275,14 @@ class GphotoDriver:
     def wait_event(self, wait_ms: int) -> None:
         """Wait until the camera tells something, or `wait_ms` are over."""
         with self._calls() as camera:
-            camera.wait_for_event(wait_ms, self._context)
+            self._event(camera, wait_ms)
+
+    def _event(self, camera: gp.Camera, wait_ms: int) -> tuple[int, object]:
+        """The camera's next event; it is remembered for the session's log."""
+        kind, data = camera.wait_for_event(wait_ms, self._context)
+        if kind != gp.GP_EVENT_TIMEOUT:
+            self.heard.append(event_text(kind, data))
+        return kind, data
 
     def _expose_bulb(self, bulb_s: float) -> None:
         """Hold the shutter with the entry that this maker has for it; it is let go on every way out."""

@@ -12,7 +12,7 @@ import sys
 from multiprocessing.connection import Connection
 
 from capture.camera.gphoto import DriverError, GphotoDriver
-from capture.camera.wire import Done, Failed, Reply, Request
+from capture.camera.wire import CAMERA_EVENT, Done, Failed, Progress, Reply, Request
 
 _GRACE_S = 2.0
 _CLOSING_S = 5.0
@@ -40,6 +40,8 @@ def serve(connection: Connection[Reply, Request]) -> None:
             signal.setitimer(signal.ITIMER_REAL, request.deadline_s + _GRACE_S)
             reply = _answer(driver, request, connection)
             signal.setitimer(signal.ITIMER_REAL, 0.0)
+            while driver.heard:
+                connection.send(Progress(CAMERA_EVENT, driver.heard.popleft()))
             connection.send(reply)
     except (EOFError, OSError):
         return

@@ -14,6 +14,7 @@ import gphoto2 as gp
 from capture.camera.roles import Setting
 
 _TEXT_KINDS = {gp.GP_WIDGET_TEXT, gp.GP_WIDGET_RADIO, gp.GP_WIDGET_MENU}
+_EVENTS = ("UNKNOWN", "FILE_ADDED", "FOLDER_ADDED", "CAPTURE_COMPLETE", "FILE_CHANGED")
 _KIND_NAMES = {
     gp.GP_WIDGET_TEXT: "text",
     gp.GP_WIDGET_RANGE: "range",
@@ -134,3 +135,10 @@ class Widgets:
             read_only=bool(widget.get_readonly()),
             bounds=tuple(widget.get_range()) if kind == gp.GP_WIDGET_RANGE else None,
         )
+
+
+def event_text(kind: int, data: object) -> str:
+    """An event of the camera in words: its kind, and the file or the property that it tells of."""
+    name = next((name for name in _EVENTS if getattr(gp, f"GP_EVENT_{name}", None) == kind), str(kind))
+    path = f"{data.folder.rstrip('/')}/{data.name}" if hasattr(data, "folder") and hasattr(data, "name") else data
+    return f"{name.lower()} {'' if path is None else path}".strip()

@@ -80,7 +80,7 @@ class Deadlines:
     stall_s: float = 15.0
     memory_s: float = 60.0
     recover_s: float = 25.0
-    battery_s: float = 10.0
+    battery_s: float = 3.0
 
 
 class SpentError(Exception):

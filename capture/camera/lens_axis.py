@@ -105,7 +105,7 @@ class LensAxis:
     @property
     def limits(self) -> tuple[float, float]:
         """Generous: the motor's own ends are found by running into them, which the camera reports."""
-        return (0.0 if self._place.homed else -float(self._reach), float(self._reach))
+        return 0.0 if self._place.homed else -float(self._reach), float(self._reach)
 
     def status(self) -> AxisStatus:
         """Where it stands, as counted."""

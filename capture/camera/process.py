@@ -6,6 +6,7 @@ dies ends the request.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -16,7 +17,10 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from capture.camera.wire import Done, Failed, Progress, Reply, Request
+from capture.camera.wire import CAMERA_EVENT, Done, Failed, Progress, Reply, Request
+
+# what passes between us and libgphoto2, and every event of the camera, for the log of a session that asks for it
+_wire = logging.getLogger("capture.camera.wire")
 
 _POLL_S = 0.25
 _START_S = 15.0
@@ -115,6 +119,7 @@ class LibraryProcess:
         ProcessDiedError, ProcessHungError
             The child is gone; this instance is spent.
         """
+        _wire.debug("> %s %s", operation, arguments or "")
         try:
             # The child's own limit only ends one that lost its session while it hung.
             self._connection.send(
@@ -127,6 +132,7 @@ class LibraryProcess:
             raise
         except (EOFError, OSError):
             cause = self._obituary()
+            _wire.debug("! the library's process ended: %s", cause)
             self._release()
             raise ProcessDiedError(cause) from None
 
@@ -137,6 +143,7 @@ class LibraryProcess:
         while True:
             silent_s = time.monotonic() - since
             if silent_s >= deadline_s:
+                _wire.debug("! no answer for %.1f s: the library's process is ended", silent_s)
                 self.kill()
                 raise ProcessHungError(silent_s)
             if not self._connection.poll(min(_POLL_S, deadline_s - silent_s)):
@@ -145,11 +152,12 @@ class LibraryProcess:
                 continue
             since = time.monotonic()
             reply = self._connection.recv()
+            _log_reply(reply)
             if isinstance(reply, Done):
                 return reply.result
             if isinstance(reply, Failed):
                 raise FailedCallError(reply)
-            if on_progress is not None:
+            if on_progress is not None and reply.stage != CAMERA_EVENT:
                 deadline_s = on_progress(reply) or deadline_s
 
     def _obituary(self) -> str:
@@ -194,6 +202,22 @@ class LibraryProcess:
             self._child.kill()
             self._child.wait(timeout=_END_S)
         self._release()
+
+
+def _log_reply(reply: Reply) -> None:
+    if not _wire.isEnabledFor(logging.DEBUG):
+        return
+    match reply:
+        case Done(bytes() as result):
+            _wire.debug("< done, %d bytes", len(result))
+        case Done(list() as result):
+            _wire.debug("< done, %d entries", len(result))
+        case Done(result):
+            _wire.debug("< done %s", result if result is not None else "")
+        case Failed(code, text, reasons):
+            _wire.debug("< failed %d %s %s", code, text, "; ".join(reasons))
+        case Progress(stage, detail):
+            _wire.debug("< %s %s", stage, detail)
 
 
 def _size_of_parts(folder: Path) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from capture.camera.protocol import CameraInfo, CaptureTarget, Role, RoleState
 from capture.camera.values import BULB_S, files_expected, percent, shutter_seconds, target_of
@@ -46,11 +46,14 @@ class Obstacle:
     message, remedy : str
     fatal : bool
         Whether no frame can come; otherwise the session may go on, and may fail or differ from frame to frame.
+    about : str
+        What it concerns, in a word or two.
     """
 
     message: str
     remedy: str
     fatal: bool = False
+    about: str = "camera"
 
 
 def charge_of(value: str) -> int | None:
@@ -197,14 +200,15 @@ def obstacles(
         Size of one frame's files, where known.
     """
     roles = info.roles
-    found = [
-        _battery(roles.get(Role.BATTERY)),
-        _shutter(roles.get(Role.SHUTTER)),
-        None if stores is None else _stores(stores, roles.get(Role.TARGET), frames, bytes_a_frame),
-        _focus(roles.get(Role.AUTOFOCUS)),
-        _mode(roles.get(Role.EXPOSURE_MODE)),
-        _drive(roles.get(Role.DRIVE_MODE)),
-        _format(roles.get(Role.FORMAT)),
-        _power_off(roles.get(Role.AUTO_POWER_OFF)),
-    ]
-    return tuple(sorted((one for one in found if one is not None), key=lambda one: not one.fatal))
+    found = {
+        "battery": _battery(roles.get(Role.BATTERY)),
+        "shutter": _shutter(roles.get(Role.SHUTTER)),
+        "card": None if stores is None else _stores(stores, roles.get(Role.TARGET), frames, bytes_a_frame),
+        "focus": _focus(roles.get(Role.AUTOFOCUS)),
+        "exposure mode": _mode(roles.get(Role.EXPOSURE_MODE)),
+        "drive mode": _drive(roles.get(Role.DRIVE_MODE)),
+        "format": _format(roles.get(Role.FORMAT)),
+        "power-off": _power_off(roles.get(Role.AUTO_POWER_OFF)),
+    }
+    named = [replace(one, about=about) for about, one in found.items() if one is not None]
+    return tuple(sorted(named, key=lambda one: not one.fatal))

@@ -20,7 +20,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a running request is: `stage` is one of the `SHOT_*` words, `detail` what it says there."""
+    """How far a running request is: `stage` is one of the `SHOT_*` words or `CAMERA_EVENT`, `detail` what it says there."""
 
     stage: str
     detail: str = ""
@@ -48,6 +48,7 @@ Report = Callable[[Progress], None]
 SHOT_TRIGGERING = "triggering"  # from here on the camera may expose
 SHOT_TRIGGERED = "triggered"  # the camera took the order
 SHOT_ADDED = "added"  # the camera has a file; detail is its path there
+CAMERA_EVENT = "event"  # what the camera told meanwhile, for the log; says nothing of how far the request is
 SHOT_STORED = "stored"  # the file is here, and is being made durable; detail is its temporary name
 
 

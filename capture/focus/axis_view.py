@@ -39,18 +39,22 @@ class AxisView:
         Knows its position.
     frames : iterator of LiveFrame
         An open stream.
+    within : (float, float), optional
+        Where it may go, inside the axis's limits.
     """
 
-    def __init__(self, axis: Axis, frames: Iterator[LiveFrame]) -> None:
+    def __init__(self, axis: Axis, frames: Iterator[LiveFrame], within: tuple[float, float] | None = None) -> None:
         self._axis = axis
         self._frames = frames
+        self._within = within
         self._last = b""
         self._quiet: float | None = None
 
     @property
     def limits(self) -> tuple[float, float]:
-        """The axis's."""
-        return self._axis.limits
+        """The axis's, as far as they may be used."""
+        low, high = self._axis.limits
+        return (low, high) if self._within is None else (max(low, self._within[0]), min(high, self._within[1]))
 
     @property
     def here(self) -> float:
@@ -146,13 +150,15 @@ def _difference(one: F32, other: F32) -> float:
 
 
 @contextmanager
-def looking(axis: Axis, camera: Camera, *, come_back: bool = True) -> Iterator[AxisView]:
+def looking(
+    axis: Axis, camera: Camera, *, come_back: bool = True, within: tuple[float, float] | None = None
+) -> Iterator[AxisView]:
     """A view through `camera`; live view ends with the context, and the axis goes back to where it stood.
 
     After Ctrl-C, or an error of the rail's, it stays where it was stopped.
     """
     with camera.live() as frames:
-        view = AxisView(axis, frames)
+        view = AxisView(axis, frames, within)
         stood = view.here
         back = come_back
         try:

@@ -59,9 +59,10 @@ def _classes(
     peaks = certificate.peaks
     known = np.isfinite(peaks)
     gap = np.zeros_like(known)
-    for one in certificate.gaps:
-        gap |= known & (peaks > one.near) & (peaks < one.far)
     reach = 0.0 if certificate.dof is None else certificate.dof / 2
+    for one in certificate.gaps:
+        # what lies within the zone of a frame beside the gap is sharp there
+        gap |= known & (peaks > one.near + reach) & (peaks < one.far - reach)
     beyond = known & ((peaks < min(positions) - reach) | (peaks > max(positions) + reach))
     return [(known, _GREEN), (beyond, _AMBER), (gap, _RED)]
 
@@ -87,6 +88,6 @@ def _graph(certificate: Certificate, positions: Sequence[float]) -> U8:
     verdict = {True: "covered", False: "NOT covered", None: "not judged"}[certificate.passed]
     text = f"{len(positions)} frames, {first:.0f} to {last:.0f}: {verdict}"
     if certificate.dof is not None:
-        text += f", depth of field {certificate.dof:.1f}"
+        text += f", depth of field {certificate.dof:.3g}"
     cv2.putText(graph, text, (_MARGIN_PX, _GRAPH_PX - 14), cv2.FONT_HERSHEY_SIMPLEX, 0.5, _INK, 1, cv2.LINE_AA)
     return graph

@@ -37,6 +37,7 @@ _LEAST_SCATTER = np.array([0.005, 0.005, 0.012, 0.012, 0.03, 0.08])
 _ENERGY_WEIGHT = 0.6
 _FEWEST_FRAMES = 6
 DOUBTFUL = 2.4
+PLAIN = 4.5
 # Two exposures of one position differ by noise alone.
 _SURE = 5.0
 _LOST = (0.015, 0.05)

@@ -16,6 +16,7 @@ from capture.focus.certificate import Certificate, certify, dof_of_growth, frame
 from capture.focus.coverage_picture import draw_coverage
 from capture.focus.doubts import (
     DOUBTFUL,
+    PLAIN,
     is_misfired,
     is_stale,
     light_octaves,
@@ -23,6 +24,7 @@ from capture.focus.doubts import (
     shake_scores,
     shaken_against,
 )
+from capture.focus.shelf import SurveyShelf
 from capture.focus.survey import HALF_PX, FrameSurvey, Surveyor
 from stacking.develop import Development, as_source
 from stacking.errors import StackingError
@@ -75,23 +77,27 @@ class FrameWatch:
         self._wishes = wishes
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="frame-watch")
         self._waiting: dict[int, Future[FrameSurvey | None]] = {}
-        self._surveys: dict[int, FrameSurvey] = {}
+        self._surveys = SurveyShelf()
         self._positions: dict[int, float] = {}
         self._judged: set[int] = set()
         self._development: Development | None = None
         self._surveyor: Surveyor | None = None
         self._pixel_um = wishes.pixel_um
         self._f_number: float | None = None
+        self._live_growth: float | None = None
+        self.still_px: int | None = None
         self.notes: list[str] = []
 
     def close(self) -> None:
         """Forget what is still waiting."""
         self._worker.shutdown(wait=True, cancel_futures=True)
+        self._surveys.close()
 
     # -- frames ------------------------------------------------------------------------------------------------------------------
 
     def frame_stored(self, number: int, position: float, path: Path) -> None:
         """An accepted frame is on disk."""
+        self._collect(wait=False)  # what is done goes to the shelf: a future would keep it in memory
         self._positions[number] = position
         self._waiting[number] = self._worker.submit(self._survey, path)
 
@@ -122,8 +128,8 @@ class FrameWatch:
 
     # -- the certifier -------------------------------------------------------------------------------------------------------------
 
-    def doubts(self) -> list[int]:
-        """Frames that may be shaken, the most doubtful first: a second exposure tells."""
+    def doubts(self, *, plain: bool) -> list[int]:
+        """Frames that may be shaken, the most doubtful first: a second exposure tells. `plain`: those alone that hardly can be else."""
         self._collect(wait=True)
         surveys = self._ordered()
         if len(surveys) < 3:
@@ -136,9 +142,10 @@ class FrameWatch:
             self.certificate().peaks,
             noise,
         )
-        if scores:
+        if scores and not plain:
             scores |= dict.fromkeys((numbers[0], numbers[-1]), _END_SCORE)
-        return sorted((n for n in scores if scores[n] > DOUBTFUL), key=lambda n: -scores[n])
+        least = PLAIN if plain else DOUBTFUL
+        return sorted((n for n in scores if scores[n] > least), key=lambda n: -scores[n])
 
     def verdict(self, number: int, again: Path) -> str:
         """Why frame `number` is worse than the second exposure in `again`; "" where it is not."""
@@ -164,6 +171,14 @@ class FrameWatch:
             wanted += [(start + sign * pace * k, "the subject goes on beyond the end") for k in range(1, count + 1)]
         return [(position, why) for position, why in wanted if limits[0] <= position <= limits[1]]
 
+    def lacks_growth(self) -> bool:
+        """Whether the frames do not tell the depth of field, and nobody else did."""
+        return self._live_growth is None and len(self._positions) >= _FEWEST_FRAMES and self.certificate().dof is None
+
+    def learn_growth(self, px_per_unit: float) -> None:
+        """Growth of blur in pixels of the still per unit of position, seen on live frames."""
+        self._live_growth = px_per_unit
+
     def certificate(self) -> Certificate:
         """What the frames so far say of their coverage."""
         self._collect(wait=True)
@@ -173,6 +188,8 @@ class FrameWatch:
         if self._surveyor is not None and len(surveys) >= _FEWEST_FRAMES:
             found = growth_of_stills(positions, surveys, self._surveyor)
             growth = found.px_per_unit if found.confidence >= _BELIEVED else None
+        if growth is None and self._live_growth is not None:
+            growth = self._live_growth / HALF_PX
         dof = self._wishes.dof
         if dof is None:
             dof = self._formula() if growth is None else dof_of_growth(growth) + self._wave_um(growth * HALF_PX)
@@ -221,6 +238,7 @@ class FrameWatch:
             gray = self._development.gray_half(source)
             if self._surveyor is None:
                 self._surveyor = Surveyor((gray.shape[0], gray.shape[1]))
+                self.still_px = round(HALF_PX * max(gray.shape))
             return self._surveyor.survey(gray)
         except (StackingError, OSError, ValueError) as error:
             self._note(f"{path.name} could not be judged: {error}")

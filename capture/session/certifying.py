@@ -10,11 +10,12 @@ from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 from capture.camera.protocol import Camera
-from capture.errors import CameraError
+from capture.errors import CameraError, CaptureError
 from capture.session.folder import SessionFolder
 from capture.session.plan import StackPlan
 from capture.session.records import EventKind
 from capture.session.targets import FrameTarget
+from rail.axis import Axis
 
 _log = logging.getLogger(__name__)
 
@@ -32,14 +33,20 @@ _MOST_CHECKED_SHARE = 0.1
 class Certifier(Protocol):
     """Judges the frames of a session together. Never raises."""
 
-    def doubts(self) -> list[int]:
-        """Frames that may be shaken, the most doubtful first."""
+    def doubts(self, *, plain: bool) -> list[int]:
+        """Frames that may be shaken, the most doubtful first; `plain`: only those that hardly can be anything else."""
 
     def verdict(self, number: int, again: Path) -> str:
         """Why frame `number` is worse than the second exposure in `again`; "" where it is not."""
 
     def missing(self, step: float, limits: tuple[float, float]) -> list[tuple[float, str]]:
         """Positions that are still needed, and why each."""
+
+    def lacks_growth(self) -> bool:
+        """Whether the frames do not tell the depth of field, and nobody else did."""
+
+    def learn_growth(self, px_per_unit: float) -> None:
+        """Growth of blur in pixels of the still per unit of position, seen on live frames."""
 
     def coverage(self, picture: Path | None) -> dict[str, Any]:
         """The certificate as the journal keeps it; drawn into `picture`."""
@@ -56,7 +63,11 @@ class Certifying:
     notice : callable
         Called with what the user should read.
     repairs : bool
-        Whether frames are shot beyond the plan; else they are judged only.
+        Whether frames are shot beyond the plan; else they are judged only, and a second exposure is made of what is plainly spoilt.
+    reshoots : bool
+        Whether spoilt frames are shot again; else they are named.
+    look : callable, optional
+        Growth of blur from live frames, for stacks that do not tell it themselves; None from it where it cannot be seen.
     """
 
     def __init__(
@@ -67,12 +78,16 @@ class Certifying:
         notice: Callable[[str], None],
         *,
         repairs: bool,
+        reshoots: bool = True,
+        look: Callable[[Axis], float | None] | None = None,
     ) -> None:
         self._folder = folder
         self._camera = camera
         self._certifier = certifier
         self._notice = notice
         self._repairs = repairs
+        self._reshoots = reshoots
+        self._look = look
         self._checked: set[int] = set()
         self._rounds = 0
         self._added = 0
@@ -91,12 +106,16 @@ class Certifying:
         ------
         rail.errors.RailError
         """
-        if not self._repairs:
+        if not self._reshoots:
+            for number in self._certifier.doubts(plain=True):
+                if number not in self._checked:
+                    self._checked.add(number)
+                    self._notice(f"frame {number} looks shaken: look at it before you leave")
             return {}
         budget = math.ceil(_MOST_CHECKED_SHARE * len(targets)) + _PATIENCE - len(self._checked)
         found: dict[int, str] = {}
         cleared = 0
-        for number in self._certifier.doubts():
+        for number in self._certifier.doubts(plain=not self._repairs):
             if cleared >= _PATIENCE or budget <= 0:
                 break
             if number in self._checked or number not in targets:
@@ -123,6 +142,27 @@ class Certifying:
         said = reason or "it is as good"
         self._folder.journal.record(EventKind.NOTED, text=f"frame {number} was compared with a second exposure: {said}")
         return reason
+
+    def learn(self, axis: Axis) -> None:
+        """Have the growth of blur measured where it is needed, once.
+
+        Raises
+        ------
+        rail.errors.RailError
+        """
+        if self._look is None or not self._certifier.lacks_growth():
+            return
+        look, self._look = self._look, None
+        try:
+            growth = look(axis)
+        except CaptureError as error:
+            self._notice(f"the depth of field could not be measured: {error.message}")
+            return
+        if growth is not None:
+            self._certifier.learn_growth(growth)
+            self._folder.journal.record(
+                EventKind.NOTED, text=f"live frames: blur grows by {growth:.6g} px of the still per unit"
+            )
 
     def repairs(self, plan: StackPlan, numbers: Iterable[int], limits: tuple[float, float]) -> list[FrameTarget]:
         """Frames to shoot beyond the plan, recorded as such; none where the certificate passes, or the bound is reached."""

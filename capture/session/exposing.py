@@ -79,7 +79,7 @@ class Exposing:
                 if attempt >= rule_for(error).tries:
                     raise
                 self.reshot += 1
-                self._notice(f"frame {number}: {error.message}; set aside and shot again")
+                self._notice(f"frame {number}: {error.message.rstrip('.')}; set aside and shot again")
                 self._pause(rule_for(error).pause_s)
                 continue
             except CameraError as error:
@@ -111,10 +111,10 @@ class Exposing:
         ]
         self.digests.update(file.sha256 for file in shot.files)
         self.frame_bytes = max(self.frame_bytes, sum(file.size_bytes for file in shot.files))
-        journal.record(
-            EventKind.STORED, number, files=files, exposure=shot.exposure, notes=[*shot.notes, *shot.warnings]
-        )
-        journal.record(EventKind.ACCEPTED, number)
+        notes = [*shot.notes, *shot.warnings]
+        with journal.together():
+            journal.record(EventKind.STORED, number, files=files, exposure=shot.exposure, notes=notes)
+            journal.record(EventKind.ACCEPTED, number)
         for warning in shot.warnings:
             self._notice(f"frame {number}: {warning}")
         for note in (*shot.notes, *shot.warnings):
@@ -142,4 +142,4 @@ def note_fault(
 ) -> None:
     """Record a fault after which the session tries again, and say so."""
     folder.journal.record(EventKind.FAILED, number, error=error.kind, message=error.message, attempt=attempt)
-    notice(f"frame {number}: {error.message}; trying again")
+    notice(f"frame {number}: {error.message.rstrip('.')}; trying again")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import json
 import os
@@ -14,12 +13,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from capture.errors import SessionError
-from capture.session.journal import Journal
+from capture.session.claims import flock_holder
+from capture.session.journal import Journal, is_blank
 from capture.session.plan import StackPlan
-from capture.session.records import EventKind, FrameRecord, SessionState, Verdict, fold_frames, fold_state
+from capture.session.records import Event, EventKind, FrameRecord, SessionState, Verdict, fold_frames, fold_state
 from rail.axis import AxisUnit
 
 MANIFEST_VERSION = 1
+_OF_THE_SESSION = {EventKind.OPENED, EventKind.RESUMED, EventKind.ENDED, EventKind.STACKED, EventKind.CERTIFIED}
 
 
 class SessionFolder:
@@ -37,6 +38,11 @@ class SessionFolder:
         self.rejected_path = self.frames_path / "rejected"
         self.result_path = path / "result"
         self._manifest_due_s = 0.0
+        # what the journal said until event `_seen`: a long session reads each event once
+        self._seen = 0
+        self._frames: dict[int, FrameRecord] = {}
+        self._entries: dict[int, str] = {}
+        self._own: list[Event] = []
         try:
             if create:
                 for folder in (path, self.frames_path, self.rejected_path, self.result_path):
@@ -52,8 +58,9 @@ class SessionFolder:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(self._lock)
+            holder = flock_holder(path)
             raise SessionError(
-                f"the session {path} is held by another process{_holder(path)}",
+                f"the session {path} is held by another process{'' if holder is None else f' ({holder})'}",
                 remedy="Wait until it has ended, stop it, or choose another folder.",
             ) from None
         try:
@@ -81,7 +88,7 @@ class SessionFolder:
             Where `path` is a file or a folder that holds something, cannot be made, or is held by another process.
         """
         check_new_folder(path)
-        folder = cls(path, create=True)
+        folder = cls(path, create=True)  # the journal that is there, if any, was never written into
         opened: dict[str, Any] = {
             "program": f"focusrail {version('focusrail')}",
             "plan": {**asdict(plan), "unit": plan.unit.value},
@@ -113,12 +120,26 @@ class SessionFolder:
 
     def frames(self) -> dict[int, FrameRecord]:
         """All frames the journal mentions."""
-        return fold_frames(self.journal.events())
+        self._catch_up()
+        return dict(self._frames)
 
     @property
     def state(self) -> SessionState:
         """How far the session has come."""
-        return fold_state(self.journal.events())
+        self._catch_up()
+        return fold_state(self._own)
+
+    def _catch_up(self) -> None:
+        """Take in what was recorded since the last time."""
+        events = self.journal.events(after=self._seen)
+        if not events:
+            return
+        changed = fold_frames(events, self._frames)
+        self._frames |= changed
+        for number in changed:
+            self._entries.pop(number, None)
+        self._own += [event for event in events if event.kind in _OF_THE_SESSION]
+        self._seen = events[-1].number
 
     def accepted(self) -> list[FrameRecord]:
         """The frames that count, by position."""
@@ -127,33 +148,54 @@ class SessionFolder:
 
     def manifest(self) -> dict[str, Any]:
         """The session as one value, derived from the journal alone."""
-        events = self.journal.events()
-        opened = next(event for event in events if event.kind is EventKind.OPENED)
+        return {**self._head(), "frames": [json.loads(text) for text in self._frame_texts()]}
+
+    def _head(self) -> dict[str, Any]:
+        """The manifest without its frames."""
+        self._catch_up()
+        opened = next(event for event in self._own if event.kind is EventKind.OPENED)
         unit = AxisUnit(opened.detail["plan"]["unit"])
-        results = [dict(event.detail) for event in events if event.kind is EventKind.STACKED]
-        certified = [dict(event.detail) for event in events if event.kind is EventKind.CERTIFIED]
-        frames = sorted(fold_frames(events).values(), key=lambda frame: frame.number)
+        results = [dict(event.detail) for event in self._own if event.kind is EventKind.STACKED]
+        certified = [dict(event.detail) for event in self._own if event.kind is EventKind.CERTIFIED]
         return {
             "version": MANIFEST_VERSION,
             "program": opened.detail["program"],
             "created": opened.at,
-            "state": fold_state(events).value,
+            "state": fold_state(self._own).value,
             "plan": _plan_entry(dict(opened.detail["plan"]), unit),
             "origin": opened.detail["origin"],
             "devices": opened.detail["devices"],
             "settings": opened.detail["settings"],
-            "frames": [
-                _frame_entry(frame, unit) for frame in frames if frame.files or frame.verdict is not Verdict.PENDING
-            ],
+            "frames": [],
             "coverage": certified[-1] if certified else None,
+            "resumed": [
+                {"at": event.at, **{key: value for key, value in event.detail.items() if key != "program"}}
+                for event in self._own
+                if event.kind is EventKind.RESUMED
+            ],
             "results": results,
         }
+
+    def _frame_texts(self) -> list[str]:
+        """The manifest's entries of the frames as JSON; only those that changed are made anew."""
+        self._catch_up()
+        opened = next(event for event in self._own if event.kind is EventKind.OPENED)
+        unit = AxisUnit(opened.detail["plan"]["unit"])
+        shown = [n for n, f in sorted(self._frames.items()) if f.files or f.verdict is not Verdict.PENDING]
+        for number in shown:
+            if number not in self._entries:
+                self._entries[number] = json.dumps(_frame_entry(self._frames[number], unit))
+        return [self._entries[number] for number in shown]
 
     def write_manifest(self) -> None:
         """Write `manifest.json` anew: beside, then renamed, so that a reader never sees half of one."""
         beside = self.path / ".manifest.json.part"
+        frames = self._frame_texts()
+        text = json.dumps(self._head(), indent=1)
+        if frames:
+            text = text.replace('"frames": []', '"frames": [\n  ' + ",\n  ".join(frames) + "\n ]", 1)
         try:
-            beside.write_text(json.dumps(self.manifest(), indent=1) + "\n", encoding="utf-8")
+            beside.write_text(f"{text}\n", encoding="utf-8")
             beside.replace(self.path / "manifest.json")
         except OSError as error:
             raise SessionError(
@@ -201,12 +243,25 @@ def check_new_folder(path: Path) -> None:
     """
     if path.exists() and not path.is_dir():
         raise SessionError(f"{path} is a file", remedy="Name a new folder for the session with --out.")
-    if path.is_dir() and any(path.iterdir()):
+    if path.is_dir() and any(path.iterdir()) and not never_began(path):
         remedy = "Name a new folder with --out: a session never writes over another."
         raise SessionError(f"{path} is not empty", remedy=remedy)
     above = next((folder for folder in (path, *path.absolute().parents) if folder.exists()), Path("/"))
     if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
         raise SessionError(f"{path} cannot be made in {above}", remedy="Choose a folder that may be written.")
+
+
+def never_began(path: Path) -> bool:
+    """Whether `path` holds nothing but what a session leaves that was killed before its first step."""
+    known = {"frames", "result", "journal.db", "journal.db-wal", "journal.db-shm", ".manifest.json.part"}
+    try:
+        inside = {entry.name for entry in path.iterdir()}
+        if "journal.db" not in inside and inside - {"frames", "result"}:
+            return False
+        empty = not any(entry.is_file() for name in ("frames", "result") for entry in (path / name).rglob("*"))
+    except OSError:
+        return False
+    return inside <= known and empty and ("journal.db" not in inside or is_blank(path / "journal.db"))
 
 
 def _plan_entry(plan: dict[str, Any], unit: AxisUnit) -> dict[str, Any]:
@@ -234,14 +289,3 @@ def _frame_entry(frame: FrameRecord, unit: AxisUnit) -> dict[str, Any]:
         "added": frame.added or None,
         "rejected": [dict(entry) for entry in frame.rejected],
     }
-
-
-def _holder(path: Path) -> str:
-    """The process that has the folder open, as far as this user may see."""
-    for entry in Path("/proc").glob("[0-9]*"):
-        if entry.name == str(os.getpid()):
-            continue
-        with contextlib.suppress(OSError):
-            if any(os.path.realpath(link) == str(path.resolve()) for link in (entry / "fd").iterdir()):
-                return f" (process {entry.name})"
-    return ""

@@ -5,11 +5,14 @@ SQLite in WAL mode with ``synchronous=FULL``: a committed event survives SIGKILL
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -31,6 +34,36 @@ CREATE TABLE event (
     detail TEXT NOT NULL
 ) STRICT;
 """
+
+
+_LITTLE_BYTES = 3_000_000
+_BEGIN_AGAIN = "Nothing was shot: start it again with the command that began it; the folder may stay."
+
+
+def is_blank(path: Path) -> bool:
+    """Whether the journal at `path` holds no event: its session was killed before it began."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=2)) as database:
+            tables = database.execute("SELECT count(*) FROM sqlite_master WHERE name = 'event'").fetchone()[0]
+            return not tables or not database.execute("SELECT count(*) FROM event").fetchone()[0]
+    except sqlite3.Error:
+        return False
+
+
+def _room(path: Path) -> str:
+    """SQLite calls a full disk many names; this says it where it is so."""
+    try:
+        free = shutil.disk_usage(path.parent).free
+    except OSError:
+        return ""
+    return f" (the disk is full: {free / 1e6:.1f} MB are free)" if free < _LITTLE_BYTES else ""
+
+
+def _program() -> str:
+    try:
+        return f"focusrail {version('focusrail')}"
+    except PackageNotFoundError:
+        return "another version"
 
 
 class Journal:
@@ -55,20 +88,33 @@ class Journal:
             )
         with self._mapped():
             self._database = sqlite3.connect(path, isolation_level=None, timeout=10)
-            self._database.execute("PRAGMA journal_mode=WAL")
-            self._database.execute("PRAGMA synchronous=FULL")
-            version = self._database.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0 and create:
-                self._database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={FORMAT_VERSION}; COMMIT;")
-                version = FORMAT_VERSION
-            while version in _UPGRADES:
-                self._database.executescript(f"BEGIN; {_UPGRADES[version]} PRAGMA user_version={version + 1}; COMMIT;")
-                version += 1
-        if version != FORMAT_VERSION:
+        try:
+            self._begin(create=create)
+        except BaseException:
             self._database.close()
+            raise
+
+    def _begin(self, *, create: bool) -> None:
+        """Make it, or bring it to the present format; nothing of a newer one is touched."""
+        path = self._path
+        with self._mapped():
+            found: int = self._database.execute("PRAGMA user_version").fetchone()[0]
+            if found <= FORMAT_VERSION:
+                self._database.execute("PRAGMA journal_mode=WAL")
+                self._database.execute("PRAGMA synchronous=FULL")
+            if found == 0 and create:
+                self._database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={FORMAT_VERSION}; COMMIT;")
+                found = FORMAT_VERSION
+            while found in _UPGRADES:
+                self._database.executescript(f"BEGIN; {_UPGRADES[found]} PRAGMA user_version={found + 1}; COMMIT;")
+                found += 1
+        if found == 0:
+            raise SessionError(f"the session {path.parent} was stopped before its first step", remedy=_BEGIN_AGAIN)
+        if found != FORMAT_VERSION:
             raise SessionError(
-                f"the journal in {path.parent} has format {version}; this program reads {FORMAT_VERSION}",
-                remedy="Use the version of focusrail that wrote it, or a newer one.",
+                f"the journal in {path.parent} has format {found}; this program reads up to {FORMAT_VERSION}",
+                remedy=f"It was written by a newer focusrail: use that one, or a later one (this is {_program()}).",
+                state="Nothing was changed.",
             )
 
     @contextmanager
@@ -77,7 +123,7 @@ class Journal:
             yield
         except sqlite3.Error as error:
             raise SessionError(
-                f"the journal {self._path} cannot be used: {error}",
+                f"the journal {self._path} cannot be used: {error}{_room(self._path)}",
                 remedy="Check that the disk has room and the folder may be written. Everything recorded so far is kept.",
             ) from error
 
@@ -90,22 +136,37 @@ class Journal:
                 (at, kind.value, frame, json.dumps(detail, sort_keys=True)),
             )
 
-    def events(self) -> list[Event]:
-        """All events in the order in which they happened."""
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is recorded inside becomes durable together when this ends: all of it, or, after a kill or an error, nothing."""
+        with self._mapped():
+            self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                self._database.execute("ROLLBACK")
+            raise
+        with self._mapped():
+            self._database.execute("COMMIT")
+
+    def events(self, after: int = 0) -> list[Event]:
+        """All events in the order in which they happened; only those after number `after`, where that is given."""
         with self._mapped():
             rows = self._database.execute(
-                "SELECT number, at, kind, frame, detail FROM event ORDER BY number"
+                "SELECT number, at, kind, frame, detail FROM event WHERE number > ? ORDER BY number", (after,)
             ).fetchall()
         return [Event(number, at, EventKind(kind), frame, _detail(text)) for number, at, kind, frame, text in rows]
 
     def opened(self) -> Mapping[str, Any]:
         """What the session was opened with: versions, plan, devices, settings."""
-        for event in self.events():
-            if event.kind is EventKind.OPENED:
-                return event.detail
-        raise SessionError(
-            f"the journal {self._path} was never opened", remedy="Start the session again in a new folder."
-        )
+        with self._mapped():
+            row = self._database.execute(
+                "SELECT detail FROM event WHERE kind = ? ORDER BY number LIMIT 1", (EventKind.OPENED.value,)
+            ).fetchone()
+        if row is not None:
+            return _detail(row[0])
+        raise SessionError(f"the session {self._path.parent} was stopped before its first step", remedy=_BEGIN_AGAIN)
 
     def close(self) -> None:
         """Close the database; idempotent."""

@@ -15,6 +15,7 @@ from capture.errors import (
     CameraTimeoutError,
     CaptureError,
     SessionError,
+    ShotBusyError,
     ShotIncompleteError,
     ShotRefusedError,
 )
@@ -47,6 +48,8 @@ class Rule:
 
 # The first row that fits counts.
 RULES = (
+    # the driver has waited its whole deadline each time: a camera that writes its card is ready long before
+    Rule(ShotBusyError, Repeat.SHOOT, 2, 1.0),
     Rule(ShotRefusedError, Repeat.SHOOT, 3, 1.0),
     Rule(ShotIncompleteError, Repeat.SHOOT, 3, 0.0),
     Rule(CameraBusyError, Repeat.SHOOT, 3, 5.0),

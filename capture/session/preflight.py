@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from capture.camera.protocol import CameraInfo, FileFormat, Role
 from capture.camera.readiness import Obstacle
+from capture.session.bounded import BoundedAxis
 from capture.session.plan import StackPlan
 from capture.session.targets import check_plan
 from rail.axis import Axis
@@ -58,6 +59,7 @@ def preflight(
     *,
     frames: int | None = None,
     frame_bytes: int | None = None,
+    last_event: str | None = None,
 ) -> list[Check]:
     """Look at everything that can be looked at without moving or exposing.
 
@@ -73,9 +75,11 @@ def preflight(
         Frames still to shoot; the whole plan without it.
     frame_bytes : int, optional
         Size of a frame, where it is known.
+    last_event : str, optional
+        When the session last recorded something, ISO 8601: the clock must not lie before it.
     """
     left = plan.count if frames is None else frames
-    checks = [_disk(folder, left, file_format, frame_bytes), _clock(folder)]
+    checks = [_disk(folder, left, file_format, frame_bytes), _clock(folder, last_event)]
     if axis is not None:
         checks += [_travel(plan, axis)]
     if isinstance(camera, TellsObstacles):
@@ -89,7 +93,10 @@ def _travel(plan: StackPlan, axis: Axis) -> Check:
     except RailError as error:
         return Check("travel", False, error.message, error.remedy, fatal=True)
     low, high = axis.limits
-    return Check("travel", True, f"{plan.near:g} to {plan.far:g} {plan.unit.value} lies within {low:g} to {high:g}")
+    words = f"{plan.near:g} to {plan.far:g} {plan.unit.value} lies within {low:g} to {high:g}"
+    if isinstance(axis, BoundedAxis):
+        words += f", and never beyond {axis.never_beyond:g}"
+    return Check("travel", True, words)
 
 
 def _disk(folder: Path, frames: int, file_format: FileFormat, frame_bytes: int | None) -> Check:
@@ -111,9 +118,11 @@ def _disk(folder: Path, frames: int, file_format: FileFormat, frame_bytes: int |
     )
 
 
-def _clock(folder: Path) -> Check:
+def _clock(folder: Path, last_event: str | None) -> Check:
     now = datetime.now(UTC)
     newest = _BUILT
+    if last_event is not None:
+        newest = max(newest, datetime.fromisoformat(last_event))
     if folder.is_dir():
         newest = max(newest, datetime.fromtimestamp(folder.stat().st_mtime, UTC))
     if now >= newest.replace(microsecond=0):
@@ -122,14 +131,14 @@ def _clock(folder: Path) -> Check:
         "clock",
         False,
         f"the clock says {now.isoformat(timespec='seconds')}, which is before {newest.isoformat(timespec='seconds')}",
-        "Set the computer's clock; the order of the frames does not depend on it.",
+        "Set the computer's clock. The session does not depend on it: order and waits come from elsewhere.",
     )
 
 
 def _camera(camera: TellsObstacles, frames: int, frame_bytes: int | None) -> Iterable[Check]:
     found = camera.obstacles(frames=frames, bytes_a_frame=frame_bytes)
     for obstacle in found:
-        yield Check("camera", False, obstacle.message, obstacle.remedy, fatal=obstacle.fatal)
+        yield Check(obstacle.about, False, obstacle.message, obstacle.remedy, fatal=obstacle.fatal)
     roles = camera.info().roles
     live = roles.get(Role.LIVE_VIEW)
     if live is not None and live.value.casefold() not in _OFF:

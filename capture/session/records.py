@@ -74,13 +74,14 @@ class FrameRecord:
     rejected: tuple[Mapping[str, Any], ...] = ()
 
 
-def fold_frames(events: Iterable[Event]) -> dict[int, FrameRecord]:
-    """The state of every frame after `events`, in the order of their first mention."""
+def fold_frames(events: Iterable[Event], before: Mapping[int, FrameRecord] | None = None) -> dict[int, FrameRecord]:
+    """The state of every frame that `events` mention, in the order of their first mention; `before`: as they stood until then."""
+    before = {} if before is None else before
     frames: dict[int, FrameRecord] = {}
     for event in events:
         if event.frame is None:
             continue
-        record = frames.get(event.frame, FrameRecord(event.frame))
+        record = frames.get(event.frame) or before.get(event.frame) or FrameRecord(event.frame)
         detail = event.detail
         match event.kind:
             case EventKind.ADDED:

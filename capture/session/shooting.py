@@ -10,25 +10,28 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from capture.camera.protocol import Camera, Shot
 from capture.errors import CaptureError, SessionError
 from capture.session.certifying import Certifier, Certifying
 from capture.session.control import Controls
-from capture.session.exposing import Exposing, note_fault
+from capture.session.exposing import Exposing
 from capture.session.folder import SessionFolder
+from capture.session.moving import Moving
 from capture.session.plan import StackPlan
-from capture.session.policy import Repeat, rule_for
+from capture.session.preflight import room_left
 from capture.session.reconcile import put_aside
 from capture.session.records import EventKind, FrameRecord, SessionState, Verdict
-from capture.session.targets import FrameTarget, check_plan, targets_of
+from capture.session.targets import Coverage, FrameTarget, check_plan, targets_of
+from capture.session.watching import ShootProgress, Watcher
 from rail.axis import Axis
-from rail.errors import RailDeviceError, RailError, RailPositionUnknownError
+from rail.errors import RailError
 
 _log = logging.getLogger(__name__)
 
 _CLOSE = 1e-6
+T = TypeVar("T")
 
 
 class AfterShooting(StrEnum):
@@ -37,29 +40,6 @@ class AfterShooting(StrEnum):
     NEAR = "near"
     STAY = "stay"
     ORIGIN = "origin"
-
-
-@dataclass(frozen=True, slots=True)
-class ShootProgress:
-    """How far the session is. `seconds_left` is None until the first frame is done."""
-
-    done: int
-    planned: int
-    position: float
-    seconds_left: float | None
-
-
-class Watcher(Protocol):
-    """What is told about the session while it runs. Must return quickly."""
-
-    def frame_done(self, progress: ShootProgress, shot: Shot) -> None:
-        """A frame was accepted."""
-
-    def notice(self, text: str) -> None:
-        """Something the user should read."""
-
-    def trouble(self, text: str) -> None:
-        """Something went wrong and is tried again; the user may want to see to it."""
 
 
 class Companion(Protocol):
@@ -107,6 +87,10 @@ class Shooting:
         Judges the frames together, once all are there.
     repairs : bool
         Whether what it misses is shot.
+    reshoots : bool
+        Whether frames that were spoilt are shot again at their positions; else they are named.
+    look : callable, optional
+        Growth of blur, pixels of the still per unit, from live frames; asked where the frames do not tell it.
     reopen : callable, optional
         Opens the rail again after its link was lost.
     """
@@ -122,25 +106,28 @@ class Shooting:
         companions: Iterable[Companion] = (),
         certifier: Certifier | None = None,
         repairs: bool = False,
+        reshoots: bool = True,
+        look: Callable[[Axis], float | None] | None = None,
         reopen: Callable[[], Axis] | None = None,
     ) -> None:
         self._folder = folder
-        self._axis = axis
-        self._given_axis = axis
         self._watcher = watcher
         self._controls = Controls() if controls is None else controls
         self._own_controls = controls is None
-        self._companions = tuple(companions)
-        self._reopen = reopen
+        self._companions = list(companions)
+        self._moving = Moving(folder, axis, watcher, self._pause, reopen)
+        self._reshoots = reshoots
         self._exposing = Exposing(folder, camera, watcher.trouble, self._pause)
         self._certifying = None
         if certifier is not None:
-            self._certifying = Certifying(folder, camera, certifier, watcher.notice, repairs=repairs)
+            self._certifying = Certifying(
+                folder, camera, certifier, watcher.notice, repairs=repairs, reshoots=reshoots, look=look
+            )
 
     @property
     def axis(self) -> Axis:
         """The axis in use now."""
-        return self._axis
+        return self._moving.axis
 
     def run(self, plan: StackPlan, after: AfterShooting = AfterShooting.NEAR) -> ShootOutcome:
         """Shoot what is missing of `plan` and park the carriage. Whatever ends it early is in the journal before it is raised.
@@ -156,7 +143,7 @@ class Shooting:
         StoppedByUserError
             As asked; the carriage stands at the last frame.
         """
-        check_plan(plan, self._axis)
+        check_plan(plan, self.axis)
         _log.info("%d frames from %g to %g %s, step %g", plan.count, plan.near, plan.far, plan.unit.value, plan.step)
         journal = self._folder.journal
         try:
@@ -176,12 +163,18 @@ class Shooting:
             raise
         except (CaptureError, RailError) as error:
             _log.error("stopped: %s", error.message)
-            journal.record(EventKind.FAILED, error=error.kind, message=error.message)
-            self._folder.end(SessionState.FAILED, reason=error.message)
+            with contextlib.suppress(SessionError):  # what the device failed with must not be hidden
+                journal.record(EventKind.FAILED, error=error.kind, message=error.message)
+                self._folder.end(SessionState.FAILED, reason=error.message)
             raise
+        except OSError as error:
+            self._stop_motion()
+            failed = _folder_failed(self._folder, error)
+            with contextlib.suppress(SessionError):
+                self._folder.end(SessionState.FAILED, reason=failed.message)
+            raise failed from error
         finally:
-            if self._axis is not self._given_axis:
-                self._axis.close()
+            self._moving.close()
             if self._own_controls:
                 self._controls.close()
         self._folder.end(SessionState.FINISHED)
@@ -192,7 +185,7 @@ class Shooting:
     def _stop_motion(self) -> None:
         """Stop on the way out; what the rail has to say about it must not hide why we leave."""
         try:
-            self._axis.stop()
+            self.axis.stop()
         except RailError as error:
             self._watcher.notice(f"the rail could not be told to stop: {error.message}. {error.remedy}")
 
@@ -202,10 +195,12 @@ class Shooting:
         records = self._folder.frames()
         todo: deque[FrameTarget] = deque()
         done: dict[int, float] = {}
+        coverage = Coverage(plan)
         for target in targets_of(plan, records):
             record = records.get(target.number)
             if record is not None and record.verdict is Verdict.ACCEPTED:
                 done[target.number] = target.position
+                coverage.add(target.position)
                 self._take_up(target, record)
             else:
                 todo.append(target)
@@ -218,18 +213,23 @@ class Shooting:
                 shot, position = self._frame(target, plan)
                 done[target.number] = target.position
                 shot_now += 1
+                if shot_now == 1 and (short := room_left(self._folder.path, len(todo), self._exposing.frame_bytes)):
+                    self._watcher.trouble(f"the disk will be full before the end: {short}; free some while it shoots")
                 total = len(done) + len(todo)
                 left_s = (time.monotonic() - started_s) / shot_now * len(todo)
                 self._folder.refresh_manifest()
-                self._watcher.frame_done(ShootProgress(len(done), total, position, left_s), shot)
+                coverage.add(target.position)
+                self._watcher.frame_done(ShootProgress(len(done), total, position, left_s, coverage.share), shot)
             again = self._doubtful(shot_again) or self._shaken(plan, done, shot_again)
             todo.extend(FrameTarget(number, done.pop(number)) for number in again)
-            if not todo and self._certifying is not None:
-                todo.extend(self._certifying.repairs(plan, done, self._axis.limits))
+            if not todo:
+                self._certified(lambda one: one.learn(self.axis), None)
+                with self._folder.journal.together():  # killed half way, what is added would be another plan
+                    todo.extend(self._certified(lambda one: one.repairs(plan, done, self.axis.limits), []))
             if not todo:
                 break
-        if self._certifying is not None and done:
-            self._certifying.certify()
+        if done:
+            self._certified(lambda one: bool(one.certify()), False)
         if self._controls.take_extension():
             self._watcher.notice("the far end was extended too late: all frames are done")
 
@@ -240,8 +240,8 @@ class Shooting:
         exposing.frame_bytes = max(exposing.frame_bytes, sum(int(entry["bytes"]) for entry in record.files))
         if record.files and record.position is not None:
             path = self._folder.path / str(record.files[0]["file"])
-            for companion in self._companions:
-                companion.frame_stored(target.number, record.position, path)
+            number, position = target.number, record.position
+            self._tell(lambda companion: companion.frame_stored(number, position, path))
 
     def _obey(self, plan: StackPlan, todo: deque[FrameTarget], done: dict[int, float]) -> None:
         """What the user asked for since the last frame; waits while the session is paused."""
@@ -260,13 +260,15 @@ class Shooting:
 
     def _extend(self, plan: StackPlan, distance: float, todo: deque[FrameTarget], done: dict[int, float]) -> None:
         far = max([plan.far, *done.values(), *(target.position for target in todo)])
-        high = self._axis.limits[1]
+        high = self.axis.limits[1]
         position, number = far, max([plan.count, *done, *(target.number for target in todo)])
         while position < far + distance - _CLOSE:
             position = min(position + plan.step, far + distance)
             number += 1
             if position > high + _CLOSE:
-                self._watcher.notice(f"the far end stays inside the allowed range, at {far:g} {plan.unit.value}")
+                self._watcher.notice(
+                    f"the far end stays inside the allowed range, which ends at {high:g} {plan.unit.value}"
+                )
                 return
             self._folder.journal.record(EventKind.ADDED, number, target=position, reason="far end extended by the user")
             todo.append(FrameTarget(number, position, "far end extended by the user"))
@@ -275,26 +277,23 @@ class Shooting:
     def _doubtful(self, shot_again: dict[int, int]) -> list[int]:
         """Frames that their checks reject; each is shot again at its position, once."""
         reasons: dict[int, str] = {}
-        for companion in self._companions:
-            reasons |= companion.suspects(wait=True)
+        self._tell(lambda companion: reasons.update(companion.suspects(wait=True)))
         return self._shoot_again(reasons, shot_again)
 
     def _shaken(self, plan: StackPlan, done: dict[int, float], shot_again: dict[int, int]) -> list[int]:
         """Frames that a second exposure shows to be shaken."""
-        if self._certifying is None:
-            return []
 
         def go(number: int, target: float) -> None:
-            self._move(number, target)
+            self._moving.move(number, target)
             self._settle(plan)
 
-        return self._shoot_again(self._certifying.shaken(done, go), shot_again)
+        return self._shoot_again(self._certified(lambda one: one.shaken(done, go), {}), shot_again)
 
     def _shoot_again(self, reasons: dict[int, str], shot_again: dict[int, int]) -> list[int]:
         again = []
         records = self._folder.frames()
         for number in sorted(reasons):
-            if shot_again.get(number) or number not in records:
+            if shot_again.get(number) or number not in records or not self._reshoots:
                 self._watcher.notice(f"frame {number} is kept as it is: {reasons[number]}")
                 continue
             shot_again[number] = 1
@@ -303,8 +302,7 @@ class Shooting:
         return again
 
     def _withdraw(self, record: FrameRecord, reason: str) -> None:
-        for companion in self._companions:
-            companion.frame_withdrawn(record.number)
+        self._tell(lambda companion: companion.frame_withdrawn(record.number))
         paths = [self._folder.path / str(entry["file"]) for entry in record.files]
         moved = [{"file": put_aside(self._folder, path), "sha256": None} for path in paths]
         self._folder.journal.record(EventKind.REJECTED, record.number, reason=reason, files=moved)
@@ -314,67 +312,48 @@ class Shooting:
     def _frame(self, target: FrameTarget, plan: StackPlan) -> tuple[Shot, float]:
         number = target.number
         self._folder.journal.record(EventKind.INTENDED, number, target=target.position)
-        reached = self._move(number, target.position)
+        reached = self._moving.move(number, target.position)
         self._folder.journal.record(EventKind.MOVED, number, position=reached)
         self._settle(plan)
         shot = self._exposing.shoot(number, plan.count)
         if shot.files:
-            for companion in self._companions:
-                companion.frame_stored(number, reached, shot.files[0].path)
+            path = shot.files[0].path
+            self._tell(lambda companion: companion.frame_stored(number, reached, path))
         return shot, reached
+
+    def _tell(self, what: Callable[[Companion], None]) -> None:
+        """What lives beside the shooting never ends it: one that fails is left out from there on."""
+        for companion in list(self._companions):
+            try:
+                what(companion)
+            except (CaptureError, RailError):
+                raise
+            except Exception as error:  # noqa: BLE001
+                self._beside_failed(type(companion).__name__, error)
+                self._companions.remove(companion)
+
+    def _certified(self, what: Callable[[Certifying], T], otherwise: T) -> T:
+        """The same for the certifier: without one the frames are kept as they are."""
+        if self._certifying is None:
+            return otherwise
+        try:
+            return what(self._certifying)
+        except (CaptureError, RailError, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001
+            self._beside_failed("the certificate of coverage", error)
+            self._certifying = None
+            return otherwise
+
+    def _beside_failed(self, name: str, error: Exception) -> None:
+        _log.error("%s failed", name, exc_info=error)
+        self._watcher.notice(f"{name} failed ({type(error).__name__}: {error}) and is left out; the shooting goes on")
 
     def _settle(self, plan: StackPlan) -> None:
         """A length of time by its nature; orders are taken meanwhile, and obeyed before the next frame."""
         end_s = time.monotonic() + plan.settle_s
         while (left_s := end_s - time.monotonic()) > 0:
             self._controls.wait(left_s)
-
-    def _move(self, number: int, target: float) -> float:
-        """Go to `target`; where the carriage came to rest. A position lost in mid-session is a device that failed."""
-        tries = 0
-        while True:
-            lost = "the controller restarted or lost count"
-            try:
-                reached = self._axis.move_to(target).position
-            except RailPositionUnknownError as error:
-                if number == 1 and not tries:
-                    raise
-                reached, lost = None, error.message
-            except RailDeviceError as error:
-                tries += 1
-                self._open_rail_anew(number, error, tries)
-                continue
-            if reached is None:
-                raise RailDeviceError(
-                    f"the rail lost its position before frame {number}: {lost}",
-                    remedy=f"Go on with: focusrail resume {self._folder.path} --origin home (or here, after setting it by hand).",
-                )
-            return reached
-
-    def _open_rail_anew(self, number: int, error: RailError, tries: int) -> None:
-        """Open the rail again where the policy says so; raises what ends the session."""
-        rule = rule_for(error)
-        if rule.repeat is not Repeat.REOPEN or self._reopen is None:
-            raise error
-        while True:
-            if tries >= rule.tries:
-                raise error
-            note_fault(self._folder, number, error, tries, self._watcher.trouble)
-            self._pause(rule.pause_s)
-            self._axis.close()
-            try:
-                self._axis = self._reopen()
-            except RailError as again:
-                error, tries = again, tries + 1
-                continue
-            if not self._axis.status().position_known:
-                raise RailDeviceError(
-                    f"the rail lost its position before frame {number}: {error.message}",
-                    remedy=f"Go on with: focusrail resume {self._folder.path} --origin home (or here, after setting it by hand).",
-                    state="The rail answers again, but does not know where it stands.",
-                )
-            self._watcher.notice("the rail is back and knows its position: going on")
-            return
 
     def _pause(self, seconds: float) -> None:
         end_s = time.monotonic() + seconds
@@ -387,6 +366,14 @@ class Shooting:
         if after is AfterShooting.STAY:
             return
         target = plan.near if after is AfterShooting.NEAR else 0.0
-        low, high = self._axis.limits
-        reached = self._axis.move_to(min(max(target, low), high))
+        low, high = self.axis.limits
+        reached = self.axis.move_to(min(max(target, low), high))
         self._folder.journal.record(EventKind.PARKED, position=reached.position)
+
+
+def _folder_failed(folder: SessionFolder, error: OSError) -> SessionError:
+    return SessionError(
+        f"the session folder {folder.path} cannot be used any more: {error.strerror or error}",
+        remedy=f"See that the disk is there, has room and may be written; then: focusrail resume {folder.path}",
+        state="Motion is stopped. The frames so far are kept.",
+    )

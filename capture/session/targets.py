@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from capture.errors import UsageError
@@ -18,6 +19,33 @@ class FrameTarget:
     number: int
     position: float
     added: str = ""
+
+
+class Coverage:
+    """Which share of a plan's range lies between neighbouring frames that are there. Adding one costs the same however many there are.
+
+    Parameters
+    ----------
+    plan : StackPlan
+    """
+
+    def __init__(self, plan: StackPlan) -> None:
+        self._near, self._step = plan.near, plan.step
+        self._intervals = max(plan.count - 1, 1)
+        self._there: set[int] = set()
+        self._joined = 0
+
+    def add(self, position: float) -> None:
+        """A frame at `position` is there; a frame shot again changes nothing."""
+        index = min(max(math.ceil((position - self._near) / self._step - 1e-6), 0), self._intervals)
+        if index not in self._there:
+            self._there.add(index)
+            self._joined += (index - 1 in self._there) + (index + 1 in self._there)
+
+    @property
+    def share(self) -> float:
+        """0 to 1."""
+        return self._joined / self._intervals
 
 
 def check_plan(plan: StackPlan, axis: Axis) -> None:

@@ -1,4 +1,4 @@
-"""A GRBL 1.1 controller as an `rail.axis.Axis`: absolute positions in um, kept truthful.
+"""A controller as an `rail.axis.Axis`: absolute positions in um, kept truthful.
 
 The origin lives in the controller (see `rail.mark`), so it survives from one process to the next and dies with the
 controller's memory. Each operation leaves the carriage at rest on a step the ledger knows, or says that it cannot.
@@ -22,19 +22,24 @@ from rail.errors import (
     RailLimitError,
     RailPortError,
     RailPositionUnknownError,
+    RailProtocolError,
     RailRefusedError,
     RailResetError,
     RailStoppedError,
+    RailTimeoutError,
     RailUsageError,
 )
-from rail.grbl import codes, reach
+from rail.grbl import reach
 from rail.grbl.carriage import Carriage
-from rail.grbl.controller import Controller, Identity
-from rail.grbl.diagnose import Finding, diagnose
+from rail.grbl.configure import Change, changes
+from rail.grbl.controller import Identity
+from rail.grbl.controls import Controls
+from rail.grbl.diagnose import Finding, Setup, diagnose
 from rail.grbl.link import LINE_S, Link
-from rail.grbl.position import REPORT_INCH_MM, REPORT_MM, StepGrid
+from rail.grbl.position import StepGrid
 from rail.grbl.rates import Rates
 from rail.grbl.turn import Turn
+from rail.greeting import greet
 from rail.profiles import RailProfile
 
 _log = logging.getLogger(__name__)
@@ -49,6 +54,9 @@ _STATES = {
     "Alarm": AxisState.ALARM,
 }
 OUTPUTS_OFF = "M9"
+_STOP_S = 5.0
+_BOOT_S = 2.0
+_SCALE = {3, 100}  # settings that change where a count of steps is
 _ORIGIN_REMEDY = (
     "Home it with `focusrail rail home` (--origin home), or zero it where it stands with `focusrail rail zero` "
     "(--origin here)."
@@ -56,7 +64,7 @@ _ORIGIN_REMEDY = (
 
 
 class GrblAxis:
-    """One rail behind a GRBL 1.1 controller; make one with `connect` or `rail.ports.open_axis`.
+    """One rail behind a controller of GRBL's family or Marlin; make one with `connect` or `rail.ports.open_axis`.
 
     One thread at a time operates it. `stop` may be called from another thread, or by a signal handler: the operation
     under way then ends by itself within 50 ms.
@@ -74,6 +82,8 @@ class GrblAxis:
         self._settings = settings
         self._turn = Turn()
         self._notices: list[str] = []
+        self._restart_untold = False
+        self._was_unlocked = False
 
     @classmethod
     def connect(cls, link: Link, profile: RailProfile) -> Self:
@@ -95,12 +105,11 @@ class GrblAxis:
 
     @classmethod
     def _connect(cls, link: Link, profile: RailProfile) -> Self:
-        controller = Controller(link)
-        controller.greet()
+        controller = greet(link)
         rest = controller.halt(need_offset=True)
         identity = controller.identify()
         settings = controller.settings()
-        grid = _step_grid(profile, settings)
+        grid = _step_grid(profile, settings, controller)
         carriage = Carriage(controller, grid, Rates.of(profile, settings, grid))
         axis = cls(carriage, profile, identity, settings)
         if rest.was_moving:
@@ -131,6 +140,11 @@ class GrblAxis:
         return self._profile
 
     @property
+    def rested_s(self) -> float | None:
+        """When the motor stopped after the last move (`time.monotonic`); None after a jog, whose end is seen too late."""
+        return self._carriage.rested_s
+
+    @property
     def reset_on_open(self) -> bool:
         """True where the controller restarted when its port was opened."""
         return self._controller.reset_on_open
@@ -151,7 +165,8 @@ class GrblAxis:
         While another thread moves the axis, the last position seen is returned.
         """
         try:
-            with self._turn.taken(wait_s=0.05):
+            # A stop is short, and what it leaves is worth waiting for.
+            with self._turn.taken(wait_s=_STOP_S if self._turn.stopping else 0.05):
                 return self._read_status()
         except RailBusyError:
             return self._in_motion()
@@ -169,8 +184,57 @@ class GrblAxis:
             return dict(self._settings)
 
     def diagnose(self) -> list[Finding]:
-        """What is wrong with the controller's settings for this rail, and how to mend it."""
-        return diagnose(self.settings(), self._profile, reset_on_open=self.reset_on_open)
+        """What is wrong with the controller's set-up for this rail, and how to mend it."""
+        settings = self.settings()
+        with self._turn.taken():
+            pins = self._controller.report().pins
+        return diagnose(
+            Setup(settings, self._profile, self._identity, pins, self.reset_on_open, self._controller.setting_name)
+        )
+
+    def setting_name(self, number: int) -> str:
+        """How GRBL's setting `number` is called on this controller."""
+        return self._controller.setting_name(number)
+
+    def changes(self) -> list[Change]:
+        """What of the controller's settings the profile would change."""
+        return changes(self._profile, self.settings(), self._identity.dialect, self._controller.setting_name)
+
+    def write(self, wanted: Sequence[Change]) -> str:
+        """Write settings one by one, read them back, and go on with them; the origin is forgotten where they move it.
+
+        Returns what the user has to do to keep them, "" where nothing.
+
+        Raises
+        ------
+        RailRefusedError
+            The controller does not take one; those before it are written.
+        RailProtocolError
+            It took one and shows another.
+        """
+        with self._turn.taken():
+            self._ready(any_state=True)
+            if any(change.number in _SCALE for change in wanted):
+                self._carriage.forget_origin()
+                self._ledger.lose("the controller's scale was changed")
+            for change in wanted:
+                self._controller.write_setting(change.number, change.wanted)
+            hint = self._controller.store_settings() if wanted else ""
+            self._settings = self._controller.settings()
+            left = changes(self._profile, self._settings, self._identity.dialect, self._controller.setting_name)
+            unwritten = [change for change in left if change.number in {c.number for c in wanted}]
+            self._grid = _step_grid(self._profile, self._settings, self._controller)
+            self._carriage = Carriage(self._controller, self._grid, Rates.of(self._profile, self._settings, self._grid))
+            self._ledger = self._carriage.ledger
+            self._carriage.learn()
+        if unwritten:
+            said = ", ".join(f"{change.name}={change.now:g} instead of {change.wanted:g}" for change in unwritten)
+            raise RailProtocolError(
+                f"The controller took the settings and shows others: {said}.",
+                remedy="Write them again; check the cable if it stays.",
+                state="At rest.",
+            )
+        return hint
 
     def home(self) -> AxisStatus:
         """Find the end switch; the place where homing ends becomes `RailProfile.home_position_um` (0).
@@ -183,10 +247,12 @@ class GrblAxis:
             Homing is not enabled.
         """
         with self._turn.taken():
+            self._take_in()
+            self._restart_untold = False  # which this answers
             if not self._settings.get(22, 0):
                 self._settings = self._controller.settings()
             if not self._settings.get(22, 0):
-                raise codes.refused(5, "$H", state="Nothing has moved.")
+                raise self._controller.link.book.refused(5, "$H", state="Nothing has moved.")
             if self._controller.link.alarm is not None or self._ready(any_state=True) != "Idle":
                 self._unlock()
             self._carriage.forget_origin()
@@ -209,11 +275,24 @@ class GrblAxis:
         RailAlarmError
             The controller is locked.
         """
+        return self.set_position(0.0)
+
+    def set_position(self, position: float) -> AxisStatus:
+        """Call the present place `position`, um, rounded to whole steps: found again by other means than a switch.
+
+        Raises
+        ------
+        RailAlarmError
+            The controller is locked.
+        """
+        reach.finite(position, "position")
         with self._turn.taken():
+            self._take_in()
+            self._restart_untold = False  # which this answers
             self._ready()
             with self._halting():
                 self._carriage.snap()
-            self._carriage.set_origin(0.0, homed=False)
+            self._carriage.set_origin(position, homed=False)
             return self._axis_status(AxisState.IDLE)
 
     def unlock(self) -> AxisStatus:
@@ -383,21 +462,29 @@ class GrblAxis:
         except RailPortError:
             self._ledger.lose("the link was lost in motion")
             raise
-        except RailResetError:
-            self._ledger.lose("the controller restarted")
-            self._carriage.stale = True
-            raise
-        except RailAlarmError:
-            self._ledger.lose("the controller went into alarm")
+        except (RailResetError, RailAlarmError, RailRefusedError) as error:
+            if self._restarted(error):
+                raise self._told_restart() from error
+            if isinstance(error, RailAlarmError):
+                self._ledger.lose("the controller went into alarm")
+            else:
+                self._stop_after(error)
             raise
         except BaseException as error:
-            _log.info("stopping: %s", type(error).__name__)
-            try:
-                self._carriage.halt()
-            except RailError as second:
-                self._carriage.stale = True
-                _log.warning("stopping failed, too: %s", second)
+            self._stop_after(error)
+            if self._restart_untold and isinstance(error, RailDeviceError):
+                raise self._told_restart() from error
             raise
+
+    def _stop_after(self, error: BaseException) -> None:
+        _log.info("stopping: %s", type(error).__name__)
+        try:
+            self._carriage.halt()
+        except RailResetError:
+            self._restart_untold = True
+        except RailError as second:
+            self._carriage.stale = True
+            _log.warning("stopping failed, too: %s", second)
 
     def _take_in(self) -> None:
         """Read what came since the last operation."""
@@ -405,18 +492,46 @@ class GrblAxis:
         link.drain()
         if link.reset_seen:
             link.reset_seen = False
+            self._restart_untold = True
             self._ledger.lose("the controller restarted")
             self._carriage.stale = True
         if link.alarm is not None:
             self._ledger.lose(f"the controller went into ALARM:{link.alarm}")
+
+    def _restarted(self, error: RailDeviceError) -> bool:
+        """Does a restart stand behind `error`? A controller that homes restarts locked: its refusals are not the cause.
+
+        A boot loader is silent for a while before the banner; so silence is listened to.
+        """
+        link = self._controller.link
+        if not isinstance(error, RailResetError):
+            try:
+                self._take_in()
+                deadline = link.now() + (_BOOT_S if isinstance(error, RailTimeoutError) else 0.0)
+                while not self._restart_untold and link.now() < deadline:
+                    link.receive(link.now() + 0.05)
+                    self._take_in()
+            except RailPortError:
+                return False
+        return isinstance(error, RailResetError) or self._restart_untold
+
+    def _told_restart(self) -> RailResetError:
+        """The error that tells of a restart, once."""
+        self._restart_untold = False
+        self._controller.link.reset_seen = False
+        self._ledger.lose("the controller restarted")
+        self._carriage.stale = True
+        return self._controller.link.reset_error()
 
     def _ready(self, *, any_state: bool = False) -> str:
         """Make sure that the axis is at rest, answers, and stands where the ledger says; return GRBL's state."""
         link, carriage = self._controller.link, self._carriage
         try:
             self._take_in()
+            if self._restart_untold and not any_state:
+                raise link.reset_error()
             if link.alarm is not None:
-                raise codes.alarmed(link.alarm)
+                raise link.book.alarmed(link.alarm)
             if carriage.stale or link.outstanding:
                 carriage.recover()
             status = self._controller.report()
@@ -424,17 +539,19 @@ class GrblAxis:
                 self._say("The controller was moving or held by something else; it was stopped first.")
                 status = carriage.halt()
             if status.state == "Alarm" and not any_state:
-                raise codes.alarmed(None)
+                # Locked without an ALARM: it restarted, and its banner was lost.
+                self._restart_untold |= self._was_unlocked and not link.doubtful
+                raise link.book.alarmed(None)
+            self._was_unlocked = status.state == "Idle"
             carriage.agree(status)
         except RailPortError:
             self._ledger.lose("the link was lost")
             raise
-        except RailResetError:
-            self._ledger.lose("the controller restarted")
-            carriage.stale = True
-            raise
-        except RailAlarmError:
-            self._ledger.lose("the controller went into alarm")
+        except (RailResetError, RailAlarmError, RailRefusedError, RailTimeoutError) as error:
+            if self._restarted(error):
+                raise self._told_restart() from error
+            if isinstance(error, RailAlarmError):
+                self._ledger.lose("the controller went into alarm")
             raise
         if status.state in {"Check", "Sleep"} and not any_state:
             raise RailDeviceError(
@@ -462,6 +579,7 @@ class GrblAxis:
         except RailResetError:
             self._ledger.lose("the controller restarted")
             carriage.stale = True
+            self._restart_untold = True
             return self._axis_status(AxisState.UNKNOWN)
         except RailDeviceError as error:
             _log.warning("%s", error)
@@ -472,6 +590,7 @@ class GrblAxis:
 
     def _unlock(self) -> None:
         link, carriage = self._controller.link, self._carriage
+        self._restart_untold = False
         try:
             link.drain()
             self._controller.unlock()
@@ -500,20 +619,22 @@ class GrblAxis:
         self._notices.append(notice)
 
 
-def _step_grid(profile: RailProfile, settings: dict[int, float]) -> StepGrid:
+def _step_grid(profile: RailProfile, settings: dict[int, float], controller: Controls) -> StepGrid:
     theirs = settings.get(100, 0.0)
+    name = controller.setting_name(100)
     if theirs <= 0:
         raise RailUsageError(
-            f"The controller's steps/mm are {theirs:g} ($100).",
-            remedy="Set $100 to the rail's steps/mm: full steps per turn x microsteps / lead in mm.",
+            f"The controller's steps/mm are {theirs:g} ({name}).",
+            remedy=f"Set {name} to the rail's steps/mm: full steps per turn x microsteps / lead in mm.",
             state="At rest.",
         )
     ours = profile.steps_per_mm or theirs
     if abs(ours - theirs) > 0.002 * theirs:
         _log.warning(
-            "profile %s: %.3f steps/mm, the controller's $100 is %.3f; the profile counts", profile.name, ours, theirs
+            "profile %s: %.3f steps/mm, the controller's %s is %.3f; the profile counts",
+            profile.name,
+            ours,
+            name,
+            theirs,
         )
-    report = REPORT_INCH_MM if settings.get(13, 0) else REPORT_MM
-    if not int(settings.get(10, 1)) & 1:
-        report *= 2  # a work position and an offset, each rounded
-    return StepGrid(ours, theirs, -1 if profile.invert else 1, report)
+    return StepGrid(ours, theirs, -1 if profile.invert else 1, controller.report_mm(settings))

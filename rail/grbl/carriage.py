@@ -6,11 +6,13 @@ The origin is written into the controller (see `rail.mark`), and every doubt abo
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 
 from rail.errors import RailProtocolError, RailResetError
 from rail.grbl import encode
-from rail.grbl.controller import Controller, Rest
+from rail.grbl.controller import Rest
+from rail.grbl.controls import Controls
 from rail.grbl.position import Ledger, StepGrid
 from rail.grbl.protocol import Status
 from rail.grbl.rates import Rates
@@ -26,7 +28,7 @@ class Carriage:
 
     Attributes
     ----------
-    controller : Controller
+    controller : Controls
     grid : StepGrid
     rates : Rates
     ledger : Ledger
@@ -38,7 +40,7 @@ class Carriage:
         Position of the last report in motion; None while the position is unknown.
     """
 
-    def __init__(self, controller: Controller, grid: StepGrid, rates: Rates) -> None:
+    def __init__(self, controller: Controls, grid: StepGrid, rates: Rates) -> None:
         self.controller = controller
         self.grid = grid
         self.rates = rates
@@ -46,6 +48,7 @@ class Carriage:
         self.rising: bool | None = None
         self.stale = False
         self.seen_um: float | None = None
+        self.rested_s: float | None = None
 
     @property
     def known(self) -> bool:
@@ -142,7 +145,7 @@ class Carriage:
 
     def forget_origin(self) -> None:
         """Clear the mark in the controller, so that nobody believes the position if what follows is broken off."""
-        self.controller.command(encode.FORGET_ORIGIN)
+        self.controller.forget_origin()
 
     def set_origin(self, here_um: float, *, homed: bool) -> None:
         """Call the present place `here_um`, here and in the controller."""
@@ -184,6 +187,8 @@ class Carriage:
         watch = self._corridor(start, goal)
         for _ in range(2):
             act(goal_mm, self.rates.feed_mm_min, self.rates.limit_s(goal - start), watch=watch, on_slice=on_slice)
+            # the end of a jog is only seen by the next poll
+            self.rested_s = None if jog else time.monotonic() - encode.SYNC_S
             place = controller.machine(controller.rest_report())
             # A damaged byte before the line can make a comment of it: acknowledged, and nothing has moved.
             if grid.fits(goal, place[0]) or not grid.fits(start, place[0]):

@@ -1,10 +1,12 @@
-"""GRBL 1.1's error and alarm codes in words, each with what to do next.
+"""Error and alarm codes of GRBL 1.1 and its family in words, each with what to do next.
 
 Meanings after GRBL's own tables (doc/csv/error_codes_en_US.csv and alarm_codes_en_US.csv of GRBL 1.1).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from rail.errors import RailAlarmError, RailRefusedError
@@ -96,28 +98,95 @@ Z_FIRST = (
 """Why homing fails on a one-axis rail with stock GRBL."""
 
 
-def refused(code: int, line: str, *, state: str = "") -> RailRefusedError:
-    """The error for ``error:code`` in answer to `line`."""
-    unknown = Code("a reason this program does not know", _REPORT)
-    meaning, remedy = ERRORS.get(code) or FOCUSRAIL_ERRORS.get(code, unknown)
-    return RailRefusedError(
-        f"The controller refused {line!r} with error:{code}: {meaning}.", code=code, remedy=remedy, state=state
-    )
+GRBLHAL_ERRORS: dict[int, Code] = {
+    39: Code("the value is out of range", _REPORT),
+    40: Code("not allowed while a tool change is pending", "Finish it on the controller, or reset the controller."),
+    41: Code("not allowed while the spindle is on", "Switch the spindle off."),
+    42: Code("plane XY must be chosen", _REPORT),
+    45: Code("the emergency stop is pressed", "Release it, then `focusrail rail unlock`."),
+    46: Code("homing is required first", "Home it with `focusrail rail home`, or clear bit 2 of $22."),
+    47: Code("motors report a fault", "Check the drivers and their supply."),
+    50: Code("the value is not allowed for this setting", _REPORT),
+    53: Code("the setting is not there in this build", _REPORT),
+}
+
+GRBLHAL_ALARMS: dict[int, Code] = {
+    10: Code(
+        "the emergency stop input is active",
+        "Release it. grblHAL's inputs are normally closed: with nothing wired to them, invert them with $14.",
+    ),
+    11: Code("homing is required before anything moves", "Home it with `focusrail rail home`, or clear bit 2 of $22."),
+    12: Code(
+        "a limit switch is engaged",
+        "Move clear of it by hand. grblHAL's limit inputs are normally closed: with no switch wired, set $5=7 or $21=0.",
+    ),
+    13: Code("the probe protection was triggered", _HOME_AGAIN),
+    14: Code("the spindle did not reach its speed", _HOME_AGAIN),
+    15: Code("homing failed: the second switch of a dual axis was not found", "Check the switches."),
+    16: Code("the controller's self test failed", "Switch it off and on; reflash it if it stays."),
+    17: Code("a motor driver reports a fault", "Check the driver and its supply, then home again."),
+    18: Code(
+        "homing failed: the homing passes ($43 to $47) do not fit the axes", "Set $44=1, $45=0 and $46=0 for X alone."
+    ),
+}
+
+FLUIDNC_ERRORS: dict[int, Code] = {
+    39: Code("the value is out of range", _REPORT),
+    60: Code("the file system could not be mounted", "Check the SD card or flash; the rail does not need it."),
+    152: Code(
+        "the configuration is not valid", "Read `$SS` on its console, mend config.yaml, then restart the controller."
+    ),
+}
+
+FLUIDNC_ALARMS: dict[int, Code] = {
+    10: Code("the spindle reports a fault", _HOME_AGAIN),
+    11: Code(
+        "a control input is active at start", "Release it, or mend its pin in config.yaml (`:low`, `:high`, `:pu`)."
+    ),
+    12: Code("homing: both switches of the axis are closed", "Check the switches' wiring and pins in config.yaml."),
+    13: Code("a limit switch was hit and stopped the motors hard", _HOME_AGAIN),
+    14: Code("the axis is not homed", "Home it, or set `must_home: false` under `start:` in config.yaml."),
+    15: Code("locked since it started", _HOME_AGAIN),
+}
 
 
-def alarmed(code: int | None, *, doing: str = "", state: str = "", hint: str = "") -> RailAlarmError:
-    """The error for ``ALARM:code`` (None: it is in alarm and did not say why), met while `doing` something."""
-    if code is None:
-        meaning, remedy = "locked since it started, or by an earlier alarm", _HOME_AGAIN
-        message = f"The controller is in alarm: {meaning}"
-    else:
-        meaning, remedy = ALARMS.get(code, Code("a reason this program does not know", _HOME_AGAIN))
-        message = f"The controller went into ALARM:{code}: {meaning}"
-    if doing:
-        message = f"{message} ({doing})"
-    return RailAlarmError(
-        f"{message}.",
-        code=code,
-        remedy=f"{remedy} {hint}".strip(),
-        state=state or "Locked; nothing moves; the position is unknown until homed or zeroed again.",
-    )
+@dataclass(frozen=True, slots=True)
+class CodeBook:
+    """What one kind of controller means by its numbers; GRBL's own where it says nothing else."""
+
+    errors: Mapping[int, Code]
+    alarms: Mapping[int, Code]
+
+    def knows(self, code: int) -> bool:
+        """Is the meaning of ``error:code`` known?"""
+        return code in self.errors or code in ERRORS
+
+    def refused(self, code: int, line: str, *, state: str = "") -> RailRefusedError:
+        """The error for ``error:code`` in answer to `line`."""
+        meaning, remedy = self.errors.get(code) or ERRORS.get(
+            code, Code("a reason this program does not know", _REPORT)
+        )
+        return RailRefusedError(
+            f"The controller refused {line!r} with error:{code}: {meaning}.", code=code, remedy=remedy, state=state
+        )
+
+    def alarmed(self, code: int | None, *, doing: str = "", state: str = "", hint: str = "") -> RailAlarmError:
+        """The error for ``ALARM:code`` (None: it is in alarm and did not say why), met while `doing` something."""
+        if code is None:
+            meaning, remedy = "locked since it started, or by an earlier alarm", _HOME_AGAIN
+            message = f"The controller is in alarm: {meaning}"
+        else:
+            unknown = Code("a reason this program does not know", _HOME_AGAIN)
+            meaning, remedy = self.alarms.get(code) or ALARMS.get(code, unknown)
+            message = f"The controller went into ALARM:{code}: {meaning}"
+        if doing:
+            message = f"{message} ({doing})"
+        return RailAlarmError(
+            f"{message}.",
+            code=code,
+            remedy=f"{remedy} {hint}".strip(),
+            state=state or "Locked; nothing moves; the position is unknown until homed or zeroed again.",
+        )
+
+
+GRBL_BOOK = CodeBook(FOCUSRAIL_ERRORS, {})

@@ -1,9 +1,9 @@
-"""What a GRBL 1.1 controller can be asked and told, in its own units. Knows nothing of origins or profiles."""
+"""What a controller of GRBL's family can be asked and told, in its own units. Knows nothing of origins or profiles."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -15,18 +15,16 @@ from rail.errors import (
     RailTimeoutError,
     RailUnknownControllerError,
 )
-from rail.grbl import codes, encode
+from rail.grbl import codes, dialects, encode
 from rail.grbl.link import LINE_S, POLL_S, Link
-from rail.grbl.protocol import Alarm, Banner, Message, Reply, Setting, Status, Unrecognised
+from rail.grbl.position import REPORT_INCH_MM, REPORT_MM
+from rail.grbl.protocol import Alarm, Banner, Message, Reply, Status
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
-GREET_S = 6.0
-"""How long a controller may take to say its first word; an Uno with a slow bootloader needs 2 s."""
-
-_KICK_S = 2.5
 _HALT_S = 15.0
+_STORE_S = 3.0
 _OFFSET_POLLS = 35  # GRBL shows WCO in every 30th report while busy, in every 10th at rest
 
 _SAME = 0.0021  # two roundings of a report that gives work positions
@@ -36,10 +34,25 @@ SETTING_INCHES = 13
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who answers: ``$I``'s version and options, as said."""
+    """Who answers.
+
+    Attributes
+    ----------
+    version, options : str
+        As said.
+    dialect : str
+        ``grbl``, ``grblhal``, ``fluidnc`` or ``marlin``.
+    name : str
+        Of that kind of controller, as its makers write it.
+    homes_alone : bool
+        Homing moves X alone. False: whatever its build and settings say.
+    """
 
     version: str
     options: str
+    dialect: str = "grbl"
+    name: str = "GRBL 1.1"
+    homes_alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,59 +81,22 @@ class Rest:
 
 
 class Controller:
-    """One GRBL 1.1 controller behind a link. Every method raises rail errors only."""
+    """One controller of GRBL's family behind a link. Every method raises rail errors only."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, *, banner: str = "", reset_on_open: bool = False) -> None:
         self.link = link
         self.inches = False
-        self.reset_on_open = False
+        self.reset_on_open = reset_on_open
+        self.dialect = dialects.GRBL
+        self._banner = banner
+        self._options = ""
+        self._settings: dict[int, float] = {}
         self._offset: tuple[float, ...] | None = None  # in report units; None: not seen since the last reset
         self._homing = False
         self.outputs_on = False  # coolant outputs (a shutter, on a rail), as $G last said
 
-    def greet(self, limit_s: float = GREET_S) -> None:
-        """Wait for the first sign of life: a status report, or the banner of a controller that restarts when opened.
-
-        A controller that stays silent may be homing or locked by a critical alarm; a soft reset ends both.
-
-        Raises
-        ------
-        RailUnknownControllerError
-            Something answers that is not GRBL.
-        RailTimeoutError
-            Nothing answers.
-        """
-        link = self.link
-        start = link.now()
-        next_poll, kicked = start, False
-        heard: list[str] = []
-        while (now := link.now()) < start + limit_s:
-            if now >= next_poll:
-                link.realtime(encode.STATUS)
-                next_poll = now + POLL_S
-            if not kicked and now >= start + _KICK_S:
-                kicked = True
-                link.realtime(encode.SOFT_RESET)
-            reply = link.receive(min(next_poll, start + limit_s))
-            if isinstance(reply, Banner):
-                self.reset_on_open = not kicked
-                link.reset_seen = False
-                return
-            if isinstance(reply, Status):
-                self._see(reply)
-                return
-            if isinstance(reply, Unrecognised):
-                heard.append(reply.text)
-        if heard:
-            raise _unknown(" / ".join(heard[:4]))
-        raise RailTimeoutError(
-            "Nothing answers on this port.",
-            remedy="Check that the controller has power, that this is its port, and that it speaks GRBL at 115200 baud.",
-            state="Not known.",
-        )
-
     def identify(self) -> Identity:
-        """Ask who answers, and refuse what is not GRBL 1.1.
+        """Ask who answers, and refuse what is not known.
 
         Raises
         ------
@@ -132,23 +108,60 @@ class Controller:
             replies = self.link.command("$I")
         except RailTimeoutError as error:
             if self.link.unrecognised:
-                raise _unknown(self.link.unrecognised[-1]) from error
+                raise unknown_controller(self.link.unrecognised[-1]) from error
             raise
-        said = {reply.tag: reply.body for reply in replies if isinstance(reply, Message)}
-        version = said.get("VER", "")
-        if not version.startswith("1.1") or "FIRMWARE" in said or "FluidNC" in version:
-            raise _unknown(" ".join(f"[{tag}:{body}]" for tag, body in said.items()) or "nothing to $I")
-        return Identity(version.rstrip(":"), said.get("OPT", ""))
+        said = dialects.tags(replies)
+        dialect = dialects.recognise(said, self._banner)
+        if dialect is None:
+            raise unknown_controller(" ".join(f"[{tag}:{body}]" for tag, body in said.items()) or "nothing to $I")
+        self.dialect, self.link.book = dialect, dialect.book
+        for line in dialect.greeting:
+            self.command(line)
+        self._options = said.get("OPT", "")
+        version = said.get("VER", "").rstrip(": ")
+        # focusrail's own firmware has one axis only
+        alone = version.endswith(":focusrail") or dialect.home({}, self._options) != "$H"
+        return Identity(version, self._options, dialect.key, dialect.name, homes_alone=alone)
 
     def settings(self) -> dict[int, float]:
-        """Read ``$$``; read until twice the same, as a damaged digit must not become a scale."""
+        """Read the settings under GRBL's numbers; until twice the same, as a damaged digit must not become a scale."""
 
         def read() -> dict[int, float]:
-            return {r.number: r.value for r in self.link.command("$$", 2 * LINE_S) if isinstance(r, Setting)}
+            return dialects.read_settings(self.dialect, lambda line: self.link.command(line, 2 * LINE_S))
 
         found = _twice(read, "its settings")
         self.inches = bool(found.get(SETTING_INCHES, 0))
+        self._settings = found
         return found
+
+    def write_setting(self, number: int, value: float) -> None:
+        """Set one setting, by GRBL's number; the controller is busy with its memory until it answers.
+
+        Raises
+        ------
+        RailRefusedError
+            It does not take it.
+        """
+        if self.dialect.paths is not None:
+            self.command(dialects.path_line(self.dialect, number, value), _STORE_S)
+        else:
+            self.command(f"${number}={encode.setting(value)}", _STORE_S)
+        self._offset = None
+
+    def store_settings(self) -> str:
+        """Make what was written last; returns what the user has to know, "" where all is done."""
+        return dialects.KEEP_HINT if self.dialect.paths is not None else ""
+
+    def setting_name(self, number: int) -> str:
+        """How GRBL's setting `number` is called on this controller."""
+        return self.dialect.name_of(number)
+
+    def report_mm(self, settings: Mapping[int, float]) -> float:
+        """Resolution of the controller's reports, in its millimetres: twice the largest error of a reading."""
+        report = REPORT_INCH_MM if settings.get(SETTING_INCHES, 0) else REPORT_MM
+        if not int(settings.get(10, 1)) & 1:
+            report *= 2  # a work position and an offset, each rounded
+        return report
 
     def offset(self) -> tuple[float, ...]:
         """The whole work offset (G54 to G59, G92, tool length), mm, read until twice the same."""
@@ -167,6 +180,8 @@ class Controller:
                     state="At rest.",
                 )
             total = [p + s for p, s in zip(place, shift, strict=True)]
+            if len(tool) == len(total):  # grblHAL names it for every axis
+                return tuple(t + z for t, z in zip(total, tool, strict=True))
             total[2] += tool[0]
             return tuple(total)
 
@@ -225,9 +240,16 @@ class Controller:
         return self.link.command(line, limit_s)
 
     def set_offset(self, work_x_mm: float | None, work_z_mm: float) -> None:
-        """Write the volatile G92 offset."""
+        """Declare the present place to be `work_x_mm` (None: leave X as it is), with the origin's mark."""
         self._offset = None
-        self.command(encode.offset(work_x_mm, work_z_mm))
+        for line in self.dialect.set_offset(work_x_mm, work_z_mm):
+            self.command(line)
+
+    def forget_origin(self) -> None:
+        """Take the origin's mark away."""
+        self._offset = None
+        for line in self.dialect.forget_offset():
+            self.command(line)
 
     def run(
         self,
@@ -304,19 +326,20 @@ class Controller:
         """
         self._homing = True
         try:
-            said = self.link.command("$H", limit_s, on_slice=on_slice)
+            line = self.dialect.home(self._settings, self._options)
+            said = self.link.command(line, limit_s, on_slice=on_slice)
         except RailAlarmError as error:
             self._homing = False
             self._await_banner()
             doing = "while homing; it moved Z and not X" if self._homed_z_first() else "while homing"
-            hint = codes.Z_FIRST if error.code in {8, 9} else ""
-            raise codes.alarmed(error.code, doing=doing, hint=hint) from error
+            hint = self._z_first() if error.code in {8, 9} else ""
+            raise self.link.book.alarmed(error.code, doing=doing, hint=hint) from error
         except RailDeviceError as error:
             self._homing = isinstance(error, RailTimeoutError)
             raise
         self._homing = False
         if self.rest_report().state != "Idle":
-            raise codes.alarmed(self.link.alarm, doing="after homing", hint=codes.Z_FIRST)
+            raise self.link.book.alarmed(self.link.alarm, doing="after homing", hint=self._z_first())
         return [reply.body for reply in said if isinstance(reply, Message) and reply.tag == "MSG"]
 
     def let_go(self, word: str, limit_s: float) -> None:
@@ -355,7 +378,7 @@ class Controller:
             if isinstance(reply, Banner):
                 raise self.link.reset_error()
             if isinstance(reply, Alarm):
-                raise codes.alarmed(reply.code)
+                raise self.link.book.alarmed(reply.code)
 
     def unlock(self) -> None:
         """Leave an alarm: ``$X``, after a soft reset where the controller reads nothing before one."""
@@ -375,7 +398,7 @@ class Controller:
         link.drain()
         link.alarm = None
         if self.rest_report().state == "Alarm":
-            raise codes.alarmed(None, doing="it did not unlock")
+            raise self.link.book.alarmed(None, doing="it did not unlock")
 
     def halt(self, *, need_offset: bool) -> Rest:
         """Bring the controller to rest, keeping its step count where that is possible, and confirm it.
@@ -459,6 +482,9 @@ class Controller:
                 return
         _log.info("no banner where one was expected")
 
+    def _z_first(self) -> str:
+        return codes.Z_FIRST if self.dialect.home(self._settings, self._options) == "$H" else ""
+
     def _homed_z_first(self) -> bool:
         try:
             position = self.machine(self.rest_report())
@@ -506,9 +532,11 @@ def _twice(read: Callable[[], _T], what: str) -> _T:
     )
 
 
-def _unknown(said: str) -> RailUnknownControllerError:
+def unknown_controller(said: str) -> RailUnknownControllerError:
+    """The error for a controller that nobody here knows; `said` is what it answered."""
     return RailUnknownControllerError(
         f"This is no controller that focusrail knows; it said: {said!r}.",
-        remedy="focusrail drives GRBL 1.1. Check that this is the rail's port, or flash GRBL 1.1 onto the controller.",
+        remedy="focusrail drives GRBL 1.1, grblHAL, FluidNC and Marlin. Check that this is the rail's port and its speed (the "
+        "profile's `baud`), or flash one of them onto the controller.",
         state="Nothing was moved.",
     )

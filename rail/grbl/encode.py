@@ -17,7 +17,8 @@ JOG_CANCEL = b"\x85"
 LINE_MAX = 79
 """Longest line that GRBL 1.1 takes without ``error:11``, characters."""
 
-SYNC = "G4P0.01"
+SYNC_S = 0.01
+SYNC = f"G4P{SYNC_S:g}"
 """A short dwell: its ``ok`` comes once the planner is empty."""
 
 FORGET_ORIGIN = "G92.1"
@@ -63,3 +64,13 @@ def offset(work_x_mm: float | None, work_z_mm: float) -> str:
     """Declare the present place to be `work_x_mm` (None: leave X as it is) and `work_z_mm`, in the volatile G92 offset."""
     x = "" if work_x_mm is None else f"X{millimetres(work_x_mm)}"
     return f"G21G92{x}Z{millimetres(work_z_mm)}"
+
+
+def tool_offset(z_mm: float) -> str:
+    """Set the volatile tool length offset of Z."""
+    return f"G21G43.1Z{millimetres(z_mm)}"
+
+
+def setting(value: float) -> str:
+    """A setting's value as text."""
+    return f"{value:.3f}".rstrip("0").rstrip(".")

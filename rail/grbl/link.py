@@ -42,8 +42,10 @@ MISSED_POLLS = 5
 LINE_S = 1.0
 """Deadline for the answer to a line that starts no motion."""
 
-_DAMAGED = frozenset({1, 2, 3, 4, *range(20, 39)})
-"""Refusals for what a line says, not for the controller's state: it was not carried out, and is sent once more."""
+_DAMAGED = frozenset({1, 2, 3, 4, *range(20, 39), 100})
+"""Refusals for what a line says, not for the controller's state: it was not carried out, and is sent once more. So is
+what was refused for a reason that nobody knows: a refused line has done nothing, and no line is relative.
+"""
 
 _LOST_REMEDY = "Check the cable and the controller's power, then connect again."
 _LOST_STATE = "The link is lost; a move that was under way goes on to its end."
@@ -77,6 +79,8 @@ class Link:
         A banner came that nobody asked for.
     alarm : int or None
         Code of the last ``ALARM:N`` since the last banner.
+    book : codes.CodeBook
+        What this controller's numbers mean.
     doubtful : bool
         Something came that was not understood: it may have been a banner. Whoever checks sets it back.
     """
@@ -92,6 +96,7 @@ class Link:
         self.reset_seen = False
         self.alarm: int | None = None
         self.doubtful = False
+        self.book = codes.GRBL_BOOK
         self.unrecognised: deque[str] = deque(maxlen=20)
 
     @property
@@ -170,7 +175,7 @@ class Link:
         try:
             return self._command(line, limit_s, watch=watch, poll=poll, on_slice=on_slice)
         except RailRefusedError as error:
-            if error.code not in _DAMAGED:
+            if error.code not in _DAMAGED and self.book.knows(error.code):
                 raise
             _log.warning("sent again, as it may have been damaged on its way: %s", error.message)
             return self._command(line, limit_s, watch=watch, poll=poll, on_slice=on_slice)
@@ -193,7 +198,7 @@ class Link:
 
         def answered(reply: Reply) -> bool:
             if isinstance(reply, ErrorReply):
-                raise codes.refused(reply.code, line)
+                raise self.book.refused(reply.code, line)
             if isinstance(reply, Status) and watch is not None:
                 watch(reply)
             return isinstance(reply, Ok)
@@ -236,7 +241,7 @@ class Link:
             if isinstance(reply, Banner):
                 raise self.reset_error()
             if isinstance(reply, Alarm):
-                raise codes.alarmed(reply.code)
+                raise self.book.alarmed(reply.code)
             collected.append(reply)
             if until(reply):
                 return collected
@@ -332,7 +337,7 @@ class Link:
                 data = self._port.read(ready or 1)
                 total += len(data)
                 for line in self._assembler.feed(data):
-                    self._replies.extend(reply for reply in classify(line) if not isinstance(reply, Blank))
+                    self._replies.extend(self._classify(line))
                 if not data or total >= 65_536:
                     break
         except (OSError, serial.SerialException) as error:
@@ -348,6 +353,9 @@ class Link:
             self._port.write(data)
         except (OSError, serial.SerialException) as error:
             raise self._lose(error) from error
+
+    def _classify(self, line: bytes) -> list[Reply]:
+        return [reply for reply in classify(line) if not isinstance(reply, Blank)]
 
     def _check_open(self) -> None:
         if self._closed:

@@ -1,4 +1,4 @@
-"""GRBL 1.1's line protocol as values: bytes in, replies out, no I/O.
+"""The line protocol of GRBL 1.1 and its family as values: bytes in, replies out, no I/O.
 
 Only ``ok`` and ``error:N`` answer a line; everything else is a push and may come at any moment. Nothing here raises
 on any input: what is not understood becomes `Unrecognised`, because one flipped byte must not end a session.
@@ -14,8 +14,9 @@ LINE_LIMIT = 512
 
 _NUMBER = re.compile(r"[+-]?(?:\d{1,12}(?:\.\d{0,9})?|\.\d{1,9})\Z")
 _SETTING = re.compile(r"\$(\d{1,3})=([^\s]*)(?:\s*\(.*\))?\Z")
+_NAMED = re.compile(r"\$(/?[A-Za-z][\w/.]*|\d{1,3})=(.*)\Z")
 _STARTUP = re.compile(r"\$N(\d)=(.*)\Z")
-_STATES = frozenset({"Idle", "Run", "Hold", "Jog", "Alarm", "Door", "Check", "Home", "Sleep", "Tool"})
+_STATES = frozenset({"Idle", "Run", "Hold", "Jog", "Alarm", "Door", "Check", "Home", "Sleep", "Tool", "Starting"})
 _MILLIMETRES_PER_INCH = 25.4
 
 
@@ -108,6 +109,14 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
+class TextSetting:
+    """``$name=text``: a setting that has a name (FluidNC), or a value that is no number (grblHAL)."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class StartupLine:
     """``$N0=...``: a line that the controller runs after each reset."""
 
@@ -146,7 +155,20 @@ class Unrecognised:
     text: str
 
 
-Reply = Ok | ErrorReply | Alarm | Banner | Status | Setting | StartupLine | StartupEcho | Message | Blank | Unrecognised
+Reply = (
+    Ok
+    | ErrorReply
+    | Alarm
+    | Banner
+    | Status
+    | Setting
+    | TextSetting
+    | StartupLine
+    | StartupEcho
+    | Message
+    | Blank
+    | Unrecognised
+)
 
 
 class LineAssembler:
@@ -219,7 +241,14 @@ def _dollar(text: str) -> Reply:
             return Setting(int(match.group(1)), float(match.group(2)))
     elif match := _STARTUP.match(text):
         return StartupLine(int(match.group(1)), match.group(2))
+    if (match := _NAMED.match(text)) and text.isascii() and text.isprintable() and not _is_number_only(match.group(1)):
+        return TextSetting(match.group(1), match.group(2))
     return Unrecognised(text)
+
+
+def _is_number_only(name: str) -> bool:
+    """Settings that are numbers in every dialect; grblHAL's names of networks and alike lie elsewhere."""
+    return name.isdigit() and (int(name) < 70 or 100 <= int(name) < 200)
 
 
 def _status(text: str) -> Reply:

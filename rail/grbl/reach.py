@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 
 from rail.errors import RailLimitError, RailUsageError
+from rail.grbl.dialects import HOME_MM
 from rail.grbl.position import Ledger
 from rail.profiles import RailProfile
 
@@ -29,6 +30,9 @@ def limits(profile: RailProfile, settings: Mapping[int, float], ledger: Ledger) 
         low, high = sorted((profile.home_position_um, profile.home_position_um + away * travel))
     if settings.get(20, 0) and ledger.origin is not None:
         bottom, top = (pull_off - length, 0.0) if to_negative else (-length, -pull_off)
+        home = settings.get(HOME_MM)
+        if home is not None:
+            bottom, top = (home, home + length) if to_negative else (home - length, home)
         first, last = sorted(grid.um(grid.steps_at(end) - ledger.origin) for end in (bottom, top))
         low, high = max(low, first), min(high, last)
     return low + 0.0, high + 0.0

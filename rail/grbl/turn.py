@@ -19,6 +19,12 @@ class Turn:
         self._lock = threading.Lock()
         self._owner: int | None = None
         self._stop_asked = threading.Event()
+        self._stopping = threading.Event()
+
+    @property
+    def stopping(self) -> bool:
+        """True while a stop ends the operation under way, or looks whether all stands."""
+        return self._stopping.is_set()
 
     @property
     def mine(self) -> bool:
@@ -52,15 +58,23 @@ class Turn:
         RailBusyError
             Another one is under way, after `wait_s`.
         """
-        if self.mine or not self._acquire(wait_s, by_stopping=by_stopping):
-            raise RailBusyError("Another operation of this axis is under way.", remedy="Wait for its end, or stop it.")
+        if by_stopping:
+            self._stopping.set()
         try:
-            self._owner = threading.get_ident()
-            self._stop_asked.clear()
-            yield
+            if self.mine or not self._acquire(wait_s, by_stopping=by_stopping):
+                raise RailBusyError(
+                    "Another operation of this axis is under way.", remedy="Wait for its end, or stop it."
+                )
+            try:
+                self._owner = threading.get_ident()
+                self._stop_asked.clear()
+                yield
+            finally:
+                self._owner = None
+                self._lock.release()
         finally:
-            self._owner = None
-            self._lock.release()
+            if by_stopping:
+                self._stopping.clear()
 
     def _acquire(self, wait_s: float, *, by_stopping: bool) -> bool:
         if not by_stopping:

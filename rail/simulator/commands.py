@@ -18,6 +18,9 @@ _LAST_SETTING = 255
 
 def execute(core: Core, line: str) -> Task[int]:
     """Do one line that starts with ``$``; the error code, or 0."""
+    own = yield from core.firmware.command(core, line)
+    if own is not None:
+        return own
     letter = line[1:2]
     if letter == "":
         yield from core.send(reports.HELP)
@@ -81,7 +84,7 @@ def _at_rest(core: Core, line: str) -> Task[int]:
             yield from core.send(text)
         return OK
     if letter == "H":
-        return (yield from _home(core, rest))
+        return (yield from home(core, rest))
     if letter == "S":
         if rest != "LP":
             return STATEMENT
@@ -96,7 +99,8 @@ def _at_rest(core: Core, line: str) -> Task[int]:
     return (yield from _setting(core, line))
 
 
-def _home(core: Core, rest: str) -> Task[int]:
+def home(core: Core, rest: str) -> Task[int]:
+    """``$H``."""
     if not core.eeprom.flag(22):
         return HOMING_OFF
     core.state = State.HOMING
@@ -104,6 +108,7 @@ def _home(core: Core, rest: str) -> Task[int]:
         return STATEMENT  # and the state stays: the firmware has set it too early
     yield from homing.cycle(core)
     if not core.abort:
+        core.firmware.homed(core)
         core.state = State.IDLE
         yield core.go_idle()
         yield from run_startup(core)
@@ -115,7 +120,7 @@ def _build_info(core: Core, rest: str) -> Task[int]:
         if core.eeprom.build is None:
             core.eeprom.write_build("")
             yield from core.burn()
-        yield from core.send(reports.build_info(core.eeprom.build or ""))
+        yield from core.send(core.firmware.build_info(core))
         return OK
     if rest[0] != "=":
         return STATEMENT

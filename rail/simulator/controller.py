@@ -1,4 +1,4 @@
-"""A GRBL 1.1h controller, pure: bytes and time in, bytes out. No threads, no I/O, no clock of its own.
+"""A controller, GRBL 1.1h or of another kind, pure: bytes and time in, bytes out. No threads, no I/O, no clock of its own.
 
 Interrupts (bytes, step timer, switches) are events in time; the main program is a generator that runs between them.
 """
@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 
-from rail.simulator import program
-from rail.simulator.core import EEPROM_BYTE_S, Core, State, Task
+from rail.simulator.core import EEPROM_BYTE_S, Core, Firmware, State, Task
+from rail.simulator.dialects import GRBL
 from rail.simulator.eeprom import Eeprom
 from rail.simulator.slide import Slide, SlideSpec
 
@@ -36,6 +36,8 @@ class GrblController:
         Time to write a byte of EEPROM, in which received bytes are lost; 0 for an emulator that has no such time.
     now_s : float
         Device time at power-up.
+    firmware : Firmware
+        Which kind of controller.
     running : bool
         Go on as a controller that was switched on long ago: no banner, `core`'s memory as the caller sets it up.
     """
@@ -49,13 +51,16 @@ class GrblController:
         eeprom_byte_s: float = EEPROM_BYTE_S,
         now_s: float = 0.0,
         running: bool = False,
+        firmware: Firmware = GRBL,
     ) -> None:
         if slides is None:
             slides = tuple(Slide(SlideSpec(um_per_step=4.0)) for _ in range(3))  # type: ignore[assignment]
             assert slides is not None
-        self.core = Core(eeprom or Eeprom(), slides, homing_cycles=homing_cycles, eeprom_byte_s=eeprom_byte_s)
+        self.core = Core(
+            eeprom or Eeprom(), slides, homing_cycles=homing_cycles, firmware=firmware, eeprom_byte_s=eeprom_byte_s
+        )
         self.core.now = now_s
-        self._main: Task[None] = program.resume(self.core) if running else program.main(self.core)
+        self._main: Task[None] = firmware.resume(self.core) if running else firmware.main(self.core)
         self._wake_s = now_s
         self._waits = False
         self._boot_s = now_s
@@ -139,14 +144,21 @@ class GrblController:
         """Press the reset button: RAM is lost, motion stops dead, a boot loader may keep silent for `silence_s`."""
         core = self.core
         core.stepper.stop(core.now)
-        fresh = Core(core.eeprom, core.slides, homing_cycles=core.homing_cycles, eeprom_byte_s=core.eeprom_byte_s)
+        core.firmware.power_off(core)
+        fresh = Core(
+            core.eeprom,
+            core.slides,
+            homing_cycles=core.homing_cycles,
+            firmware=core.firmware,
+            eeprom_byte_s=core.eeprom_byte_s,
+        )
         fresh.now = core.now
         fresh.stepper.last_motion_s = core.stepper.last_motion_s
         fresh.probe.closed = core.probe.closed
         core.tx.power_off()
         fresh.tx = core.tx
         self.core = fresh
-        self._main = program.main(fresh)
+        self._main = fresh.firmware.main(fresh)
         self._waits = False
         self._wake_s = self._boot_s = core.now + silence_s
         fresh.stall_until = 0.0

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from enum import Enum, Flag, auto
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from rail.simulator.eeprom import Eeprom
 from rail.simulator.planner import Overrides, Planner
@@ -143,6 +143,51 @@ class Probe:
     position: tuple[int, int, int] = (0, 0, 0)
 
 
+class Firmware(Protocol):
+    """What one kind of controller does otherwise than GRBL 1.1 (see `rail.simulator.dialects`)."""
+
+    key: str
+
+    def main(self, core: Core) -> Task[None]:
+        """The main program, from power-up for ever."""
+
+    def resume(self, core: Core) -> Task[None]:
+        """The main program of a controller that has been running before this simulation started."""
+
+    def byte_in(self, core: Core, byte: int) -> bool:
+        """A byte arrives; True where it needs no further treatment."""
+
+    def cleared(self, core: Core, before: ParserState) -> None:
+        """A soft reset has cleared the memory; `before` is what the parser knew."""
+
+    def power_off(self, core: Core) -> None:
+        """The memory is about to be lost."""
+
+    def command(self, core: Core, line: str) -> Task[int | None]:
+        """Do a ``$`` line that GRBL does not have; None where it is GRBL's business."""
+
+    def banner(self) -> str:
+        """What is printed after each reset."""
+
+    def build_info(self, core: Core) -> str:
+        """The answer to ``$I``."""
+
+    def tool_offset(self, core: Core) -> str:
+        """The value of ``[TLO:...]``."""
+
+    def state(self, core: Core, name: str) -> str:
+        """The state in a report, GRBL's being `name`."""
+
+    def unwired(self, core: Core) -> int:
+        """Limit inputs without a switch that read as active, one bit an axis."""
+
+    def travel(self, core: Core, axis: int) -> tuple[float, float]:
+        """Lowest and highest machine position under soft limits, mm."""
+
+    def homed(self, core: Core) -> None:
+        """Homing has ended well."""
+
+
 class Core:
     """All of the controller's memory, and its interrupt routines.
 
@@ -153,6 +198,7 @@ class Core:
         The axes X, Y, Z.
     homing_cycles : tuple of tuple of int
         Axes that `$H` homes together, one cycle after the other.
+    firmware : Firmware
     eeprom_byte_s : float
         Time to write one byte of EEPROM.
     """
@@ -163,8 +209,10 @@ class Core:
         slides: tuple[Slide, Slide, Slide],
         *,
         homing_cycles: tuple[tuple[int, ...], ...],
+        firmware: Firmware,
         eeprom_byte_s: float = EEPROM_BYTE_S,
     ) -> None:
+        self.firmware = firmware
         self.eeprom = eeprom
         self.slides = slides
         self.homing_cycles = homing_cycles
@@ -181,6 +229,7 @@ class Core:
         self.motors_off_s = math.inf
         self.pins = self.limits()
         self.probe = Probe()
+        self.parser = ParserState()
         self.flood_pin = False
         self.flood_came_on: Callable[[], None] = lambda: None
         self.spindle_pin = 5
@@ -200,7 +249,8 @@ class Core:
         self.report_wco_in = 0
         self.report_ov_in = 0
         self.overrides.feed = self.overrides.rapid = self.overrides.spindle = 100
-        self.parser = ParserState()
+        before, self.parser = self.parser, ParserState()
+        self.firmware.cleared(self, before)
         self.probe = Probe(closed=self.probe.closed)
 
     # Inputs -----------------------------------------------------------------------------------------------------
@@ -208,7 +258,8 @@ class Core:
     def limits(self) -> int:
         """Limit inputs that read as triggered, one bit an axis."""
         inverted = 7 if self.eeprom.flag(5) else 0
-        return inverted ^ sum(slide.pressed() << axis for axis, slide in enumerate(self.slides))
+        pressed = sum(slide.pressed() << axis for axis, slide in enumerate(self.slides))
+        return inverted ^ (pressed | self.firmware.unwired(self))
 
     def probe_triggered(self) -> bool:
         """The probe input, seen through ``$6`` and the direction of the probing cycle."""
@@ -230,6 +281,8 @@ class Core:
 
     def byte_in(self, byte: int) -> None:
         """The receive interrupt: real-time bytes act at once, others go to the line buffer."""
+        if self.firmware.byte_in(self, byte):
+            return
         if byte in _REALTIME:
             self.requests |= _REALTIME[byte]
         elif byte == 0x18:

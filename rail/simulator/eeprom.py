@@ -80,6 +80,10 @@ class Eeprom:
         What ``$RST=$`` restores: the firmware's compiled values.
     valid : bool
         False on a blank chip.
+    extra : dict of str to str
+        Settings that GRBL does not have, by name (other firmwares).
+    saved : dict of int to float, or None
+        What a restart brings back, where writing a setting does not store it yet (other firmwares); None: `settings`.
     changed : int
         Bytes written since this was last set to 0.
     """
@@ -90,6 +94,8 @@ class Eeprom:
     build: str | None = ""
     defaults: Mapping[int, float] = field(default_factory=lambda: dict(STOCK_SETTINGS))
     valid: bool = True
+    extra: dict[str, str] = field(default_factory=dict)
+    saved: dict[int, float] | None = None
     changed: int = 0
 
     @classmethod
@@ -197,6 +203,7 @@ class Eeprom:
             "coordinates": {name: list(values) for name, values in self.coordinates.items()},
             "startup": list(self.startup),
             "build": self.build,
+            "extra": dict(self.extra),
         }
 
     def load_json(self, stored: Mapping[str, object]) -> None:
@@ -212,6 +219,7 @@ class Eeprom:
             coordinates = {str(k): tuple(float(c) for c in v) for k, v in dict(stored["coordinates"]).items()}  # type: ignore[call-overload]
             startup = [None if line is None else str(line) for line in list(stored["startup"])]  # type: ignore[call-overload]
             build = stored["build"]
+            extra = {str(k): str(v) for k, v in dict(stored.get("extra", {})).items()}  # type: ignore[call-overload]
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"not the contents of a controller's EEPROM: {error!r}") from error
         if (
@@ -225,3 +233,4 @@ class Eeprom:
         self.settings, self.startup = settings, startup
         self.coordinates = {name: (c[0], c[1], c[2]) for name, c in coordinates.items()}
         self.build = None if build is None else str(build)
+        self.extra.update(extra)

@@ -44,7 +44,8 @@ def synchronize(core: Core) -> Task[None]:
 
 def outside_travel(core: Core, target: Sequence[float]) -> bool:
     """Beyond the soft limits: GRBL's space is [-maximum travel, 0]."""
-    return any(mm > 0 or mm < -core.eeprom.axis(130, axis) for axis, mm in enumerate(target))
+    ends = (core.firmware.travel(core, axis) for axis in range(3))
+    return any(not low <= mm <= high for mm, (low, high) in zip(target, ends, strict=True))
 
 
 def line(core: Core, target: Position, request: MoveRequest) -> Task[None]:

@@ -9,10 +9,14 @@ from typing import Any
 
 from rail.mark import DIGITS, Mark, encode_mark
 from rail.simulator.controller import ONE_AXIS_HOMING, STOCK_HOMING, GrblController
-from rail.simulator.core import State
+from rail.simulator.core import Firmware, State
+from rail.simulator.dialects import FLUIDNC, GRBL, GRBLHAL, X_ALONE
 from rail.simulator.eeprom import STOCK_SETTINGS, Eeprom
+from rail.simulator.marlin import MARLIN
 from rail.simulator.single import single, to_steps
 from rail.simulator.slide import Slide, SlideSpec
+
+FIRMWARES: Mapping[str, Firmware] = {"grbl": GRBL, "grblhal": GRBLHAL, "fluidnc": FLUIDNC, "marlin": MARLIN}
 
 SWITCH_FROM_STOP_UM = 500.0
 """The limit switch closes this far before the hard stop."""
@@ -64,6 +68,8 @@ class RailOptions:
         Settings that differ, by number.
     boot_s : float
         Silence of the boot loader after a reset by opening, device seconds.
+    dialect : str
+        Kind of controller: one of `FIRMWARES`.
     port : int
         TCP port; 0 takes a free one.
     host : str
@@ -82,6 +88,7 @@ class RailOptions:
     stock: bool = False
     settings: Mapping[int, float] = field(default_factory=dict)
     boot_s: float = 1.6
+    dialect: str = "grbl"
     port: int = 0
     host: str = "127.0.0.1"
 
@@ -98,6 +105,8 @@ class RailOptions:
             raise ValueError(f"a backlash of {self.backlash_um} um is not possible on this rail")
         if min(self.steps_per_mm, self.max_rate_mm_min, self.acceleration_mm_s2) <= 0:
             raise ValueError("steps per mm, rate and acceleration must be above 0")
+        if self.dialect not in FIRMWARES:
+            raise ValueError(f"no controller {self.dialect!r} is simulated; there are {', '.join(FIRMWARES)}")
         if unknown := sorted(set(self.settings) - set(STOCK_SETTINGS)):
             raise ValueError(f"GRBL has no setting {', '.join(f'${number}' for number in unknown)}")
 
@@ -120,6 +129,11 @@ class RailOptions:
         rail[130] = math.floor((self.travel_um - 2 * SWITCH_FROM_STOP_UM) / 1000)
         if self.has_switches:
             rail |= {21: 1.0, 22: 1.0, 23: 1.0, 24: 60.0, 25: self.max_rate_mm_min, 26: 50.0, 27: 1.0}
+        elif self.dialect == "grblhal":
+            rail[5] = 1.0  # nothing is wired to inputs that are normally closed
+        if self.dialect == "marlin":
+            rail[21] = 0.0  # its switches count while homing only
+            rail[130] -= rail.get(27, 0.0)  # and its travel begins where homing ends
         return {**STOCK_SETTINGS, **rail, **self.settings}
 
     def slide(self, carriage_um: float, slack: float) -> Slide:
@@ -159,6 +173,8 @@ def build(
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"not the saved state of a simulated rail: {error!r}") from error
     free = SlideSpec(1000 / 250)
+    if options.dialect == "grblhal" and options.has_switches and options.one_axis_homing is not False:
+        eeprom.extra = {**X_ALONE, **eeprom.extra}
     alone = options.has_switches if options.one_axis_homing is None else options.one_axis_homing
     warm = memory is not None or (options.homed and state is None)
     controller = GrblController(
@@ -167,6 +183,7 @@ def build(
         homing_cycles=ONE_AXIS_HOMING if alone else STOCK_HOMING,
         now_s=now_s,
         running=warm,
+        firmware=FIRMWARES[options.dialect],
     )
     if memory is not None:
         _remember(controller, memory)
@@ -186,6 +203,7 @@ def snapshot(controller: GrblController) -> dict[str, Any]:
         "memory": {
             "counters": list(core.counters()),
             "offset": list(core.parser.offset),
+            "tool_offset": core.parser.tool_offset,
             "locked": core.state is State.ALARM,
         },
     }
@@ -196,11 +214,13 @@ def _remember(controller: GrblController, memory: Mapping[str, Any]) -> None:
     try:
         x, y, z = (int(steps) for steps in memory["counters"])
         a, b, c = (single(float(mm)) for mm in memory["offset"])
+        tool_offset = float(memory.get("tool_offset", 0.0))
         locked = bool(memory["locked"])
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"not the saved memory of a simulated controller: {error!r}") from error
     core.stepper.counters = [x, y, z]
     core.parser.offset = (a, b, c)
+    core.parser.tool_offset = single(tool_offset)
     core.parser.system = core.eeprom.coordinates["G54"]
     core.state = State.ALARM if locked else State.IDLE
 
@@ -209,13 +229,20 @@ def _mark_homed(controller: GrblController, options: RailOptions) -> None:
     """As if ``$H`` had been run and the host had then named the place 0 and driven to the start."""
     core = controller.core
     settings = core.eeprom.settings
+    marlin, fluidnc = options.dialect == "marlin", options.dialect == "fluidnc"
     pulloff_um = settings[27] * 1000
-    home_mm = -settings[130] + settings[27]
+    home_mm = 0.0 if marlin or fluidnc else -settings[130] + settings[27]
     # Backing off takes up the play first.
     home_um = options.switch_um + pulloff_um - options.backlash_um
     away_mm = (core.slides[0].carriage_um - home_um) / 1000
     x = to_steps((home_mm + away_mm) * settings[100])
     core.stepper.counters = [x, 0, 0]
-    mark = encode_mark(Mark(homed=True, digits=x % DIGITS), settings[100])
-    core.parser.offset = (single(home_mm), 0.0, single(-mark))
+    mark = encode_mark(Mark(homed=True, digits=None if marlin else x % DIGITS), settings[100])
+    if marlin:  # the workspace's shift, and the origin's step (0) in Y
+        core.parser.offset = (0.0, 0.0, single(mark))
+    elif options.dialect == "grblhal":
+        core.parser.offset = (single(home_mm), 0.0, 0.0)
+        core.parser.tool_offset = single(-mark)
+    else:
+        core.parser.offset = (single(home_mm), 0.0, single(-mark))
     core.parser.system = core.eeprom.coordinates["G54"]

@@ -25,7 +25,7 @@ def main(core: Core) -> Task[None]:
     core.state = State.ALARM if core.eeprom.flag(22) else State.IDLE
     while True:
         yield from _initialise(core)
-        yield from core.send(reports.BANNER)
+        yield from core.send(core.firmware.banner())
         yield from _until_abort(core)
 
 
@@ -36,7 +36,7 @@ def resume(core: Core) -> Task[None]:
     yield from _read_lines(core)
     while True:
         yield from _initialise(core)
-        yield from core.send(reports.BANNER)
+        yield from core.send(core.firmware.banner())
         yield from _until_abort(core)
 
 
@@ -69,7 +69,8 @@ def _until_abort(core: Core) -> Task[None]:
 class _Line:
     """The line buffer: spaces, comments and case are dealt with byte by byte."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, named_settings: bool = False) -> None:
+        self._named_settings = named_settings
         self.clear()
 
     def clear(self) -> None:
@@ -84,7 +85,7 @@ class _Line:
                 self._comment = ""
         elif letter in "(;":
             self._comment = letter
-        elif letter <= " " or letter == "/":
+        elif letter <= " " or (letter == "/" and not (self._named_settings and self.text.startswith("$"))):
             return
         elif len(self.text) >= LINE_SIZE - 1:
             self.overflow = True
@@ -93,7 +94,7 @@ class _Line:
 
 
 def _read_lines(core: Core) -> Task[None]:
-    line = _Line()
+    line = _Line(named_settings=core.firmware.key == "fluidnc")
     while True:
         while core.rx.ring:
             byte = core.rx.ring.popleft()

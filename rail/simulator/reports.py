@@ -35,7 +35,8 @@ def answer(code: int) -> str:
     return f"error:{code}\r\n" if code else "ok\r\n"
 
 
-def _coordinate(core: Core, value: float) -> str:
+def coordinate(core: Core, value: float) -> str:
+    """A length in the unit of reports."""
     if core.eeprom.flag(13):
         return print_number(single(value * single(1 / _MM_PER_INCH)), 4)
     return print_number(value, 3)
@@ -48,7 +49,7 @@ def _rate(core: Core, value: float) -> str:
 
 
 def _axes(core: Core, values: Sequence[float]) -> str:
-    return ",".join(_coordinate(core, value) for value in values)
+    return ",".join(coordinate(core, value) for value in values)
 
 
 def work_offset(core: Core) -> tuple[float, float, float]:
@@ -62,7 +63,7 @@ def status(core: Core) -> str:
     """A status report; advances the counters of the fields that come rarely."""
     core.stepper.sync(core.now)
     busy = core.state in MOVING
-    fields = [_state(core)]
+    fields = [core.firmware.state(core, _state(core))]
     position = core.machine_position()
     offset = work_offset(core)
     mask = int(core.eeprom.settings[10])
@@ -112,7 +113,7 @@ def parameters(core: Core) -> list[str]:
     """``$#``: work coordinates, offsets, last probe."""
     lines = [f"[{name}:{_axes(core, core.eeprom.coordinates[name])}]\r\n" for name in COORDINATES]
     lines.append(f"[G92:{_axes(core, core.parser.offset)}]\r\n")
-    lines.append(f"[TLO:{_coordinate(core, core.parser.tool_offset)}]\r\n")
+    lines.append(f"[TLO:{core.firmware.tool_offset(core)}]\r\n")
     return [*lines, probe(core)]
 
 

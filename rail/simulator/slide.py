@@ -112,6 +112,10 @@ class Slide:
         self.rest = after
         self.pulses += abs(steps)
 
+    def overrun(self, steps: int) -> None:
+        """The rotor runs on by itself: no pulses, and nobody counts."""
+        self._turn(steps)
+
     def release(self) -> None:
         """Cut the motor's current: the rotor falls to the nearest full step."""
         if self._relaxed:

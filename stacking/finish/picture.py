@@ -6,22 +6,28 @@ from pathlib import Path
 
 import numpy as np
 
+from stacking.crop import Rectangle
 from stacking.develop import Development, as_source
-from stacking.errors import SourceError
-from stacking.finish.apply import apply_recipe
+from stacking.errors import SourceError, StackingUsageError
+from stacking.finish.apply import apply_recipe, crop_rectangle, result_profile
 from stacking.finish.recipe import Recipe
 from stacking.writers import TIFF_SUFFIXES, check_target, write_picture
 
 
-def finish_picture(file: Path, output: Path, recipe: Recipe, *, force: bool = False) -> None:
-    """Apply a recipe to a picture file. Profile, EXIF and XMP go along.
+def finish_picture(file: Path, output: Path, recipe: Recipe, *, force: bool = False) -> Rectangle:
+    """Apply a recipe to a picture file. EXIF and XMP go along.
 
     Parameters
     ----------
     file : Path
         JPEG, PNG, TIFF or RAW.
     output : Path
-        ``.tif`` (16 bit), ``.png`` (as deep as the input) or ``.jpg``.
+        ``.tif`` (16 bit), ``.png`` (as deep as the input) or ``.jpg``, in the recipe's colour space or that of `file`.
+
+    Returns
+    -------
+    Rectangle
+        The part of `file` that it shows.
 
     Raises
     ------
@@ -33,10 +39,18 @@ def finish_picture(file: Path, output: Path, recipe: Recipe, *, force: bool = Fa
         Where the recipe does not fit the picture.
     """
     check_target(output, force=force)
+    if recipe.areas:
+        raise StackingUsageError(
+            "the recipe has areas, and a single picture has no frames to make them of",
+            remedy="Use it with focusrail stack --recipe, or leave the areas out.",
+        )
     if not file.is_file():
         raise SourceError(f"{file} is no file", remedy="Name the picture to correct.")
     source = as_source(file)
     development = Development([source])
     dtype = np.dtype(np.uint16) if output.suffix.lower() in TIFF_SUFFIXES else development.dtype
-    corrected = apply_recipe(development.frame(source).image, recipe, dtype=dtype)
-    write_picture(output, corrected, icc=development.icc, exif_from=file, force=force)
+    icc = development.icc
+    image = development.frame(source).image
+    corrected = apply_recipe(image, recipe, dtype=dtype, icc=icc)
+    write_picture(output, corrected, icc=result_profile(recipe, icc), exif_from=file, force=force)
+    return crop_rectangle(recipe.crop, image.shape[1], image.shape[0])

@@ -1,7 +1,8 @@
 """The recipe: every step of colour correction as one frozen value, read from and written to TOML.
 
-Steps are applied in the order of the fields: crop; in linear light white balance and exposure; on encoded values levels and
-curves; hue and saturation; sharpening. A step that is not there does nothing.
+Steps are applied in the order of the fields: crop; noise reduction; in linear light white balance and exposure; on encoded
+values levels and curves; hue and saturation; local contrast; sharpening; the output's colour space. A step that is not there
+does nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from stacking.areas_options import Area
 from stacking.errors import StackingUsageError
+from stacking.finish.spaces import Profile
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Point = tuple[Share, Share]
@@ -120,11 +123,15 @@ class CurvesStep(_Step):
         return self
 
 
+HUES = {"red": 29.0, "orange": 65.0, "yellow": 110.0, "green": 142.0, "cyan": 195.0, "blue": 264.0, "magenta": 328.0}
+"""Hues by name, degrees in OkLCh."""
+
+
 class ColourRange(_Step):
     """A change for colours round one hue only; it fades out over half its width."""
 
     centre_degrees: float
-    """Hue: 29 is red, 110 yellow, 142 green, 195 cyan, 264 blue, 328 magenta (OkLCh)."""
+    """Hue in OkLCh: `HUES` has those with names."""
     width_degrees: float = Field(default=60.0, gt=0, le=360)
     hue_degrees: float = Field(default=0.0, ge=-180, le=180)
     saturation: float = Field(default=1.0, ge=0, le=5)
@@ -139,12 +146,48 @@ class HueSaturationStep(_Step):
     ranges: tuple[ColourRange, ...] = ()
 
 
+class DenoiseStep(_Step):
+    """Noise reduction where nothing was in focus: what has no more detail than noise has is smoothed, the rest is left alone.
+
+    `threshold` is the noise's contrast, shares of full scale; measured in the picture's smoothest parts unless given.
+    """
+
+    strength: float = Field(default=1.0, ge=0, le=1)
+    radius_px: float = Field(default=2.5, ge=0.5, le=20)
+    threshold: Annotated[float, Field(gt=0, le=0.2)] | None = None
+
+
+class LocalContrastStep(_Step):
+    """Contrast of the luma against its surroundings (edge-preserving, so without halos); black and white stay."""
+
+    amount: float = Field(ge=-1, le=2)
+    radius_px: float = Field(default=40.0, ge=8, le=500)
+
+
 class SharpenStep(_Step):
-    """Unsharp mask on the luma; `threshold` is the contrast under which the background is spared."""
+    """Sharpening of the luma; `threshold` is the contrast under which the background is spared.
+
+    ``unsharp`` adds what a blur of `radius_px` takes away; ``deconvolve`` undoes such a blur (Van Cittert 1931, Jansson 1970).
+    """
 
     amount: float = Field(ge=0, le=10)
     radius_px: float = Field(default=1.0, ge=0.3, le=50)
     threshold: float = Field(default=0.006, ge=0, le=1)
+    method: Literal["unsharp", "deconvolve"] = "unsharp"
+    iterations: int = Field(default=8, ge=1, le=50)
+    """Of the deconvolution."""
+
+    @model_validator(mode="after")
+    def _small_enough(self) -> Self:
+        if self.method == "deconvolve" and self.radius_px > 5:
+            raise ValueError("a deconvolution's radius is at most 5 pixels")
+        return self
+
+
+class OutputStep(_Step):
+    """The colour space of the result; its profile is embedded."""
+
+    profile: Profile
 
 
 class Recipe(_Step):
@@ -154,33 +197,50 @@ class Recipe(_Step):
     name: str = ""
     description: str = ""
     crop: CropStep | None = None
+    denoise: DenoiseStep | None = None
     white_balance: WhiteBalanceStep | None = None
     exposure: ExposureStep | None = None
     levels: LevelsStep | None = None
     curves: CurvesStep | None = None
     hue_saturation: HueSaturationStep | None = None
+    local_contrast: LocalContrastStep | None = None
     sharpen: SharpenStep | None = None
+    output: OutputStep | None = None
+    areas: tuple[Area, ...] = ()
+    """Parts of a stack that are made otherwise; a picture by itself has none."""
 
     def to_toml(self) -> str:
         """The recipe as a TOML file's text: reading it gives an equal recipe."""
-        return "\n".join(_toml_lines(self.model_dump(exclude_none=True))) + "\n"
+        values = self.model_dump(exclude_none=True, mode="json")
+        areas = values.pop("areas")
+        lines = list(_toml_lines(values))
+        for area in areas:
+            lines += [
+                "",
+                "[[areas]]",
+                *_toml_lines({name: value for name, value in area.items() if value not in ("", [])}),
+            ]
+        return "\n".join(lines) + "\n"
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Read a recipe file.
+    """Read a recipe file, or one that comes along by its name.
 
     Raises
     ------
     StackingUsageError
         Where it cannot be read, is no TOML, or holds a step that does not exist or makes no sense.
     """
+    if not path.exists() and path.name in shipped_recipes():
+        return shipped_recipe(path.name)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise StackingUsageError(
             f"the recipe {path} cannot be read: {error}", remedy=f"Name a recipe's TOML file. {_shipped_hint()}"
         ) from error
-    return parse_recipe(text, origin=str(path))
+    recipe = parse_recipe(text, origin=str(path))
+    return recipe.model_copy(update={"areas": tuple(area.beside(path.absolute().parent) for area in recipe.areas)})
 
 
 def parse_recipe(text: str, *, origin: str = "the recipe") -> Recipe:
@@ -249,7 +309,8 @@ def _toml_lines(table: dict[str, Any], prefix: str = "") -> Iterator[str]:
 def _toml_value(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, str):
+    if isinstance(value, str):  # an enumeration's members too
+        value = str(value)
         escaped = value.replace("\\", "\\\\").replace('"', '\\"')
         return '"' + "".join(f"\\u{ord(c):04x}" if ord(c) < 32 or ord(c) == 127 else c for c in escaped) + '"'
     if isinstance(value, dict):

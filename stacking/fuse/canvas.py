@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 # Six taps of the resampling reach three pixels to each side.
 _REACH_PX = 3.0
+_WINDOW_PX = 256
+_WINDOWS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,3 +101,17 @@ def _whole(shape: tuple[int, int]) -> NDArray[np.int32]:
     spans = np.zeros((shape[0], 2), np.int32)
     spans[:, 1] = shape[1]
     return spans
+
+
+def windows(columns: int, rows: int) -> list[Canvas]:
+    """Sixteen windows on an even grid over a frame, to measure it by; fewer where it is small."""
+    width, height = min(_WINDOW_PX, columns), min(_WINDOW_PX, rows)
+    across = _WINDOWS if columns >= _WINDOWS * _WINDOW_PX else max(1, columns // _WINDOW_PX)
+    down = _WINDOWS if rows >= _WINDOWS * _WINDOW_PX else max(1, rows // _WINDOW_PX)
+    return [
+        Canvas(
+            (columns - width) * (2 * i + 1) // (2 * across), (rows - height) * (2 * j + 1) // (2 * down), width, height
+        )
+        for j in range(down)
+        for i in range(across)
+    ]

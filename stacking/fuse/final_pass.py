@@ -19,13 +19,15 @@ from stacking.fuse.depth import DepthEstimate
 from stacking.fuse.frame_planes import FramePlanes
 from stacking.fuse.methods import Fusion, bytes_per_pixel, fusion_for, noise_for
 from stacking.fuse.noise import NoiseEnergy
-from stacking.fuse.pyramid import levels_for
+from stacking.fuse.pair import PairFusion, are_a_pair
+from stacking.fuse.pyramid import PyramidFusion, levels_for
 from stacking.memory import MemoryPlan, plan_memory
 from stacking.options import Method
 
 Progress = Callable[[str, int, int], None]
-# A strip's own rows do not feel the borders of its aprons: the reach of a pyramid, in pixels of its coarsest level.
-_APRON_COARSE_PX = 4
+# A strip's own rows do not feel the borders of its aprons. Pixels of the coarsest level (8 rows each) that a pixel of the result
+# depends on: 2 through the reductions, 2 through expansion and energy, 2 through the collapse, 1 through the colour.
+_APRON_COARSE_PX = 7
 _RESULT_BYTES_PER_PIXEL = 6.0
 _PASSES = {Method.DEPTHMAP: 2}
 
@@ -66,6 +68,11 @@ class FusionTask:
     def decode_threads(self) -> int:
         """Threads that decode beside those that fuse."""
         return max(1, self.threads // 2)
+
+    @property
+    def is_pair(self) -> bool:
+        """Whether the pixels themselves may be chosen."""
+        return self.method is Method.AUTO and are_a_pair(self.registrations, self.canvas, self.frame_size)
 
     @property
     def apron_rows(self) -> int:
@@ -179,12 +186,17 @@ class FinalPass:
             self._noise = noise_for(task.method, task.canvas, image, task.registrations[index].gain)
         levels = levels_for(task.canvas)
         frames = len(task.registrations) if task.wants_depth else 0
-        return fusion_for(task.method, strip, bands, self._noise, levels=levels, depth_frames=frames)
+        fusion = fusion_for(task.method, strip, bands, self._noise, levels=levels, depth_frames=frames)
+        if task.is_pair and isinstance(fusion, PyramidFusion):
+            return PairFusion(strip, bands, fusion)
+        return fusion
 
     def _fuse(self, fusion: Fusion, planes: FramePlanes, bands: Bands, index: int, image: Pixels) -> None:
         task = self._task
         matrix = planes.canvas.to_frame(task.registrations[index].matrix)
         planes.load(image, matrix, task.registrations[index].gain, bands)
+        if isinstance(fusion, PairFusion):
+            fusion.take(image, task.registrations[index].gain)
         fusion.add(planes, matrix, task.frame_size, task.positions[index])
 
     def _miss(self, index: int, reason: str, fusion: Fusion | None) -> None:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 # ITU-R BT.601, the luma of JPEG.
 LUMA = np.array([0.299, 0.587, 0.114])
-_EIGHT_BIT = {np.dtype(np.uint8): 1.0, np.dtype(np.uint16): 1.0 / 257.0}
+# Factor from the values of a frame to 8-bit units.
+EIGHT_BIT = {np.dtype(np.uint8): 1.0, np.dtype(np.uint16): 1.0 / 257.0}
 
 
 class FramePlanes:
@@ -44,7 +45,7 @@ class FramePlanes:
         """Resample a frame, shape (rows, columns, 3), through ``matrix`` (canvas to frame), brightness matched by ``gain``."""
         from stacking.fuse import warp_kernels
 
-        scale = gain * _EIGHT_BIT[image.dtype]
+        scale = gain * EIGHT_BIT[image.dtype]
         luma = (LUMA * scale).astype(np.float32)
         scale32 = scale.astype(np.float32)
         half = (image.shape[0] // 2, image.shape[1] // 2)

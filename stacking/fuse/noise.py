@@ -9,12 +9,10 @@ from numpy.typing import NDArray
 
 from stacking.frames import Pixels
 from stacking.fuse.bands import Bands, rows_of
-from stacking.fuse.canvas import Canvas
+from stacking.fuse.canvas import windows
 from stacking.fuse.frame_planes import FramePlanes
 
 _QUIET_PERCENT = 10.0
-_WINDOW_PX = 256
-_WINDOWS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +50,7 @@ def measure_noise(image: Pixels, gain: NDArray[np.float64], levels: int, share: 
     found: list[list[NDArray[np.float32]]] = [[] for _ in range(levels)]
     none = np.empty((1, 1), np.float32)
     with Bands(1) as bands:
-        for canvas in _windows(columns, rows):
+        for canvas in windows(columns, rows):
             planes = FramePlanes(canvas)
             planes.load(image, canvas.to_frame(np.eye(2, 3)), gain, bands)
             fine, finer_energy = planes.luma, none
@@ -69,17 +67,3 @@ def measure_noise(image: Pixels, gain: NDArray[np.float64], levels: int, share: 
                 found[level].append(energy.ravel())
                 fine, finer_energy = coarse, energy
     return NoiseEnergy(tuple(float(np.percentile(np.concatenate(e), _QUIET_PERCENT)) for e in found))
-
-
-def _windows(columns: int, rows: int) -> list[Canvas]:
-    """Windows on an even grid over the frame; the frame itself where it is small."""
-    width, height = min(_WINDOW_PX, columns), min(_WINDOW_PX, rows)
-    across = _WINDOWS if columns >= _WINDOWS * _WINDOW_PX else max(1, columns // _WINDOW_PX)
-    down = _WINDOWS if rows >= _WINDOWS * _WINDOW_PX else max(1, rows // _WINDOW_PX)
-    return [
-        Canvas(
-            (columns - width) * (2 * i + 1) // (2 * across), (rows - height) * (2 * j + 1) // (2 * down), width, height
-        )
-        for j in range(down)
-        for i in range(across)
-    ]

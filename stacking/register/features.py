@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -87,8 +87,6 @@ class Features:
         The luma averaged down further and flattened (:func:`flatten`); for the first guess.
     light : ndarray, shape (<= 64, <= 64), float32
         Mean linear light of each block (0..1); -1 where it is clipped.
-    colour : ndarray, shape (rows, columns, 3), float32, or None
-        The same of each channel, from the colour thumbnail.
     sharpness : ndarray, shape (4, tiles, tiles), float32
         Mean squared difference across four directions, noise removed.
     dead : ndarray, shape (tiles, tiles), bool
@@ -103,7 +101,6 @@ class Features:
     scales: tuple[Scale, ...]
     flat: Map
     light: Map
-    colour: Map | None
     sharpness: Map
     dead: NDArray[np.bool_]
     contrast: float
@@ -129,7 +126,7 @@ def working_factor(gray: Gray, size: tuple[int, int]) -> int:
     )
 
 
-def extract(index: int, gray: Gray, size: tuple[int, int], colour: NDArray[Any] | None = None) -> Features:
+def extract(index: int, gray: Gray, size: tuple[int, int]) -> Features:
     """Reduce one frame to its features. Depends on this frame alone: frames may be reduced in any number of threads.
 
     Parameters
@@ -140,8 +137,6 @@ def extract(index: int, gray: Gray, size: tuple[int, int], colour: NDArray[Any] 
         Encoded luma.
     size : (int, int)
         Width and height of the full picture.
-    colour : ndarray, shape (any, any, 3), optional
-        Small RGB picture of the whole frame, encoded: uint8, uint16 or float 0..1.
     """
     factor = working_factor(gray, size)
     gray = gray[: size[1] // factor, : size[0] // factor]
@@ -157,7 +152,6 @@ def extract(index: int, gray: Gray, size: tuple[int, int], colour: NDArray[Any] 
         scales=scales,
         flat=flatten(thumb),
         light=light,
-        colour=None if colour is None else mean_colour(colour, light.shape),
         sharpness=differences - np.float32(2 * noise**2),
         dead=np.asarray((differences < _DEAD).all(0)),
         contrast=float(cv2.GaussianBlur(thumb, (0, 0), 2.0).std()),
@@ -299,14 +293,3 @@ def directional_differences(image: Gray, tiles: int = 12) -> Map:
         d = (a[every_second_row, : tiles * wide] - b[every_second_row, : tiles * wide]).astype(np.float32)
         out[k] = (d * d).reshape(tiles, high, tiles, wide).mean((1, 3))
     return out
-
-
-def mean_colour(colour: NDArray[Any], shape: tuple[int, ...]) -> Map:
-    """Return the mean linear light of each channel of an encoded picture in `shape` blocks, -1 in all where one clips."""
-    scale = 1.0 if colour.dtype.kind == "f" else 1.0 / float(np.iinfo(str(colour.dtype)).max)
-    encoded = colour.astype(np.float32) * np.float32(scale)
-    clipped = (encoded.max(2) >= _CLIPPED / 255).astype(np.float32)
-    size = (shape[1], shape[0])
-    light = cv2.resize(np.clip(encoded, 0, 1) ** np.float32(GAMMA), size, interpolation=cv2.INTER_AREA)
-    light[cv2.resize(clipped, size, interpolation=cv2.INTER_AREA) > 0.02] = -1
-    return np.asarray(light, np.float32)

@@ -63,40 +63,40 @@ class Tracks:
     weights: Weights
 
 
-def match(
-    old: Features,
-    new: Features,
-    size: tuple[int, int],
-    *,
-    known: Similarity | None = None,
-    alike: bool = False,
-    thorough: bool = True,
-) -> Match | None:
-    """Find the similarity from one frame to another.
+@dataclass(frozen=True, slots=True)
+class MatchQuery:
+    """What :func:`match` is asked; its answer depends on this alone.
 
-    Parameters
+    Attributes
     ----------
     old, new : Features
     size : (int, int)
         Width and height of the full picture.
-    known : Similarity, optional
+    known : Similarity or None
         What other matches say of it, to within a pixel or so: the coarse steps are skipped where it proves right.
     alike : bool
         Be content with nothing less than the finest scale: frames far apart whose blur differs tell little and not truly.
     thorough : bool
         Where corners fail, try to align the thumbnails by all their pixels, and for any turn and scale; this takes longer
         than all the rest.
-
-    Returns
-    -------
-    Match or None
-        None where the two frames show no common scene.
     """
+
+    old: Features
+    new: Features
+    size: tuple[int, int]
+    known: Similarity | None = None
+    alike: bool = False
+    thorough: bool = True
+
+
+def match(query: MatchQuery) -> Match | None:
+    """Find the similarity from one frame to another; None where the two show no common scene."""
+    old, new, size, known = query.old, query.new, query.size, query.known
     if known is not None:
         found = _by_corners(old, new, size, known, sure=True)
         if found is not None and _trusted(found):
             return found
-        if alike:
+        if query.alike:
             return None
     factor = old.flat_factor
     guesses = [Similarity()] if known is None else [known, Similarity()]
@@ -104,7 +104,7 @@ def match(
     found = _by_corners(old, new, size, guess)
     if found is not None and _trusted(found):
         return found
-    if not thorough:
+    if not query.thorough:
         return None
     directly, reached = align_directly(old.flat, new.flat, guess, factor)
     if reached < _TRUSTED_AGREEMENT:

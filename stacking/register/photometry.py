@@ -18,7 +18,6 @@ from stacking.register.similarity import Similarity
 _LEAST_LIGHT = 0.001
 _LEAST_BLOCKS = 16
 _SMOOTHING = 2.0
-_LUMA = np.array([0.299, 0.587, 0.114])
 
 
 def encoded_ratio(old: Map, new: Map, guess: Similarity, factor: float) -> float | None:
@@ -34,23 +33,12 @@ def encoded_ratio(old: Map, new: Map, guess: Similarity, factor: float) -> float
     factor : float
         Full-resolution pixels per block.
     """
-    ratios = _encoded_ratios(old[:, :, None], new[:, :, None], guess, factor)
+    ratios = encoded_ratios(old[:, :, None], new[:, :, None], guess, factor)
     return None if ratios is None else float(ratios[0])
 
 
-def colour_ratio(old: Map, new: Map, guess: Similarity, factor: float) -> NDArray[np.float64] | None:
-    """Return the ratio new / old of each of three channels over that of luma: white-balance drift without brightness.
-
-    Parameters as :func:`encoded_ratio`, with three channels; shape (3,), float64, luma-weighted mean of the logarithms 0.
-    """
-    ratios = _encoded_ratios(old, new, guess, factor)
-    if ratios is None:
-        return None
-    logs = np.log(ratios)
-    return np.asarray(np.exp(logs - float(_LUMA @ logs)), np.float64)
-
-
-def _encoded_ratios(old: Map, new: Map, guess: Similarity, factor: float) -> NDArray[np.float64] | None:
+def encoded_ratios(old: Map, new: Map, guess: Similarity, factor: float) -> NDArray[np.float64] | None:
+    """The same of each channel of two maps of shape (rows, columns, channels); None where any has too little in common."""
     known = (new[:, :, 0] >= 0).astype(np.float32)
     there, valid = warp_back(known, guess, factor, old.shape)
     common = (valid & (there > 0.999) & (old[:, :, 0] >= 0)).astype(np.float32)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +13,8 @@ from stacking.frames import Registration
 from stacking.register.chain import components, solve_chain
 from stacking.register.damage import shaken_frames, truncated_frames
 from stacking.register.features import GAMMA, Features, Gray, Map, extract
-from stacking.register.matching import Match, match
-from stacking.register.photometry import colour_ratio, encoded_ratio
+from stacking.register.matching import Match, MatchQuery, match
+from stacking.register.photometry import encoded_ratio
 from stacking.register.similarity import Similarity
 from stacking.register.trajectory import bumped_frames, steady_matches
 
@@ -58,7 +57,6 @@ class _Trace:
     """What is kept of every frame to the end: some ten kilobytes, whatever its size."""
 
     light: NDArray[np.uint16]
-    colour: NDArray[np.uint16] | None
     sharpness: Map
     dead: NDArray[np.bool_]
     contrast: float
@@ -83,6 +81,8 @@ class Registrar:
         belongs takes its place.
     motion : {"similarity", "none"}
         "none" takes every frame as lying still; brightness is matched all the same, and foreign pictures are found.
+    matcher : callable, optional
+        Stands in for :func:`stacking.register.matching.match`: takes a query and returns what that returns, perhaps from memory.
     """
 
     def __init__(
@@ -92,6 +92,7 @@ class Registrar:
         positions_um: Sequence[float | None] | None = None,
         reference: int | None = None,
         motion: str = "similarity",
+        matcher: Callable[[MatchQuery], Match | None] = match,
     ) -> None:
         if motion not in ("similarity", "none"):
             raise StackingUsageError(f"unknown motion {motion!r}", remedy="use 'similarity' or 'none'")
@@ -105,13 +106,15 @@ class Registrar:
         self._anchor: Features | None = None
         self._since_anchor = 0
         self._connected: set[int] = set()
+        self._matcher = matcher
+        self._provisional: dict[int, Similarity] = {}
 
     @staticmethod
     def wants_full(size: tuple[int, int]) -> bool:
         """Tell whether frames of this (width, height) should be given at full instead of half size."""
         return size[0] * size[1] < _FULL_BELOW_PIXELS
 
-    def measure(self, index: int, gray: Gray, *, colour: NDArray[Any] | None = None) -> Features:
+    def measure(self, index: int, gray: Gray) -> Features:
         """Do the part of :meth:`add` that concerns one frame alone; several threads may at once.
 
         Parameters
@@ -121,12 +124,10 @@ class Registrar:
         gray : ndarray, shape (height // 2, width // 2) or (height, width), uint8
             Encoded luma. A half-size one is the mean of 2 x 2 blocks; rounding odd sizes up is as good. Not copied:
             do not change it afterwards.
-        colour : ndarray, shape (rows, columns, 3), uint8, uint16 or float (0..1), optional
-            The whole frame as a small RGB picture, for drift of the white balance.
         """
-        return extract(index, gray, self._size, colour)
+        return extract(index, gray, self._size)
 
-    def add(self, index: int, gray: Gray | Features, *, colour: NDArray[Any] | None = None) -> None:
+    def add(self, index: int, gray: Gray | Features) -> None:
         """Register one frame with those before it.
 
         Parameters
@@ -135,17 +136,14 @@ class Registrar:
             Place in the stack; must grow from call to call. Indices may be missing.
         gray : ndarray or Features
             The frame's luma as in :meth:`measure`, or what that returned.
-        colour : ndarray, optional
-            As in :meth:`measure`.
         """
-        frame = gray if isinstance(gray, Features) else self.measure(index, gray, colour=colour)
+        frame = gray if isinstance(gray, Features) else self.measure(index, gray)
         if self._traces and index <= max(self._traces):
             raise StackingUsageError(
                 f"frame {index} was added after frame {max(self._traces)}", remedy="add frames in order"
             )
         self._traces[index] = _Trace(
             _stored(frame.light),
-            None if frame.colour is None else _stored(frame.colour),
             frame.sharpness,
             frame.dead,
             frame.contrast,
@@ -156,6 +154,19 @@ class Registrar:
         found = self._pair(frame)
         self._matches += found
         self._remember(frame, found)
+        if found and not self._provisional:
+            self._provisional[found[0].old] = Similarity()
+        for m in found:
+            if m.old in self._provisional:
+                self._provisional[frame.index] = self._provisional[m.old].then(m.similarity)
+                break
+
+    def provisional(self, index: int) -> Similarity | None:
+        """Where a frame lies on the first one that any other matched, over one match after the other: good enough for a preview.
+
+        None where no match leads to it.
+        """
+        return self._provisional.get(index)
 
     def solve(self) -> Solution:
         """Solve for all frames at once. May be called at any time, and again after more frames.
@@ -253,14 +264,7 @@ class Registrar:
         one, two = self._traces[old], self._traces[new]
         between = poses[old].inverse().then(poses[new])
         luma = encoded_ratio(_levels(one.light), _levels(two.light), between, one.light_factor)
-        if luma is None:
-            return None
-        ratio = np.full(3, luma)
-        if one.colour is not None and two.colour is not None:
-            drift = colour_ratio(_levels(one.colour), _levels(two.colour), between, one.light_factor)
-            if drift is not None:
-                ratio = ratio * drift
-        return ratio
+        return None if luma is None else np.full(3, luma)
 
     def _notes(
         self, frames: Sequence[int], poses: dict[int, Similarity], gains: dict[int, NDArray[np.float64]]
@@ -308,7 +312,7 @@ class Registrar:
         known = self._through(old.index, found)
         if alike and known is None:
             return []
-        m = match(old, new, self._size, known=known, alike=alike, thorough=thorough)
+        m = self._matcher(MatchQuery(old, new, self._size, known, alike, thorough))
         return [] if m is None else [m]
 
     def _through(self, old: int, found: Sequence[Match]) -> Similarity | None:

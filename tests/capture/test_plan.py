@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from capture.errors import UsageError
 from capture.session.plan import StackPlan
+from capture.session.targets import Coverage
 
 
 @pytest.mark.parametrize(
@@ -54,3 +55,19 @@ def test_a_plan_covers_its_range_without_a_gap(near: float, length: float, step:
 def test_impossible_plans_are_refused(near: float, far: float, step: float, settle_s: float) -> None:
     with pytest.raises(UsageError):
         StackPlan(near, far, step, settle_s)
+
+
+@given(
+    st.integers(2, 60).flatmap(
+        lambda count: st.tuples(st.just(count), st.lists(st.integers(0, count - 1), min_size=1, max_size=80))
+    )
+)
+def test_coverage_is_the_share_of_neighbours_that_are_both_there(case: tuple[int, list[int]]) -> None:
+    count, order = case
+    plan = StackPlan(-300.0, -300.0 + 37.5 * (count - 1), 37.5)
+    coverage = Coverage(plan)
+    for index in order:
+        coverage.add(plan.positions[index])
+    there = set(order)
+    pairs = sum(index in there and index + 1 in there for index in range(count - 1))
+    assert coverage.share == pytest.approx(pairs / (count - 1))

@@ -173,7 +173,7 @@ def test_depth_is_that_of_the_foremost_layer() -> None:
     assert (depth[:, SIZE[0] // 2 + 2 :] == Z_UM).all()
 
 
-@pytest.mark.parametrize("size", [(64, 64), (97, 131), (130, 66)])
+@pytest.mark.parametrize("size", [(64, 64), (97, 131), (130, 66), (129, 64), (64, 129)])
 def test_any_size_is_drawn_round_the_same_axis(specimen: Scene, size: tuple[int, int]) -> None:
     view = View(900.0, LENS)
     whole = Renderer(specimen).render(view, (size[0] + 60, size[1] + 60))

@@ -8,13 +8,15 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from capture.errors import SessionError
+from capture.session.claims import claimed_rail
 from capture.session.folder import SessionFolder
-from capture.session.journal import Journal
+from capture.session.journal import FORMAT_VERSION, Journal
 from capture.session.plan import StackPlan
 from capture.session.records import EventKind, SessionState, Verdict
 
@@ -85,7 +87,8 @@ def test_a_second_process_is_refused_and_told_who_holds_the_session(tmp_path: Pa
         told = subprocess.run(
             [sys.executable, "-c", code, str(tmp_path / "s")], capture_output=True, text=True, check=True
         )
-        assert f"process {os.getpid()}" in told.stdout
+        assert f"process {os.getpid()}, " in told.stdout
+        assert f", since {time.strftime('%Y-')}" in told.stdout
 
 
 def test_what_was_recorded_survives_sigkill(tmp_path: Path) -> None:
@@ -119,14 +122,86 @@ def test_what_was_recorded_survives_sigkill(tmp_path: Path) -> None:
     assert len(numbers) >= told
 
 
-def test_a_journal_of_another_format_is_refused(tmp_path: Path) -> None:
+def set_format(path: Path, number: int) -> None:
+    database = sqlite3.connect(path)
+    database.execute(f"PRAGMA user_version={number}")
+    database.close()
+
+
+def test_a_journal_of_a_newer_format_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     Journal(path, create=True).close()
-    database = sqlite3.connect(path)
-    database.execute("PRAGMA user_version=99")
-    database.close()
-    with pytest.raises(SessionError, match="99"):
+    set_format(path, 99)
+    before = path.read_bytes()
+    with pytest.raises(SessionError, match="has format 99; this program reads up to") as refused:
         Journal(path)
+    assert "newer focusrail" in refused.value.remedy
+    assert path.read_bytes() == before
+
+
+def test_a_journal_of_an_older_format_is_brought_up_to_date(tmp_path: Path) -> None:
+    with new_folder(tmp_path / "s") as folder:
+        store(folder, 1)
+        before = folder.manifest()
+    set_format(tmp_path / "s" / "journal.db", 1)
+    with SessionFolder.open(tmp_path / "s") as folder:
+        assert folder.manifest() == before
+        folder.journal.record(EventKind.NOTED, text="goes on")
+    database = sqlite3.connect(tmp_path / "s" / "journal.db")
+    assert database.execute("PRAGMA user_version").fetchone()[0] == FORMAT_VERSION
+    database.close()
+
+
+def test_the_journal_is_durable_at_each_step(tmp_path: Path) -> None:
+    with Journal(tmp_path / "journal.db", create=True) as journal:
+        assert journal._database.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+        assert journal._database.execute("PRAGMA synchronous").fetchone()[0] == 2  # FULL
+
+
+@pytest.mark.parametrize(
+    "left", [(), ("journal.db",), ("journal.db", "frames", "result"), ("frames", "frames/rejected")]
+)
+def test_a_session_killed_before_its_first_step_is_begun_again_in_its_folder(
+    left: tuple[str, ...], tmp_path: Path
+) -> None:
+    path = tmp_path / "s"
+    path.mkdir()
+    for name in left:
+        (path / name).touch() if name == "journal.db" else (path / name).mkdir()
+    if left:
+        with pytest.raises(SessionError) as refused:
+            SessionFolder.open(path)
+        assert "journal.db" not in left or "start it again" in refused.value.remedy
+    with new_folder(path) as folder:
+        assert folder.plan == PLAN
+
+
+def test_a_blank_journal_beside_a_file_of_the_users_is_no_free_folder(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    (path / "frames").mkdir(parents=True)
+    (path / "journal.db").touch()
+    (path / "frames" / "mine.dng").write_text("precious")
+    with pytest.raises(SessionError, match="not empty"):
+        new_folder(path)
+
+
+def test_what_stands_in_one_place_is_held_by_one_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    code = (
+        "import sys, tempfile; tempfile.tempdir = sys.argv[1]\n"
+        "from capture.session.claims import claimed_rail\nfrom rail.errors import RailBusyError\n"
+        "try:\n    with claimed_rail(sys.argv[2]): print('free')\n"
+        "except RailBusyError as error: print(error.message)\n"
+    )
+
+    def told(port: str) -> str:
+        arguments = [sys.executable, "-c", code, str(tmp_path), port]
+        return subprocess.run(arguments, capture_output=True, text=True, check=True).stdout.strip()
+
+    with claimed_rail("socket://host:1"), claimed_rail(None):
+        assert f"in use by another session (process {os.getpid()}, " in told("socket://HOST:1")
+        assert told("socket://host:2") == "free"
+    assert told("socket://host:1") == "free"
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
@@ -145,3 +220,38 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SessionError, match="cannot be made"):
         new_folder(tmp_path / "file" / "s")
+
+
+def break_off(journal: Journal) -> None:
+    with journal.together():
+        journal.record(EventKind.ADDED, 2, target=1.0, reason="a gap")
+        raise KeyboardInterrupt
+
+
+def test_what_belongs_together_is_recorded_together_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    with Journal(path, create=True) as journal:
+        with journal.together():
+            journal.record(EventKind.STORED, 1, files=[], exposure={})
+            journal.record(EventKind.ACCEPTED, 1)
+        with pytest.raises(KeyboardInterrupt):
+            break_off(journal)
+        journal.record(EventKind.NOTED, text="goes on")
+    with Journal(path) as journal:
+        assert [event.kind for event in journal.events()] == [EventKind.STORED, EventKind.ACCEPTED, EventKind.NOTED]
+
+
+def test_a_kill_in_the_middle_leaves_nothing_of_it(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from pathlib import Path\nfrom capture.session.journal import Journal\n"
+        "from capture.session.records import EventKind\n"
+        "journal = Journal(Path(sys.argv[1]), create=True)\n"
+        "journal.record(EventKind.NOTED, text='before')\n"
+        "with journal.together():\n"
+        "    journal.record(EventKind.ADDED, 2, target=1.0, reason='a gap')\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    path = tmp_path / "journal.db"
+    subprocess.run([sys.executable, "-c", code, str(path)], check=False)
+    with Journal(path) as journal:
+        assert [event.kind for event in journal.events()] == [EventKind.NOTED]

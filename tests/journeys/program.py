@@ -39,13 +39,15 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-P", "-m", "capture.app", *arguments]
 
 
-def focusrail(*arguments: object, cwd: Path | None = None, environment: dict[str, str] | None = None) -> Finished:
+def focusrail(
+    *arguments: object, cwd: Path | None = None, environment: dict[str, str] | None = None, longest_s: float = 110
+) -> Finished:
     """Run one command to its end."""
     done = subprocess.run(
         command(*map(str, arguments)),
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=longest_s,
         cwd=cwd,
         env=environment,
         stdin=subprocess.DEVNULL,

@@ -47,7 +47,10 @@ def test_run_shoots_and_stacks(bench: RunningBench, devices: tuple[str, ...], tm
         0,
         [],
     )
-    assert values["coverage"] is None
+    # four frames 200 um apart, with a depth of field of some 50 um: the frames are as planned, and said to have gaps
+    assert values["coverage"].keys() >= {"passed", "weakest", "gaps_um"}
+    assert values["coverage"]["passed"] is False
+    assert all(near < far for near, far in values["coverage"]["gaps_um"])
     assert values["seconds_after_last_frame"] > 0
     assert bench.ask({"get": "truth"})["shots"] - shots_before == 4
 
@@ -83,6 +86,10 @@ def test_a_dry_run_moves_and_shoots_nothing(bench: RunningBench, devices: tuple[
     arguments = ("shoot", *devices, *PLAN, "--origin", "here", "--out", tmp_path / "s", "--dry-run", "--json")
     values = focusrail(*arguments).done()
     assert values["planned"] == 4
+    checks = {check["name"]: check for check in values["preflight"]}
+    assert {"disk", "clock", "travel"} <= set(checks)
+    assert set(checks) & {"camera", "focus"}  # the camera was looked at, too
+    assert all(check["passed"] or check["remedy"] for check in checks.values())
     assert not (tmp_path / "s").exists()
     assert bench.ask({"get": "truth"}) == before
 

@@ -9,7 +9,9 @@ from rail.grbl.axis import GrblAxis
 from rail.grbl.link import Link
 from rail.profiles import RailProfile, parse_profile
 from rail.simulator.controller import ONE_AXIS_HOMING, STOCK_HOMING, GrblController
+from rail.simulator.dialects import X_ALONE
 from rail.simulator.eeprom import Eeprom
+from rail.simulator.options import FIRMWARES
 from rail.simulator.slide import Slide, SlideSpec
 
 READ_S = 0.02
@@ -96,8 +98,13 @@ class VirtualRail:
         stock_homing: bool = False,
         profile: str = "",
         reset_on_open: bool = False,
+        dialect: str = "grbl",
     ) -> None:
         eeprom = Eeprom()
+        if dialect == "grblhal" and not stock_homing:
+            eeprom.extra.update(X_ALONE)
+        if dialect == "grblhal" and not homing:
+            eeprom.settings[5] = 1  # nothing is wired to its normally closed inputs
         eeprom.settings.update({1: 255, 100: steps_per_mm, 110: 120, 120: 50, 22: int(homing), **(settings or {})})
         spec = SlideSpec(
             1000.0 / eeprom.settings[100], backlash_um, switch_um=29_000.0 if homing else None, switch_at_high=True
@@ -111,6 +118,7 @@ class VirtualRail:
             eeprom,
             (self.slide, Slide(free), Slide(free)),
             homing_cycles=STOCK_HOMING if stock_homing else ONE_AXIS_HOMING,
+            firmware=FIRMWARES[dialect],
         )
         self.controller.advance(1.0)
         self.controller.take_output()

@@ -17,6 +17,9 @@ RAILS = {
     "DVD sled": {"steps_per_mm": 106.667, "profile": "invert = true"},
     "16 tpi in inches": {"steps_per_mm": 2015.748, "settings": {13: 1}},
     "fine focus": {"steps_per_mm": 24_000.0, "settings": {10: 2}},
+    "grblHAL": {"dialect": "grblhal", "steps_per_mm": 3200.0},
+    "FluidNC": {"dialect": "fluidnc", "steps_per_mm": 1600.0},
+    "Marlin": {"dialect": "marlin", "steps_per_mm": 1600.0},
 }
 REACH = 3000.0
 

@@ -358,10 +358,10 @@ def error_of(action: Callable[[], object]) -> RailError | None:
     return None
 
 
-def damaged_run(seed: int) -> bool:
+def damaged_run(seed: int, dialect: str = "grbl") -> bool:
     """One byte goes wrong at a random moment of a few moves. Returns whether something was noticed."""
     rng = random.Random(seed)
-    rail = VirtualRail(steps_per_mm=rng.choice([400.0, 1600.0]), profile="backlash_um = 50")
+    rail = VirtualRail(steps_per_mm=rng.choice([400.0, 1600.0]), profile="backlash_um = 50", dialect=dialect)
     axis, origin = zeroed(rail)
     kind, way = rng.choice(["drop", "flip"]), rng.choice(["out", "in"])
     done: list[bool] = []

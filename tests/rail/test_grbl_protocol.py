@@ -52,12 +52,12 @@ def test_every_recorded_code_has_words() -> None:
     said = {code for entry in TRANSCRIPTS for line in entry["recv"] for code in re.findall(r"^error:(\d+)", line)}
     assert {int(code) for code in said} <= set(codes.ERRORS)
     for code in (*codes.ERRORS, 999):
-        error = codes.refused(code, "G1")
+        error = codes.GRBL_BOOK.refused(code, "G1")
         assert error.code == code
         assert error.remedy
         assert f"error:{code}" in error.message
     for code in (*codes.ALARMS, 99, None):
-        alarm = codes.alarmed(code)
+        alarm = codes.GRBL_BOOK.alarmed(code)
         assert alarm.code == code
         assert alarm.remedy
         assert alarm.state

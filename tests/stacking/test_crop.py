@@ -1,14 +1,20 @@
 from __future__ import annotations
 
+from pathlib import Path
+
+import cv2
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from stacking.crop import Rectangle, largest_rectangle, valid_rectangle
-from stacking.errors import RegistrationError
+from stacking.crop import Rectangle, largest_rectangle, of_aspect, parse_crop, valid_rectangle
+from stacking.engine import stack_pictures
+from stacking.errors import RegistrationError, StackingUsageError
+from stacking.options import Align, Crop, StackOptions
 
 
 def best_area(mask: NDArray[np.bool_]) -> int:
@@ -89,3 +95,98 @@ def test_frames_without_common_area_are_refused() -> None:
     with pytest.raises(RegistrationError) as caught:
         valid_rectangle((30, 20), [away])
     assert "--crop none" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("auto", (Crop.AUTO, None, None)),
+        ("none", (Crop.NONE, None, None)),
+        ("focus", (Crop.FOCUS, None, None)),
+        ("3:2", (Crop.AUTO, 1.5, None)),
+        ("focus,1:1", (Crop.FOCUS, 1.0, None)),
+        ("none, 16:9", (Crop.NONE, 16 / 9, None)),
+        ("10,20,300,200", (Crop.AUTO, None, (10, 20, 300, 200))),
+    ],
+)
+def test_crops_are_understood(text: str, found: object) -> None:
+    assert parse_crop(text) == found
+
+
+@pytest.mark.parametrize(
+    "text", ["", "all", "1,2,3", "3:0", "1000:1", "auto,none", "focus,3:2,1", "-1,2,3,4", "1.5,2,3,4"]
+)
+def test_other_crops_are_refused(text: str) -> None:
+    with pytest.raises(StackingUsageError, match="crop"):
+        parse_crop(text)
+
+
+@given(st.integers(1, 400), st.integers(1, 400), st.floats(0.1, 10))
+def test_an_aspect_ratio_fits_inside_and_fills_one_side(width: int, height: int, aspect: float) -> None:
+    within = Rectangle(7, 9, width, height)
+    cut = of_aspect(within, aspect)
+    assert cut.x >= 7
+    assert cut.y >= 9
+    assert cut.x + cut.width <= 7 + width
+    assert cut.y + cut.height <= 9 + height
+    assert cut.width == width or cut.height == height
+    assert abs(cut.x - 7 - (width - cut.width) / 2) < 1
+
+
+def subject_before_a_blurred_ground(folder: Path) -> Path:
+    """A textured disc that is sharp in some frames, before a ground that never is."""
+    rng = np.random.default_rng(3)
+    shape = (300, 400)
+    fine = cv2.GaussianBlur(rng.standard_normal(shape), (0, 0), 1.0)
+    ground = cv2.GaussianBlur(rng.standard_normal(shape), (0, 0), 14)
+    sharp = 128 + 40 * fine / fine.std()
+    far = 120 + 20 * ground / ground.std()
+    mask = np.zeros(shape)
+    cv2.ellipse(mask, (250, 170), (80, 60), 0, 0, 360, 1.0, -1)
+    folder.mkdir()
+    for k in range(5):
+        blurred = cv2.GaussianBlur(sharp, (0, 0), 0.3 + 1.2 * abs(k - 2))
+        soft = cv2.GaussianBlur(mask, (0, 0), 0.3 + 1.2 * abs(k - 2))
+        image = blurred * soft + far * (1 - soft) + rng.normal(0, 1.5, shape)
+        cv2.imwrite(str(folder / f"{k}.png"), np.clip(image, 0, 255).astype(np.uint8))
+    return folder
+
+
+def test_a_stack_is_cropped_to_where_anything_is_in_focus(tmp_path: Path) -> None:
+    frames = subject_before_a_blurred_ground(tmp_path / "in")
+
+    def crop(text: str) -> tuple[int, int, int, int]:
+        chosen, aspect, rectangle = parse_crop(text)
+        options = StackOptions(
+            crop=chosen, crop_aspect=aspect, crop_rectangle=rectangle, align=Align.NONE, threads=1, force=True
+        )
+        report = stack_pictures([frames], tmp_path / "o.tif", options)
+        assert tifffile.imread(tmp_path / "o.tif").shape[:2] == (report.height, report.width)
+        assert report.crop[2:] == (report.width, report.height)
+        return report.crop
+
+    assert crop("auto") == (0, 0, 400, 300)
+    x, y, width, height = crop("focus")
+    # the disc is at 170 to 330, 110 to 230: all of it, and not much more
+    assert 125 <= x <= 170
+    assert 70 <= y <= 110
+    assert 330 <= x + width <= 375
+    assert 230 <= y + height <= 270
+    square = crop("focus,1:1")
+    assert square[2] == square[3] == height
+    assert crop("4:1") == (0, 100, 400, 100)
+    assert crop("11,22,210,120") == (11, 22, 210, 120)
+    assert crop("none") == (0, 0, 400, 300)
+    with pytest.raises(StackingUsageError, match="inside"):
+        crop("300,0,200,100")
+
+
+def test_the_crop_by_hand_shows_that_part_of_the_whole(tmp_path: Path) -> None:
+    frames = subject_before_a_blurred_ground(tmp_path / "in")
+    whole = stack_pictures([frames], tmp_path / "a.tif", StackOptions(crop=Crop.NONE, align=Align.NONE, threads=1))
+    part = StackOptions(crop_rectangle=(160, 100, 176, 144), align=Align.NONE, threads=1)
+    stack_pictures([frames], tmp_path / "b.tif", part)
+    del whole
+    expected = tifffile.imread(tmp_path / "a.tif")[100:244, 160:336].astype(float)
+    inner = np.s_[16:-16, 16:-16]
+    assert np.abs(tifffile.imread(tmp_path / "b.tif")[inner] - expected[inner]).mean() < 300

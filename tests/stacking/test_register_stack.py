@@ -162,19 +162,6 @@ def test_brightness_is_matched_whatever_is_in_focus() -> None:
         np.testing.assert_allclose(solution.registrations[k].gain, g ** (-1 / 2.2), rtol=0.002)
 
 
-def test_drift_of_the_white_balance_is_matched_per_channel() -> None:
-    light = scene(5)
-    registrar = Registrar(SIZE, reference=0)
-    tints = [np.array([1.0, 1.0, 1.0]), np.array([1.1, 1.0, 0.85])]
-    for k, tint in enumerate(tints):
-        frame = take(light, depth=0.5 * k, noise=0).gray.astype(np.float32) / 255
-        colour = np.clip(cv2.resize(frame, (240, 180), interpolation=cv2.INTER_AREA)[:, :, None] * tint, 0, 1)
-        luma = np.clip(frame * float(tint @ [0.299, 0.587, 0.114]), 0, 1)
-        registrar.add(k, np.round(luma * 255).astype(np.uint8), colour=colour)
-    gain = registrar.solve().registrations[1].gain
-    np.testing.assert_allclose(gain, 1 / tints[1], rtol=0.01)
-
-
 def broken(frames: list[Taken], what: str, k: int) -> list[Taken]:
     gray = frames[k].gray
     if what == "foreign":

@@ -1,47 +1,90 @@
-"""The report opened by a browser."""
+"""The report opened by a browser: it needs nothing from outside, zooms, and prints."""
 
 from __future__ import annotations
 
-import shutil
-import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
-import numpy as np
 import pytest
 
 from stacking.engine import stack_pictures
 from stacking.options import StackOptions
+from tests.stacking.layer_stack import leaning, write_frames
+from tests.stacking.outside import missing, program
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.filterwarnings("default")]
+_QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-sync"]
 
 
-def test_a_browser_shows_the_page_and_its_script_runs(tmp_path: Path) -> None:
-    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if browser is None:
-        pytest.skip("no browser is installed (apt-get install chromium)")
-    (tmp_path / "in").mkdir()
-    rng = np.random.default_rng(1)
-    sharp = cv2.GaussianBlur(rng.random((120, 160, 3)), (0, 0), 1.0)
-    for k in range(3):
-        image = np.clip((sharp - 0.5) * 700 / (1 + 0.2 * k) + 128, 0, 255).astype(np.uint8)
-        cv2.imwrite(str(tmp_path / "in" / f"{k}.png"), image)
-    stack_pictures([tmp_path / "in"], tmp_path / "o.tif", StackOptions(report=tmp_path / "r.html"))
-    page = (tmp_path / "r.html").read_text()
-    # a double click resets the zoom, which the page's script writes into the picture's style
-    click = "<script>document.querySelector('.view').dispatchEvent(new Event('dblclick'))</script></body>"
-    (tmp_path / "clicked.html").write_text(page.replace("</body>", click))
-    plain = [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
-    shown = subprocess.run(
-        [*plain, "--dump-dom", (tmp_path / "clicked.html").as_uri()], capture_output=True, text=True, timeout=90
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report")
+    recipe = folder / "warm.toml"
+    recipe.write_text('version = 1\nname = "warm"\n\n[exposure]\nstops = 0.25\n')
+    frames = write_frames(folder / "in", leaning())
+    options = StackOptions(report=folder / "r.html", recipe=recipe, depth=folder / "d.tif")
+    stack_pictures([frames], folder / "o.tif", options)
+    return folder / "r.html"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    path = program("chromium", "chromium-browser", "google-chrome")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        missing("playwright is not installed; install it with: .ci/setup interop")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=_QUIET, headless=True)
+        yield started
+        started.close()
+
+
+def test_the_page_stands_alone_and_zooms(report: Path, browser: Any, tmp_path: Path) -> None:
+    page = browser.new_page(viewport={"width": 900, "height": 1200})
+    asked: list[str] = []
+    faults: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
+    page.goto(report.as_uri())
+    assert not faults
+    assert all(url == report.as_uri() or url.startswith("data:") for url in asked)
+    picture = page.locator(".view img").first
+    before = picture.bounding_box()
+    page.mouse.move(450, 400)
+    page.mouse.wheel(0, -600)
+    page.wait_for_function(
+        "b => document.querySelector('.view img').getBoundingClientRect().width > b * 1.2", arg=before["width"]
     )
-    assert "translate(0px" in shown.stdout
-    subprocess.run(
-        [*plain, "--window-size=900,1200", f"--screenshot={tmp_path / 's.png'}", (tmp_path / "r.html").as_uri()],
-        capture_output=True,
-        timeout=90,
-        check=True,
-    )
+    zoomed = picture.bounding_box()
+    page.mouse.down()
+    page.mouse.move(350, 380)
+    page.mouse.up()
+    moved = picture.bounding_box()
+    assert moved["x"] == pytest.approx(zoomed["x"] - 100, abs=3)
+    page.mouse.dblclick(450, 400)
+    assert picture.bounding_box() == before
+    text = page.text_content("body")
+    for word in ("stops = 0.25", "f-0.png", "reference frame"):
+        assert word in text
+    page.screenshot(path=str(tmp_path / "s.png"), full_page=True)
     seen = cv2.imread(str(tmp_path / "s.png"))
-    assert seen.shape[0] >= 1000
     assert seen[200:600, 100:800].std() > 15  # the picture is there
+    page.close()
+
+
+def test_it_prints_on_a4(report: Path, browser: Any) -> None:
+    page = browser.new_page()
+    page.goto(report.as_uri())
+    printed = page.pdf(format="A4", print_background=False)
+    assert printed.startswith(b"%PDF")
+    assert 1 <= printed.count(b"/Type /Page\n") + printed.count(b"/Type /Page ") <= 12
+    # as printed, nothing sticks out of the paper's width
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 718, "height": 1000})
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= 720
+    page.close()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from stacking.writers import write_picture
+from tests.stacking.outside import program
 from tests.stacking.pictures import add_exif, as_bits, mosaic_of, scene, write_dng, write_jpeg
 
 pytestmark = pytest.mark.interop
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.interop
 
 def exiftool(path: Path) -> dict[str, object]:
     told = subprocess.run(
-        ["exiftool", "-json", "-a", "-validate", "-warning", "-error", "-all", str(path)],
+        [program("exiftool"), "-json", "-a", "-validate", "-warning", "-error", "-all", str(path)],
         capture_output=True,
         text=True,
         timeout=60,

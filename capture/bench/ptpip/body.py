@@ -80,7 +80,7 @@ class _Release:
     in_memory: bool
     session: int
     out_of_focus: bool
-    pressed: tuple[str, CarriageSample] | None = None  # when and where, by the cable release
+    moment: tuple[str, CarriageSample, float] | None = None  # time stamp, carriage, clock: when a cable pressed it
 
 
 @dataclass(slots=True)
@@ -115,6 +115,7 @@ class CameraBody:
     _jobs: queue.SimpleQueue[_Release | None] = field(default_factory=queue.SimpleQueue)
     _ready: threading.Condition = field(default_factory=threading.Condition)
     _exposing: _Release | None = None
+    _open_until: float = 0.0
     _ended: threading.Event = field(default_factory=threading.Event)
     _live: bool = False
     _live_frames: int = 0
@@ -197,11 +198,28 @@ class CameraBody:
             self._exposing = _Release(self.settings, in_memory, self._session, unfocused is not None)
             self._jobs.put(self._exposing)
 
-    def press_cable(self) -> None:
-        """The remote release: exposed now, to the card, even while the picture before is still on its way there (bodies buffer)."""
+    def press(self) -> None:
+        """The release on a cable: an exposure to the card, of this very moment, however long the last one's files take to make.
+
+        Raises
+        ------
+        RefusedError
+            The shutter is open, or cannot be opened.
+        """
         with self._ready:
+            now = self.clock.now()
+            if now < self._open_until or (self._exposing is not None and self._exposing.moment is None):
+                raise RefusedError(Refusal.BUSY)
             self._check_release(in_memory=False)
-            self._jobs.put(_Release(self.settings, False, self._session, False, (self._time_stamp(), self._sample())))
+            shutter_s = _LONGEST_BULB_S if self.settings.shutter_s == BULB else float(self.settings.shutter_s)
+            self._open_until = now + shutter_s
+            unfocused = self.faults.strike("out_of_focus", when=("always",)) is not None
+            self._ended.clear()
+            self._failure = None
+            moment = (self._time_stamp(), self._sample(), now)
+            release = _Release(self.settings, False, self._session, unfocused, moment)
+            self._exposing = release
+            self._jobs.put(release)
 
     def _check_release(self, *, in_memory: bool) -> None:
         if self.faults.look("busy"):
@@ -330,7 +348,7 @@ class CameraBody:
                 self._announced.extend(happenings)
             self._announce_next()
             with self._ready:
-                if self._exposing is release:
+                if self._exposing is release:  # a cable may have pressed the next one meanwhile
                     self._exposing = None
                 self._ready.notify_all()
             if self._shots_to_live is not None and happenings:
@@ -350,9 +368,9 @@ class CameraBody:
             return []
         if settings.delay_s:
             self._elapse(settings.delay_s)
-        taken, at = release.pressed or (self._time_stamp(), self._sample())
-        opened = self.clock.now()
-        self._elapse(_LONGEST_BULB_S if settings.shutter_s == BULB else float(settings.shutter_s))
+        taken, at, opened = release.moment or (self._time_stamp(), self._sample(), self.clock.now())
+        open_s = _LONGEST_BULB_S if settings.shutter_s == BULB else float(settings.shutter_s)
+        self._elapse(max(0.0, opened + open_s - self.clock.now()))
         dying = self.faults.look("die_after")
         if dying and dying["when"] == "exposing" and self._shots_to_live == 1:
             self._die()

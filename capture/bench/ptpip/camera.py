@@ -24,6 +24,8 @@ from capture.bench.ptpip.storage import Storage
 
 _log = logging.getLogger(__name__)
 
+_CARD_READY_S = 60.0
+
 
 @dataclass(frozen=True, slots=True)
 class CameraOptions:
@@ -172,14 +174,15 @@ class SimulatedCamera:
         self.stop()
 
     def release_by_cable(self) -> None:
-        """What its remote release does: an exposure to the card, unless it cannot."""
+        """What its remote release does: an exposure to the card, unless it is busy or cannot."""
         try:
-            self._body.press_cable()
+            self._body.press()
         except RefusedError as refusal:
             _log.info("the cable release did nothing: %s", refusal)
 
     def save_card(self, folder: Path) -> list[str]:
-        """Write the card's files into `folder`, as a card reader shows them: their names."""
+        """Write the card's files into `folder`, as a card reader shows them: their names. Waits for those that are being made."""
+        self._body.readiness(_CARD_READY_S)
         return self._body.storage.save_card(folder)
 
     @property

@@ -1,0 +1,135 @@
+"""``rail calibrate``: what the rail really does, into its profile. Here against a ruler or dial gauge."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from capture.app.opening import open_controller
+from capture.app.output import JsonFlag, Reply, say
+from capture.errors import UsageError
+from capture.lengths import parse_um
+from capture.settings import load_settings
+from rail.grbl.axis import GrblAxis
+
+RailOption = Annotated[str | None, typer.Option("--rail", help="Rail port: /dev/ttyUSB0, socket://host:port.")]
+ProfileOption = Annotated[str | None, typer.Option("--profile", help="Rail profile: a name or a TOML file.")]
+
+_FURTHER: list[Callable[[typer.Typer], None]] = []
+
+_DIVISIONS = {"um": 1.0, "mm": 1000.0, "cm": 10_000.0}
+
+
+def add_to_calibrate(register: Callable[[typer.Typer], None]) -> None:
+    """Let `register` add commands to ``rail calibrate``; to be called before `calibrate_group`."""
+    if register not in _FURTHER:
+        _FURTHER.append(register)
+
+
+def calibrate_group() -> typer.Typer:
+    """The ``calibrate`` commands."""
+    group = typer.Typer(
+        help="Measure what the rail really does, and write it into its profile.",
+        epilog="Example: focusrail rail calibrate steps --rail /dev/ttyUSB0 --profile t8-lead2",
+        no_args_is_help=True,
+    )
+    example = "Example: focusrail rail calibrate steps --profile t8-lead2 --commanded 10mm --measured 9.87mm --measured 9.88mm"
+    group.command("steps", epilog=example)(steps)
+    for register in _FURTHER:
+        register(group)
+    return group
+
+
+def steps(
+    rail: RailOption = None,
+    profile: ProfileOption = None,
+    commanded: Annotated[str, typer.Option("--commanded", help="Distance to move; the longer, the better.")] = "10mm",
+    measured: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--measured",
+            help="Distance measured for it (again for each reading); then nothing moves and nobody is asked.",
+        ),
+    ] = None,
+    readings: Annotated[int, typer.Option("--readings", min=1, max=50, help="How often to move and ask.")] = 3,
+    division: Annotated[
+        str | None, typer.Option("--division", help="Smallest division of the instrument, else the last digit typed.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the arithmetic, write nothing.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Write a result that is far from what was.")] = False,
+    json_output: JsonFlag = False,
+) -> Reply:
+    """Steps/mm against a ruler or dial gauge: move a distance, type what was measured, write the profile."""
+    from rail.calibration import check_change, steps_per_mm, write_steps
+
+    distance_um = parse_um(commanded, what="--commanded")
+    given = [parse_um(text, what="--measured") for text in measured or []]
+    smallest_um = None if division is None else parse_um(division, what="--division")
+    if not given and (json_output or not sys.stdin.isatty()):
+        raise UsageError(
+            "somebody has to measure, and nobody can be asked here",
+            remedy="Move with `focusrail rail jog`, then give --commanded and --measured.",
+        )
+    loaded = load_settings(Path.cwd())
+    with open_controller(loaded, rail, profile) as axis:
+        previous = 1000.0 / axis.capabilities.resolution
+        texts = list(measured or [])
+        if not given:
+            texts = _ask(axis, distance_um, readings)
+            given = [parse_um(text, what="measured distance") for text in texts]
+        name = axis.profile.name
+    if smallest_um is None:
+        smallest_um = max(_last_digit_um(text) for text in texts)
+    result = steps_per_mm(distance_um, given, previous, division_um=smallest_um)
+    lines = result.arithmetic()
+    path: Path | None = None
+    if not dry_run:
+        if not force:
+            check_change(result)
+        path = write_steps(loaded.choose("profile", profile), result.steps_per_mm)
+        lines += [
+            f"written to {path} ({name}); it counts from the next command on",
+            f"`focusrail rail settings --profile {loaded.choose('profile', profile) or 'default'} --write` tells the controller, too",
+        ]
+    values: dict[str, Any] = {
+        "value": result.steps_per_mm,
+        "uncertainty": result.uncertainty,
+        "profile": None if path is None else str(path),
+        "unit": "steps/mm",
+        "previous": previous,
+        "steps": result.steps,
+        "commanded_um": distance_um,
+        "measured_um": given,
+        "arithmetic": result.arithmetic(),
+    }
+    return Reply(values, lines)
+
+
+def _ask(axis: GrblAxis, distance_um: float, readings: int) -> list[str]:
+    """Move and ask; the play is taken up before each reading, and the carriage goes back after it."""
+    texts: list[str] = []
+    run_up_um = (1.25 * axis.profile.backlash_um + 100) * (1 if distance_um > 0 else -1)
+    for number in range(1, readings + 1):
+        axis.jog(-run_up_um)
+        axis.jog(run_up_um)
+        say(f"reading {number} of {readings}: set the gauge to zero, or note the ruler")
+        typer.prompt("Enter when ready", default="", show_default=False, err=True)
+        axis.jog(distance_um)
+        texts.append(
+            str(typer.prompt(f"moved {distance_um / 1000:g} mm; measured (for example 9.87mm)", err=True)).strip()
+        )
+        parse_um(texts[-1], what="measured distance")
+        axis.jog(-distance_um)
+    return texts
+
+
+def _last_digit_um(text: str) -> float:
+    """What the last digit typed stands for: 10 um for ``9.87mm``."""
+    number = text.strip().lower().rstrip("umcµμ ")
+    unit = text.strip().lower()[len(number) :].strip().replace("µ", "u").replace("μ", "u") or "um"
+    decimals = len(number.partition(".")[2])
+    return float(_DIVISIONS.get(unit, 1.0) * 10.0**-decimals)

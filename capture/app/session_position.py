@@ -1,0 +1,115 @@
+"""Where the carriage stands, established again before a session is gone on with: by the switch, by images, or by the user's hand."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import typer
+
+from capture.app.output import say
+from capture.app.session_options import ResumeOrigin
+from capture.app.session_running import Devices
+from capture.errors import SessionError
+from capture.session.folder import SessionFolder
+from rail.axis import Axis
+from rail.errors import RailPositionUnknownError
+
+_NOTHING_YET = "Nothing has moved, nothing was shot."
+
+
+def establish_position(
+    devices: Devices, origin: ResumeOrigin, folder: SessionFolder, *, check: bool = True
+) -> dict[str, Any]:
+    """Make sure that the axis counts as it did when the session was begun; how that was done, as the journal keeps it.
+
+    `check`: an origin that was set by hand is compared with the session's frames by one still.
+
+    Raises
+    ------
+    rail.errors.RailError, CameraError, SessionError
+        Where it does not, or cannot be known to.
+    """
+    axis = devices.axis
+    homed = bool(folder.journal.opened().get("homed", False))
+    _refuse_another_origin(origin, folder, homed=homed)
+    if origin is ResumeOrigin.KEEP and not homed and not axis.status().position_known:
+        origin = _ask(axis)
+    how: dict[str, Any] = {"origin": origin.value}
+    match origin:
+        case ResumeOrigin.HOME:
+            say("homing the rail")
+            axis.home()
+        case ResumeOrigin.HERE:
+            axis.zero()
+        case ResumeOrigin.IMAGES:
+            how |= _by_images(devices, folder)
+        case ResumeOrigin.KEEP:
+            pass
+    status = axis.status()
+    if not status.position_known or status.homed != homed:
+        what = "unknown" if not status.position_known else "counted from another origin than the session's"
+        resume = f"focusrail resume {folder.path} --origin"
+        ways = (
+            f"Go on with: {resume} home"
+            if homed
+            else f"Go on with: {resume} images (a few stills tell the place), or bring the carriage to the session's 0 "
+            f"with `focusrail rail jog`, then: {resume} here"
+        )
+        raise RailPositionUnknownError(
+            f"the position of the rail is {what}; the session counts from {_counts_from(homed=homed)}",
+            remedy=ways,
+            state=f"{_NOTHING_YET} The frames so far are safe.",
+        )
+    if check and not homed and origin is not ResumeOrigin.IMAGES:
+        from capture.session.placing import Placing
+
+        Placing(folder, axis, devices.camera, say).check(folder.plan)
+    return how
+
+
+def _counts_from(*, homed: bool) -> str:
+    return "the end switch" if homed else "where the rail was zeroed"
+
+
+def _refuse_another_origin(origin: ResumeOrigin, folder: SessionFolder, *, homed: bool) -> None:
+    if origin is ResumeOrigin.HOME and not homed:
+        raise SessionError(
+            f"the session counts from {_counts_from(homed=False)}, not from the end switch: homing would shift its frames",
+            remedy=f"Find the place by images: focusrail resume {folder.path} --origin images. Or bring the carriage to the "
+            f"session's 0, then: focusrail resume {folder.path} --origin here",
+            state=_NOTHING_YET,
+        )
+    if origin in (ResumeOrigin.HERE, ResumeOrigin.IMAGES) and homed:
+        raise SessionError(
+            "the session counts from the end switch, which is more exact than a place found by hand or by images",
+            remedy=f"focusrail resume {folder.path} --origin home",
+            state=_NOTHING_YET,
+        )
+
+
+def _by_images(devices: Devices, folder: SessionFolder) -> dict[str, Any]:
+    from capture.session.placing import Placing
+
+    plan = folder.plan
+    placed = Placing(folder, devices.axis, devices.camera, say).find(plan)
+    unit = plan.unit.value
+    aside = f"; the picture lies {placed.shift_px:.1f} px aside" if placed.shift_px >= 1 else ""
+    say(f"the carriage stands at {placed.position:.2f} {unit}, to within {placed.error:.2g} {unit}{aside}")
+    return {
+        "position": round(placed.position, 4),
+        "error": round(placed.error, 4),
+        "stills": placed.stills,
+        "shift_px": round(placed.shift_px, 2),
+    }
+
+
+def _ask(axis: Axis) -> ResumeOrigin:
+    """At a terminal, what to do about a place that is lost; else nothing."""
+    if sys.stdin is None or not sys.stdin.isatty():
+        return ResumeOrigin.KEEP
+    say("The rail does not know where it stands. Either type: images, and a few stills will tell the place;")
+    say("or bring the carriage by hand to the session's 0, where it was zeroed, and type: here")
+    answer = typer.prompt("images or here", default="", show_default=False, err=True)
+    asked = answer.strip().casefold()
+    return ResumeOrigin(asked) if asked in (ResumeOrigin.IMAGES, ResumeOrigin.HERE) else ResumeOrigin.KEEP

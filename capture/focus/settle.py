@@ -1,0 +1,316 @@
+"""Settle time, seen through the camera: how long the picture shakes after a move, from live frames at known times after many moves.
+
+Time counts from the motor's stop. The frames are asked for one by one, never faster than the camera gives them, so that each is exposed
+when it is asked for; a camera that hands out frames it exposed before makes the shake look longer, never shorter.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from capture.camera.protocol import LiveFrame
+from capture.errors import CameraError, FocusError
+from capture.focus.bands import linear_gray
+from capture.focus.region import Region
+from capture.focus.shake import ShakeLaw, fit_shake, refined
+from capture.focus.shift import ShiftMeter
+from capture.focus.sweep import Say, silent
+from rail.axis import Axis
+from rail.errors import RailPositionUnknownError
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+
+SETTLED_PX = 0.25
+"""Of the still: a shake below does not show."""
+
+_PERIODS = 6
+_REST_FRAMES = 6
+_LONGEST_S = 8.0
+_FEWEST_MOVES, _MOST_MOVES = 6, 24
+_ENOUGH_SHIFTS = 45
+_REST_S = 0.12
+_FIRST_S = 0.06
+_QUIET = 4.0
+_EXPLAINED = 0.6
+_LIVE_EXPOSURE_S = 1.0 / 30.0
+_STUDENT = 2.2
+_MOST_BROKEN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class SettleEstimate:
+    """How long to wait after a move.
+
+    Attributes
+    ----------
+    value_s, uncertainty_s : float
+        From the motor's stop until the shake stays below `SETTLED_PX`; half the width of the 95 % confidence interval.
+    law : ShakeLaw or None
+        In pixels of the still; None where nothing shakes, or not regularly: then the value is the last moment a shake was seen.
+    rest_px : float
+        How much a picture at rest seems to move: noise, air, the building.
+    moves, frames : int
+    notes : tuple of str
+    """
+
+    value_s: float
+    uncertainty_s: float
+    law: ShakeLaw | None
+    rest_px: float
+    moves: int
+    frames: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    times_s: F64
+    shifts: F64
+    move: NDArray[np.intp]
+
+
+def measure_settle(
+    axis: Axis,
+    frames: Iterator[LiveFrame],
+    live_scale: float,
+    *,
+    step: float,
+    exposure_s: float | None = None,
+    moves: int | None = None,
+    region: Region | None = None,
+    say: Say = silent,
+    clock: Callable[[], float] = time.monotonic,
+) -> SettleEstimate:
+    """Move by a step time and again, and watch the picture come to rest; the carriage ends where it stood.
+
+    Parameters
+    ----------
+    axis : Axis
+        Its position is known. Where it has an attribute ``rested_s`` (`time.monotonic` of the motor's last stop), times count from
+        there, else from the return of its `move_to`.
+    frames : iterator of LiveFrame
+        An open stream.
+    live_scale : float
+        Pixels of the still for one of the live frame.
+    step : float
+        The move that is watched, in the axis's unit; negative where the axis comes to its targets from above.
+    exposure_s : float or None
+        Of a live frame; None: a thirtieth of a second.
+    moves : int or None
+        None: as many as it takes.
+    region : Region or None
+    say : callable
+    clock : callable
+
+    Raises
+    ------
+    FocusError
+        The picture has no texture to see a shake with, or never comes to rest.
+    CaptureError, rail.errors.RailError
+    """
+    watch = _Watch(axis, frames, live_scale, step, region or Region(), clock)
+    say("watching the picture at rest")
+    watch.learn()
+    say(f"one move of {step:g}, to see how long it shakes")
+    watch.scout()
+    say("the same move time and again, from one picture at rest to the next")
+    watched = watch.gather(moves)
+    exposure = min(exposure_s or _LIVE_EXPOSURE_S, watch.period_s, _LIVE_EXPOSURE_S)
+    return conclude(watched.times_s, watched.shifts, watched.move, exposure, watch.rest_px, watch.frames)
+
+
+def conclude(
+    times_s: F64, shifts: F64, move: NDArray[np.intp], exposure_s: float, rest_px: float, frames: int = 0
+) -> SettleEstimate:
+    """The settle time from shifts, in pixels of the still, at times after the moves they belong to.
+
+    Parameters
+    ----------
+    times_s : ndarray, shape (n,)
+    shifts : ndarray, shape (n, 2)
+    move : ndarray of int, shape (n,)
+        Which move each belongs to.
+    exposure_s, rest_px : float
+    frames : int
+    """
+    count = len(np.unique(move))
+    size = np.hypot(shifts[:, 0], shifts[:, 1])
+    notes = (
+        [] if rest_px < SETTLED_PX else [f"the picture never rests: {rest_px:.2f} px of the still from frame to frame"]
+    )
+    if float(np.sqrt((size * size).mean())) < 1.5 * rest_px or size.max() < SETTLED_PX:
+        return SettleEstimate(0.0, 0.0, None, rest_px, count, frames, tuple(notes))
+    law = fit_shake(times_s, shifts, exposure_s)
+    if law is None or law.explained < _EXPLAINED:
+        limit = max(SETTLED_PX, 3 * rest_px)
+        late = times_s[size > limit]
+        value = float(late.max()) + exposure_s if len(late) else 0.0
+        notes.append("the shake follows no law; the value is the last moment it was seen")
+        return SettleEstimate(value, exposure_s, None, rest_px, count, frames, tuple(notes))
+    without = [
+        refined(law, times_s[move != one], shifts[move != one], exposure_s).settled_s(SETTLED_PX)
+        for one in np.unique(move)
+    ]
+    spread = math.sqrt((count - 1) / count * float(((np.array(without) - np.mean(without)) ** 2).sum()))
+    return SettleEstimate(
+        float(law.settled_s(SETTLED_PX)), _STUDENT * spread, law, rest_px, count, frames, tuple(notes)
+    )
+
+
+class _Watch:
+    """Moves, and the shifts of the frames that follow."""
+
+    def __init__(
+        self,
+        axis: Axis,
+        frames: Iterator[LiveFrame],
+        live_scale: float,
+        step: float,
+        region: Region,
+        clock: Callable[[], float],
+    ) -> None:
+        self._axis = axis
+        position = axis.status().position
+        if position is None:
+            raise RailPositionUnknownError(
+                "the position of the rail is unknown",
+                remedy="Give --origin here to zero it where it stands, or --origin home to home it.",
+            )
+        self._place = position
+        self._frames = frames
+        self._scale = live_scale
+        self._step = step
+        self._region = region
+        self._clock = clock
+        self._random = np.random.default_rng(1)
+        self._meter: ShiftMeter | None = None
+        self._asked_s = 0.0
+        self.period_s = 0.0
+        self.rest_px = 0.0
+        self.frames = 0
+        self._shaken_s = 0.0
+
+    def learn(self) -> None:
+        """The camera's pace, and how much the picture at rest seems to move; the carriage comes to its place from its side first."""
+        self._axis.move_to(self._place - self._step)
+        self._axis.move_to(self._place)
+        begun = self._clock()
+        while self._clock() - begun < 0.5 or not self.frames:
+            self._look()
+        arrivals = []
+        for _ in range(_PERIODS):
+            self._look()
+            arrivals.append(self._clock())
+        self.period_s = max(float(np.median(np.diff(arrivals))), 1e-3)
+        self._refer([self._look()[1] for _ in range(_REST_FRAMES)])
+        shifts = np.array([self._shift(self._look()[1]) for _ in range(_REST_FRAMES)])
+        self.rest_px = float(np.sqrt(((shifts - shifts.mean(axis=0)) ** 2).sum(axis=1).mean()))
+
+    def scout(self) -> None:
+        """One move, watched until it rests.
+
+        Raises
+        ------
+        FocusError
+            It does not.
+        """
+        limit = max(SETTLED_PX, _QUIET * self.rest_px)
+        self._approach()
+        told_s = self._step_on()
+        times: list[float] = []
+        grays: list[F32] = []
+        quiet = 0
+        while quiet < _REST_FRAMES:
+            asked_s, gray = self._paced()
+            times.append(asked_s - told_s)
+            grays.append(gray)
+            near = ShiftMeter(gray).shift(grays[-2]) * self._scale if len(grays) > 1 else np.array([np.inf, 0.0])
+            quiet = quiet + 1 if float(np.hypot(*near)) < limit else 0
+            if times[-1] > _LONGEST_S:
+                raise FocusError(
+                    f"the picture still moves {_LONGEST_S:g} s after a step",
+                    remedy="Put the rail on a firm table, keep hands, fans and the subject still, and try again.",
+                    state="The carriage stands where it was; nothing was written.",
+                )
+        self._refer(grays[-_REST_FRAMES:])
+        sizes = [float(np.hypot(*self._shift(gray))) for gray in grays]
+        self._shaken_s = max((at for at, size in zip(times, sizes, strict=True) if size > limit), default=0.0)
+
+    def gather(self, moves: int | None) -> _Watched:
+        """Moves to the one place, each watched for somewhat longer than it shakes, until enough shaken frames were seen."""
+        times: list[float] = []
+        shifts: list[F64] = []
+        number: list[int] = []
+        limit = max(SETTLED_PX, 3 * self.rest_px)
+        move = shaken = 0
+        while move < (moves or _FEWEST_MOVES) or (moves is None and 0 < shaken < _ENOUGH_SHIFTS and move < _MOST_MOVES):
+            begun = self._clock()
+            self._approach()
+            while self._clock() - begun < self._shaken_s + _REST_S:
+                self._look()  # the move before must not be seen in this one
+            told_s = self._step_on()
+            # the first moments tell most, however slow the camera is
+            self._pause(told_s + min(self.period_s, _FIRST_S) * float(self._random.uniform()))
+            while not number or number[-1] != move or times[-1] < 1.3 * self._shaken_s + _REST_S:
+                asked_s, gray = self._paced()
+                times.append(asked_s - told_s)
+                shifts.append(self._shift(gray))
+                number.append(move)
+                if float(np.hypot(*shifts[-1])) > limit:
+                    shaken += 1
+                    self._shaken_s = max(self._shaken_s, times[-1])
+            move += 1
+        return _Watched(np.array(times), np.array(shifts), np.array(number, np.intp))
+
+    def _approach(self) -> None:
+        self._axis.move_to(self._place - self._step)
+
+    def _step_on(self) -> float:
+        """The move itself; when the motor stopped."""
+        self._axis.move_to(self._place)
+        rested_s = getattr(self._axis, "rested_s", None)
+        return self._clock() if rested_s is None else float(rested_s)
+
+    def _paced(self) -> tuple[float, F32]:
+        """A frame at a chance time, not before the camera has the next one."""
+        self._pause(self._asked_s + self.period_s * float(self._random.uniform(1.05, 1.6)))
+        return self._look()
+
+    def _pause(self, until_s: float) -> None:
+        left_s = until_s - self._clock()
+        if left_s > 0:
+            time.sleep(left_s)  # the times of the frames are what is chosen here
+
+    def _look(self) -> tuple[float, F32]:
+        for _ in range(_MOST_BROKEN):
+            self._asked_s = self._clock()
+            live = next(self._frames)
+            encoded = cv2.imdecode(np.frombuffer(live.jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
+            if encoded is not None:
+                self.frames += 1
+                return self._asked_s, np.ascontiguousarray(
+                    self._region.crop(linear_gray(np.asarray(encoded, np.uint8)))
+                )
+        raise CameraError("the live frames cannot be read", remedy="Switch the camera off and on, and try again.")
+
+    def _refer(self, grays: list[F32]) -> None:
+        try:
+            self._meter = ShiftMeter(np.asarray(np.mean(grays, axis=0), np.float32))
+        except ValueError as error:
+            raise FocusError(
+                f"no shake can be seen here: {error}",
+                remedy="Light the subject well, and jog until it is in focus.",
+                state="Nothing was written.",
+            ) from None
+
+    def _shift(self, gray: F32) -> F64:
+        assert self._meter is not None
+        return self._meter.shift(gray) * self._scale

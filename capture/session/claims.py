@@ -1,0 +1,176 @@
+"""Who holds a rail, a camera or a session folder: one session at a time, and the second is told whose turn it is.
+
+A claim is a lock of the kernel's (``flock``), which ends with the process that holds it, however that ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from capture.errors import CameraBusyError
+from rail.errors import RailBusyError
+
+_LONGEST_COMMAND = 160
+# Parts of another device, which is claimed under its own name: a lens of its camera, a shutter of its rail.
+_PARTS = {"lens:", "shutter"}
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A process that holds something.
+
+    Attributes
+    ----------
+    pid : int
+    command : str
+        As it was called; "" where this user may not see it.
+    since : str
+        Local time at which it was started; "" where unknown.
+    """
+
+    pid: int
+    command: str
+    since: str
+
+    def __str__(self) -> str:
+        said = [f"process {self.pid}"]
+        if self.command:
+            said.append(self.command)
+        if self.since:
+            said.append(f"since {self.since}")
+        return ", ".join(said)
+
+
+def flock_holder(path: Path) -> Holder | None:
+    """The process that holds a ``flock`` on `path`, as far as the kernel tells."""
+    with contextlib.suppress(OSError):
+        status = path.stat()
+        major, minor = os.major(status.st_dev), os.minor(status.st_dev)
+        wanted = f"{major:02x}:{minor:02x}:{status.st_ino}"
+        for line in Path("/proc/locks").read_text("ascii").splitlines():
+            words = line.split()
+            # 12: FLOCK  ADVISORY  WRITE 4711 08:01:393217 0 EOF; one that waits has "->" behind its number
+            if len(words) >= 8 and words[1] == "FLOCK" and words[5] == wanted and words[4].isdigit():
+                return describe_process(int(words[4]))
+    return _opener(path)
+
+
+def describe_process(pid: int) -> Holder:
+    """Command and start of a process, as far as this user may see them."""
+    command = since = ""
+    with contextlib.suppress(OSError):
+        raw = Path(f"/proc/{pid}/cmdline").read_bytes()
+        words = [word.decode("utf-8", "replace") for word in raw.split(b"\0") if word]
+        command = _short(words)
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        # behind the name in brackets, which may hold anything: state, parent, ...; the start, in ticks since boot, is field 22
+        fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+        started_s = int(fields[19]) / os.sysconf("SC_CLK_TCK")
+        age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - started_s
+        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time.time() - age_s))
+    return Holder(pid, command, since)
+
+
+@contextmanager
+def claimed_rail(port: str | None) -> Iterator[None]:
+    """Hold the rail at `port` for this session; None: nothing is held.
+
+    Raises
+    ------
+    rail.errors.RailBusyError
+    """
+    with _claimed("rail", port) as holder:
+        if holder is not None:
+            raise RailBusyError(
+                f"the rail {port} is in use by another session ({holder})",
+                remedy="Wait until it has ended, or stop it; two sessions cannot share a rail.",
+                state="Nothing has moved.",
+            )
+        yield
+
+
+@contextmanager
+def claimed_camera(port: str | None) -> Iterator[None]:
+    """Hold the camera at `port` for this session; None: the only one there is.
+
+    Raises
+    ------
+    CameraBusyError
+    """
+    with _claimed("camera", port or "the only one") as holder:
+        if holder is not None:
+            raise CameraBusyError(
+                f"the camera {port or ''} is in use by another session ({holder})".replace("  ", " "),
+                remedy="Wait until it has ended, or stop it; two sessions cannot share a camera.",
+                state="Nothing has moved, nothing was shot.",
+            )
+        yield
+
+
+@contextmanager
+def _claimed(kind: str, port: str | None) -> Iterator[object | None]:
+    """Yields None where the claim is ours (or cannot be made here at all), else who has it."""
+    descriptor = -1 if port is None or port in _PARTS else _open_claim(kind, port)
+    if descriptor < 0:
+        yield None
+        return
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield flock_holder(Path(f"/proc/self/fd/{descriptor}")) or "another process"
+            return
+        yield None
+    finally:
+        os.close(descriptor)
+
+
+def _open_claim(kind: str, port: str) -> int:
+    """A file to lock; -1 where there is no place for one (a claim is a courtesy, never a reason to refuse)."""
+    name = os.path.realpath(port) if port.startswith("/") else port.casefold()
+    folder = _claims_folder()
+    with contextlib.suppress(OSError):
+        folder.mkdir(mode=0o1777, parents=True, exist_ok=True)
+        with contextlib.suppress(OSError):
+            folder.chmod(0o1777)  # of all users of this machine: they share its rails
+        path = folder / f"{kind}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+    return -1
+
+
+def _claims_folder() -> Path:
+    return Path(tempfile.gettempdir()) / "focusrail-claims"
+
+
+def _opener(path: Path) -> Holder | None:
+    """A process that has `path` open, for systems whose table of locks is not to be read."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        if entry.name == str(os.getpid()):
+            continue
+        with contextlib.suppress(OSError):
+            if any(os.path.realpath(link) == str(path.resolve()) for link in (entry / "fd").iterdir()):
+                return describe_process(int(entry.name))
+    return None
+
+
+def _short(words: list[str]) -> str:
+    """The command without the interpreter before it, short enough for a sentence."""
+    if len(words) > 1 and "python" in Path(words[0]).name:
+        words = words[1:]
+        while words and words[0].startswith("-") and words[0] != "-m":
+            words = words[1:]
+        if words[:1] == ["-m"]:
+            words = words[1:]
+    if words and (words[0] == "capture.app" or Path(words[0]).name == "focusrail"):
+        words = ["focusrail", *words[1:]]
+    text = " ".join(words)
+    return text if len(text) <= _LONGEST_COMMAND else text[: _LONGEST_COMMAND - 3] + "..."

@@ -1,0 +1,110 @@
+"""The carriage of a session: gone to a frame's place, the rail opened anew where the policy says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from capture.session.exposing import note_fault
+from capture.session.folder import SessionFolder
+from capture.session.policy import Repeat, rule_for
+from capture.session.watching import Watcher
+from rail.axis import Axis
+from rail.errors import RailDeviceError, RailError, RailPositionUnknownError
+
+
+class Moving:
+    """Moves the axis of a session.
+
+    Parameters
+    ----------
+    folder : SessionFolder
+    axis : Axis
+        Open, and left open.
+    watcher : Watcher
+    pause : callable
+        Waits some seconds, taking orders meanwhile.
+    reopen : callable, optional
+        Opens the rail again after its link was lost.
+
+    Attributes
+    ----------
+    axis : Axis
+        The one in use now.
+    """
+
+    def __init__(
+        self,
+        folder: SessionFolder,
+        axis: Axis,
+        watcher: Watcher,
+        pause: Callable[[float], None],
+        reopen: Callable[[], Axis] | None,
+    ) -> None:
+        self.axis = axis
+        self._given_axis = axis
+        self._folder = folder
+        self._watcher = watcher
+        self._pause = pause
+        self._reopen = reopen
+
+    def close(self) -> None:
+        """Close the axis where it was opened here."""
+        if self.axis is not self._given_axis:
+            self.axis.close()
+
+    def move(self, number: int, target: float) -> float:
+        """Go to `target` of frame `number`; where the carriage came to rest. A position lost in mid-session is a device that failed.
+
+        Raises
+        ------
+        rail.errors.RailError
+        """
+        tries = 0
+        while True:
+            lost = "the controller restarted or lost count"
+            try:
+                reached = self.axis.move_to(target).position
+            except RailPositionUnknownError as error:
+                if number == 1 and not tries:
+                    raise
+                reached, lost = None, error.message
+            except RailDeviceError as error:
+                tries += 1
+                self._open_anew(number, error, tries)
+                continue
+            if reached is None:
+                raise RailDeviceError(
+                    f"the rail lost its position before frame {number}: {lost}", remedy=self._ways_on(), state=""
+                )
+            return reached
+
+    def _open_anew(self, number: int, error: RailError, tries: int) -> None:
+        """Open the rail again where the policy says so; raises what ends the session."""
+        rule = rule_for(error)
+        if rule.repeat is not Repeat.REOPEN or self._reopen is None:
+            raise error
+        while True:
+            if tries >= rule.tries:
+                raise error
+            note_fault(self._folder, number, error, tries, self._watcher.trouble)
+            self._pause(rule.pause_s)
+            self.axis.close()
+            try:
+                self.axis = self._reopen()
+            except RailError as again:
+                error, tries = again, tries + 1
+                continue
+            if not self.axis.status().position_known:
+                raise RailDeviceError(
+                    f"the rail lost its position before frame {number}: {error.message}",
+                    remedy=self._ways_on(),
+                    state="The rail answers again, but does not know where it stands.",
+                )
+            self._watcher.notice("the rail is back and knows its position: going on")
+            return
+
+    def _ways_on(self) -> str:
+        resume = f"focusrail resume {self._folder.path} --origin"
+        if self._folder.journal.opened().get("homed"):
+            return f"Go on with: {resume} home"
+        return f"Go on with: {resume} images (found by looking), or {resume} here after bringing it to the session's 0 by hand."

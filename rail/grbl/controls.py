@@ -1,0 +1,101 @@
+"""What a carriage needs of its controller, whatever that speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from rail.grbl.controller import Identity, Rest
+from rail.grbl.link import LINE_S, Link
+from rail.grbl.protocol import Reply, Status
+
+
+class Controls(Protocol):
+    """One controller with an X axis. Lengths are its own millimetres; every method raises rail errors only."""
+
+    link: Link
+    inches: bool
+    reset_on_open: bool
+    outputs_on: bool
+
+    def identify(self) -> Identity:
+        """Ask who answers."""
+
+    def settings(self) -> dict[int, float]:
+        """Its settings, under GRBL's numbers whatever they are called there."""
+
+    def write_setting(self, number: int, value: float) -> None:
+        """Set one of them."""
+
+    def store_settings(self) -> str:
+        """Make what was written last; returns what the user has to know, "" where all is done."""
+
+    def setting_name(self, number: int) -> str:
+        """How GRBL's setting `number` is called there."""
+
+    def report_mm(self, settings: Mapping[int, float]) -> float:
+        """Twice the largest error of a position it reports."""
+
+    def offset(self) -> tuple[float, ...]:
+        """Machine position minus work position, for X, Y, Z."""
+
+    def report(self) -> Status:
+        """One report."""
+
+    def rest_report(self, *, need_offset: bool = False) -> Status:
+        """A report at rest, confirmed."""
+
+    def machine(self, status: Status) -> tuple[float, ...]:
+        """Machine position of a report."""
+
+    def machine_seen(self, status: Status) -> tuple[float, ...] | None:
+        """That, without asking for more."""
+
+    def work_offset_seen(self) -> tuple[float, ...] | None:
+        """The offset last seen since the last reset."""
+
+    def set_offset(self, work_x_mm: float | None, work_z_mm: float) -> None:
+        """Declare the present place to be `work_x_mm` (None: leave X as it is), with the origin's mark."""
+
+    def forget_origin(self) -> None:
+        """Take the origin's mark away."""
+
+    def run(
+        self,
+        machine_mm: float,
+        feed_mm_min: float,
+        limit_s: float,
+        *,
+        watch: Callable[[Status], None],
+        on_slice: Callable[[], None],
+    ) -> None:
+        """Move X and return once it stands."""
+
+    def jog(
+        self,
+        machine_mm: float,
+        feed_mm_min: float,
+        limit_s: float,
+        *,
+        watch: Callable[[Status], None],
+        on_slice: Callable[[], None],
+    ) -> None:
+        """Move X in a way that the controller lets be broken off, and return once it stands."""
+
+    def command(self, line: str, limit_s: float = LINE_S) -> list[Reply]:
+        """Send a line that starts no motion; outputs wait for the motion before them."""
+
+    def let_go(self, word: str, limit_s: float) -> None:
+        """Switch outputs off by `word`, or by whatever else is left."""
+
+    def watch(self, seconds: float, *, on_slice: Callable[[], None]) -> None:
+        """Let time pass at rest; a restart, an alarm or silence ends it."""
+
+    def home(self, limit_s: float, *, on_slice: Callable[[], None]) -> list[str]:
+        """Run the homing cycle; what the controller said about it."""
+
+    def unlock(self) -> None:
+        """Leave an alarm."""
+
+    def halt(self, *, need_offset: bool) -> Rest:
+        """Bring it to rest, keeping its count where that is possible."""

@@ -1,0 +1,202 @@
+"""One conversation with Marlin: numbered lines with checksums, sent again where it asks for them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from rail.errors import RailAlarmError, RailRefusedError, RailResetError
+from rail.grbl.codes import Code, CodeBook
+from rail.grbl.link import LINE_S, Link
+from rail.grbl.protocol import Alarm, Banner, Blank, Ok, Reply, Status
+from rail.marlin import protocol
+from rail.marlin.protocol import Busy, Echo, MarlinReply, Position, Resend, UnknownCommand
+
+_log = logging.getLogger(__name__)
+
+RESENDS = 4
+"""So often a line is sent that arrives damaged."""
+
+_BUSY_S = 5.0  # Marlin says that it is busy every 2 s
+
+_HOME_AGAIN = "Home it with `focusrail rail home`, or set the origin by hand with `focusrail rail zero`."
+_ALARMS = {
+    protocol.HALTED: Code(
+        "it has halted itself (kill) and reads nothing until it is reset",
+        "Read its message (`--log-wire`): boards without temperature sensors need dummy ones in their configuration. Press its reset "
+        f"button or switch it off and on, then: {_HOME_AGAIN}",
+    ),
+    protocol.STOPPED: Code("it has stopped because of an error", f"Unlock with `focusrail rail unlock`. {_HOME_AGAIN}"),
+    protocol.ENDSTOP: Code(
+        "an end switch was hit in motion; steps may be lost", f"Unlock with `focusrail rail unlock`. {_HOME_AGAIN}"
+    ),
+}
+
+
+class MarlinBook(CodeBook):
+    """Marlin has no numbers: its troubles in words."""
+
+    def __init__(self) -> None:
+        CodeBook.__init__(self, {}, _ALARMS)
+
+    def alarmed(self, code: int | None, *, doing: str = "", state: str = "", hint: str = "") -> RailAlarmError:
+        """The error for a trouble that stops Marlin."""
+        meaning, remedy = self.alarms.get(code or protocol.STOPPED, _ALARMS[protocol.STOPPED])
+        while_doing = f" ({doing})" if doing else ""
+        return RailAlarmError(
+            f"The controller is stopped: {meaning}{while_doing}.",
+            code=code,
+            remedy=f"{remedy} {hint}".strip(),
+            state=state or "Nothing moves; the position is unknown until homed or zeroed again.",
+        )
+
+
+class MarlinLink(Link):
+    """A link whose lines carry numbers and checksums.
+
+    Attributes
+    ----------
+    position : Position or None
+        The last position it told of.
+    """
+
+    def __init__(self, link: Link) -> None:
+        super().__init__(link._port, clock=link._clock)  # noqa: SLF001
+        self.book = MarlinBook()
+        self.position: Position | None = None
+        self._number = 0
+        self._syncs = 0
+
+    def _classify(self, line: bytes) -> list[Reply]:
+        reply = protocol.classify(line)
+        return [] if isinstance(reply, Blank) else [reply]  # type: ignore[list-item]
+
+    def say(
+        self, line: str, limit_s: float = LINE_S, *, on_slice: Callable[[], None] | None = None
+    ) -> list[MarlinReply]:
+        """Send one line and wait for its ``ok``, however often it has to be sent.
+
+        While Marlin says that it is busy, it is given `_BUSY_S` more each time, up to `limit_s` where that is longer.
+
+        Raises
+        ------
+        RailRefusedError
+            This build has no such command.
+        RailAlarmError, RailResetError, RailTimeoutError, RailPortError
+        """
+        if len(line) > protocol.LINE_MAX or not line.isascii() or not line.isprintable():
+            raise ValueError(f"not a line for the controller: {line!r}")
+        if self.outstanding:
+            self.resynchronise()
+        self._transmit(line)
+        said: list[MarlinReply] = []
+        deadline = self.now() + limit_s
+        resends = 0
+        while True:
+            if on_slice is not None:
+                on_slice()
+            reply: MarlinReply | None = self.receive(min(deadline, self.now() + 0.02))
+            if reply is None:
+                if self.now() >= deadline:
+                    raise self._silence(f"the answer to {line!r}", limit_s)
+            elif isinstance(reply, Resend):
+                resends += 1
+                self._await_ok(deadline)  # which belongs to the request, not to the line
+                if resends > RESENDS:
+                    raise self._silence(f"a whole line after {resends} attempts at {line!r}", limit_s)
+                _log.warning("sent again, damaged on its way: %r", line)
+                self._renumber()
+                self._transmit(line)
+            elif isinstance(reply, Busy):
+                deadline = max(deadline, self.now() + _BUSY_S)
+            elif isinstance(reply, Ok):
+                return _known(said, line)
+            else:
+                said.append(self._no_end(reply))
+
+    def _transmit(self, line: str) -> None:
+        self._number += 1
+        self.outstanding = 1
+        self._write(protocol.numbered(self._number, line).encode("ascii") + b"\n")
+
+    def _no_end(self, reply: MarlinReply) -> MarlinReply:
+        """Raise where `reply` ends the conversation."""
+        if isinstance(reply, Banner):
+            raise self.reset_error()
+        if isinstance(reply, Alarm):
+            raise self.book.alarmed(reply.code)
+        return reply
+
+    def _command(
+        self,
+        line: str,
+        limit_s: float,
+        *,
+        watch: Callable[[Status], None] | None,  # noqa: ARG002
+        poll: bool,  # noqa: ARG002
+        on_slice: Callable[[], None] | None,
+    ) -> list[Reply]:
+        return list(self.say(line, limit_s, on_slice=on_slice))  # type: ignore[arg-type]
+
+    def resynchronise(self) -> None:
+        """Find the beginning of the conversation again: a word is echoed that cannot be an older answer."""
+        for _ in range(4):
+            self.drain()
+            self._syncs += 1
+            word = f"SYNC-{self._syncs}"
+            # No byte sums to 999: an unfinished line before it becomes invalid instead of being carried out now.
+            self._write(b"*999\n")
+            self._renumber(wait=False)
+            self._number += 1
+            self._write(protocol.numbered(self._number, f"M118 {word}").encode("ascii") + b"\n")
+            heard = False
+            deadline = self.now() + LINE_S
+            while (reply := self.receive(deadline)) is not None:
+                found = self._no_end(reply)
+                if isinstance(found, Busy):
+                    deadline = max(deadline, self.now() + _BUSY_S)
+                if isinstance(found, Echo) and found.text == word:
+                    heard = True
+                elif isinstance(found, Ok) and heard:
+                    self.outstanding = 0
+                    return
+        raise self._silence("an echo", 4 * LINE_S)
+
+    def reset_error(self) -> RailResetError:
+        """The error for a start that nobody asked for."""
+        self._number = 0
+        return super().reset_error()
+
+    def _renumber(self, *, wait: bool = True) -> None:
+        self._number = 0
+        self._write(protocol.numbered(0, "M110 N0").encode("ascii") + b"\n")
+        if wait:
+            self._await_ok(self.now() + LINE_S)
+
+    def _await_ok(self, deadline: float) -> None:
+        while (reply := self.receive(deadline)) is not None:
+            if isinstance(reply, Ok):
+                return
+            if isinstance(reply, Banner):
+                raise self.reset_error()
+
+    def _note(self, reply: Reply) -> Reply:
+        if isinstance(reply, Position):
+            self.position = reply
+        noted = super()._note(reply)
+        if isinstance(reply, Banner):
+            self.outstanding = 1  # what was sent before may still be read after the start, and answered
+        return noted
+
+
+def _known(said: list[MarlinReply], line: str) -> list[MarlinReply]:
+    command = line.partition(" ")[0]
+    unknown = next((reply for reply in said if isinstance(reply, UnknownCommand) and command in reply.text), None)
+    if unknown is not None:
+        raise RailRefusedError(
+            f"The controller does not know {line!r} ({unknown.text}).",
+            code=0,
+            remedy="focusrail needs Marlin 2.0 or later; check how it was built.",
+            state="At rest.",
+        )
+    return said

@@ -1,0 +1,390 @@
+"""What goes wrong on the other controllers, and what each says of itself."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rail.axis import AxisState
+from rail.errors import RailAlarmError, RailError, RailPositionUnknownError, RailResetError, RailUnknownControllerError
+from rail.grbl import dialects
+from rail.grbl.axis import GrblAxis
+from rail.grbl.link import Link
+from rail.grbl.protocol import Alarm, Banner, Ok, Setting, TextSetting, Unrecognised
+from rail.grbl.protocol import classify as classify_grbl
+from rail.marlin import protocol
+from rail.marlin.protocol import Busy, Echo, Endstop, Position, Resend, Trouble, UnknownCommand
+from rail.profiles import load_profile
+from rail.simulator.marlin import MarlinFirmware
+from tests.rail.grbl_virtual import VirtualRail
+from tests.rail.test_grbl_faults import Talker, damaged_run, zeroed
+
+DIALECTS = ("grblhal", "fluidnc", "marlin")
+
+
+# Who is who -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("lines", "key"),
+    [
+        ({"VER": "1.1h.20190830:", "OPT": "V,15,128"}, "grbl"),
+        ({"VER": "1.1h.20260101:focusrail", "OPT": "M,15,128"}, "grbl"),
+        ({"VER": "1.1f.20240812:", "OPT": "VNMSL,35,1024,3,0", "FIRMWARE": "grblHAL"}, "grblhal"),
+        ({"VER": "1.1f.20200603:", "OPT": "VN", "NEWOPT": "ENUMS,RT+"}, "grblhal"),
+        ({"VER": "3.7 FluidNC v3.7.8:", "OPT": "PHS"}, "fluidnc"),
+        ({"VER": "4.1 FluidNC v4.1.1 (esp32-wifi) :", "OPT": "PHSEW"}, "fluidnc"),
+        ({"VER": "0.9j.20150811:"}, None),
+        ({"VER": "1.1h.20190830:", "FIRMWARE": "somebody"}, None),
+        ({}, None),
+    ],
+)
+def test_controllers_are_told_apart_by_what_they_say(lines: dict[str, str], key: str | None) -> None:
+    found = dialects.recognise(lines, "")
+    assert (found and found.key) == key
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_each_is_recognised_on_its_wire(dialect: str) -> None:
+    rail = VirtualRail(dialect=dialect)
+    axis = rail.open()
+    assert axis.identity.dialect == dialect
+    axis.close()
+    again = VirtualRail(dialect=dialect, reset_on_open=True).open()
+    assert again.identity.dialect == dialect
+    assert again.reset_on_open
+    again.close()
+
+
+@pytest.mark.parametrize(
+    ("greeting", "answer", "said"),
+    [
+        (b"", b"FIRMWARE_NAME:Klipper FIRMWARE_VERSION:v0.12\nok\n", "Klipper"),
+        (b"start\n", b"FIRMWARE_NAME:Repetier_1.0.4 FIRMWARE_URL:x\nok\n", "Repetier"),
+        (b"Smoothie\r\nok\r\n", b"FIRMWARE_NAME:Smoothieware, FIRMWARE_URL:x\r\nok\r\n", "Smoothie"),
+        (b"\r\nGrbl 0.9j ['$' for help]\r\n", b"[0.9j.20150811:]\r\n[GC:G0]\r\nok\r\n", "0.9j"),
+    ],
+)
+def test_a_stranger_is_refused_with_what_it_said(greeting: bytes, answer: bytes, said: str) -> None:
+    port = Talker(greeting, answer)
+    with pytest.raises(RailError) as caught:
+        GrblAxis.connect(Link(port, clock=lambda: port.now), load_profile())
+    assert said in caught.value.message or not isinstance(caught.value, RailUnknownControllerError)
+    assert caught.value.remedy
+
+
+# grblHAL --------------------------------------------------------------------------------------------------------
+
+
+def test_grblhals_g92_outlives_its_power_and_is_not_believed() -> None:
+    rail = VirtualRail(dialect="grblhal")
+    axis, _ = zeroed(rail)
+    axis.jog(1000)
+    axis.zero()
+    axis.close()
+    rail.restart()
+    assert any(rail.controller.core.parser.offset)  # it is still there
+    again = rail.open()
+    assert not again.status().position_known
+    with pytest.raises(RailPositionUnknownError):
+        again.move_to(0)
+    again.close()
+
+
+def test_grblhals_settings_with_words_are_no_damage() -> None:
+    assert classify_grbl(b"$300=grblHAL") == [TextSetting("300", "grblHAL")]
+    assert classify_grbl(b"$100=80.000") == [Setting(100, 80.0)]
+    assert isinstance(classify_grbl(b"$100=8x.000")[0], Unrecognised)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "code", "word"), [("grblhal", 11, "homing"), ("grblhal", 12, "limit"), ("fluidnc", 14, "homed")]
+)
+def test_alarms_that_grbl_does_not_have_are_said_in_words(dialect: str, code: int, word: str) -> None:
+    book = {"grblhal": dialects.GRBLHAL, "fluidnc": dialects.FLUIDNC}[dialect].book
+    error = book.alarmed(code)
+    assert word in error.message
+    assert error.remedy
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_one_damaged_byte_leads_to_no_wrong_position(dialect: str) -> None:
+    for seed in range(3):
+        damaged_run(seed, dialect)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_many_damaged_bytes_lead_to_no_wrong_position(dialect: str) -> None:
+    for seed in range(500):
+        damaged_run(1000 + seed, dialect)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("homing", [False, True])
+def test_a_restart_between_two_moves_is_called_one(dialect: str, homing: bool) -> None:
+    rail = VirtualRail(dialect=dialect, homing=homing)
+    axis = rail.open()
+    if homing:
+        axis.unlock()
+    axis.zero()
+    rail.restart()
+    with pytest.raises(RailResetError):
+        axis.move_to(100)
+    assert not axis.status().position_known
+    axis.close()
+
+
+@pytest.mark.parametrize("said", [b"error:100", b"error:199"])
+def test_an_error_that_nobody_knows_is_answered_by_sending_the_line_again(said: bytes) -> None:
+    """focusrail's firmware says error:100 for a line whose bytes were damaged."""
+    rail = VirtualRail()
+    axis, origin = zeroed(rail)
+    left = [1]
+
+    def refuse(data: bytes) -> bytes:
+        if left and b"ok" in data and b"G1X" in rail.port.sent[-40:]:
+            left.pop()
+            return data.replace(b"ok", said, 1)
+        return data
+
+    rail.port.mangle_in = refuse
+    assert axis.move_to(1000).position == 1000
+    assert not left
+    assert (rail.steps() - origin) * rail.step_um == 1000
+    axis.close()
+
+
+# Marlin ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "reply"),
+    [
+        (b"ok", Ok()),
+        (b"ok N12 P15 B3", Ok()),
+        (b"ok T:21.3 /0.0 @:0", Ok()),
+        (b"X:10.00 Y:-0.50 Z:123.07 E:0.00 Count X:16000 Y:-800 Z:0", Position((10.0, -0.5, 123.07), (16000, -800, 0))),
+        (b"X:0.00 Y:0.00 Z:0.00 Count X: 0 Y: 0 Z: 0", Position((0.0, 0.0, 0.0), (0, 0, 0))),
+        (b"Resend: 7", Resend(7)),
+        (b"rs N7", Resend(7)),
+        (b"Error:checksum mismatch, Last Line: 6", Trouble("Error:checksum mismatch, Last Line: 6")),
+        (b"Error:Printer halted. kill() called!", Alarm(protocol.HALTED)),
+        (b"Error:MINTEMP triggered, system stopped! Heater_ID: 0", Alarm(protocol.HALTED)),
+        (b"echo:busy: processing", Busy("busy: processing")),
+        (b'echo:Unknown command: "M999999"', UnknownCommand('Unknown command: "M999999"')),
+        (b"echo:endstops hit:  X:0.02", Alarm(protocol.ENDSTOP)),
+        (b"x_min: TRIGGERED", Endstop("x_min", pressed=True)),
+        (b"start", Banner("start", "Marlin", "")),
+        (b"echo:  M92 X80.00 Y80.00 Z400.00 E93.00", Echo("M92 X80.00 Y80.00 Z400.00 E93.00")),
+        (b"X:1.0 Y:2", Unrecognised("X:1.0 Y:2")),
+    ],
+)
+def test_marlins_lines(line: bytes, reply: object) -> None:
+    assert protocol.classify(line) == reply
+
+
+def test_numbers_and_checksums_are_marlins() -> None:
+    assert protocol.numbered(0, "M110 N0") == "N0 M110 N0*125"  # as in the logs of every host
+    assert protocol.words("M92 X80.00 Y80.28 Z400 E93 ; note") == (
+        "M92",
+        {"X": 80.0, "Y": 80.28, "Z": 400.0, "E": 93.0},
+    )
+    assert protocol.travel("  Min:  X0.00 Y0.00 Z0.00   Max:  X200.00 Y200.00 Z180.00") == (0.0, 200.0)
+
+
+@given(st.binary(max_size=200))
+def test_marlins_parser_raises_on_nothing(line: bytes) -> None:
+    protocol.classify(line)
+    text = line.decode("latin-1")
+    protocol.words(text)
+    protocol.travel(text)
+
+
+@given(st.lists(st.sampled_from([b"ok", b"Resend: 3", b"start", b"X:1.00 Y:0.00 Z:0.00 E:0.00 Count X:5 Y:0 Z:0", b"FIRMWARE_NAME:Marlin 2",
+       b"Error:Printer halted. kill() called!", b"<Idle|MPos:0,0,0>", b"Grbl 1.1h ['$' for help]", b"[VER:1.1h.2:]", b"error:20",
+       b"ALARM:1", b"echo:busy: processing", b"\xff\x00", b""]) | st.binary(max_size=20), max_size=25), st.binary(max_size=60))  # fmt: skip
+@settings(max_examples=25, deadline=None)
+def test_whatever_answers_nothing_but_rail_errors_come_out(lines: list[bytes], answer: bytes) -> None:
+    port = Talker(b"\n".join(lines) + b"\n", answer + b"\n")
+    with pytest.raises(RailError):
+        GrblAxis.connect(Link(port, clock=lambda: port.now), load_profile()).move_to(1e9)
+
+
+def start_foreign_move(rail: VirtualRail, mm: float) -> None:
+    """Another program's long move, and the program is gone."""
+    rail.open().close()
+    core = rail.controller.core
+    rail.controller.receive(f"G1 X{mm} F120\n".encode())
+    rail.controller.advance(core.now + 1.0)
+    assert rail.moving()
+
+
+def test_another_programs_long_move_is_dropped_and_the_place_with_it() -> None:
+    rail = VirtualRail(dialect="marlin")
+    axis, _ = zeroed(rail)
+    axis.close()
+    start_foreign_move(rail, 40)
+    again = rail.open()
+    assert not rail.moving()
+    assert rail.steps() * rail.step_um < 8000  # it was 40 mm long
+    assert not again.status().position_known  # M410 loses steps
+    assert again.notices
+    again.close()
+
+
+def test_a_jog_is_cancelled_within_100_ms_and_ends_in_a_ramp() -> None:
+    rail = VirtualRail(dialect="marlin")
+    axis, origin = zeroed(rail)
+    asked: list[float] = []
+    sent: list[float] = []
+    at: list[int] = []
+
+    def watch(data: bytes) -> bytes:
+        if b"G1 " in data:
+            sent.append(rail.port.now)
+        assert b"M410" not in data
+        return data
+
+    def stop() -> None:
+        asked.append(rail.port.now)
+        at.append(rail.steps())
+        axis.stop()
+
+    rail.port.mangle_out = watch
+    rail.call_later(1.6, stop)
+    status = axis.jog(9000)
+    assert sent[-1] - asked[0] < 0.1
+    # 2 mm/s and 50 mm/s2: 40 um to brake, and what was sent ahead
+    assert (rail.steps() - at[0]) * rail.step_um < 40 + 0.1 * 2000 + 3 * rail.step_um
+    assert status.position == pytest.approx((rail.steps() - origin) * rail.step_um)
+    axis.close()
+
+
+@pytest.mark.parametrize("emergency", [True, False])
+def test_without_the_emergency_parser_it_moves_and_stops_as_well(emergency: bool) -> None:
+    rail = VirtualRail(dialect="marlin")
+    rail.controller.core.firmware = MarlinFirmware(emergency_parser=emergency)
+    rail.restart()
+    axis, origin = zeroed(rail)
+    assert ("EMERGENCY_PARSER" in {f.key for f in axis.diagnose()}) is not emergency
+    rail.call_later(0.4, axis.stop)
+    with pytest.raises(RailError):
+        axis.move_to(5000)
+    assert axis.status().position == pytest.approx((rail.steps() - origin) * rail.step_um)
+    axis.close()
+
+
+def halt(rail: VirtualRail) -> None:
+    rail.controller.core.raise_alarm(3)
+    rail.controller.changed()
+
+
+def test_a_halted_marlin_says_what_helps() -> None:
+    rail = VirtualRail(dialect="marlin")
+    axis, _ = zeroed(rail)
+    rail.call_later(0.3, lambda: halt(rail))
+    with pytest.raises(RailAlarmError) as caught:
+        axis.move_to(3000)
+    assert "reset" in caught.value.remedy
+    assert axis.status().state is AxisState.ALARM
+    assert not axis.status().position_known
+    with pytest.raises(RailAlarmError):
+        axis.unlock()
+    rail.restart()
+    assert not axis.status().position_known
+    axis.zero()
+    assert axis.move_to(100).position == 100
+    axis.close()
+
+
+def test_a_switch_hit_in_motion_loses_the_place() -> None:
+    rail = VirtualRail(dialect="marlin")
+    axis, _ = zeroed(rail)
+
+    def hit() -> None:
+        rail.controller.core.reset_request()
+        rail.controller.core.raise_alarm(1)
+        rail.controller.changed()
+
+    rail.call_later(0.4, hit)
+    with pytest.raises(RailAlarmError):
+        axis.move_to(3000)
+    assert not axis.status().position_known
+    axis.unlock()
+    axis.zero()
+    assert axis.move_to(500).position == 500
+    axis.close()
+
+
+def test_damaged_lines_are_asked_for_again_and_nothing_is_lost() -> None:
+    rail = VirtualRail(dialect="marlin")
+    axis, origin = zeroed(rail)
+    rng = random.Random(5)
+
+    def noisy(data: bytes) -> bytes:
+        if len(data) > 8 and rng.random() < 0.15:
+            place = rng.randrange(len(data) - 1)
+            return data[:place] + bytes([data[place] ^ 1 << rng.randrange(5)]) + data[place + 1 :]
+        return data
+
+    rail.port.mangle_out = noisy
+    for target in (900, 300, -40, 1200):
+        done: Callable[[], object] = lambda: axis.move_to(target)  # noqa: B023, E731
+        try:
+            done()
+        except RailError:
+            rail.port.mangle_out = lambda data: data
+            axis.status()
+            rail.port.mangle_out = noisy
+        status = axis.status()
+        if status.position is not None:
+            assert status.position == pytest.approx((rail.steps() - origin) * rail.step_um)
+    rail.port.mangle_out = lambda data: data
+    axis.close()
+
+
+def moved_until_told(seed: int, dialect: str, *, homing: bool) -> RailError | None:
+    """Move about while the controller restarts at a random moment; the first error."""
+    rng = random.Random(seed)
+    switch = {21: 0 if dialect == "marlin" else 1, 130: 60, 25: 1500, 24: 100}
+    rail = VirtualRail(dialect=dialect, homing=homing, settings=switch if homing else None)
+    axis = rail.open()
+    if homing:
+        axis.home()
+    else:
+        axis.zero()
+    silence_s = rng.choice([0.0, 0.3, 1.6])
+    rail.call_later(rng.uniform(0, 3.0), lambda: rail.controller.hardware_reset(silence_s))
+    low, high = axis.limits
+    try:
+        for _ in range(12):
+            if rng.random() < 0.3:
+                axis.status()
+            axis.move_to(rng.uniform(max(low, -3000), min(high, 3000)))
+    except RailError as error:
+        return error
+    finally:
+        axis.close()
+    return None
+
+
+@pytest.mark.parametrize("dialect", ["grbl", *DIALECTS])
+@pytest.mark.parametrize("homing", [False, True])
+def test_a_restart_at_any_moment_is_said_to_be_one(dialect: str, homing: bool) -> None:
+    for seed in range(4):
+        assert isinstance(moved_until_told(seed, dialect, homing=homing), RailResetError), seed
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("dialect", ["grbl", *DIALECTS])
+@pytest.mark.parametrize("homing", [False, True])
+def test_a_restart_at_any_of_many_moments_is_said_to_be_one(dialect: str, homing: bool) -> None:
+    for seed in range(100, 600):
+        assert isinstance(moved_until_told(seed, dialect, homing=homing), RailResetError), seed
