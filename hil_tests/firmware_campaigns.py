@@ -77,7 +77,7 @@ ALWAYS_LOSES = ("reset", "power", "soft_reset", "switch")
 
 
 def inject(bench: FirmwareBench, fault: str, pulses: int, chance: random.Random) -> None:
-    """Let `fault` happen that many pulses from now."""
+    """Let `fault` happen that many pulses from now; faults of the wire at any byte of the lines and answers before that, or after."""
     at = {"at_pulses": pulses}
     if fault in {"reset", "power"}:
         bench.command("reset", power=fault == "power", **at)
@@ -91,6 +91,8 @@ def inject(bench: FirmwareBench, fault: str, pulses: int, chance: random.Random)
         bench.command("switch", **{"is": "pressed"}, **at)
     else:
         kind, way = fault.split("_")
+        if chance.random() < 0.8:
+            at = {"after": chance.randrange(60 if way == "in" else 150)}
         bench.command(kind, bytes=chance.randrange(1, 4), out=way == "out", **at)
 
 

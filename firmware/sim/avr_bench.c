@@ -148,6 +148,11 @@ static void log_event(bench_t *b, const char *pin, bool level)
 		(struct event){now(b), pin, level, b->carriage.steps, b->carriage.carriage_um, wall()};
 }
 
+static void on_struck(void *param)
+{
+	log_event(param, "fault", true);
+}
+
 static void on_step(struct avr_irq_t *irq, uint32_t value, void *param)
 {
 	bench_t *b = param;
@@ -412,6 +417,7 @@ static bool inject(bench_t *b, const char *line)
 {
 	carriage_t *c = &b->carriage;
 	wire_t *w = &b->wire;
+	struct trouble *trouble = number(line, "out", 0) != 0 ? &w->out : &w->in;
 
 	if (word_is(line, "cmd", "reset"))
 		reset(b, number(line, "power", 0) != 0, false);
@@ -425,9 +431,9 @@ static bool inject(bench_t *b, const char *line)
 		if (!wire_plug(w))
 			return false;
 	} else if (word_is(line, "cmd", "drop")) {
-		*(number(line, "out", 0) != 0 ? &w->drop_out : &w->drop_in) = (unsigned)number(line, "bytes", 1);
+		*trouble = (struct trouble){(unsigned)number(line, "after", 0), (unsigned)number(line, "bytes", 1), 0};
 	} else if (word_is(line, "cmd", "flip")) {
-		*(number(line, "out", 0) != 0 ? &w->flip_out : &w->flip_in) = (unsigned)number(line, "bytes", 1);
+		*trouble = (struct trouble){(unsigned)number(line, "after", 0), 0, (unsigned)number(line, "bytes", 1)};
 	} else if (word_is(line, "cmd", "jam")) {
 		c->jammed = number(line, "on", 1) != 0;
 	} else if (word_is(line, "cmd", "lose")) {
@@ -471,7 +477,7 @@ static void obey(bench_t *b, const char *line)
 		ok();
 	} else if (word_is(line, "cmd", "forget")) {
 		b->pending_count = 0;
-		b->wire.drop_in = b->wire.flip_in = b->wire.drop_out = b->wire.flip_out = 0;
+		b->wire.in = b->wire.out = (struct trouble){0, 0, 0};
 		ok();
 	} else if (word_is(line, "cmd", "pass")) {
 		wire_await(&b->wire, (uint64_t)number(line, "read", 0));
@@ -504,7 +510,8 @@ static void obey_due(bench_t *b)
 			continue;
 		}
 		b->pending[i] = b->pending[--b->pending_count];
-		log_event(b, "fault", true);
+		if (!word_is(due.line, "cmd", "drop") && !word_is(due.line, "cmd", "flip")) /* these strike later */
+			log_event(b, "fault", true);
 		inject(b, due.line);
 	}
 }
@@ -757,6 +764,8 @@ int main(int argc, char **argv)
 	}
 	b->reset_of_kind = b->avr->reset;
 	b->avr->reset = on_reset;
+	b->wire.struck = on_struck;
+	b->wire.struck_param = b;
 	reset(b, true, false);
 	b->boots = 1;
 	say("{\"event\":\"ready\",\"pty\":\"%s\"}", pty);

@@ -13,6 +13,26 @@
 #include "avr_uart.h"
 #include "sim_time.h"
 
+/* What becomes of a byte on the way: false where it is lost. */
+static bool passes(wire_t *w, struct trouble *t, uint64_t count, uint8_t *byte)
+{
+	if (!t->drop && !t->flip)
+		return true;
+	if (t->after) {
+		t->after--;
+		return true;
+	}
+	if (w->struck)
+		w->struck(w->struck_param);
+	if (t->drop) {
+		t->drop--;
+		return false;
+	}
+	t->flip--;
+	*byte ^= (uint8_t)(1u << (count % 7));
+	return true;
+}
+
 /* One byte time after the last byte the next one has arrived. */
 static avr_cycle_count_t feed(avr_t *avr, avr_cycle_count_t when, void *param)
 {
@@ -27,15 +47,8 @@ static avr_cycle_count_t feed(avr_t *avr, avr_cycle_count_t when, void *param)
 	byte = w->queue[w->tail];
 	w->tail = (w->tail + 1) % WIRE_QUEUE;
 	w->taken++;
-	if (w->drop_in) {
-		w->drop_in--;
-		return when + w->byte_cycles;
-	}
-	if (w->flip_in) {
-		w->flip_in--;
-		byte ^= (uint8_t)(1u << (w->taken % 7));
-	}
-	avr_raise_irq(w->input, byte);
+	if (passes(w, &w->in, w->taken, &byte))
+		avr_raise_irq(w->input, byte);
 	return when + w->byte_cycles;
 }
 
@@ -69,14 +82,8 @@ static void said(struct avr_irq_t *irq, uint32_t value, void *param)
 	w->given++;
 	if (w->master < 0)
 		return;
-	if (w->drop_out) {
-		w->drop_out--;
+	if (!passes(w, &w->out, w->given, &byte))
 		return;
-	}
-	if (w->flip_out) {
-		w->flip_out--;
-		byte ^= (uint8_t)(1u << (w->given % 7));
-	}
 	if (write(w->master, &byte, 1) == 1)
 		w->written++;
 	else if (errno != EAGAIN)

@@ -21,8 +21,12 @@ typedef struct {
 	bool feeding;
 	unsigned byte_cycles;
 
-	/* faults: how many of the next bytes to drop or to flip a bit of, each way */
-	unsigned drop_in, flip_in, drop_out, flip_out;
+	/* faults, each way: after so many bytes, so many are dropped or have a bit flipped */
+	struct trouble {
+		unsigned after, drop, flip;
+	} in, out;
+	void (*struck)(void *); /* called at each */
+	void *struck_param;
 	uint64_t taken, given;
 	uint64_t read, written; /* bytes from and to the pseudo-terminal */
 } wire_t;

@@ -261,7 +261,7 @@ class Controller:
         on_slice: Callable[[], None],
     ) -> None:
         """Move in a straight line and return once the planner is empty (not before the motion has ended)."""
-        self.command(encode.move(machine_mm, feed_mm_min))
+        self._start(encode.move(machine_mm, feed_mm_min))
         idle = 0
 
         def seen(raw: Status) -> None:
@@ -274,15 +274,24 @@ class Controller:
                     remedy="Was a button on the controller pressed? Then move again.",
                     state="Being stopped.",
                 )
-            if idle >= 3:
-                raise RailProtocolError(
-                    "The controller is idle but does not answer: a line or its answer was lost on the wire.",
-                    remedy="Move again; check the cable if it happens often.",
-                    state="At rest.",
-                )
+            if idle >= 2:  # one may be stale
+                raise _unanswered("At rest.")
             watch(status)
 
         self.link.command(encode.SYNC, limit_s, watch=seen, poll=True, on_slice=on_slice)
+
+    def _start(self, line: str) -> None:
+        """Send a line that starts a motion; it is answered at once, so reports without its answer say that this was lost."""
+        reports = 0
+
+        def seen(raw: Status) -> None:
+            nonlocal reports
+            self._see(raw)
+            reports += 1
+            if reports >= 2:  # one may have been on its way
+                raise _unanswered("Being stopped.")
+
+        self.link.command(line, LINE_S, watch=seen, poll=True)
 
     def jog(
         self,
@@ -294,7 +303,7 @@ class Controller:
         on_slice: Callable[[], None],
     ) -> None:
         """Jog and return once the controller is idle again."""
-        self.command(encode.jog(machine_mm, feed_mm_min))
+        self._start(encode.jog(machine_mm, feed_mm_min))
 
         def done(reply: Reply) -> bool:
             if not isinstance(reply, Status):
@@ -499,6 +508,14 @@ class Controller:
 
     def _mm(self, values: tuple[float, ...]) -> tuple[float, ...]:
         return tuple(v * 25.4 for v in values) if self.inches else values
+
+
+def _unanswered(state: str) -> RailProtocolError:
+    return RailProtocolError(
+        "The controller answers reports but not a line: the line or its answer was lost on the wire.",
+        remedy="Move again; check the cable if it happens often.",
+        state=state,
+    )
 
 
 def _twice(read: Callable[[], _T], what: str) -> _T:

@@ -268,6 +268,8 @@ def _status(text: str) -> Reply:
     vectors = {key: _numbers(fields[key]) for key in ("MPos", "WPos", "WCO") if key in fields}
     if any(vector is None for vector in vectors.values()) or not vectors.keys() & {"MPos", "WPos"}:
         return Unrecognised(text)
+    if len({len(vector) for vector in vectors.values() if vector is not None}) > 1:
+        return Unrecognised(text)  # a comma was lost
     return Status(
         state, substate, vectors.get("MPos"), vectors.get("WPos"), vectors.get("WCO"), fields.get("Pn", ""), fields
     )

@@ -101,6 +101,7 @@ def test_reports_are_read_by_key(line: bytes, expected: tuple[object, ...]) -> N
         b"start",
         b"echo:Marlin 2.1.2",
         b"\xff\xfe\x00\x80",
+        b"<Idle|MPos:0.000,0.000,0.000|FS:0,0|WCO:1.044,-496.050>",
     ],
 )
 def test_damaged_lines_are_not_believed(line: bytes) -> None:
