@@ -24,6 +24,7 @@ from stacking.errors import FrameError, RegistrationError, SourceError
 from stacking.frames import Pixels, Registration, Source
 from stacking.fuse.canvas import Canvas
 from stacking.fuse.final_pass import FusionTask
+from stacking.fuse.preload import preload
 from stacking.options import Align, Crop, StackOptions
 from stacking.report import StackReport
 from stacking.sharpness import StackSharpness, block_sharpness, stack_sharpness
@@ -123,6 +124,7 @@ class Engine:
         from stacking.register.registrar import Registrar
 
         cv2.setNumThreads(1)
+        preload()
         first = len(self._sources)
         self._sources += sources
         if self._development is None:
