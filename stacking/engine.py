@@ -24,6 +24,7 @@ from stacking.errors import FrameError, SourceError
 from stacking.frames import Pixels, Registration, Source
 from stacking.fuse.canvas import Canvas
 from stacking.fuse.final_pass import FusionTask
+from stacking.fuse.preload import preload
 from stacking.options import Align, StackOptions
 from stacking.prepared import Measured, Prepared, file_key
 from stacking.report import StackReport
@@ -135,6 +136,7 @@ class Engine:
         from stacking.register.registrar import Registrar
 
         cv2.setNumThreads(1)
+        preload()
         first = len(self._sources)
         self._sources += sources
         if self._development is None:
