@@ -88,8 +88,12 @@ class MarlinController:
         able = {reply.body for reply in said if isinstance(reply, Message) and reply.tag == "Cap"}
         self._emergency = "EMERGENCY_PARSER:1" in able
         # Absolute targets; the motors stay on, whatever the idle time; no override.
-        for line in ("G90", "M84 S0", "M220 S100"):
+        for line in ("G90", "M84 S0"):
             self._marlin.say(line)
+        try:
+            self._marlin.say("M220 S100")
+        except RailRefusedError as error:
+            _log.debug("no override: %s", error.message)
         self.let_go(OUTPUTS_OFF, LINE_S)
         # What M503 shows is rounded to two decimals; from now on the controller reckons with that.
         steps = self.settings()[100]
