@@ -71,11 +71,13 @@ class MarlinController:
         self._emergency = False
 
     @classmethod
-    def over(cls, link: Link, *, reset_on_open: bool) -> MarlinController:
-        """Take over the port of a link that has heard Marlin."""
+    def over(cls, link: Link, *, reset_on_open: bool, busy: bool = False) -> MarlinController:
+        """Take over the port of a link that has heard Marlin; `busy` with what a program that is gone has begun."""
         marlin = MarlinLink(link)
         marlin.outstanding = 1  # whatever was asked so far
-        return cls(marlin, reset_on_open=reset_on_open)
+        controller = cls(marlin, reset_on_open=reset_on_open)
+        controller._homing = busy
+        return controller
 
     # Who and what --------------------------------------------------------------------------------------------------
 
