@@ -37,6 +37,7 @@ _LONGEST_S = 8.0
 _FEWEST_MOVES, _MOST_MOVES = 6, 24
 _ENOUGH_SHIFTS = 45
 _REST_S = 0.12
+_PATIENCE_S = 90.0
 _FIRST_S = 0.06
 _QUIET = 4.0
 _EXPLAINED = 0.6
@@ -251,7 +252,10 @@ class _Watch:
         number: list[int] = []
         limit = max(SETTLED_PX, 3 * self.rest_px)
         move = shaken = 0
-        while move < (moves or _FEWEST_MOVES) or (moves is None and 0 < shaken < _ENOUGH_SHIFTS and move < _MOST_MOVES):
+        latest_s = self._clock() + _PATIENCE_S
+        while move < (moves or _FEWEST_MOVES) or (
+            moves is None and 0 < shaken < _ENOUGH_SHIFTS and move < _MOST_MOVES and self._clock() < latest_s
+        ):
             begun = self._clock()
             self._approach()
             while self._clock() - begun < self._shaken_s + _REST_S:
