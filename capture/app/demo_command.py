@@ -10,16 +10,17 @@ from typing import Annotated, Any
 import typer
 
 from capture.app.bench_launch import RunningBench
+from capture.app.focus_options import FocusWishes
 from capture.app.opening import Origin
 from capture.app.output import JsonFlag, Reply, say
 from capture.app.progress import StackingProgress
+from capture.app.session_plan import PlanWish
 from capture.app.session_running import DeviceNames, Shoot, shoot_session
-from capture.app.session_stacking import stack_session
-from capture.depth_of_field import Optics, depth_of_field
+from capture.app.session_stacking import RunningStacker, stack_session
 from capture.session.folder import SessionFolder, check_new_folder
-from capture.session.plan import StackPlan
 from capture.session.shooting import AfterShooting
-from capture.settings import load_settings
+from capture.settings import Settings, load_settings
+from stacking.options import Method, StackOptions
 
 # The zones of focus overlap generously: the demo's scene holds crossing bristles, which want more than a smooth subject.
 OVERLAP = 0.4
@@ -43,21 +44,24 @@ def demo(
     check_new_folder(out)
     say("starting the simulated bench: a GRBL rail and a PTP/IP camera, each on its own wire")
     with RunningBench("--seed", str(seed), "--time-scale", f"{TIME_SCALE:g}", "--flicker", "0.005") as bench:
-        truth = bench.ask({"get": "truth"})
-        plan = _plan(truth)
+        wish = _wish(bench.ask({"get": "truth"}))
         wanted = Shoot(
             settings=load_settings(Path.cwd()),
             out=out,
             devices=DeviceNames(bench.rail, None, bench.camera),
-            plan=plan,
+            plan=wish,
             origin=Origin.HERE,
             after=AfterShooting.NEAR,
             camera_settings={"format": "RAW"},
+            repair=True,
+            focus=wish.focus,
+            step_given=False,
         )
-        say(f"shooting {plan.count} RAW frames from {plan.near:.0f} to {plan.far:.0f} um, step {plan.step:.0f} um")
-        shot = shoot_session(wanted)
-        bench.ask({"save": "truth", "dir": str((out / "truth").resolve())})
-    values = {**shot.values, **_pictures(out)}
+        say("looking for near end, far end and step on live frames")
+        with RunningStacker(out, StackOptions()) as running:
+            shot = shoot_session(wanted, (running,))
+            bench.ask({"save": "truth", "dir": str((out / "truth").resolve())})
+            values = {**shot.values, **_pictures(out, running)}
     values["seconds"] = round(time.monotonic() - started_s, 2)
     lines = [
         f"{values['frames']} frames in {out / 'frames'}",
@@ -69,24 +73,28 @@ def demo(
     return Reply(values, lines)
 
 
-def _plan(truth: dict[str, Any]) -> StackPlan:
-    """Range from the bench's word, a depth of field beyond both ends; step from the formula."""
-    magnification, effective = truth["magnification"], truth["f_number_effective"]
-    optics = Optics(magnification, effective / (1 + magnification), coc_um=2 * truth["pixel_um"])
-    field = depth_of_field(optics, OVERLAP)
-    origin_um = truth["carriage_um"]
-    near_um, far_um = (truth[name] - origin_um for name in ("near_um", "far_um"))
-    return StackPlan(near_um - field.total_um, far_um + field.total_um, field.step_um, SETTLE_S)
+def _wish(truth: dict[str, Any]) -> PlanWish:
+    """Range and step are found on live frames; the optics are known, as to whoever mounted the lens."""
+    magnification = truth["magnification"]
+    focus = FocusWishes.chosen(
+        Settings({}),
+        magnification=magnification,
+        f_number=truth["f_number_effective"] / (1 + magnification),
+        pixel=None,
+        overlap=OVERLAP,
+        roi=None,
+        live_scale=None,
+    )
+    return PlanWish(None, None, None, SETTLE_S, focus)
 
 
-def _pictures(out: Path) -> dict[str, Any]:
+def _pictures(out: Path, running: RunningStacker) -> dict[str, Any]:
     """Stack, finish and judge; the contract's values."""
     from stacking.engine import stack_pictures
     from stacking.finish import finish_picture, shipped_recipe
-    from stacking.options import Method, StackOptions
 
     with SessionFolder.open(out) as folder:
-        stacked = stack_session(folder, StackOptions(), "fused.tif")
+        stacked = stack_session(folder, StackOptions(), "fused.tif", running)
         fused = folder.result_path / "fused.tif"
         result, picture, average = (folder.result_path / name for name in ("picture.tif", "picture.jpg", "average.tif"))
         recipe = shipped_recipe("demo")
