@@ -34,7 +34,8 @@ _STRIP_ROWS = 128
 _GRAY_RADIUS_PX = 2
 _HISTOGRAM_BINS = 1 << 16
 _HISTOGRAM_SPAN = (-1.0, 3.0)
-_SMOOTHEST_SHARE = 0.05
+# Noise is what the quieter of the pixels have that look like noise; so many there must be.
+_NOISE_QUANTILE, _LEAST_SMOOTH = 0.15, 0.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,9 +213,9 @@ def _denoise(reader: _Reader, step: DenoiseStep) -> _Stage:
             counts += _histogram(strip[np.isfinite(strip)])
             pixels += strip.size
         start, end = _HISTOGRAM_SPAN
-        smoothest = int(np.searchsorted(np.cumsum(counts), _SMOOTHEST_SHARE * pixels))
+        smoothest = int(np.searchsorted(np.cumsum(counts), _NOISE_QUANTILE * counts.sum()))
         noise = min(start + (end - start) / _HISTOGRAM_BINS * (smoothest + 1), detail.MOST_NOISE)
-        if counts.sum() < _SMOOTHEST_SHARE * pixels:
+        if counts.sum() < _LEAST_SMOOTH * pixels:
             noise = 0.0  # detail everywhere
     return _Stage(lambda strip, _: detail.denoised(strip, step, noise), detail.denoise_reach(step))
 

@@ -18,7 +18,7 @@ _ACTIVITY_PX = 1.0
 _COARSER_PX = 2.5
 _ACTIVITY_SPREAD_PX = 2.0
 # Detail up to the first multiple of the noise is noise, above the second none of it.
-_NOISE_ONLY, _DETAIL = 1.3, 2.6
+_NOISE_ONLY, _DETAIL = 1.5, 2.6
 MOST_NOISE = 0.02
 """Contrast above which nothing counts as noise unasked."""
 COARSE_PX = 8

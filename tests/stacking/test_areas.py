@@ -91,6 +91,28 @@ def test_an_area_may_be_where_the_depth_says(folder: Path, tmp_path: Path) -> No
     assert not changed[:, 120:].any()
 
 
+def test_an_area_may_be_where_the_depth_is_unsure() -> None:
+    depth = np.tile(np.arange(120, dtype=np.float32), (90, 1))
+    confidence = np.full((90, 120), 0.9, np.float32)
+    confidence[20:70, 60:] = 0.05
+    confidence[5, 5] = 0.0  # a speck
+    depth[:10] = np.nan
+    canvas = Canvas(0, 0, 120, 90)
+
+    def found(**where: object) -> NDArray[np.bool_]:
+        area = Area(method=Method.AVERAGE, feather_px=0, **where)
+        return area_mask(area, canvas, (120, 90), depth, confidence) > 127
+
+    unsure = found(confidence_below=0.1)
+    assert unsure[25:65, 65:115].all()
+    assert not unsure[:15].any()
+    assert not unsure[:, :55].any()
+    both = found(confidence_below=0.1, depth=(0, 90))
+    assert both[30:60, 65:85].all()
+    assert not both[:, 96:].any()
+    assert not found(depth=(0, 200))[:5].any()  # nowhere where it is not known
+
+
 def test_without_a_depth_such_an_area_is_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(StackingUsageError, match="depth"):
         stacked(folder, tmp_path, Area(depth=(0, 2), frames="1"), method=Method.AVERAGE)

@@ -58,6 +58,23 @@ def test_a_picture_without_smooth_parts_is_hardly_touched() -> None:
     assert psnr_db(out.astype(float), image.astype(float), 65535) > 40
 
 
+@pytest.mark.parametrize("share", [0.06, 0.3])
+def test_faint_texture_beside_a_quiet_ground_is_kept(share: float) -> None:
+    """Little of the picture is noise, and its noise is far below the texture's contrast."""
+    rng = np.random.default_rng(7)
+    fine = cv2.GaussianBlur(rng.standard_normal((200, 300)), (0, 0), 1.3)
+    clean = 0.5 + 0.02 * fine / fine.std()
+    edge = round(300 * (1 - share))
+    clean[:, edge:] = 0.5
+    noisy = clean[..., None] + 0.0015 * rng.standard_normal((200, 300, 3))
+    image = np.rint(noisy * 65535).astype(np.uint16)
+    out = apply_recipe(image, recipe(denoise={})) / 65535.0
+    texture = np.s_[8:-8, 8 : edge - 12]
+    assert np.std(out[texture] - noisy[texture]) < 0.0007
+    if share > 0.2:
+        assert out[8:-8, edge + 20 : -8].std() < 0.0006
+
+
 def edge_and_texture() -> NDArray[np.uint16]:
     rng = np.random.default_rng(2)
     plane = np.full((256, 256), 0.3)

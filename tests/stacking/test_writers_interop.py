@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from stacking.finish import Recipe, finish_picture
 from stacking.writers import write_picture
 from tests.stacking.outside import program
 from tests.stacking.pictures import add_exif, as_bits, mosaic_of, scene, write_dng, write_jpeg
@@ -56,3 +57,24 @@ def test_exiftool_finds_nothing_wrong(tmp_path: Path, suffix: str, reference: st
     assert str(told["Software"]).startswith("focusrail")
     if source is not None:
         assert told["FNumber"] == 2.8
+
+
+@pytest.mark.parametrize(
+    ("profile", "name"),
+    [
+        ("srgb", "sRGB IEC61966-2.1"),
+        ("display-p3", "Display P3"),
+        ("adobe-rgb", "Compatible with Adobe RGB (1998)"),
+        ("prophoto", "ProPhoto RGB"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".tif", ".png", ".jpg"])
+def test_exiftool_reads_the_profile_asked_for(tmp_path: Path, profile: str, name: str, suffix: str) -> None:
+    write_picture(tmp_path / "a.tif", as_bits(scene(40, 60), 16))
+    path = tmp_path / f"b{suffix}"
+    finish_picture(tmp_path / "a.tif", path, Recipe.model_validate({"output": {"profile": profile}}))
+    told = exiftool(path)
+    assert told["Validate"] == "OK", (told.get("Warning"), told.get("Error"))
+    assert told["ProfileDescription"] == name
+    assert str(told["ProfileConnectionSpace"]).strip() == "XYZ"
+    assert told.get("ColorSpace", "sRGB") == ("sRGB" if profile == "srgb" else "Uncalibrated")
