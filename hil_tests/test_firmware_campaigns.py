@@ -39,7 +39,9 @@ def check_befallen(figures: Befallen) -> None:
         assert figures.lost[fault] >= figures.came[fault] - 1, (
             figures
         )  # a switch may close when the carriage has arrived
-    assert figures.lost["unplug"] > 0, figures
+    assert figures.lost["unplug"] > 0 or figures.came["unplug"] < 10, (
+        figures
+    )  # half of the boards lose their power with it
     assert figures.lost["hold"] == 0, figures
 
 
