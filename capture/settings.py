@@ -51,6 +51,9 @@ class SettingsModel(BaseModel):
     format: str | None = Field(None, description="RAW, JPEG or RAW+JPEG")
     target: str | None = Field(None, description="card or memory")
     method: str | None = Field(None, description="fusion method: auto, pyramid, depthmap, average")
+    flash_wait_s: float | None = Field(
+        None, ge=0, le=600, description="seconds a flash takes to charge between two shots"
+    )
     notify: str | None = Field(None, description="at the end and on trouble: bell, desktop, or a command")
     memory: str | None = Field(None, description="memory the stacker may use, for example 4G")
 

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import math
-import re
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rail.errors import RailUsageError
-from rail.profiles import parse_profile, profile_text, user_profile_path
+from rail.profile_record import measured_now, record
 
 KEY = "calibrated_steps_per_mm"
-
-_KEY_LINE = re.compile(rf"^{KEY}\s*=.*$", re.MULTILINE)
-_TABLE = re.compile(r"^\s*\[", re.MULTILINE)
 
 LARGEST_CHANGE = 0.2
 """A larger relative change comes from wrong parts (microsteps, lead), not from a screw's error."""
@@ -123,38 +119,14 @@ def check_change(result: StepsResult) -> None:
     )
 
 
-def write_steps(profile_name: str | None, value: float) -> Path:
-    """Put `value` into the profile's file, a shipped one being copied to the user's own first; where it now stands.
+def write_steps(profile_name: str | None, result: StepsResult) -> Path:
+    """Put the result into the profile's file, a shipped one being copied to the user's own first; where it now stands.
 
     Raises
     ------
     RailUsageError
         The file cannot be written, or would not be valid.
     """
-    name = profile_name or "default"
-    path = Path(name).expanduser() if name.endswith(".toml") or "/" in name else user_profile_path(name)
-    text = profile_text(name)
-    line = f"{KEY} = {value:.6g}" if value >= 1e6 else f"{KEY} = {value:.4f}"
-    if _KEY_LINE.search(text):
-        text = _KEY_LINE.sub(line, text, count=1)
-    else:
-        table = _TABLE.search(text)
-        at = table.start() if table else len(text)
-        head = text[:at].rstrip("\n")
-        text = f"{head}\n{line}  # measured; counts before the parts\n" + (
-            f"\n{text[at:].lstrip(chr(10))}" if table else ""
-        )
-    written = parse_profile(text, source=str(path))
-    assert written.steps_per_mm is not None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(path.name + ".new")
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
-    except OSError as error:
-        raise RailUsageError(
-            f"The profile {path} cannot be written: {error}.",
-            remedy="Give a profile in a folder of yours.",
-            state="Nothing was written.",
-        ) from error
-    return path
+    note = f"gauge, {result.steps} steps as {result.measured_um / 1000:.4f} mm"
+    measured = measured_now(round(result.steps_per_mm, 4), round(result.uncertainty, 4), "steps/mm", note)
+    return record(profile_name, "steps", measured, key=KEY)

@@ -9,7 +9,7 @@ from rail.grbl.controls import Controls
 from rail.grbl.link import POLL_S, Link
 from rail.grbl.protocol import Banner, ErrorReply, Status, Unrecognised
 from rail.marlin.controller import MarlinController
-from rail.marlin.protocol import ASK_NAME, names_marlin, names_stranger
+from rail.marlin.protocol import ASK_NAME, names_marlin, names_stranger, says_busy
 
 GREET_S = 6.0
 """How long a controller may take to say its first word; an Uno with a slow bootloader needs 2 s."""
@@ -56,8 +56,8 @@ def greet(link: Link, limit_s: float = GREET_S) -> Controls:
             if text == "start":  # Marlin's first word, and that of its kin
                 restarted = True
                 asks = [link.now() + 0.3, *asks]
-            if names_marlin(text):
-                return MarlinController.over(link, reset_on_open=restarted)
+            if names_marlin(text) or says_busy(text):
+                return MarlinController.over(link, reset_on_open=restarted, busy=says_busy(text))
             heard.append(text)
             if names_stranger(text):
                 raise unknown_controller(text)

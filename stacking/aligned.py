@@ -18,7 +18,7 @@ _STRIP_ROWS = 256
 _TOP = 65535
 _NOISE = np.float32(4.0)
 _BORDER_CELLS = 5
-_LUMA = np.array([[0.299, 0.587, 0.114]], np.float32)
+_LUMA = np.array([[0.299 / 257, 0.587 / 257, 0.114 / 257]], np.float32)
 
 
 def aligned(image: Pixels, registration: Registration, canvas: Canvas) -> NDArray[np.uint16]:
@@ -52,7 +52,8 @@ def aligned(image: Pixels, registration: Registration, canvas: Canvas) -> NDArra
 def aligned_luma(image: Pixels, registration: Registration, canvas: Canvas) -> NDArray[np.uint16]:
     """The luma of `aligned`, (canvas height, canvas width), for a third of the work."""
     luma: NDArray[np.uint16] = np.empty((image.shape[0], image.shape[1]), np.uint16)
-    weights = _LUMA * registration.gain.astype(np.float32) * np.float32(257 if image.dtype == np.uint8 else 1)
+    scale = 257.0 * _TOP / np.iinfo(image.dtype).max
+    weights = (_LUMA * registration.gain * scale).astype(np.float32)
     for top in range(0, image.shape[0], _STRIP_ROWS):
         strip = cv2.transform(image[top : top + _STRIP_ROWS].astype(np.float32), weights)
         luma[top : top + _STRIP_ROWS] = np.rint(np.clip(np.asarray(strip), 0, _TOP))

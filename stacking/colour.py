@@ -20,6 +20,17 @@ BRADFORD_D65_TO_D50 = np.array(
     [[1.0478112, 0.0228866, -0.0501270], [0.0295424, 0.9904844, -0.0170491], [-0.0092345, 0.0150436, 0.7521316]]
 )
 D50 = np.array([0.9642, 1.0, 0.8249])
+PROPHOTO_TO_XYZ_D50 = np.array(
+    [[0.7976749, 0.1351917, 0.0313534], [0.2880402, 0.7118741, 0.0000857], [0.0, 0.0, 0.8252100]]
+)
+
+
+def _white_kept(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(matrix / matrix.sum(axis=1, keepdims=True))
+
+
+# Linear sRGB to the primaries of ProPhoto RGB; white stays white.
+SRGB_TO_WIDE = _white_kept(np.linalg.inv(PROPHOTO_TO_XYZ_D50) @ BRADFORD_D65_TO_D50 @ SRGB_TO_XYZ_D65)
 _CURVE_POINTS = 1024
 _HEADER_BYTES = 128
 LUMA = np.array([0.2126729, 0.7151522, 0.0721750], np.float32)
@@ -63,6 +74,12 @@ def adobe_rgb_profile() -> bytes:
     return matrix_profile(
         "Compatible with Adobe RGB (1998)", BRADFORD_D65_TO_D50 @ ADOBE_RGB_TO_XYZ_D65, np.array([0x0233], ">u2")
     )
+
+
+def wide_profile() -> bytes:
+    """The primaries of ProPhoto RGB with the curve of sRGB, as an ICC profile: what RAW is developed to for wide outputs."""
+    curve = np.rint(decode(np.arange(_CURVE_POINTS) / (_CURVE_POINTS - 1)) * 65535).astype(">u2")
+    return matrix_profile("ProPhoto primaries, IEC 61966-2-1 curve", PROPHOTO_TO_XYZ_D50, curve)
 
 
 def matrix_profile(name: str, to_xyz_d50: NDArray[np.float64], curve: NDArray[Any]) -> bytes:

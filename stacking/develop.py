@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from stacking.colour import srgb_profile
+from stacking.colour import srgb_profile, wide_profile
 from stacking.develop_picture import FrameProbe, Gray, decode_gray_half, decode_picture, probe_picture
 from stacking.develop_raw import (
     RawRendering,
@@ -25,6 +25,7 @@ from stacking.develop_raw import (
     probe_raw,
     raw_gray_half,
     suspected_defects,
+    widened,
     with_defects,
 )
 from stacking.errors import FrameError, SourceError
@@ -121,7 +122,8 @@ class Development:
     dtype : numpy dtype
         uint8 or uint16.
     icc : bytes or None
-        Colour profile of the developed values: the reference's own, sRGB for RAW; None where a picture carries none.
+        Colour profile of the developed values: the reference's own, sRGB for RAW unless a wider one was asked for; None where a
+        picture carries none.
     reference : Source
         The frame that fixed it.
     """
@@ -132,6 +134,7 @@ class Development:
         *,
         quality: Quality | str = Quality.FAST,
         choose: Callable[[Path], RawRendering] = choose_rendering,
+        wide_gamut: bool = False,
     ) -> None:
         """Fix the development.
 
@@ -139,6 +142,8 @@ class Development:
         ----------
         sources : sequence of Source
             The stack, or its first frames; frames that come later are developed the same way.
+        wide_gamut : bool
+            Develop RAW to the primaries of ProPhoto RGB, so that colours outside of sRGB are kept.
         choose : callable
             Stands in for `choose_rendering`, perhaps from memory.
 
@@ -152,6 +157,9 @@ class Development:
         self.size = (self._probe.height, self._probe.width)
         self.dtype: np.dtype[Any] = self._probe.dtype
         self.icc = srgb_profile() if self.reference.raw else self._probe.icc
+        if wide_gamut and self._rendering is not None:
+            self._rendering = widened(self._rendering)
+            self.icc = wide_profile()
 
     @property
     def defects(self) -> int:

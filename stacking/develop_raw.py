@@ -18,7 +18,7 @@ import numpy as np
 import rawpy
 from numpy.typing import NDArray
 
-from stacking.colour import SRGB_TO_XYZ_D65
+from stacking.colour import SRGB_TO_WIDE, SRGB_TO_XYZ_D65
 from stacking.develop_defects import LEAST_FRAMES, Places, agreed, believed, repair, spread, suspects
 from stacking.develop_mosaic import Mosaic, develop_mosaic, green_half
 from stacking.develop_picture import FrameProbe, Gray, half, upright
@@ -47,9 +47,11 @@ class RawRendering:
     white : float
         Raw count at which the sensor is full.
     matrix : ndarray, shape (3, 3), float64, or None
-        White-balanced camera RGB to linear sRGB; None where LibRaw has to develop.
+        White-balanced camera RGB to linear RGB of the output's primaries; None where LibRaw has to develop.
     defects : ndarray, shape (n, 2), int64
         Row and column of the sensor's defective pixels.
+    wide : bool
+        Whether the output has the primaries of ProPhoto RGB, else those of sRGB.
     """
 
     white_balance: tuple[float, float, float]
@@ -57,6 +59,7 @@ class RawRendering:
     white: float
     matrix: NDArray[np.float64] | None
     defects: Places = field(default_factory=lambda: np.zeros((0, 2), np.int64))
+    wide: bool = False
 
     @property
     def span(self) -> float:
@@ -66,7 +69,7 @@ class RawRendering:
     def key(self) -> Hashable:
         """Equal where renderings are."""
         matrix = None if self.matrix is None else self.matrix.tobytes()
-        return self.white_balance, self.black, self.white, matrix, self.defects.tobytes()
+        return self.white_balance, self.black, self.white, matrix, self.defects.tobytes(), self.wide
 
 
 def libraw_knows(path: Path) -> bool:
@@ -119,6 +122,12 @@ def choose_rendering(path: Path) -> RawRendering:
         return replace(rendering, matrix=_camera_matrix(raw, rendering))
 
 
+def widened(rendering: RawRendering) -> RawRendering:
+    """`rendering` with an output that holds the colours outside of sRGB; its curve stays that of sRGB."""
+    matrix = None if rendering.matrix is None else SRGB_TO_WIDE @ rendering.matrix
+    return replace(rendering, matrix=matrix, wide=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Suspected:
     """Pixels of one mosaic that look defective, and how many pixels it has."""
@@ -166,7 +175,7 @@ def develop_raw(path: Path, rendering: RawRendering, probe: FrameProbe, *, full:
     Returns
     -------
     ndarray, shape (rows, columns, 3), uint16, C-contiguous
-        sRGB-encoded RGB, upright.
+        RGB with the curve of sRGB, upright.
 
     Raises
     ------
@@ -247,7 +256,7 @@ def _developed_by_libraw(raw: Any, rendering: RawRendering, **other: Any) -> NDA
         options["user_sat"] = round(rendering.white)
     image = raw.postprocess(
         user_wb=[red, green, blue, green],
-        output_color=rawpy.ColorSpace.sRGB,
+        output_color=rawpy.ColorSpace.ProPhoto if rendering.wide else rawpy.ColorSpace.sRGB,
         output_bps=16,
         no_auto_bright=True,
         adjust_maximum_thr=0.0,

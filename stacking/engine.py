@@ -24,6 +24,7 @@ from stacking.errors import FrameError, SourceError
 from stacking.frames import Pixels, Registration, Source
 from stacking.fuse.canvas import Canvas
 from stacking.fuse.final_pass import FusionTask
+from stacking.fuse.preload import preload
 from stacking.options import Align, StackOptions
 from stacking.prepared import Measured, Prepared, file_key
 from stacking.report import StackReport
@@ -135,10 +136,11 @@ class Engine:
         from stacking.register.registrar import Registrar
 
         cv2.setNumThreads(1)
+        preload()
         first = len(self._sources)
         self._sources += sources
         if self._development is None:
-            self._development = Development(self._sources, choose=self._rendering)
+            self._development = Development(self._sources, choose=self._rendering, wide_gamut=self.options.wide_gamut)
             rows, columns = self._development.size
             self._registrar = Registrar(
                 (columns, rows),
@@ -276,7 +278,7 @@ class Engine:
         canvas = self._canvas((columns, rows), registrations)
         self._white_balance = self._white_balance_of(reference, registrations)
         task = FusionTask(
-            decode=self._decode,
+            decode=self.decode,
             registrations=registrations,
             positions=self._depths(),
             frame_size=(columns, rows),
@@ -337,7 +339,8 @@ class Engine:
             return [float(k) for k in range(len(self._sources))]
         return [s.position_um for s in self._sources if s.position_um is not None]
 
-    def _decode(self, index: int) -> Pixels | str:
+    def decode(self, index: int) -> Pixels | str:
+        """A frame as it is fused, or the reason why there is none."""
         try:
             image = self._frame(index)
         except FrameError as error:
@@ -406,7 +409,7 @@ def stack_pictures(
     outputs = check_targets(output, options)
     recipe = None if options.recipe is None else read_recipe(options.recipe)
     if recipe is not None:
-        options = replace(options, areas=(*recipe.areas, *options.areas))
+        options = replace(options, areas=(*recipe.areas, *options.areas), wide_gamut=recipe.wants_wide_gamut)
     check_areas(options.areas, options.method)
     found = find_sources(paths, exclude=outputs)
     selection = alike(found.sources)
@@ -431,6 +434,7 @@ def stack_pictures(
             development=engine.development,
             sources=engine.sources,
             positions_known=engine.positions_known,
+            decode=engine.decode,
             result=result,
             left_out_before=(*found.left_out, *selection.left_out),
             notes_before=tuple(f"{n.path.name}: {n.text}" for n in selection.notes),

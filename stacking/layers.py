@@ -39,7 +39,7 @@ class LayerSources:
     registrations : mapping of int to Registration
         Of the frames used.
     decode : callable
-        Index to image, as the engine decodes it; raises `FrameError`.
+        Index to image, as the engine decodes it, or the reason why there is none.
     names : sequence of str
         Of all frames, by index.
     slabs : sequence of (str, Path)
@@ -51,7 +51,7 @@ class LayerSources:
     fused: U16
     canvas: Canvas
     registrations: Mapping[int, Registration]
-    decode: Callable[[int], Pixels]
+    decode: Callable[[int], Pixels | str]
     names: Sequence[str]
     slabs: Sequence[tuple[str, Path]]
     icc: bytes | None
@@ -136,13 +136,20 @@ def _chosen(sources: LayerSources, wanted: int | tuple[int, ...] | None, limit: 
     return [used[k] for k in sorted({round(n) for n in np.linspace(0, len(used) - 1, count)})]
 
 
+def _decoded(sources: LayerSources, index: int) -> Pixels:
+    image = sources.decode(index)
+    if isinstance(image, str):
+        raise FrameError(image, remedy="Leave it out, or start again.")
+    return image
+
+
 def _frame(sources: LayerSources, index: int) -> U16:
     """A frame on the canvas, as the fusion saw it."""
-    return aligned(sources.decode(index), sources.registrations[index], sources.canvas)
+    return aligned(_decoded(sources, index), sources.registrations[index], sources.canvas)
 
 
 def _luma_and_reach(sources: LayerSources, index: int) -> tuple[U16, Reach]:
-    image, registration = sources.decode(index), sources.registrations[index]
+    image, registration = _decoded(sources, index), sources.registrations[index]
     size = (image.shape[1], image.shape[0])
     return aligned_luma(image, registration, sources.canvas), reached(size, registration, sources.canvas)
 

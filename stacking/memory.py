@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,6 +81,12 @@ def plan_memory(
                 remedy=f"Allow at least {(needed >> 20) + 1} MiB, or give smaller pictures.",
             )
         strips += 1
+
+
+def return_freed_memory() -> None:
+    """Give back what the allocator keeps of freed memory, where it can be told to (glibc): some tens of MiB after the registration."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def peak_rss_bytes() -> int:

@@ -63,6 +63,8 @@ class StackOptions:
         Parts of the picture that are made otherwise, besides those of the recipe.
     slabs : SlabOptions
         Whether frames are fused in slabs.
+    wide_gamut : bool
+        Keep the colours of RAW frames that lie outside of sRGB, as a recipe with another output space wants.
     quality : int
         JPEG quality of a ``.jpg`` result, 1 to 100.
     threads : int or None
@@ -79,6 +81,7 @@ class StackOptions:
     recipe: Path | None = None
     memory_bytes: int | None = None
     force: bool = False
+    wide_gamut: bool = False
     quality: int = 95
     threads: int | None = None
     layers: Path | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +44,8 @@ class Stacked:
     development : Development
     sources : sequence of Source
     positions_known : bool
+    decode : callable
+        Index to the frame as it was fused, or the reason why there is none.
     result : StackResult
     left_out_before : sequence of LeftOut
         Pictures that were no part of the stack from the start.
@@ -59,6 +61,7 @@ class Stacked:
     development: Development
     sources: Sequence[Source]
     positions_known: bool
+    decode: Callable[[int], Pixels | str]
     result: StackResult
     left_out_before: Sequence[LeftOut]
     notes_before: Sequence[str]
@@ -159,7 +162,7 @@ def _write_layers(stacked: Stacked, path: Path) -> None:
             fused=result.image,
             canvas=result.canvas,
             registrations=result.registrations,
-            decode=lambda index: development.frame(sources[index]).image,
+            decode=stacked.decode,
             names=_names(sources),
             slabs=slabs,
             icc=development.icc,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,8 +12,8 @@ import typer
 from capture.app.opening import apply_camera_settings, open_camera_port
 from capture.app.output import JsonFlag, Reply
 from capture.camera.gphoto_camera import GphotoCamera
-from capture.camera.protocol import CameraInfo, FileFormat, LiveFrame, Role, RoleState
-from capture.errors import UsageError
+from capture.camera.protocol import CameraInfo, FileFormat, LiveFrame, Role, RoleState, Shot
+from capture.errors import CameraError, UsageError
 from capture.settings import load_settings
 
 CameraOption = Annotated[str | None, typer.Option("--camera", help="Camera port: usb:001,004, ptpip:host:port:port.")]
@@ -29,7 +30,9 @@ def register(app: typer.Typer) -> None:
     group.command("get", epilog="Example: focusrail camera get iso")(get)
     group.command("set", epilog="Example: focusrail camera set shutter 1/60")(set_role)
     group.command("preview", epilog="Example: focusrail camera preview -o live.jpg")(preview)
-    group.command("shot", epilog="Example: focusrail camera shot --out tests --format RAW+JPEG --iso 100")(shot)
+    group.command(
+        "shot", epilog="Example: focusrail camera shot --out tests --format RAW+JPEG --bracket 1/60,1/15,1/4 --shots 2"
+    )(shot)
     app.add_typer(group, name="camera")
 
 
@@ -130,9 +133,21 @@ def shot(
     iso: Annotated[str | None, typer.Option("--iso", help="ISO to set.")] = None,
     shutter: Annotated[str | None, typer.Option("--shutter", help="Shutter time to set, for example 1/60.")] = None,
     aperture: Annotated[str | None, typer.Option("--aperture", help="Aperture to set, for example 5.6.")] = None,
+    shots: Annotated[int, typer.Option("--shots", min=1, max=1000, help="Shots of each exposure, to be averaged.")] = 1,
+    bracket: Annotated[
+        str | None, typer.Option("--bracket", help="Shutter times of a bracket, for example 1/60,1/15,1/4.")
+    ] = None,
+    flash_wait: Annotated[
+        float | None,
+        typer.Option("--flash-wait", min=0, max=600, help="Seconds a flash takes to charge between shots."),
+    ] = None,
     json_output: JsonFlag = False,
 ) -> Reply:
-    """One shot, all its files downloaded."""
+    """One shot, or several, all their files downloaded.
+
+    A shutter time beyond the camera's longest is held by bulb, and so is one that says so (bulb:2).
+    """
+    times = _bracket_times(bracket, shutter)
     settings = load_settings(Path.cwd())
     flags = {"iso": iso, "shutter": shutter, "aperture": aperture, "target": target}
     flags["format"] = None if file_format is None else file_format.value
@@ -145,10 +160,43 @@ def shot(
         ) from error
     with open_camera_port(settings, camera) as device:
         apply_camera_settings(device, settings, flags)
-        taken = device.shoot(out, stem)
-    files = [str(file.path.resolve()) for file in taken.files]
-    notes = [*taken.notes, *taken.warnings]
-    return Reply({"files": files, "exposure": taken.exposure, "notes": notes}, [*files, *notes])
+        if flash_wait is not None:
+            device.flash_wait_s = flash_wait
+        taken = _taken(device, out, stem, times, shots)
+    files = [str(file.path.resolve()) for one in taken for file in one.files]
+    notes = [note for one in taken for note in (*one.notes, *one.warnings)]
+    each = [{"files": [str(file.path.resolve()) for file in one.files], "exposure": one.exposure} for one in taken]
+    return Reply({"files": files, "exposure": taken[0].exposure, "shots": each, "notes": notes}, [*files, *notes])
+
+
+def _bracket_times(bracket: str | None, shutter: str | None) -> list[str | None]:
+    """The shutter times to go through; one None where the shutter stays as it is."""
+    if bracket is None:
+        return [None]
+    if shutter is not None:
+        raise UsageError("--bracket sets the shutter itself", remedy="Leave --shutter out.")
+    times: list[str | None] = [part.strip() for part in bracket.split(",") if part.strip()]
+    if len(times) < 2:
+        raise UsageError("a bracket has two shutter times or more", remedy="Give them as --bracket 1/60,1/15,1/4.")
+    return times
+
+
+def _taken(device: GphotoCamera, out: Path, stem: str, times: list[str | None], shots: int) -> list[Shot]:
+    """All shots of a bracket, `shots` of each exposure; the shutter is put back afterwards, whatever ends it."""
+    before = device.get(Role.SHUTTER).value if times != [None] else None
+    taken = []
+    try:
+        for exposure in times:
+            if exposure is not None:
+                device.set(Role.SHUTTER, exposure)
+            for _ in range(shots):
+                taken.append(device.shoot(out, stem))
+                stem = _next_stem(out)
+    finally:
+        if before:
+            with contextlib.suppress(CameraError):  # what ended it is what counts
+                device.set(Role.SHUTTER, before)
+    return taken
 
 
 def _next_stem(folder: Path) -> str:

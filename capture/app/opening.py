@@ -138,7 +138,9 @@ def open_camera_port(settings: Settings, port: str | None) -> GphotoCamera:
         raise UsageError(
             "a shutter release has no camera that could be asked anything", remedy="It serves `shoot` and `run` alone."
         )
-    return open_camera(settings.choose("camera", port))
+    device = open_camera(settings.choose("camera", port))
+    device.flash_wait_s = float(settings.choose("flash_wait_s", None, 0.0))
+    return device
 
 
 def apply_camera_settings(camera: Camera, settings: Settings, flags: dict[str, str | None]) -> dict[str, str]:

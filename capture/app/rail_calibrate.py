@@ -90,7 +90,7 @@ def steps(
     if not dry_run:
         if not force:
             check_change(result)
-        path = write_steps(loaded.choose("profile", profile), result.steps_per_mm)
+        path = write_steps(loaded.choose("profile", profile), result)
         lines += [
             f"written to {path} ({name}); it counts from the next command on",
             f"`focusrail rail settings --profile {loaded.choose('profile', profile) or 'default'} --write` tells the controller, too",

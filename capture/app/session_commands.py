@@ -15,7 +15,7 @@ from capture.app.opening import Origin, apply_camera_settings, camera_beside, op
 from capture.app.output import InterruptedRunError, JsonFlag, Reply
 from capture.app.session_collecting import check_collectable, collect_after_shooting
 from capture.app.session_options import AUTO, ShootFlags
-from capture.app.session_plan import wish_for
+from capture.app.session_plan import expected_s, wish_for
 from capture.app.session_running import (
     DeviceNames,
     Shoot,
@@ -185,11 +185,15 @@ def dry_run_reply(wanted: Shoot) -> Reply:
         "step": plan.step,
         "settle_s": plan.settle_s,
         "unit": plan.unit.value,
+        "expected_s": round(expected_s(plan), 1),
         "focus": focus or None,
         "preflight": [check.values() for check in checks],
     }
     unit = plan.unit.value
-    lines = [f"{plan.count} frames from {plan.near:g} to {plan.far:g} {unit}, step {plan.step:g} {unit}"]
+    lines = [
+        f"{plan.count} frames from {plan.near:g} to {plan.far:g} {unit}, step {plan.step:g} {unit}, "
+        f"about {expected_s(plan) / 60:.1f} min"
+    ]
     lines += [check.message if check.passed else f"{check.message} {check.remedy}" for check in checks]
     return Reply(values, lines)
 

@@ -21,6 +21,8 @@ DEFAULT_SETTLE_S = 0.3
 # Beyond what was found, in depths of field: the nearest hair is in focus with its neighbours, not at the edge of its zone.
 _MARGIN_DOF = 0.5
 _BELIEVED = 0.3
+# Move, exposure and transfer of a frame.
+_FRAME_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,11 @@ class PlanWish:
     def ends(self) -> tuple[float, ...]:
         """The ends that are known."""
         return tuple(end.value for end in (self.near, self.far) if end is not None)
+
+
+def expected_s(plan: StackPlan) -> float:
+    """About how long the frames of a plan take; the session itself says it better after its first."""
+    return plan.count * (plan.settle_s + _FRAME_S)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from capture.app.opening import Origin, apply_camera_settings, camera_beside, op
 from capture.app.output import InterruptedRunError, say
 from capture.app.progress import ShootingProgress
 from capture.app.session_control import keys_and_signals
-from capture.app.session_plan import PlanFound, PlanWish, find_plan
+from capture.app.session_plan import PlanFound, PlanWish, expected_s, find_plan
 from capture.camera.protocol import Camera, FileFormat, Role
 from capture.camera.shutter_camera import ShutterCamera
 from capture.errors import CameraError, CaptureError, SessionError
@@ -196,7 +196,7 @@ def plan_of(plan: StackPlan | PlanWish, axis: Axis, camera: Camera) -> PlanFound
     unit = found.plan.unit.value
     say(
         f"the plan: {found.plan.count} frames from {found.plan.near:.0f} to {found.plan.far:.0f} {unit}, "
-        f"step {found.plan.step:.1f} {unit}"
+        f"step {found.plan.step:.1f} {unit}, about {expected_s(found.plan) / 60:.1f} min"
     )
     return found
 

@@ -23,6 +23,7 @@ from capture.camera.process import LibraryProcess
 from capture.camera.protocol import CameraInfo, LiveFrame, Role, RoleState, Shot
 from capture.camera.readiness import BatteryWatch, Obstacle, Store, obstacles
 from capture.camera.roles import Setting, find_roles, state_of
+from capture.camera.values import bulb_time
 from capture.errors import CameraError, CameraLostError, CameraSettingError, ShotError
 
 _UNMAGNIFIED = "1"
@@ -42,6 +43,11 @@ class GphotoCamera:
         How often a shot is repeated that the loss of the library or the link took away.
     start : callable
         Starts the child process.
+
+    Attributes
+    ----------
+    flash_wait_s : float
+        Least time between two releases, in which a flash is charged again; 0: none.
     """
 
     def __init__(
@@ -63,6 +69,8 @@ class GphotoCamera:
         self._closed = False
         self._battery = BatteryWatch()
         self._battery_due_s = 0.0
+        self._bulb_s: float | None = None
+        self.flash_wait_s = 0.0
         self._link.connect_patiently()
 
     @property
@@ -100,16 +108,27 @@ class GphotoCamera:
             except CameraError:
                 told = None  # bodies that keep it to themselves
             stores = [store for store in told if isinstance(store, Store)] if isinstance(told, list) else None
-            return obstacles(info, stores, frames=frames, bytes_a_frame=bytes_a_frame)
+            found = obstacles(info, stores, frames=frames, bytes_a_frame=bytes_a_frame)
+            # bulb is no obstacle where the time to hold it is known
+            return tuple(one for one in found if one.about != "shutter" or self._bulb_s is None)
 
     def set(self, role: Role, value: str) -> RoleState:
-        """Write one role and read it back; equal spellings match, what is not offered is refused with the nearest that is."""
+        """Write one role and read it back; equal spellings match, what is not offered is refused with the nearest that is.
+
+        A shutter time longer than those offered (or ``bulb:SECONDS``) sets the camera to bulb; shots are then held for that time.
+        """
 
         def call() -> RoleState:
-            read, choice = choose_entry(self._link, role, value)
+            wish, bulb_s = value, None
+            if role is Role.SHUTTER:
+                bulb_s = bulb_time(value, self._link.read(needed_entry(self._link, role)).choices)
+                wish = value if bulb_s is None else "bulb"
+            read, choice = choose_entry(self._link, role, wish)
             if read.value != choice or role is Role.TARGET:
                 read = write_checked(self._link, role, read, choice)
             self._link.asked[role] = choice
+            if role is Role.SHUTTER:
+                self._bulb_s = bulb_s
             return state_of(read)
 
         with self._lock:
@@ -130,7 +149,7 @@ class GphotoCamera:
         stem : str
             Name without suffix; no file may have it yet.
         bulb_s : float or None
-            Seconds to hold the shutter where the camera is set to bulb.
+            Seconds to hold the shutter where the camera is set to bulb; None: as its shutter was set, see `set`.
 
         Raises
         ------
@@ -144,8 +163,9 @@ class GphotoCamera:
         with self._lock:
             self._check_open()
             self._live_pid = None  # a shot ends live view
+            held_s = self._bulb_s if bulb_s is None else bulb_s
             try:
-                shot = self._shots.take(folder, stem, bulb_s, live=self._streaming)
+                shot = self._shots.take(folder, stem, held_s, live=self._streaming, apart_s=self.flash_wait_s)
             except CameraError as error:
                 if isinstance(error, ShotError):
                     self._battery_due_s = 0.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,15 +56,21 @@ class ShotTaker:
         self._link = link
         self._repeats = repeats
         self._arrivals = Arrivals()
+        self.released_s = -math.inf
 
-    def take(self, folder: Path, stem: str, bulb_s: float | None, *, live: bool) -> Shot:
-        """See `GphotoCamera.shoot`; `live` says that a stream of live frames is open, which is interrupted."""
+    def take(self, folder: Path, stem: str, bulb_s: float | None, *, live: bool, apart_s: float = 0.0) -> Shot:
+        """See `GphotoCamera.shoot`; `live` says that a stream of live frames is open, which is interrupted.
+
+        Releases are at least `apart_s` apart; `released_s` is when the last one was (`time.monotonic`).
+        """
         self._arrivals.check_free(folder, stem)
         notes: list[str] = []
         for left in range(self._repeats, -1, -1):
             phase = _Phase()
             order: ShotOrder | None = None
             try:
+                if (early_s := self.released_s + apart_s - time.monotonic()) > 0:
+                    time.sleep(early_s)  # a flash charges, and tells nobody
                 self._link.ensure()
                 if live:
                     self._link.end_live_view()
@@ -147,6 +155,8 @@ class ShotTaker:
 
         def on_progress(progress: Progress) -> float | None:
             phase.note(progress)
+            if progress.stage == SHOT_TRIGGERED:
+                self.released_s = time.monotonic()
             if progress.stage == SHOT_STORED:
                 self._arrivals.look(progress.detail, phase.added[-1])
             return silence.get(progress.stage)

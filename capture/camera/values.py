@@ -27,6 +27,8 @@ _MINUTES = re.compile(rf"({_NUMBER})\s*(?:m|min|minutes?)")
 _MILLISECONDS = re.compile(rf"({_NUMBER})\s*ms")
 _F_NUMBER = re.compile(rf"(?:f\s*/?\s*)?({_NUMBER})")
 _ISO = re.compile(r"(?:iso\s*)?(\d+)(?:\.0+)?")
+# A time that is this much longer than the longest offered is not a spelling of it.
+_LONGER = 1.05
 _BULB = {"bulb", "b", "65535/65535", "429496.7295s", "4294967295"}
 _TIME = {"time", "t", "65535/65533", "429496.7293s"}
 
@@ -128,6 +130,22 @@ def is_exact(role: Role, wish: str, choice: str) -> bool:
     if one is None or other is None or role is not Role.SHUTTER:
         return same(role, wish, choice)
     return _stops_apart(one, other) <= math.log2(_SHUTTER_TOLERANCE)
+
+
+def bulb_time(wish: str, choices: Sequence[str]) -> float | None:
+    """Seconds to hold the shutter for `wish`: longer than every time that is offered, or said so (``bulb:90``, ``bulb 90s``).
+
+    None where the camera times it itself, or offers no bulb.
+    """
+    offered = [seconds for choice in choices if (seconds := shutter_seconds(choice)) is not None]
+    if BULB_S not in offered:
+        return None
+    told = re.fullmatch(r"bulb[\s:]+(.+)", wish.strip(), re.IGNORECASE)
+    seconds = shutter_seconds(told[1] if told else wish)
+    if seconds is None or seconds == BULB_S or seconds <= 0:
+        return None
+    timed = [choice for choice in offered if choice != BULB_S]
+    return seconds if told or not timed or seconds > _LONGER * max(timed) else None
 
 
 def find_choice(role: Role, wish: str, choices: Sequence[str], current: str | None = None) -> str | None:

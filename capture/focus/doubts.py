@@ -16,6 +16,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from capture.focus.growth import find_peaks
 from capture.focus.survey import COARSE_BANDS, FINE_BANDS, FrameSurvey
 
 F32 = NDArray[np.float32]
@@ -23,9 +24,12 @@ F64 = NDArray[np.float64]
 
 # Above the noise by this many octaves of energy, in all frames compared.
 _SIGNAL_OCTAVES = 0.5
+_MOST_NOISE = 0.8
 _FEWEST_BLOCKS = 12
 # Blocks count whose focus is within one step of the frame; their phase is that distance, in steps.
 _FARTHEST_PHASE = 1.0
+# With what weights the frames beside it foretell a frame: straight, or by a cubic where there are two on each side.
+_FORETOLD = {1: {-1: 0.5, 1: 0.5}, 2: {-2: -1 / 6, -1: 4 / 6, 1: 4 / 6, 2: -1 / 6}}
 _PHASES = 12
 _EVEN = 0.1
 _OWN_VARIANCE = 0.02
@@ -36,8 +40,8 @@ _LEAST_SCATTER = np.array([0.005, 0.005, 0.012, 0.012, 0.03, 0.08])
 # The bands' energies vary together.
 _ENERGY_WEIGHT = 0.6
 _FEWEST_FRAMES = 6
-DOUBTFUL = 2.4
-PLAIN = 4.5
+# From where a second exposure is worth its time, from where it is though the plan was given, and from where a frame is named without one.
+DOUBTFUL, LIKELY, PLAIN = 2.4, 3.0, 5.0
 # Two exposures of one position differ by noise alone.
 _SURE = 5.0
 _LOST = (0.015, 0.05)
@@ -68,16 +72,24 @@ class _Compared:
 
 
 def _compare(
-    frame: FrameSurvey, others: Sequence[FrameSurvey], band: int, noise: F32, allowed: NDArray[np.bool_], phase: F64
+    frame: FrameSurvey,
+    others: Sequence[FrameSurvey],
+    band: int,
+    noise: F32,
+    allowed: NDArray[np.bool_],
+    phase: F64,
+    weights: Sequence[float],
 ) -> _Compared:
+    """`weights`: with which the `others` foretell the frame; they sum to one."""
     plane = len(COARSE_BANDS) + band
     levels = np.stack([survey.levels[plane] for survey in (frame, *others)]).astype(np.float32)
-    chosen = (levels.min(axis=0) > noise[plane] + _SIGNAL_OCTAVES) & allowed
-    levels, share = levels[:, chosen], 1.0 / len(others)
-    noisy = np.exp2(noise[plane][chosen] - levels)
+    # where the others have signal: that the frame itself has none may be the shake
+    chosen = (levels[1:].min(axis=0) > noise[plane] + _SIGNAL_OCTAVES) & allowed
+    levels = levels[:, chosen]
+    noisy = np.minimum(np.exp2(noise[plane][chosen] - levels), _MOST_NOISE)
     values, variance = np.zeros((3, int(chosen.sum()))), np.full(int(chosen.sum()), _OWN_VARIANCE)
     for index, survey in enumerate((frame, *others)):
-        sign = 1.0 if index == 0 else -share
+        sign = 1.0 if index == 0 else -weights[index - 1]
         direction = np.asarray(survey.direction[band][:, chosen], np.float64) / 127
         values[:2] += sign * direction / (1 - noisy[index])  # noise has no direction
         values[2] += sign * (levels[index] + np.log2(1 - noisy[index]))
@@ -85,16 +97,12 @@ def _compare(
     return _Compared(values, phase[chosen], variance)
 
 
-def shake_scores(
-    positions: Mapping[int, float], surveys: Mapping[int, FrameSurvey], peaks: F64, noise: F32
-) -> dict[int, float]:
+def shake_scores(positions: Mapping[int, float], surveys: Mapping[int, FrameSurvey], noise: F32) -> dict[int, float]:
     """How well a shake explains each frame, in standard deviations of what is usual in this stack.
 
     Parameters
     ----------
     positions, surveys : mapping of frame number to position and survey
-    peaks : ndarray, shape (block rows, block columns)
-        Where each block is in focus; NaN where it is not known.
     noise : ndarray, shape (bands, block rows, block columns)
         Base-2 logarithm of the energy of noise.
 
@@ -106,6 +114,9 @@ def shake_scores(
     order = sorted(positions, key=lambda number: positions[number])
     if len(order) < _FEWEST_FRAMES + 2:
         return {}
+    peaks = _coarse_peaks(
+        np.array([positions[number] for number in order]), [surveys[number] for number in order], noise
+    )
     gaps = np.diff([positions[number] for number in order])
     usual_gap = float(np.median(gaps))
     found: dict[int, list[_Compared]] = {}
@@ -115,11 +126,30 @@ def shake_scores(
         number = order[index]
         phase = (peaks - positions[number]) / usual_gap
         near = np.abs(phase) < _FARTHEST_PHASE  # also False where it is not known
-        others = [surveys[order[index - 1]], surveys[order[index + 1]]]
-        found[number] = [_compare(surveys[number], others, band, noise, near, phase) for band in range(len(FINE_BANDS))]
+        reach = 1
+        if 2 <= index < len(order) - 2 and np.allclose(gaps[index - 2 : index + 2], usual_gap, rtol=_EVEN):
+            reach = 2
+        others = [surveys[order[index + shift]] for shift in _FORETOLD[reach]]
+        weights = list(_FORETOLD[reach].values())
+        found[number] = [
+            _compare(surveys[number], others, band, noise, near, phase, weights) for band in range(len(FINE_BANDS))
+        ]
     curves = [_usual_energy([compared[band] for compared in found.values()]) for band in range(len(FINE_BANDS))]
     table = {number: _summary(compared, curves) for number, compared in found.items()}
     return _scores(table)
+
+
+def _coarse_peaks(positions: F64, surveys: Sequence[FrameSurvey], noise: F32) -> F64:
+    """Where each block is in focus by its coarse texture, from which a shake takes little: by its fine texture a shaken frame would
+    never be the one in which anything is in focus. NaN where it is not known.
+    """
+    peaks = np.full(noise.shape[1:], np.nan)
+    for plane in reversed(range(1, len(COARSE_BANDS))):
+        energies = np.exp2(np.stack([survey.levels[plane] for survey in surveys]).astype(np.float32))
+        # by the whole curve: a top between three frames would go where the shaken one is not
+        fitted = find_peaks(positions, energies, np.exp2(noise[plane]), COARSE_BANDS[plane])
+        peaks = np.where(np.isfinite(peaks), peaks, fitted.position)
+    return np.asarray(peaks, np.float64)
 
 
 def _bin(phase: F64) -> NDArray[np.intp]:
@@ -194,9 +224,11 @@ def _match(values: F64, scatter: F64) -> float:
 
 def shaken_against(frame: FrameSurvey, again: FrameSurvey, noise: F32) -> str:
     """Why `frame` is shaken, now that there is a second exposure of its position; "" where it is as good."""
-    everywhere = np.ones(frame.levels.shape[1:], bool)
     for band in range(len(FINE_BANDS)):
-        one = _compare(frame, [again], band, noise, everywhere, np.zeros(everywhere.shape))
+        plane = len(COARSE_BANDS) + band
+        # chosen by both alike: else the noise of the one it is chosen by speaks against the other
+        seen = frame.levels[plane].astype(np.float32) > noise[plane] + _SIGNAL_OCTAVES
+        one = _compare(frame, [again], band, noise, seen, np.zeros(seen.shape), [1.0])
         if one.phase.size < _FEWEST_BLOCKS:
             continue
         (x, y, energy), errors = _robust_mean(one.values, 1 / one.variance)

@@ -20,6 +20,8 @@ _FEWEST_BLOCKS = 12
 _QUANTILE = 0.7
 _STEEP = 0.25
 _FEWEST_SAMPLES = 2.2
+# A bell's variance is its half width at half height squared over 2 ln 2.
+_VARIANCE_OF_HALF_WIDTH = 2 * float(np.log(2.0))
 # Logarithm of the ratio of a curve's top to its foot.
 _CONTRAST = 0.7
 
@@ -174,13 +176,16 @@ def estimate_growth(
     values, weights, blocks = [], [], []
     for band, frequency in enumerate(frequencies):
         found = _fit(positions, energies[:, band], noise[band], frequency)
-        flat = found.good & _level(found, energies.shape[2:], window_px / stride_px)
+        slope = _slope(found, energies.shape[2:], window_px / stride_px)
+        flat = found.good & (slope < _STEEP * found.fit.half_width)
         # a curve with hardly a sample above half its height says nothing of its width
         flat &= 2 * found.fit.half_width > _FEWEST_SAMPLES * spacing
         count = int(flat.sum())
         if count < _FEWEST_BLOCKS:
             continue
-        growth = found.fit.growth[flat]
+        # a slope makes a curve wider: the variance of the depths within the window adds to its own
+        widened = _VARIANCE_OF_HALF_WIDTH * (slope[flat] / found.fit.half_width[flat]) ** 2
+        growth = found.fit.growth[flat] / np.sqrt(1 - widened)
         values.append(float(np.quantile(growth, _QUANTILE)))
         spread = float(np.quantile(growth, 0.75) - np.quantile(growth, 0.25)) / values[-1]
         weights.append(count / (0.05 + spread) ** 2)
@@ -220,10 +225,9 @@ def _fit(positions: F64, energies: NDArray[np.floating], noise: NDArray[np.float
     return _Found(blocks, fit, inside & (fit.explained > _EXPLAINED))
 
 
-def _level(found: _Found, grid: tuple[int, ...], window_blocks: float) -> NDArray[np.bool_]:
-    """Blocks whose depth changes little within the window of their energy."""
+def _slope(found: _Found, grid: tuple[int, ...], window_blocks: float) -> NDArray[np.float64]:
+    """By how much depth changes within the window of each block's energy (one standard deviation of it); NaN where it is not known."""
     centre = np.full(grid, np.nan)
     centre.reshape(-1)[found.blocks[found.good]] = found.fit.centre[found.good]
     down, across = np.gradient(centre) if min(grid) > 1 else (np.zeros(grid), np.zeros(grid))
-    slope = np.hypot(down, across).reshape(-1)[found.blocks] * window_blocks
-    return np.asarray(slope < _STEEP * found.fit.half_width)
+    return np.asarray(np.hypot(down, across).reshape(-1)[found.blocks] * window_blocks, np.float64)

@@ -22,6 +22,7 @@ from stacking.sources import find_sources
 _FEWEST_FRAMES = 3
 _BELIEVED = 0.3
 _LIGHT_FRAMES = 4
+_BESIDE = 2
 
 Progress = Callable[[str, int, int], None]
 
@@ -170,13 +171,13 @@ def judge_pictures(paths: Iterable[Path], progress: Progress, *, dof: float | No
         tuple(positions),
         growth,
         certificate,
-        {files[index]: reason for index, reason in _doubtful(positions, surveys, certificate).items()},
+        {files[index]: reason for index, reason in _doubtful(positions, surveys).items()},
         tuple(left_out),
         tuple(survey.thumb for survey in surveys),
     )
 
 
-def _doubtful(positions: list[float], surveys: list[FrameSurvey], certificate: Certificate) -> dict[int, str]:
+def _doubtful(positions: list[float], surveys: list[FrameSurvey]) -> dict[int, str]:
     """Frames, by index, that their neighbours speak against."""
     at = dict(enumerate(positions))
     lights = [light_octaves(survey) for survey in surveys]
@@ -186,8 +187,11 @@ def _doubtful(positions: list[float], surveys: list[FrameSurvey], certificate: C
         others = [surveys[other] for other in neighbours(index, at, _LIGHT_FRAMES)]
         if reason := is_stale(survey, surveys[:index]) or is_misfired(survey, others, spread):
             found[index] = reason
-    scores = shake_scores(at, dict(enumerate(surveys)), certificate.peaks, noise_levels(surveys))
-    for index, score in scores.items():
-        if score > PLAIN:
+    scores = shake_scores(at, dict(enumerate(surveys)), noise_levels(surveys))
+    named: list[int] = []
+    for index in sorted(scores, key=lambda one: -scores[one]):
+        # a frame beside a shaken one is only compared with it
+        if scores[index] > PLAIN and all(abs(index - other) > _BESIDE for other in named):
+            named.append(index)
             found.setdefault(index, "it looks shaken")
     return dict(sorted(found.items()))

@@ -19,7 +19,7 @@ from capture.camera.protocol import LiveFrame
 from capture.errors import CameraError, FocusError
 from capture.focus.bands import linear_gray
 from capture.focus.region import Region
-from capture.focus.shake import ShakeLaw, fit_shake, refined
+from capture.focus.shake import ShakeLaw, fit_envelope, fit_shake, refined
 from capture.focus.shift import ShiftMeter
 from capture.focus.sweep import Say, silent
 from rail.axis import Axis
@@ -37,6 +37,7 @@ _LONGEST_S = 8.0
 _FEWEST_MOVES, _MOST_MOVES = 6, 24
 _ENOUGH_SHIFTS = 45
 _REST_S = 0.12
+_PATIENCE_S = 90.0
 _FIRST_S = 0.06
 _QUIET = 4.0
 _EXPLAINED = 0.6
@@ -54,7 +55,7 @@ class SettleEstimate:
     value_s, uncertainty_s : float
         From the motor's stop until the shake stays below `SETTLED_PX`; half the width of the 95 % confidence interval.
     law : ShakeLaw or None
-        In pixels of the still; None where nothing shakes, or not regularly: then the value is the last moment a shake was seen.
+        In pixels of the still; None where nothing shakes, or not regularly: the notes say what the value is then.
     rest_px : float
         How much a picture at rest seems to move: noise, air, the building.
     moves, frames : int
@@ -150,11 +151,8 @@ def conclude(
         return SettleEstimate(0.0, 0.0, None, rest_px, count, frames, tuple(notes))
     law = fit_shake(times_s, shifts, exposure_s)
     if law is None or law.explained < _EXPLAINED:
-        limit = max(SETTLED_PX, 3 * rest_px)
-        late = times_s[size > limit]
-        value = float(late.max()) + exposure_s if len(late) else 0.0
-        notes.append("the shake follows no law; the value is the last moment it was seen")
-        return SettleEstimate(value, exposure_s, None, rest_px, count, frames, tuple(notes))
+        value, uncertainty = _without_law(times_s, shifts, move, rest_px, notes)
+        return SettleEstimate(value, uncertainty, None, rest_px, count, frames, tuple(notes))
     without = [
         refined(law, times_s[move != one], shifts[move != one], exposure_s).settled_s(SETTLED_PX)
         for one in np.unique(move)
@@ -163,6 +161,33 @@ def conclude(
     return SettleEstimate(
         float(law.settled_s(SETTLED_PX)), _STUDENT * spread, law, rest_px, count, frames, tuple(notes)
     )
+
+
+def _without_law(
+    times_s: F64, shifts: F64, move: NDArray[np.intp], rest_px: float, notes: list[str]
+) -> tuple[float, float]:
+    """Value and uncertainty where phases tell nothing: from how the sizes fall, else between the last shaken frame and the next."""
+
+    def falls(chosen: NDArray[np.bool_]) -> float | None:
+        found = fit_envelope(times_s[chosen], shifts[chosen], rest_px)
+        return None if found is None else max(found[1] * math.log(max(found[0] / SETTLED_PX, 1.0)), 0.0)
+
+    value = falls(np.ones(len(times_s), np.bool_))
+    without = [falls(move != one) for one in np.unique(move)]
+    if value is not None and all(one is not None for one in without):
+        notes.append(
+            "the shake's phase differs from move to move, or the frames' times are not exact: its size alone counts"
+        )
+        spread = np.array([one for one in without if one is not None])
+        count = len(spread)
+        return value, _STUDENT * math.sqrt((count - 1) / count * float(((spread - spread.mean()) ** 2).sum()))
+    size = np.hypot(shifts[:, 0], shifts[:, 1])
+    shaken = times_s[size > max(SETTLED_PX, 3 * rest_px)]
+    last_s = float(shaken.max()) if len(shaken) else 0.0
+    later = times_s[times_s > last_s]
+    quiet_s = float(later.min()) if len(later) else last_s + _REST_S
+    notes.append("the shake follows no law; the value is the first moment from which none was seen")
+    return quiet_s, quiet_s - last_s
 
 
 class _Watch:
@@ -251,7 +276,10 @@ class _Watch:
         number: list[int] = []
         limit = max(SETTLED_PX, 3 * self.rest_px)
         move = shaken = 0
-        while move < (moves or _FEWEST_MOVES) or (moves is None and 0 < shaken < _ENOUGH_SHIFTS and move < _MOST_MOVES):
+        latest_s = self._clock() + _PATIENCE_S
+        while move < (moves or _FEWEST_MOVES) or (
+            moves is None and 0 < shaken < _ENOUGH_SHIFTS and move < _MOST_MOVES and self._clock() < latest_s
+        ):
             begun = self._clock()
             self._approach()
             while self._clock() - begun < self._shaken_s + _REST_S:

@@ -20,6 +20,8 @@ _HIGHEST_HZ = 80.0
 _FRICTIONS = (0.0, 0.003, 0.006, 0.012, 0.025, 0.05)
 _ZOOMS = 5
 _FEWEST = 6
+# Gain of logarithmic likelihood over a shake that never ends.
+_WORTH_A_DECAY = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,40 @@ def fit_shake(times_s: F64, shifts: F64, exposure_s: float) -> ShakeLaw | None:
         law = refined(law, times_s, shifts, exposure_s, width, spacing)
         width, spacing = width**0.4, spacing * 0.4
     return law
+
+
+def fit_envelope(times_s: F64, shifts: F64, rest: float) -> tuple[float, float] | None:
+    """Amplitude and time constant from the sizes of the shifts alone, whatever their phases; None where they do not die away.
+
+    The square of a shift has the mean ``A^2 exp(-2 t / tau) / 2 + rest^2``; the most likely of a grid is taken, for exponentially
+    distributed squares, then of a finer one round it. A frame's exposure hides a part of a fast shake.
+
+    Parameters
+    ----------
+    times_s : ndarray, shape (n,)
+    shifts : ndarray, shape (n, 2)
+    rest : float
+        Root mean square of the shifts at rest.
+    """
+    if len(times_s) < _FEWEST:
+        return None
+    squares = (shifts * shifts).sum(axis=1)
+    floor = rest * rest + 1e-6
+    amplitudes = np.geomspace(
+        max(float(np.sqrt(squares.max())), rest) / 4, 16 * float(np.sqrt(squares.max())) + rest, 48
+    )
+    taus = np.geomspace(0.005, 4 * float(times_s.max()) + 0.01, 48)
+    for _ in range(3):
+        decay = np.exp(-2 * times_s[None, None, :] / taus[:, None, None])
+        mean = 0.5 * amplitudes[None, :, None] ** 2 * decay + floor
+        cost = (np.log(mean) + squares / mean).sum(axis=2)
+        best_tau, best_amplitude = np.unravel_index(int(cost.argmin()), cost.shape)
+        amplitude, tau_s = float(amplitudes[best_amplitude]), float(taus[best_tau])
+        amplitudes = amplitude * np.geomspace(0.8, 1.25, 25)
+        taus = tau_s * np.geomspace(0.8, 1.25, 25)
+    flat = float(np.mean(squares)) + 1e-12
+    gained = len(squares) * (np.log(flat) + 1) - float(cost.min())
+    return (amplitude, tau_s) if gained > _WORTH_A_DECAY and tau_s < 2 * float(times_s.max()) else None
 
 
 def refined(

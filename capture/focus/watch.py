@@ -16,6 +16,7 @@ from capture.focus.certificate import Certificate, certify, dof_of_growth, frame
 from capture.focus.coverage_picture import draw_coverage
 from capture.focus.doubts import (
     DOUBTFUL,
+    LIKELY,
     PLAIN,
     is_misfired,
     is_stale,
@@ -26,6 +27,7 @@ from capture.focus.doubts import (
 )
 from capture.focus.shelf import SurveyShelf
 from capture.focus.survey import HALF_PX, FrameSurvey, Surveyor
+from capture.session.certifying import Doubt
 from stacking.develop import Development, as_source
 from stacking.errors import StackingError
 
@@ -128,8 +130,8 @@ class FrameWatch:
 
     # -- the certifier -------------------------------------------------------------------------------------------------------------
 
-    def doubts(self, *, plain: bool) -> list[int]:
-        """Frames that may be shaken, the most doubtful first: a second exposure tells. `plain`: those alone that hardly can be else."""
+    def doubts(self, least: Doubt) -> list[int]:
+        """Frames that may be shaken, the most doubtful first: a second exposure tells."""
         self._collect(wait=True)
         surveys = self._ordered()
         if len(surveys) < 3:
@@ -139,13 +141,12 @@ class FrameWatch:
         scores = shake_scores(
             {number: self._positions[number] for number in numbers},
             dict(surveys),
-            self.certificate().peaks,
             noise,
         )
-        if scores and not plain:
+        if scores and least is Doubt.SOME:
             scores |= dict.fromkeys((numbers[0], numbers[-1]), _END_SCORE)
-        least = PLAIN if plain else DOUBTFUL
-        return sorted((n for n in scores if scores[n] > least), key=lambda n: -scores[n])
+        enough = {Doubt.SOME: DOUBTFUL, Doubt.LIKELY: LIKELY, Doubt.PLAIN: PLAIN}[least]
+        return sorted((n for n in scores if scores[n] > enough), key=lambda n: -scores[n])
 
     def verdict(self, number: int, again: Path) -> str:
         """Why frame `number` is worse than the second exposure in `again`; "" where it is not."""

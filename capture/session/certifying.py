@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterable
+from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
@@ -25,16 +26,25 @@ CHECK_PREFIX = ".check-"
 _MOST_ROUNDS = 6
 _MOST_ADDED_SHARE = 1.0
 _FEWEST_ADDED = 20
-# After so many frames in a row that a second exposure cleared, the less doubtful ones are believed.
-_PATIENCE = 3
-_MOST_CHECKED_SHARE = 0.1
+# After so many frames in a row that a second exposure cleared, the less doubtful ones are believed; of long stacks a share.
+_PATIENCE = 4
+_PATIENCE_SHARE = 0.06
+_MOST_CLEARED_SHARE = 0.12
+
+
+class Doubt(StrEnum):
+    """How doubtful a frame must be: at all; so that it is worth an exposure that nobody planned; so that it is named without one."""
+
+    SOME = "some"
+    LIKELY = "likely"
+    PLAIN = "plain"
 
 
 class Certifier(Protocol):
     """Judges the frames of a session together. Never raises."""
 
-    def doubts(self, *, plain: bool) -> list[int]:
-        """Frames that may be shaken, the most doubtful first; `plain`: only those that hardly can be anything else."""
+    def doubts(self, least: Doubt) -> list[int]:
+        """Frames that may be shaken, the most doubtful first."""
 
     def verdict(self, number: int, again: Path) -> str:
         """Why frame `number` is worse than the second exposure in `again`; "" where it is not."""
@@ -89,6 +99,7 @@ class Certifying:
         self._reshoots = reshoots
         self._look = look
         self._checked: set[int] = set()
+        self._cleared = 0
         self._rounds = 0
         self._added = 0
 
@@ -107,21 +118,21 @@ class Certifying:
         rail.errors.RailError
         """
         if not self._reshoots:
-            for number in self._certifier.doubts(plain=True):
+            for number in self._certifier.doubts(Doubt.PLAIN):
                 if number not in self._checked:
                     self._checked.add(number)
                     self._notice(f"frame {number} looks shaken: look at it before you leave")
             return {}
-        budget = math.ceil(_MOST_CHECKED_SHARE * len(targets)) + _PATIENCE - len(self._checked)
+        patience = max(_PATIENCE, math.ceil(_PATIENCE_SHARE * len(targets)))
+        budget = math.ceil(_MOST_CLEARED_SHARE * len(targets)) + patience
         found: dict[int, str] = {}
         cleared = 0
-        for number in self._certifier.doubts(plain=not self._repairs):
-            if cleared >= _PATIENCE or budget <= 0:
+        for number in self._certifier.doubts(Doubt.SOME if self._repairs else Doubt.LIKELY):
+            if cleared >= patience or self._cleared >= budget:
                 break
             if number in self._checked or number not in targets:
                 continue
             self._checked.add(number)
-            budget -= 1
             go(number, targets[number])
             reason = self._compare(number)
             if reason:
@@ -129,6 +140,7 @@ class Certifying:
                 cleared = 0
             else:
                 cleared += 1
+                self._cleared += 1
         return found
 
     def _compare(self, number: int) -> str:

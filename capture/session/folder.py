@@ -245,6 +245,8 @@ def check_new_folder(path: Path) -> None:
         raise SessionError(f"{path} is a file", remedy="Name a new folder for the session with --out.")
     if path.is_dir() and any(path.iterdir()) and not never_began(path):
         remedy = "Name a new folder with --out: a session never writes over another."
+        if (path / "journal.db").is_file():
+            remedy = f"It holds a session: go on with it (focusrail resume {path}), or name a new folder with --out."
         raise SessionError(f"{path} is not empty", remedy=remedy)
     above = next((folder for folder in (path, *path.absolute().parents) if folder.exists()), Path("/"))
     if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):

@@ -198,6 +198,7 @@ class Placing:
                 break
             self._jog(distance)
             gone += distance
+        self._jog(-gone)  # to be looked for from where it was left
         raise self._not_found("what the camera shows here is like none of the session's last frames")
 
     def _measure(self, finder: PlaceFinder, plan: StackPlan, here: float) -> Placed:

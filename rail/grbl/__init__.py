@@ -1,1 +1,1 @@
-"""GRBL 1.1: protocol, link, controller, carriage and the axis on top."""
+"""GRBL 1.1 and its family: protocol, link, controller, and the carriage and axis on top (which Marlin shares)."""

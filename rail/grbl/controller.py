@@ -116,7 +116,10 @@ class Controller:
             raise unknown_controller(" ".join(f"[{tag}:{body}]" for tag, body in said.items()) or "nothing to $I")
         self.dialect, self.link.book = dialect, dialect.book
         for line in dialect.greeting:
-            self.command(line)
+            try:
+                self.command(line)
+            except RailRefusedError as error:  # an older version without it
+                _log.info("%s", error.message)
         self._options = said.get("OPT", "")
         version = said.get("VER", "").rstrip(": ")
         # focusrail's own firmware has one axis only

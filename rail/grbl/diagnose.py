@@ -85,6 +85,7 @@ _STEP_RATE = {"grbl": 30_000.0, "grblhal": 100_000.0, "fluidnc": 75_000.0, "marl
 _FASTEST_MM_S, _FASTEST_MM_S2 = 50.0, 2_000.0
 _SLOWEST_MM_S, _SLOWEST_MM_S2 = 0.05, 0.5
 _FASTEST_TURN_HZ = 15.0
+_FASTEST_SEARCH = 1200.0
 
 
 def diagnose(setup: Setup) -> list[Finding]:
@@ -337,12 +338,19 @@ def _homing(setup: Setup) -> Iterator[Finding]:
             setup.mend(24, 60),
         )
     top = settings.get(110, 0.0)
-    if fast > max(1200.0, top) or (top > 0 and fast > 4 * top):
+    if min(fast, top or fast) > _FASTEST_SEARCH:
         yield Finding(
             name(25),
             Severity.WARNING,
             f"{setup.shown(25)} mm/min is a fast search: the carriage runs over the switch before it stops, or the motor stalls.",
-            setup.mend(25, round(min(top or 300.0, 300.0))),
+            setup.mend(25, 300),
+        )
+    elif fast > 4 * top > 0:
+        yield Finding(
+            name(25),
+            Severity.NOTE,
+            f"{setup.shown(25)} mm/min is far above the highest rate ({setup.shown(110)}), which is what homing runs at.",
+            setup.mend(25, round(top)),
         )
 
 

@@ -77,10 +77,18 @@ class Turn:
                 self._stopping.clear()
 
     def _acquire(self, wait_s: float, *, by_stopping: bool) -> bool:
-        if not by_stopping:
-            return self._lock.acquire(timeout=wait_s)
-        # Asked again and again: an operation that was about to begin takes no notice of what was asked before.
         deadline = time.monotonic() + wait_s
+        if not by_stopping:
+            # A stop that waits for its turn goes first: it is meant for what was before, not for what comes after.
+            while self._lock.acquire(timeout=max(deadline - time.monotonic(), 0.0)):
+                if not self._stopping.is_set():
+                    return True
+                self._lock.release()
+                if time.monotonic() >= deadline:
+                    return False
+                time.sleep(0.002)
+            return False
+        # Asked again and again: an operation that was about to begin takes no notice of what was asked before.
         while time.monotonic() < deadline:
             self._stop_asked.set()
             if self._lock.acquire(timeout=0.05):

@@ -71,11 +71,13 @@ class MarlinController:
         self._emergency = False
 
     @classmethod
-    def over(cls, link: Link, *, reset_on_open: bool) -> MarlinController:
-        """Take over the port of a link that has heard Marlin."""
+    def over(cls, link: Link, *, reset_on_open: bool, busy: bool = False) -> MarlinController:
+        """Take over the port of a link that has heard Marlin; `busy` with what a program that is gone has begun."""
         marlin = MarlinLink(link)
         marlin.outstanding = 1  # whatever was asked so far
-        return cls(marlin, reset_on_open=reset_on_open)
+        controller = cls(marlin, reset_on_open=reset_on_open)
+        controller._homing = busy
+        return controller
 
     # Who and what --------------------------------------------------------------------------------------------------
 
@@ -88,8 +90,12 @@ class MarlinController:
         able = {reply.body for reply in said if isinstance(reply, Message) and reply.tag == "Cap"}
         self._emergency = "EMERGENCY_PARSER:1" in able
         # Absolute targets; the motors stay on, whatever the idle time; no override.
-        for line in ("G90", "M84 S0", "M220 S100"):
+        for line in ("G90", "M84 S0"):
             self._marlin.say(line)
+        try:
+            self._marlin.say("M220 S100")
+        except RailRefusedError as error:
+            _log.debug("no override: %s", error.message)
         self.let_go(OUTPUTS_OFF, LINE_S)
         # What M503 shows is rounded to two decimals; from now on the controller reckons with that.
         steps = self.settings()[100]

@@ -17,6 +17,7 @@ _log = logging.getLogger(__name__)
 RESENDS = 4
 """So often a line is sent that arrives damaged."""
 
+_JUNK_S = 0.3
 _BUSY_S = 5.0  # Marlin says that it is busy every 2 s
 
 _HOME_AGAIN = "Home it with `focusrail rail home`, or set the origin by hand with `focusrail rail zero`."
@@ -144,9 +145,11 @@ class MarlinLink(Link):
             self.drain()
             self._syncs += 1
             word = f"SYNC-{self._syncs}"
-            # No byte sums to 999: an unfinished line before it becomes invalid instead of being carried out now.
+            # No byte sums to 999: an unfinished line before it becomes invalid instead of being carried out now. Marlin throws away what
+            # it has received when it finds a line damaged, so nothing follows before it has answered.
             self._write(b"*999\n")
-            self._renumber(wait=False)
+            self._await_ok(self.now() + _JUNK_S)
+            self._renumber()
             self._number += 1
             self._write(protocol.numbered(self._number, f"M118 {word}").encode("ascii") + b"\n")
             heard = False
@@ -167,11 +170,10 @@ class MarlinLink(Link):
         self._number = 0
         return super().reset_error()
 
-    def _renumber(self, *, wait: bool = True) -> None:
+    def _renumber(self) -> None:
         self._number = 0
         self._write(protocol.numbered(0, "M110 N0").encode("ascii") + b"\n")
-        if wait:
-            self._await_ok(self.now() + LINE_S)
+        self._await_ok(self.now() + LINE_S)
 
     def _await_ok(self, deadline: float) -> None:
         while (reply := self.receive(deadline)) is not None:

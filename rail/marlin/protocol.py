@@ -94,6 +94,11 @@ def names_marlin(text: str) -> bool:
     return text.startswith("FIRMWARE_NAME:Marlin")
 
 
+def says_busy(text: str) -> bool:
+    """Is this what Marlin says every 2 s while it homes or drains its plan?"""
+    return text.startswith("echo:busy:")
+
+
 def names_stranger(text: str) -> bool:
     """Is this another firmware's answer to M115?"""
     return text.startswith("FIRMWARE_NAME:") and not names_marlin(text)
@@ -126,7 +131,9 @@ def classify(line: bytes) -> MarlinReply:
         return _error(text)
     if text.startswith("echo:"):
         return _echo(text)
-    if text.startswith(("//", ";", "Marlin ", "wait", "M", "Soft endstops", "Min:", "Reporting endstop", "SYNC-")):
+    if text.startswith(
+        ("//", ";", "Marlin ", "wait", "M", "Soft endstops", "Min:", "Reporting endstop", "SYNC-", "T:", "B:")
+    ):
         return Echo(text)
     return Unrecognised(text)
 

@@ -47,7 +47,7 @@ def finish_picture(file: Path, output: Path, recipe: Recipe, *, force: bool = Fa
     if not file.is_file():
         raise SourceError(f"{file} is no file", remedy="Name the picture to correct.")
     source = as_source(file)
-    development = Development([source])
+    development = Development([source], wide_gamut=recipe.wants_wide_gamut)
     dtype = np.dtype(np.uint16) if output.suffix.lower() in TIFF_SUFFIXES else development.dtype
     icc = development.icc
     image = development.frame(source).image

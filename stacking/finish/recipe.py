@@ -209,6 +209,11 @@ class Recipe(_Step):
     areas: tuple[Area, ...] = ()
     """Parts of a stack that are made otherwise; a picture by itself has none."""
 
+    @property
+    def wants_wide_gamut(self) -> bool:
+        """Whether the output holds colours that sRGB has not."""
+        return self.output is not None and self.output.profile is not Profile.SRGB
+
     def to_toml(self) -> str:
         """The recipe as a TOML file's text: reading it gives an equal recipe."""
         values = self.model_dump(exclude_none=True, mode="json")

@@ -20,6 +20,7 @@ from stacking.colour import (
     ADOBE_RGB_TO_XYZ_D65,
     BRADFORD_D65_TO_D50,
     D50,
+    PROPHOTO_TO_XYZ_D50,
     SRGB_TO_XYZ_D65,
     decode,
     encode,
@@ -30,9 +31,6 @@ from stacking.colour import (
 F32 = NDArray[np.float32]
 _DISPLAY_P3_TO_XYZ_D65 = np.array(
     [[0.4865709, 0.2656677, 0.1982173], [0.2289746, 0.6917385, 0.0792869], [0.0, 0.0451134, 1.0439444]]
-)
-_PROPHOTO_TO_XYZ_D50 = np.array(
-    [[0.7976749, 0.1351917, 0.0313534], [0.2880402, 0.7118741, 0.0000857], [0.0, 0.0, 0.8252100]]
 )
 _ADOBE_GAMMA = 0x0233 / 256
 _PROPHOTO_GAMMA = 0x01CD / 256
@@ -86,7 +84,7 @@ def space_named(profile: Profile) -> Space:
         to_d50 = BRADFORD_D65_TO_D50 @ ADOBE_RGB_TO_XYZ_D65
         name, gamma, word = "Compatible with Adobe RGB (1998)", _ADOBE_GAMMA, 0x0233
     else:
-        to_d50, name, gamma, word = _PROPHOTO_TO_XYZ_D50, "ProPhoto RGB", _PROPHOTO_GAMMA, 0x01CD
+        to_d50, name, gamma, word = PROPHOTO_TO_XYZ_D50, "ProPhoto RGB", _PROPHOTO_GAMMA, 0x01CD
     icc = matrix_profile(name, to_d50, np.array([word], ">u2"))
     return Space(_to_working(to_d50), _power(gamma), _power(1 / gamma), icc)
 

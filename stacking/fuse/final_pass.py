@@ -21,7 +21,7 @@ from stacking.fuse.methods import Fusion, bytes_per_pixel, fusion_for, noise_for
 from stacking.fuse.noise import NoiseEnergy
 from stacking.fuse.pair import PairFusion, are_a_pair
 from stacking.fuse.pyramid import PyramidFusion, levels_for
-from stacking.memory import MemoryPlan, plan_memory
+from stacking.memory import MemoryPlan, plan_memory, return_freed_memory
 from stacking.options import Method
 
 Progress = Callable[[str, int, int], None]
@@ -159,6 +159,7 @@ class FinalPass:
     def _strip(self, strip: Canvas, total: int) -> tuple[NDArray[np.uint16], DepthEstimate | None]:
         task = self._task
         fusion: Fusion | None = None
+        return_freed_memory()
         planes = FramePlanes(strip)
         with Bands(task.threads) as bands:
             for number in range(_PASSES.get(task.method, 1)):
@@ -178,6 +179,7 @@ class FinalPass:
                         del image
             if fusion is None:
                 raise SourceError("no picture can be read", remedy="Give whole JPEG, PNG, TIFF or RAW files.")
+            del planes  # the result is made in their room
             return fusion.result()
 
     def _begin(self, strip: Canvas, bands: Bands, image: Pixels, index: int) -> Fusion:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from stacking.frames import Pixels
 from stacking.fuse.bands import Bands, rows_of
-from stacking.fuse.canvas import windows
+from stacking.fuse.canvas import Canvas, windows
 from stacking.fuse.frame_planes import FramePlanes
 
 _QUIET_PERCENT = 10.0
@@ -51,8 +51,11 @@ def measure_noise(image: Pixels, gain: NDArray[np.float64], levels: int, share: 
     none = np.empty((1, 1), np.float32)
     with Bands(1) as bands:
         for canvas in windows(columns, rows):
-            planes = FramePlanes(canvas)
-            planes.load(image, canvas.to_frame(np.eye(2, 3)), gain, bands)
+            # The window alone: all of the frame that is loaded has its colours halved.
+            y, x = canvas.y, canvas.x
+            seen: Pixels = image[y : y + canvas.height, x : x + canvas.width].copy()
+            planes = FramePlanes(Canvas(0, 0, canvas.width, canvas.height))
+            planes.load(seen, np.eye(2, 3), gain, bands)
             fine, finer_energy = planes.luma, none
             for level in range(levels):
                 coarse = np.empty(canvas.level_shape(level + 1), np.float32)

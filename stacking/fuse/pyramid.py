@@ -147,10 +147,18 @@ class PyramidFusion:
             depth = depth_from_moments(
                 self._weight_sum[1], *self._moments, self._positions, (self.canvas.height, self.canvas.width)
             )
+        # What the frame at hand took makes room for the picture.
+        for planes in (self._gauss, self._red, self._blue, self._energy, self._weight):
+            planes.clear()
         for sums, finest in ((self._band_sum, 0), (self._red_sum, 1), (self._blue_sum, 1)):
             self._collapse(sums, finest)
+        self._weight_sum.clear()
         limits = (self._low, self._high) if self.tuning.clamp else None
         rgb = compose_picture(self._band_sum[0], self._red_sum[1], self._blue_sum[1], self._bands, limits)
+        for sums in (self._band_sum, self._red_sum, self._blue_sum):
+            sums.clear()
+        self._low = self._high = np.empty((0, 0), np.uint16)
+        del limits
         if self._volume is not None:
             shape = (self.canvas.height, self.canvas.width)
             coarse, confidence = self._volume.depth(rgb)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,12 +13,23 @@ from capture.bench.imager import SceneImager, SceneOptions
 from capture.bench.interfaces import CarriageSample, ExposureSettings
 from capture.depth_of_field import PIXELS_PER_COC, Optics
 from capture.focus.bands import linear_gray
+from capture.focus.certificate import certify, frames_for, growth_of_stills, noise_levels
+from capture.focus.doubts import DOUBTFUL, shake_scores, shaken_against
+from capture.focus.range import find_range
+from capture.focus.step import measure_step
+from capture.focus.survey import HALF_PX, FrameSurvey, Surveyor
+from stacking.develop import Development, as_source
 
 F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
 
 TRAVEL_UM = 20_000.0
 MOTOR_STEP_UM = 0.5
 WRONG = 1.3
+# A confidence below is a warning.
+UNSURE = 0.3
+# A shake of 2 px changes nothing in a picture whose points are wider than this.
+VISIBLE_AIRY_PX = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,3 +121,195 @@ def look(set_up: SetUp) -> Looking:
     imager = set_up.imager()
     start = imager.scene.near_um + set_up.start * (imager.scene.far_um - imager.scene.near_um)
     return Looking(set_up, imager, here=float(np.clip(start, -TRAVEL_UM, TRAVEL_UM)))
+
+
+@dataclass
+class Campaign:
+    """What a campaign found, one line a set-up."""
+
+    lines: list[str] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def count(self, name: str, yes: bool = True) -> None:
+        self.counts[name] = self.counts.get(name, 0) + bool(yes)
+
+    def report(self) -> str:
+        return "\n".join([*self.lines, ", ".join(f"{name}: {value}" for name, value in self.counts.items())])
+
+
+def measure_steps(seeds: range) -> Campaign:
+    """`measure_step` in random set-ups: within 10 %, said to be unsure, silently wrong by more than 25 %; wrong magnifications noticed."""
+    found = Campaign()
+    for seed in seeds:
+        set_up = draw(seed)
+        view = look(set_up)
+        truth = view.imager.lens.blur_px_per_um
+        estimate = measure_step(view, set_up.live_scale, 0.3, set_up.optics())
+        growth = estimate.blur_px_per_um
+        error = float("nan") if growth is None else growth / truth - 1
+        unsure = estimate.confidence < UNSURE
+        noticed = any("check the magnification" in note for note in estimate.notes)
+        found.count("set-ups")
+        found.count("within 10 %", abs(error) <= 0.1)
+        found.count("not within 10 %, and said to be unsure", not abs(error) <= 0.1 and unsure)
+        found.count("silently wrong by more than 25 %", abs(error) > 0.25 and not unsure)
+        found.count("magnification wrong", set_up.believed != 1)
+        found.count("wrong magnification noticed", set_up.believed != 1 and noticed)
+        found.count("right magnification doubted", set_up.believed == 1 and noticed)
+        found.count("outside the limits", min(view.seen) < view.limits[0] or max(view.seen) > view.limits[1])
+        found.lines.append(f"{seed} {_words(set_up)}: {error:+.1%}, confidence {estimate.confidence:.2f}")
+    return found
+
+
+def find_ranges(seeds: range) -> Campaign:
+    """`find_range` in random set-ups, with the growth known to some per cent: both ends within half a depth of field."""
+    found = Campaign()
+    for seed in seeds:
+        set_up = draw(seed)
+        view = look(set_up)
+        lens, truth = view.imager.lens, view.imager.truth()
+        assert truth.near_um is not None
+        assert truth.far_um is not None
+        slightly_wrong = float(np.random.default_rng(seed).normal(1, 0.05))
+        estimate = find_range(view, slightly_wrong * lens.blur_px_per_um / set_up.live_scale)
+        near = (estimate.near - truth.near_um) / lens.depth_of_field_um
+        far = (estimate.far - truth.far_um) / lens.depth_of_field_um
+        found.count("set-ups")
+        found.count("both ends within half a depth of field", max(abs(near), abs(far)) <= 0.5)
+        found.count("both within one", max(abs(near), abs(far)) <= 1.0)
+        found.count("outside the limits", min(view.seen) < view.limits[0] or max(view.seen) > view.limits[1])
+        found.lines.append(
+            f"{seed} {_words(set_up)}: near {near:+.2f}, far {far:+.2f} depths of field, {estimate.frames} frames"
+        )
+    return found
+
+
+def _words(set_up: SetUp) -> str:
+    return (
+        f"m {set_up.magnification:g} f/{set_up.f_number:g} {set_up.pixel_um:g} um {set_up.sensor_px[0]}x{set_up.sensor_px[1]} "
+        f"live 1:{set_up.live_scale:g} ISO {set_up.iso} {set_up.texture}"
+    )
+
+
+class Stills:
+    """Frames of a set-up as DNG files, developed and surveyed as in a session; none through a wire."""
+
+    def __init__(self, seed: int, folder: Path) -> None:
+        self.set_up = replace(draw(seed), sensor_px=((720, 480), (900, 600))[seed % 2])
+        self.imager = self.set_up.imager()
+        self.dof = self.imager.lens.depth_of_field_um
+        self.near, self.far = self.imager.scene.near_um, self.imager.scene.far_um
+        self._path = folder / f"{seed}.dng"
+        self._development: Development | None = None
+        self._surveyor: Surveyor | None = None
+
+    @property
+    def airy_px(self) -> float:
+        """Diameter of the Airy disc: what is much smaller cannot be seen."""
+        lens = self.imager.lens
+        return 2.44 * lens.wavelength_um * lens.f_number_effective / lens.pixel_um
+
+    @property
+    def surveyor(self) -> Surveyor:
+        assert self._surveyor is not None
+        return self._surveyor
+
+    def survey(self, position: float, *, shake: tuple[float, float] | None = None) -> FrameSurvey:
+        """`shake`: pixels of the still, and degrees."""
+        if shake is not None:
+            self.imager.inject("shake", {"px": shake[0], "angle_deg": shake[1]})
+        iso = self.set_up.iso
+        exposure = self.imager.expose(
+            ExposureSettings(iso, 1 / 60 * 100 / iso, self.set_up.f_number),
+            at=CarriageSample(position, 1e9, False),
+            taken="2026:01:01 00:00:00.000",
+            serial=1,
+        )
+        self._path.write_bytes(exposure.dng())
+        source = as_source(self._path)
+        self._development = self._development or Development([source])
+        gray = self._development.gray_half(source)
+        self._surveyor = self._surveyor or Surveyor((gray.shape[0], gray.shape[1]))
+        return self._surveyor.survey(gray)
+
+    def stack(self, first: float) -> tuple[F64, list[FrameSurvey]]:
+        """A complete one at an overlap of 0.3, from `first` depths of field before the near end."""
+        positions = np.arange(self.near - first * self.dof, self.far + 1.2 * self.dof, 0.7 * self.dof)
+        return positions, [self.survey(float(position)) for position in positions]
+
+
+def certify_stacks(seeds: range, folder: Path, *, holes: int = 4) -> Campaign:
+    """Complete stacks, and the same with one to three frames taken out; the depth of field told by the frames alone, and as known."""
+    found = Campaign()
+    for seed in seeds:
+        stills = Stills(seed, folder)
+        positions, surveys = stills.stack(1.2)
+        rng = np.random.default_rng(seed)
+        growth = growth_of_stills(positions, surveys, stills.surveyor)
+        believed = growth.px_per_unit if growth.confidence >= UNSURE else None
+        error = growth.px_per_unit * HALF_PX / stills.imager.lens.blur_px_per_um - 1
+        whole = certify(positions, surveys, stills.dof, growth_half_px=believed, overlap=0.3)
+        found.count("complete stacks")
+        found.count("called incomplete", whole.passed is not True)
+        truth = stills.imager.truth()
+        missed = 0
+        for _ in range(holes):
+            count = int(rng.integers(1, 4))
+            inside = [
+                i
+                for i in range(2, len(positions) - count - 2)
+                if (truth.near_um or 0) < positions[i] and positions[i + count - 1] < (truth.far_um or 0)
+            ]
+            if not inside:
+                continue
+            first = int(rng.choice(inside))
+            kept = [i for i in range(len(positions)) if not first <= i < first + count]
+            judged = certify(
+                positions[kept], [surveys[i] for i in kept], stills.dof, growth_half_px=believed, overlap=0.3
+            )
+            seen = [gap for gap in judged.gaps if gap.near <= positions[first] <= gap.far]
+            closed = frames_for(seen, 0.7 * stills.dof)
+            every = np.sort(np.concatenate([positions[kept], closed]))
+            around = every[(every >= positions[first - 1] - 1e-6) & (every <= positions[first + count] + 1e-6)]
+            found.count("stacks with a gap")
+            found.count("gap found and closed", bool(seen) and float(np.diff(around).max()) <= stills.dof)
+            missed += not seen
+        found.lines.append(
+            f"{seed} {_words(stills.set_up)}: {len(positions)} frames, passed {whole.passed}, {missed} gaps missed, "
+            f"growth {error:+.1%} (confidence {growth.confidence:.2f})"
+        )
+    return found
+
+
+def shake_frames(seeds: range, folder: Path, *, shakes: int = 5) -> Campaign:
+    """Shakes of 2 to 6 px: how many are doubtful among their neighbours and sure by a second exposure; clean frames rejected."""
+    found = Campaign()
+    for seed in seeds:
+        stills = Stills(seed, folder)
+        positions, surveys = stills.stack(1.2)
+        at, kind = dict(enumerate(positions)), "visible" if stills.airy_px < VISIBLE_AIRY_PX else "within diffraction"
+        noise = noise_levels(surveys)
+        scores = shake_scores(at, dict(enumerate(surveys)), noise)
+        found.count("clean frames", False)
+        found.counts["clean frames"] += len(surveys)
+        for index in [n for n, score in scores.items() if score > DOUBTFUL]:
+            found.count("clean frames given a second exposure")
+            again = stills.survey(float(positions[index]) + 0.02)
+            found.count("clean frames rejected", bool(shaken_against(surveys[index], again, noise)))
+        rng = np.random.default_rng(seed)
+        inside = [n for n in scores if stills.near < positions[n] < stills.far]
+        for index in rng.choice(inside, min(shakes, len(inside)), replace=False).tolist():
+            shake = float(rng.uniform(2, 6)), float(rng.uniform(0, 180))
+            spoilt = list(surveys)
+            spoilt[index] = stills.survey(float(positions[index]), shake=shake)
+            again = stills.survey(float(positions[index]) + 0.02)
+            score = shake_scores(at, dict(enumerate(spoilt)), noise)[index]
+            sure = bool(shaken_against(spoilt[index], again, noise))
+            found.count(f"shakes {kind}")
+            found.count(f"doubtful, {kind}", score > DOUBTFUL)
+            found.count(f"sure by a second exposure, {kind}", sure)
+            found.count(f"found, {kind}", score > DOUBTFUL and sure)
+            found.lines.append(
+                f"{seed} {_words(stills.set_up)}: {shake[0]:.1f} px, Airy disc {stills.airy_px:.0f} px: score {score:.1f}, sure {sure}"
+            )
+    return found

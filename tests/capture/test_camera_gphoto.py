@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -191,6 +192,45 @@ def test_bulb_needs_a_time(camera: GphotoCamera, tmp_path: Path) -> None:
         check_pair(camera.shoot(tmp_path, "0001", bulb_s=0.1), tmp_path, "0001")
     finally:
         camera.set(Role.SHUTTER, before.value)
+
+
+@pytest.mark.parametrize(("wish", "held_s"), [("bulb:0.3", 0.3), ("bulb 0.2s", 0.2)])
+def test_a_bulb_time_is_set_like_any_other(camera: GphotoCamera, tmp_path: Path, wish: str, held_s: float) -> None:
+    before = camera.get(Role.SHUTTER)
+    try:
+        assert camera.set(Role.SHUTTER, wish).value == "Bulb"
+        assert not any(one.about == "shutter" for one in camera.obstacles())
+        begun = time.monotonic()
+        check_pair(camera.shoot(tmp_path, "0001"), tmp_path, "0001")
+        assert time.monotonic() - begun >= held_s
+    finally:
+        camera.set(Role.SHUTTER, before.value)
+    assert camera.get(Role.SHUTTER).value == before.value
+
+
+def test_a_time_beyond_the_longest_is_held_by_bulb(camera: GphotoCamera, tmp_path: Path) -> None:
+    before = camera.get(Role.SHUTTER)
+    try:
+        assert camera.set(Role.SHUTTER, "45s").value == "Bulb"
+        # a time of the camera's own is its own again
+        assert camera.set(Role.SHUTTER, "30").value != "Bulb"
+        assert camera.set(Role.SHUTTER, "bulb").value == "Bulb"
+        assert [one.fatal for one in camera.obstacles() if one.about == "shutter"] == [True]
+        with pytest.raises(ShotRefusedError, match="bulb"):
+            camera.shoot(tmp_path, "0001")
+    finally:
+        camera.set(Role.SHUTTER, before.value)
+
+
+def test_a_flash_has_time_to_charge(camera: GphotoCamera, tmp_path: Path) -> None:
+    camera.flash_wait_s = 3.0
+    begun = time.monotonic()
+    try:
+        camera.shoot(tmp_path, "0001")
+        camera.shoot(tmp_path, "0002")
+        assert time.monotonic() - begun > 3.0
+    finally:
+        camera.flash_wait_s = 0.0
 
 
 def test_shots_without_card_leave_the_camera_s_memory_empty(camera: GphotoCamera, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from capture.camera.protocol import CaptureTarget, FileFormat, Role
 from capture.camera.values import (
+    bulb_time,
     choose_format,
     choose_target,
     f_number,
@@ -238,3 +239,28 @@ def test_which_choice_is_the_wished_target(wish: CaptureTarget, choices: tuple[s
     assert choose_target(wish, choices) == chosen
     assert chosen is None or target_of(chosen) is wish
     assert find_choice(Role.TARGET, wish.value, choices) in {chosen, wish.value}
+
+
+@pytest.mark.parametrize(
+    ("wish", "seconds"),
+    [
+        ("90", 90.0),
+        ("90s", 90.0),
+        ("31", None),  # the longest, spelt loosely
+        ("30", None),
+        ("1/60", None),
+        ("bulb", None),
+        ("bulb:2", 2.0),
+        ("Bulb 1/4", 0.25),
+        ("bulb:0", None),
+        ("bulb:soon", None),
+        ("auto", None),
+    ],
+)
+def test_times_that_bulb_is_needed_for(wish: str, seconds: float | None) -> None:
+    assert bulb_time(wish, ("1/60", "1", "30", "Bulb")) == seconds
+    assert bulb_time(wish, ("1/60", "1", "30")) is None
+
+
+def test_where_only_bulb_is_offered_every_time_is_held() -> None:
+    assert bulb_time("2", ("bulb",)) == 2.0

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from capture.errors import FocusError, UsageError
+from capture.focus.bands import BandEnergies
 from capture.focus.defocus import energy_of, fit_defocus
 from capture.focus.growth import find_tops
 from capture.focus.range import find_range
@@ -178,3 +179,17 @@ def test_other_regions_are_refused(text: str) -> None:
 
     with pytest.raises(UsageError, match="region"):
         parse_region(text)
+
+
+@pytest.mark.parametrize("shape", [(150, 220), (401, 603), (48, 60)])
+def test_each_band_sees_its_own_frequency_with_its_true_energy(shape: tuple[int, int]) -> None:
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+    frequencies = (0.06, 0.13, 0.27)
+    bands = BandEnergies(shape, frequencies)
+    for own, frequency in enumerate(frequencies):
+        wave = 0.4 * (1 + 0.3 * np.cos(2 * np.pi * frequency * (0.8 * columns + 0.6 * rows)))
+        found = bands.measure(np.asarray(wave, np.float32))
+        inner = found[:, 3:-3, 3:-3] if min(shape) > 100 else found[:, 2:-2, 2:-2]
+        middle = np.median(inner, axis=(1, 2))
+        assert middle[own] == pytest.approx(0.045, rel=0.08)
+        assert all(middle[k] < 0.1 * middle[own] for k in range(3) if k != own)

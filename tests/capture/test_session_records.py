@@ -70,8 +70,9 @@ def test_a_folder_taken_up_again_tells_the_same(tmp_path: Path) -> None:
 
 def test_a_session_never_writes_over_another(tmp_path: Path) -> None:
     new_folder(tmp_path / "s").close()
-    with pytest.raises(SessionError, match="not empty"):
+    with pytest.raises(SessionError, match="not empty") as refused:
         new_folder(tmp_path / "s")
+    assert f"focusrail resume {tmp_path / 's'}" in refused.value.remedy
     (tmp_path / "file").write_text("x")
     with pytest.raises(SessionError, match="is a file"):
         new_folder(tmp_path / "file")

@@ -164,3 +164,24 @@ def test_the_control_port_tells_and_refuses(bench: RunningBench, tmp_path: Path)
         bench.ask({"fault": "meteorite"})
     with pytest.raises(Exception, match="not understood"):
         bench.ask({"hello": 1})
+
+
+def test_a_bracket_with_several_shots_of_each(bench: RunningBench, tmp_path: Path) -> None:
+    before = focusrail("camera", "get", "shutter", "--camera", bench.camera, "--json").done()["value"]
+    options = ("--format", "JPEG", "--bracket", "1/60, 1/15", "--shots", "2", "--flash-wait", "0.5")
+    done = focusrail("camera", "shot", "--camera", bench.camera, "--out", tmp_path, *options, "--json").done()
+    assert [Path(file).name for file in done["files"]] == [f"shot-000{k}.jpg" for k in (1, 2, 3, 4)]
+    assert all(Path(file).is_file() for file in done["files"])
+    times = [shot["exposure"]["shutter_s"] for shot in done["shots"]]
+    assert times == pytest.approx([1 / 60, 1 / 60, 1 / 15, 1 / 15], rel=0.05)
+    assert focusrail("camera", "get", "shutter", "--camera", bench.camera, "--json").done()["value"] == before
+    refused = focusrail("camera", "shot", "--camera", bench.camera, "--out", tmp_path, "--bracket", "1/60", "--json")
+    assert refused.code == 2
+    assert "two shutter times" in refused.values["error"]["message"]
+
+
+def test_an_exposure_longer_than_the_camera_s_longest(bench: RunningBench, tmp_path: Path) -> None:
+    options = ("--format", "JPEG", "--shutter", "bulb:1.5")
+    done = focusrail("camera", "shot", "--camera", bench.camera, "--out", tmp_path, *options, "--json").done()
+    assert len(done["files"]) == 1
+    focusrail("camera", "set", "shutter", "1/60", "--camera", bench.camera, "--json").done()

@@ -62,6 +62,12 @@ class Running:
         self.wait(lambda: self.frames() >= count)
         return self
 
+    def extend(self, distance: str) -> None:
+        """While it is paused, so that it is not at its end before the order is there."""
+        self.process.send_signal(signal.SIGUSR1)
+        focusrail("control", self.session, "extend", distance, "--json").done()
+        self.process.send_signal(signal.SIGUSR1)
+
     def end(self) -> Finished:
         out, err = self.process.communicate(timeout=110)
         return Finished(self.process.returncode, out, err)
@@ -108,7 +114,7 @@ def test_stopped_after_a_frame_it_can_be_gone_on_with(devices: tuple[str, ...], 
 
 def test_the_far_end_is_extended(devices: tuple[str, ...], tmp_path: Path) -> None:
     running = Running(tmp_path / "s", devices).after_frames(1)
-    focusrail("control", running.session, "extend", "250um", "--json").done()
+    running.extend("250um")
     values = running.end().done()
     assert (values["planned"], values["frames"], values["added"]) == (FRAMES, FRAMES + 3, 3)
     frames = json.loads((running.session / "manifest.json").read_text())["frames"]
@@ -127,7 +133,7 @@ def test_nothing_passes_the_position_that_is_never_passed(
     assert bench.ask({"get": "truth"}) == before
     assert not (tmp_path / "s").exists()
     running = Running(tmp_path / "s", devices, "--never-beyond", "2.1mm").after_frames(1)
-    focusrail("control", running.session, "extend", "250um", "--json").done()
+    running.extend("250um")
     ended = running.end()
     assert (ended.done()["frames"], ended.values["added"]) == (FRAMES + 1, 1)
     assert "the far end stays inside the allowed range" in ended.stderr

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from capture.app.rail_calibrate import steps
 from capture.app.rail_commands import settings
 from capture.errors import UsageError
-from rail.calibration import check_change, steps_per_mm, write_steps
+from rail.calibration import StepsResult, check_change, steps_per_mm, write_steps
 from rail.errors import RailUsageError
 from rail.profiles import load_profile, parse_profile, profile_names, profile_text, user_profile_path
 from rail.simulator import DeviceClock, RailOptions, SimulatedRail
@@ -71,26 +71,32 @@ def test_a_result_that_no_screw_explains_names_the_part() -> None:
     assert "jumpers" in caught.value.remedy
 
 
+def gauged(value: float) -> StepsResult:
+    return steps_per_mm(10_000, [16_000 / value * 1000], 1600, division_um=10)
+
+
 @pytest.mark.parametrize("name", profile_names())
 def test_a_shipped_profile_is_copied_and_keeps_the_rest(name: str) -> None:
     before = load_profile(name)
-    path = write_steps(name, 1234.5678)
+    path = write_steps(name, gauged(1534.5678))
     assert path == user_profile_path(name)
     after = load_profile(name)
-    assert after.steps_per_mm == pytest.approx(1234.5678)
-    assert after == before.model_copy(update={"calibrated_steps_per_mm": 1234.5678})
-    write_steps(name, 1235.0)
-    assert load_profile(name).steps_per_mm == 1235.0
+    assert after.steps_per_mm == pytest.approx(1534.5678)
+    assert after.calibration["steps"].uncertainty == pytest.approx(gauged(1534.5678).uncertainty, abs=1e-4)
+    kept = {"calibrated_steps_per_mm": after.calibrated_steps_per_mm, "calibration": after.calibration}
+    assert after == before.model_copy(update=kept)
+    write_steps(name, gauged(1535.0))
+    assert load_profile(name).steps_per_mm == pytest.approx(1535.0)
     assert profile_text(name).count("calibrated_steps_per_mm") == 1
 
 
 def test_a_file_of_ones_own_is_changed_in_place_with_its_comments(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text("# my rail\nname = 'mine'  # the red one\n\n[drive]\nlead_mm = 2.0 # T8\n")
-    write_steps(str(path), 1590.25)
+    write_steps(str(path), gauged(1590.25))
     assert "# the red one" in path.read_text()
     assert "lead_mm = 2.0 # T8" in path.read_text()
-    assert load_profile(path).steps_per_mm == 1590.25
+    assert load_profile(path).steps_per_mm == pytest.approx(1590.25)
 
 
 @pytest.mark.parametrize(

@@ -216,6 +216,24 @@ def test_whatever_answers_nothing_but_rail_errors_come_out(lines: list[bytes], a
         GrblAxis.connect(Link(port, clock=lambda: port.now), load_profile()).move_to(1e9)
 
 
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_killed_programs_homing_is_stopped_first(dialect: str) -> None:
+    switch = {21: 0 if dialect == "marlin" else 1, 130: 60, 25: 60, 24: 30}
+    rail = VirtualRail(dialect=dialect, homing=True, settings=switch)
+    axis = rail.open()
+    rail.call_later(4.0, lambda: rail.kill(axis))
+    with pytest.raises(RailError):
+        axis.home()
+    assert rail.moving()
+    again = rail.open()
+    assert not rail.moving()
+    assert not again.status().position_known
+    again.unlock()
+    again.zero()
+    assert again.move_to(-500).position == -500
+    again.close()
+
+
 def start_foreign_move(rail: VirtualRail, mm: float) -> None:
     """Another program's long move, and the program is gone."""
     rail.open().close()

@@ -315,8 +315,9 @@ def test_the_take_up_stays_inside_the_limits() -> None:
     assert min(seen) >= -1000 - rail.step_um
 
 
-def test_a_jog_is_cancelled_within_100_ms() -> None:
-    rail = VirtualRail()
+@pytest.mark.parametrize("dialect", ["grbl", "grblhal", "fluidnc"])
+def test_a_jog_is_cancelled_within_100_ms(dialect: str) -> None:
+    rail = VirtualRail(dialect=dialect)
     axis, _ = zeroed(rail)
     sent: list[float] = []
     asked: list[float] = []

@@ -11,7 +11,15 @@ import rawpy
 import tifffile
 from numpy.typing import NDArray
 
-from stacking.colour import adobe_rgb_profile, profile_name, srgb_profile
+from stacking.colour import (
+    BRADFORD_D65_TO_D50,
+    D50,
+    PROPHOTO_TO_XYZ_D50,
+    SRGB_TO_XYZ_D65,
+    adobe_rgb_profile,
+    profile_name,
+    srgb_profile,
+)
 from stacking.engine import stack_pictures
 from stacking.errors import StackingUsageError
 from stacking.finish import Recipe, apply_recipe, finish_picture, result_profile
@@ -217,3 +225,41 @@ def test_finish_embeds_the_profile_asked_for(tmp_path: Path) -> None:
         assert profile_name(file.pages[0].iccprofile) == "Display P3"
     finish_picture(tmp_path / "a.tif", tmp_path / "c.tif", recipe)
     assert (tmp_path / "b.tif").read_bytes() == (tmp_path / "c.tif").read_bytes()
+
+
+def test_raw_colours_outside_of_srgb_reach_a_wide_output(tmp_path: Path) -> None:
+    """A green that sRGB has not: in ProPhoto it comes out as LibRaw develops it, in sRGB it is cut off."""
+    green = np.array([0.06, 0.62, 0.10])  # camera RGB, balanced
+    rng = np.random.default_rng(1)
+    rows, columns = np.indices((96, 128))
+    light = green[(rows & 1) + (columns & 1)] * (1 + 0.2 * rng.random((24, 32)).repeat(4, 0).repeat(4, 1))
+    neutral = (CAMERA @ SRGB).sum(1)
+    neutral /= neutral.max()
+    samples = np.rint(light * neutral[(rows & 1) + (columns & 1)] * 15871 + 512).astype(np.uint16)
+    for k in range(3):
+        write_dng(tmp_path / f"{k}.dng", samples, neutral=neutral)
+
+    def lab(profile: str) -> NDArray[np.float64]:
+        recipe = tmp_path / f"{profile}.toml"
+        recipe.write_text(f'version = 1\n[output]\nprofile = "{profile}"\n')
+        frames = [tmp_path / f"{k}.dng" for k in range(3)]
+        stack_pictures(frames, tmp_path / f"{profile}.tif", StackOptions(recipe=recipe, align=Align.NONE, threads=1))
+        with tifffile.TiffFile(tmp_path / f"{profile}.tif") as file:
+            return _lab_d50(file.pages[0].asarray() / 65535.0, file.pages[0].iccprofile).mean(axis=(0, 1))
+
+    reference = libraw(tmp_path / "1.dng", rawpy.ColorSpace.ProPhoto, gamma=(1, 1))
+    expected = _lab_of_d50(reference @ PROPHOTO_TO_XYZ_D50.T).mean(axis=(0, 1))
+    assert delta_e_2000(lab("prophoto"), expected) < 1.0
+    assert delta_e_2000(lab("srgb"), expected) > 3.0
+
+
+def _lab_d50(values: NDArray[np.float64], icc: bytes) -> NDArray[np.float64]:
+    space = space_of(icc)
+    assert space is not None
+    working = space.to_linear(values) @ space.to_working.T
+    return _lab_of_d50(working @ (BRADFORD_D65_TO_D50 @ SRGB_TO_XYZ_D65).T)
+
+
+def _lab_of_d50(xyz: NDArray[np.float64]) -> NDArray[np.float64]:
+    f = np.cbrt(np.maximum(xyz / D50, 0.008856))
+    return np.stack([116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], axis=-1)

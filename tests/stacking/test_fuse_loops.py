@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from itertools import pairwise
 
 import cv2
@@ -189,3 +191,14 @@ def test_bands_cover_every_row_once(rows: int, threads: int) -> None:
         bands.run(rows, loop)
     assert (seen == 1).all()
     assert all(a % 2 == 0 for a in starts)
+
+
+def test_loops_are_loaded_beside_the_registration() -> None:
+    code = (
+        "import sys, threading; from stacking.fuse.preload import preload; preload();"
+        "[t.join() for t in threading.enumerate() if t.name == 'preload'];"
+        "print(sorted(m for m in sys.modules if m.startswith('stacking.fuse.') and m.endswith('_kernels')))"
+    )
+    seen = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    for name in ("warp", "pyramid", "chroma", "depth"):
+        assert f"stacking.fuse.{name}_kernels" in seen.stdout

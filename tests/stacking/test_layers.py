@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from stacking.aligned import aligned, focus_energy, reached
+from stacking.aligned import aligned, aligned_luma, focus_energy, reached
 from stacking.colour import srgb_profile
 from stacking.engine import stack_pictures
 from stacking.errors import OutputError, StackingUsageError
@@ -125,6 +125,20 @@ def test_frames_are_laid_as_the_fusion_lays_them(tmp_path: Path) -> None:
     assert not energy[:, (WIDTH - shift) // 4 + 1 :].any()
     assert not reach[:, (WIDTH - shift) // 4 :].any()
     del tmp_path
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize(
+    "matrix", [np.eye(2, 3), np.array([[1.01, 0.004, 2.4], [-0.004, 1.01, -1.7]])], ids=["in place", "warped"]
+)
+def test_the_luma_of_a_frame_is_that_of_its_aligned_picture(depth: int, matrix: np.ndarray) -> None:
+    frame = leaning()[3]
+    image = frame if depth == 8 else frame.astype(np.uint16) * np.uint16(257)
+    registration, canvas = Registration(matrix, np.array([1.02, 1.0, 0.97]), 0.0), Canvas(0, 0, WIDTH, HEIGHT)
+    picture = aligned(image, registration, canvas).astype(float)
+    luma = aligned_luma(image, registration, canvas)
+    assert luma.dtype == np.uint16
+    np.testing.assert_allclose(luma[4:-8, 4:-8], (picture @ (0.299, 0.587, 0.114))[4:-8, 4:-8], atol=40)
 
 
 def test_energy_knows_no_strips(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,21 @@
+"""The compiled loops of the fusion, loaded beside the registration: half a second that no frame waits for."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from contextlib import suppress
+
+_LOOPS = ("warp_kernels", "pyramid_kernels", "chroma_kernels", "depth_kernels")
+
+
+def preload() -> None:
+    """Begin to load them in a thread; who needs one before it is there waits for it as for any import."""
+    threading.Thread(target=_load, name="preload").start()
+
+
+def _load() -> None:
+    for name in _LOOPS:
+        # whoever imports it later is told what is wrong
+        with suppress(Exception):
+            importlib.import_module(f"stacking.fuse.{name}")
