@@ -10,6 +10,7 @@ import typer
 from capture.app.output import say
 from capture.app.session_options import ResumeOrigin
 from capture.app.session_running import Devices
+from capture.camera.shutter_camera import ShutterCamera
 from capture.errors import SessionError
 from capture.session.folder import SessionFolder
 from rail.axis import Axis
@@ -31,6 +32,13 @@ def establish_position(
         Where it does not, or cannot be known to.
     """
     axis = devices.axis
+    blind = isinstance(devices.camera, ShutterCamera)
+    if blind and origin is ResumeOrigin.IMAGES:
+        raise SessionError(
+            "a camera that hangs on a shutter release gives no pictures to find the place by",
+            remedy=f"Bring the carriage to the session's 0, then: focusrail resume {folder.path} --origin here",
+            state=_NOTHING_YET,
+        )
     homed = bool(folder.journal.opened().get("homed", False))
     _refuse_another_origin(origin, folder, homed=homed)
     if origin is ResumeOrigin.KEEP and not homed and not axis.status().position_known:
@@ -61,7 +69,7 @@ def establish_position(
             remedy=ways,
             state=f"{_NOTHING_YET} The frames so far are safe.",
         )
-    if check and not homed and origin is not ResumeOrigin.IMAGES:
+    if check and not homed and not blind and origin is not ResumeOrigin.IMAGES:
         from capture.session.placing import Placing
 
         Placing(folder, axis, devices.camera, say).check(folder.plan)
