@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.journeys.session_campaign import Campaign, Undisturbed, kinds_of
+from tests.journeys.session_long import measure
 
 Like = Callable[[tuple[str, ...]], Undisturbed]
 
@@ -40,3 +41,12 @@ def test_two_hundred_sessions_disturbed_at_random_moments(tmp_path: Path, like: 
         kinds, more = kinds_of(seed)
         (folder := tmp_path / str(seed)).mkdir()
         Campaign(folder, seed, like(more), kinds, more).run()
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(7200)
+def test_a_thousand_frames_take_no_more_memory_than_a_hundred(tmp_path: Path) -> None:
+    figures = measure(tmp_path)
+    first_mb, _, last_mb = figures.memory_mb
+    assert last_mb < 1.1 * first_mb, figures
+    assert figures.cpu_ms < 0.05 * 3000, figures
