@@ -41,7 +41,7 @@ _LEAST_SCATTER = np.array([0.005, 0.005, 0.012, 0.012, 0.03, 0.08])
 _ENERGY_WEIGHT = 0.6
 _FEWEST_FRAMES = 6
 # From where a second exposure is worth its time, from where it is though the plan was given, and from where a frame is named without one.
-DOUBTFUL, LIKELY, PLAIN = 2.4, 3.0, 5.0
+DOUBTFUL, LIKELY, PLAIN = 1.7, 3.0, 5.0
 # Two exposures of one position differ by noise alone.
 _SURE = 5.0
 _LOST = (0.015, 0.05)

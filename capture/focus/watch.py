@@ -34,8 +34,8 @@ from stacking.errors import StackingError
 _log = logging.getLogger(__name__)
 
 _BELIEVED = 0.3
-# The ends have one neighbour each and cannot be judged by it: they are looked at as the least doubtful.
-_END_SCORE = DOUBTFUL + 0.1
+# The ends have one neighbour each and cannot be judged by it: they are looked at after what is likely.
+_END_SCORE = LIKELY
 _LIGHT_FRAMES = 4
 _FEWEST_FRAMES = 3
 # Frames beyond an end at a time: how far it goes is told the better the nearer one is.

@@ -104,6 +104,19 @@ def test_the_range_without_a_position_is_refused(devices: tuple[str, ...]) -> No
     assert "--origin" in refused.values["error"]["remedy"]
 
 
+def test_a_forbidden_position_is_no_part_of_any_plan(
+    bench: RunningBench, devices: tuple[str, ...], truth: dict[str, Any], tmp_path: Path
+) -> None:
+    before = bench.ask({"get": "truth"})["carriage_um"]
+    refused = focusrail(
+        "shoot", *devices, *plan(truth, 1.0), "--never-beyond", "200um", "--out", tmp_path / "s", "--json"
+    )
+    assert refused.code == 1
+    assert refused.values["error"]["kind"] == "rail-limit"
+    assert not (tmp_path / "s").exists()
+    assert bench.ask({"get": "truth"})["carriage_um"] == before
+
+
 def plan(truth: dict[str, Any], steps: float, first: float = 0.2, last: float = 0.8) -> tuple[object, ...]:
     near, far = (truth[name] - truth["carriage_um"] for name in ("near_um", "far_um"))
     span = far - near
