@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 import signal
 
+import hypothesis
 import pytest
 
 from capture.settings import SettingsModel
+
+# A busy machine is no failure: what hypothesis tries has no deadline of its own.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session", autouse=True)

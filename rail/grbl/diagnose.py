@@ -70,14 +70,21 @@ class Setup:
         return bool(self.settings.get(22, 0))
 
     def shown(self, number: int) -> str:
-        """``$1=25``."""
-        return f"{self.name(number)}={self.settings.get(number, 0.0):g}"
+        """``$1=25``; ``M203 X10, that is 600`` where the controller counts in another unit."""
+        value = self.settings.get(number, 0.0)
+        if self.identity.dialect == "marlin" and number in _MARLIN_PER:
+            unit = _MARLIN_PER[number]
+            return f"{self.name(number)}{value / unit:g}" + (f", that is {value:g}" if unit != 1.0 else "")
+        return f"{self.name(number)}={value:g}"
 
     def mend(self, number: int, value: float) -> str:
-        """``Set $1=255.``, in the controller's own words."""
-        return f"Set {self.name(number)}{'' if self.identity.dialect == 'marlin' else '='}{value:g}."
+        """``Set $1=255.``, in the controller's own words and unit."""
+        if self.identity.dialect == "marlin" and number in _MARLIN_PER:
+            return f"Send `{self.name(number)}{value / _MARLIN_PER[number]:.4g}`, then `M500`."
+        return f"Set {self.name(number)}={value:g}."
 
 
+_MARLIN_PER = {100: 1.0, 110: 60.0, 120: 1.0}
 _TOLERANCE = 0.002
 _STEP_RATE = {"grbl": 30_000.0, "grblhal": 100_000.0, "fluidnc": 75_000.0, "marlin": 40_000.0}
 """Steps/s that such a board makes without trouble (Marlin on an AVR makes several a tick; 32-bit boards make more)."""
@@ -145,7 +152,7 @@ def _speed(setup: Setup) -> Iterator[Finding]:
             name(110),
             Severity.WRONG,
             f"{setup.shown(110)} mm/min asks for {speed * theirs:.0f} steps/s; such a controller makes {most:.0f}.",
-            f"Set {name(110)} to {most * 60 / theirs * 0.9:.0f} mm/min or less.",
+            f"{setup.mend(110, round(most * 60 / theirs * 0.9))} Less is fine.",
         )
     elif (drive := profile.drive) is not None and speed * drive.gear / drive.lead_mm > _FASTEST_TURN_HZ:
         yield Finding(
@@ -153,21 +160,21 @@ def _speed(setup: Setup) -> Iterator[Finding]:
             Severity.WARNING,
             f"{setup.shown(110)} mm/min turns the motor {speed * drive.gear / drive.lead_mm:.0f} times a second; "
             "a stepper on 12 V stalls there, and nobody notices the lost steps.",
-            f"Set {name(110)} to {_FASTEST_TURN_HZ * 60 * drive.lead_mm / drive.gear / 2:.0f} mm/min or less.",
+            f"{setup.mend(110, round(_FASTEST_TURN_HZ * 60 * drive.lead_mm / drive.gear / 2))} Less is fine.",
         )
     elif speed > _FASTEST_MM_S:
         yield Finding(
             name(110),
             Severity.WARNING,
             f"{setup.shown(110)} mm/min ({speed:.0f} mm/s) is far beyond what a focusing rail needs; steps get lost.",
-            f"Set {name(110)} to 600 mm/min or less.",
+            f"{setup.mend(110, 600)} Less is fine.",
         )
     elif 0 < speed < _SLOWEST_MM_S:
         yield Finding(
             name(110),
             Severity.WARNING,
             f"{setup.shown(110)} mm/min: a millimetre takes {1 / speed:.0f} s.",
-            f"Set {name(110)} to some 100 mm/min.",
+            setup.mend(110, 100),
         )
     rate = settings.get(120, 10.0)
     if rate > _FASTEST_MM_S2:
@@ -175,14 +182,14 @@ def _speed(setup: Setup) -> Iterator[Finding]:
             name(120),
             Severity.WARNING,
             f"{setup.shown(120)} mm/s2 jerks camera and rail at every start; steps get lost, and shake takes longer to die away.",
-            f"Set {name(120)} to 100 mm/s2 or less.",
+            f"{setup.mend(120, 100)} Less is fine.",
         )
     elif 0 < rate < _SLOWEST_MM_S2:
         yield Finding(
             name(120),
             Severity.WARNING,
             f"{setup.shown(120)} mm/s2 is so slow that every step of a stack takes seconds.",
-            f"Set {name(120)} to some 10 to 100 mm/s2.",
+            setup.mend(120, 50),
         )
     wanted = profile.acceleration_um_s2
     if wanted is not None and abs(wanted / 1000 - rate) > _TOLERANCE * rate:

@@ -172,7 +172,10 @@ class MarlinController:
     def report(self) -> Status:
         """Where it is, and whether it moves: the end of the plan differs from where the motors are."""
         planned, now = self._place("M114"), self._place("G92")
-        return self._status("Idle" if planned.counts == now.counts else "Run", now)
+        if planned.counts != now.counts:
+            return self._status("Run", now)
+        self._offset = self._offset_at(now)  # a restart that nobody heard of has taken the mark away
+        return self._status("Idle", now)
 
     def rest_report(self, *, need_offset: bool = False) -> Status:  # noqa: ARG002
         """A report at rest, confirmed by a second one."""
@@ -212,16 +215,19 @@ class MarlinController:
                 remedy="Check the cable.",
                 state="Not known.",
             )
+        self._offset = self._offset_at(place)
+        return self._offset
+
+    def _offset_at(self, place: Position) -> tuple[float, ...]:
+        """The offset that a report at rest shows; without a whole mark its Z leaves none, and its X is good to 0.01 mm."""
         scale = self._axes()
         machine = [count / steps if steps else 0.0 for count, steps in zip(place.counts, scale, strict=True)]
         origin = round(place.work_mm[1] / _HUNDREDTHS)
         x = machine[0] - origin / scale[0]
         z = machine[2] - place.work_mm[2]
         if abs(x - place.work_mm[0]) > _HUNDREDTHS or not place.work_mm[2]:
-            z = machine[2]  # no mark, or not a whole one
-            x = place.work_mm[0]
-        self._offset = (machine[0] - x, machine[1] - place.work_mm[1], z)
-        return self._offset
+            x, z = place.work_mm[0], machine[2]
+        return (machine[0] - x, machine[1] - place.work_mm[1], z)
 
     def set_offset(self, work_x_mm: float | None, work_z_mm: float) -> None:
         """Write the volatile origin with its mark, and read it again."""

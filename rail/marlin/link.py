@@ -102,6 +102,11 @@ class MarlinLink(Link):
                     raise self._silence(f"the answer to {line!r}", limit_s)
             elif isinstance(reply, Resend):
                 resends += 1
+                if (
+                    reply.number == 1 and self._number > 1
+                ):  # it counts from the beginning: it has, and its first word was lost
+                    self.reset_seen = True
+                    raise self.reset_error()
                 self._await_ok(deadline)  # which belongs to the request, not to the line
                 if resends > RESENDS:
                     raise self._silence(f"a whole line after {resends} attempts at {line!r}", limit_s)

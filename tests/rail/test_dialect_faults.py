@@ -10,7 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rail.axis import AxisState
-from rail.errors import RailAlarmError, RailError, RailPositionUnknownError, RailResetError, RailUnknownControllerError
+from rail.errors import (
+    RailAlarmError,
+    RailError,
+    RailPortError,
+    RailPositionUnknownError,
+    RailResetError,
+    RailTimeoutError,
+    RailUnknownControllerError,
+)
 from rail.grbl import dialects
 from rail.grbl.axis import GrblAxis
 from rail.grbl.link import Link
@@ -21,7 +29,7 @@ from rail.marlin.protocol import Busy, Echo, Endstop, Position, Resend, Trouble,
 from rail.profiles import load_profile
 from rail.simulator.marlin import MarlinFirmware
 from tests.rail.grbl_virtual import VirtualRail
-from tests.rail.test_grbl_faults import Talker, damaged_run, zeroed
+from tests.rail.test_grbl_faults import Talker, believed_right, damaged_run, zeroed
 
 DIALECTS = ("grblhal", "fluidnc", "marlin")
 
@@ -157,6 +165,67 @@ def test_an_error_that_nobody_knows_is_answered_by_sending_the_line_again(said: 
     assert axis.move_to(1000).position == 1000
     assert not left
     assert (rail.steps() - origin) * rail.step_um == 1000
+    axis.close()
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("when", ["at rest", "at rest on machine zero"])
+def test_a_restart_whose_banner_was_lost_is_found_all_the_same(dialect: str, when: str) -> None:
+    rail = VirtualRail(dialect=dialect)
+    axis, _ = zeroed(rail)
+    if when == "at rest":
+        axis.move_to(1000)
+    rail.restart()
+    rail.controller.advance(rail.controller.core.now + 1.0)
+    rail.controller.take_output()
+    assert not axis.status().position_known
+    with pytest.raises(RailError):
+        axis.move_to(0)
+    axis.close()
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_unplugging_in_motion_and_plugging_in_again(dialect: str) -> None:
+    rail = VirtualRail(dialect=dialect)
+    axis, origin = zeroed(rail)
+
+    def unplug() -> None:
+        rail.port.unplugged = True
+
+    rail.call_later(0.9, unplug)
+    with pytest.raises(RailPortError):
+        axis.move_to(5000)
+    assert axis.status().state is AxisState.DISCONNECTED
+    assert axis.status().position is None
+    axis.close()
+    with rail.open() as again:
+        assert not rail.moving()
+        assert believed_right(rail, again, origin)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("moving", [True, False])
+def test_silence_is_noticed_and_forgiven_once_it_ends(dialect: str, moving: bool) -> None:
+    rail = VirtualRail(dialect=dialect)
+    axis, origin = zeroed(rail)
+    axis.move_to(200)
+
+    def silence() -> None:
+        rail.port.mangle_in = lambda data: b""
+
+    if moving:
+        rail.call_later(0.5, silence)
+    else:
+        silence()
+    begin = rail.port.now
+    with pytest.raises(RailTimeoutError):
+        axis.move_to(9000)
+    assert rail.port.now - begin < 20.0
+    assert not axis.status().position_known
+    rail.port.mangle_in = lambda data: data
+    assert not axis.status().position_known or believed_right(rail, axis, origin)
+    axis.zero()
+    assert axis.move_to(100).position == 100
     axis.close()
 
 
