@@ -109,6 +109,8 @@ def alike(sources: Iterable[Source]) -> Selection:
         for source, found in chosen
         if found.icc != first_profile
     ]
+    if not all(found.gray for _, found in chosen):
+        notes += [Note(source.path, "it is gray among pictures in colour") for source, found in chosen if found.gray]
     return Selection(tuple(source for source, _ in chosen), tuple(left_out), tuple(notes))
 
 

@@ -52,6 +52,8 @@ class FrameProbe:
         Embedded colour profile.
     note : str
         What developing will drop (an alpha channel, further pages); empty as a rule.
+    gray : bool
+        Whether the file holds no colour.
     """
 
     width: int
@@ -60,6 +62,7 @@ class FrameProbe:
     orientation: int = UPRIGHT
     icc: bytes | None = None
     note: str = ""
+    gray: bool = False
 
 
 def upright(image: NDArray[Any], orientation: int) -> NDArray[Any]:
@@ -85,7 +88,7 @@ def probe_picture(path: Path) -> FrameProbe:
         return _probe_tiff(path, read_header(path))
     stored = jpeg_header(path) if kind == JPEG else png_header(path)
     note = "its transparency is dropped" if stored.channels in (2, 4) else ""
-    return _probed(stored.rows, stored.columns, stored.bits, read_header(path), note)
+    return _probed(stored.rows, stored.columns, stored.bits, read_header(path), note, gray=stored.channels <= 2)
 
 
 def decode_picture(path: Path, probe: FrameProbe) -> Pixels:
@@ -120,12 +123,12 @@ def half(image: NDArray[Any]) -> Gray:
     return np.asarray(small if small.dtype == np.uint8 else cv2.convertScaleAbs(small, alpha=1 / 257), np.uint8)
 
 
-def _probed(rows: int, columns: int, bits: int, header: Header, note: str) -> FrameProbe:
+def _probed(rows: int, columns: int, bits: int, header: Header, note: str, *, gray: bool) -> FrameProbe:
     if not (isinstance(rows, int) and isinstance(columns, int) and 0 < rows * columns <= _MOST_PIXELS):
         raise FrameError(f"its header claims {columns}x{rows} pixels", remedy=_COPY_AGAIN)
     width, height = (rows, columns) if header.orientation in _TURNED else (columns, rows)
     dtype = np.dtype(np.uint8 if bits == 8 else np.uint16)
-    return FrameProbe(width, height, dtype, header.orientation, header.icc, note)
+    return FrameProbe(width, height, dtype, header.orientation, header.icc, note, gray)
 
 
 def _probe_tiff(path: Path, header: Header) -> FrameProbe:
@@ -150,7 +153,8 @@ def _probe_tiff(path: Path, header: Header) -> FrameProbe:
     notes = ["its transparency is dropped"] if extra else []
     notes += [f"only the first of its {pages} pages is read"] if pages > 1 else []
     bits = 16 if dtype == np.uint16 or photometric == tifffile.PHOTOMETRIC.PALETTE else 8
-    return _probed(rows, columns, bits, header, ", ".join(notes))
+    gray = photometric in (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.MINISWHITE)
+    return _probed(rows, columns, bits, header, ", ".join(notes), gray=gray)
 
 
 def _decoded(path: Path, *, gray: bool) -> NDArray[Any]:

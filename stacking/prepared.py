@@ -98,7 +98,7 @@ class Prepared:
         """
         old, new = query.old, query.new
         frames = (frame_of(old.index), frame_of(new.index))
-        key = (*frames, _factors(old), _factors(new), query.known, query.alike, query.thorough)
+        key = (*frames, _factors(old), _factors(new), query.known, query.alike, query.thorough, query.still)
         if key not in self._matches:
             pair = [self._with_pictures(f, k, whole) for f, k in zip((old, new), frames, strict=True)]
             self._matches[key] = find(replace(query, old=pair[0], new=pair[1]))

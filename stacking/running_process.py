@@ -32,15 +32,17 @@ class _Worker:
         self._begin = begin
         self._connection = connection
         self._orders: queue.SimpleQueue[Add | Withdraw | None] = queue.SimpleQueue()
+        self._hurry = threading.Event()
         self._thread = threading.Thread(target=self._run, name="running-stack", daemon=True)
-        self._thread.start()
         self.stack: RunningStack | None = None
+        self._thread.start()
 
     def put(self, order: Add | Withdraw) -> None:
         self._orders.put(order)
 
     def end(self) -> RunningStack | None:
-        """The stack with all frames that were given taken in."""
+        """The stack, once what the thread is at is done; frames that still wait are left to the final run, which has all cores."""
+        self._hurry.set()
         self._orders.put(None)
         self._thread.join()
         return self.stack
@@ -62,7 +64,7 @@ class _Worker:
             if unseen and (self._orders.empty() or unseen >= _FRAMES_A_PREVIEW):
                 show()
             order = self._orders.get()
-            if order is None:
+            if order is None or self._hurry.is_set():
                 if unseen:
                     show()
                 return

@@ -1,19 +1,21 @@
-"""Frames that match the others and still must not be fused: blurred by a shake, or cut off by a broken file."""
+"""Frames that match the others and still must not be fused: blurred by a shake, cut off by a broken file, or there twice."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stacking.register.features import Map
 
-_LOST = 0.4
+_LOST = 0.55
 _LOST_AT_END = 0.6
 _UNEQUAL = 2.2
 _LEAST_TILES = 8
-_KEPT_SOMEWHERE = 0.8
+_KEPT_SOMEWHERE = 0.9
+_MOST_REPEATED = 3
 
 
 def shaken_frames(frames: Sequence[int], sharpness: Sequence[Map]) -> dict[int, str]:
@@ -67,6 +69,27 @@ def truncated_frames(frames: Sequence[int], dead: Sequence[NDArray[np.bool_]]) -
             missing = int(np.argmin(d[::-1].all(1))) or d.shape[0] - 0.5
             out[k] = f"truncated: about {(missing + 0.5) / d.shape[0]:.0%} of it is missing at the bottom"
     return out
+
+
+def repeated_frames(frames: Sequence[int], traces: Sequence[tuple[NDArray[Any], ...]]) -> dict[int, str]:
+    """Find frames that are an earlier one once more: a camera that handed out its last picture again, or a file copied twice.
+
+    Two exposures never agree to the last digit of their noise. Where more than a third repeat, the pictures were made without
+    any, and repeating tells nothing.
+
+    Parameters
+    ----------
+    frames : sequence of int
+    traces : sequence of tuple of ndarray
+        What is known of each, the same for the same picture alone.
+    """
+    seen: dict[tuple[bytes, ...], int] = {}
+    out: dict[int, str] = {}
+    for k, trace in zip(frames, traces, strict=True):
+        first = seen.setdefault(tuple(part.tobytes() for part in trace), k)
+        if first != k:
+            out[k] = f"the picture of frame {first + 1} once more"
+    return out if len(out) * _MOST_REPEATED <= len(frames) else {}
 
 
 def _kept(own: Map, other: Map) -> NDArray[np.float64] | None:

@@ -20,6 +20,7 @@ _FLOOR = 0.01
 _LEAST_SHARE = 0.4
 _TRUSTED_AGREEMENT = 0.45
 _LEAST_AGREEMENT = 0.3
+_LEAST_RESEMBLANCE = 0.15
 _CORNER_SPREAD = 30.0
 _NOISE_SHARE = 4.0
 
@@ -79,6 +80,8 @@ class MatchQuery:
     thorough : bool
         Where corners fail, try to align the thumbnails by all their pixels, and for any turn and scale; this takes longer
         than all the rest.
+    still : bool
+        Both lie still: tell only whether they resemble each other at all.
     """
 
     old: Features
@@ -87,11 +90,16 @@ class MatchQuery:
     known: Similarity | None = None
     alike: bool = False
     thorough: bool = True
+    still: bool = False
 
 
 def match(query: MatchQuery) -> Match | None:
     """Find the similarity from one frame to another; None where the two show no common scene."""
     old, new, size, known = query.old, query.new, query.size, query.known
+    if query.still:
+        x, y = np.linspace(-0.5, 0.5, 3) * size[0], np.linspace(-0.5, 0.5, 3) * size[1]
+        at_rest = _matched(old, new, Similarity(), 0.0, (x[None] + 1j * y[:, None]).ravel(), None, 1)
+        return at_rest if at_rest.agreement >= _LEAST_RESEMBLANCE else None
     if known is not None:
         found = _by_corners(old, new, size, known, sure=True)
         if found is not None and _trusted(found):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from stacking.errors import RegistrationError, StackingUsageError
 from stacking.frames import Registration
 from stacking.register.chain import components, solve_chain
-from stacking.register.damage import shaken_frames, truncated_frames
+from stacking.register.damage import repeated_frames, shaken_frames, truncated_frames
 from stacking.register.features import GAMMA, Features, Gray, Map, extract
 from stacking.register.matching import Match, MatchQuery, match
 from stacking.register.photometry import encoded_ratio
@@ -25,7 +25,9 @@ _CLIPPED = 65535
 _DIRECT = 2
 _REMEMBERED = 5
 _ANCHOR_EVERY = 8
+_LEAST_STILL = 3
 _BLANK = "blank: there is nothing to see in it"
+_NOT_THERE = "does not lie on the others: moved, or a foreign picture?"
 _PECULIAR_LIGHT = 0.15
 _UNFIT_LIGHT = 0.35
 
@@ -187,7 +189,9 @@ class Registrar:
         seen = [k for k in frames if k not in left_out]
         if not seen:
             raise RegistrationError("every frame is blank", remedy="check lens cap, light and exposure")
-        groups = [seen] if self._still else components(seen, self._matches)
+        groups = components(seen, self._matches)
+        if self._still and not _tells(groups):
+            groups = [seen]
         belonging = groups[0]
         if len(belonging) == 1 and len(seen) > 1:
             raise RegistrationError(
@@ -196,10 +200,13 @@ class Registrar:
             )
         for group in groups[1:]:
             dim = all(self._traces[k].contrast < _LOW_CONTRAST for k in group)
-            left_out |= dict.fromkeys(group, _BLANK if dim else _why_alone(group))
+            why = _NOT_THERE if self._still else _why_alone(group)
+            left_out |= dict.fromkeys(group, _BLANK if dim else why)
         cut = truncated_frames(belonging, [self._traces[k].dead for k in belonging])
-        left_out |= cut
-        belonging = [k for k in belonging if k not in cut]
+        traces = [self._traces[k] for k in belonging]
+        repeated = repeated_frames(belonging, [(t.light, t.sharpness, t.dead) for t in traces])
+        left_out |= repeated | cut
+        belonging = [k for k in belonging if k not in cut and k not in repeated]
         reference, poses, residuals, gains = self._solve_for(frames, belonging)
         shaken = {}
         if not self._still:
@@ -291,7 +298,8 @@ class Registrar:
     def _pair(self, frame: Features) -> list[Match]:
         """Match with the two frames before; farther back where those fail, and with the anchor for a straight chain."""
         if self._still:
-            return []
+            asked = (self._matcher(MatchQuery(old, frame, self._size, still=True)) for old in self._recent)
+            return [m for m in asked if m is not None]
         found: list[Match] = []
         matched = [f for f in reversed(self._recent) if f.index in self._connected]
         alone = [f for f in reversed(self._recent) if f.index not in self._connected]
@@ -344,6 +352,11 @@ def _stored(light: Map) -> NDArray[np.uint16]:
 
 def _levels(stored: NDArray[np.uint16]) -> Map:
     return np.where(stored == _CLIPPED, np.float32(-1), stored / np.float32(_CLIPPED - 1)).astype(np.float32)
+
+
+def _tells(groups: Sequence[Sequence[int]]) -> bool:
+    """Whether so many frames that lie still resemble each other that those which do not are foreign."""
+    return len(groups[0]) >= _LEAST_STILL and len(groups[0]) > 2 * sum(map(len, groups[1:]))
 
 
 def _why_alone(group: Sequence[int]) -> str:

@@ -86,7 +86,14 @@ def bumped_frames(
     for n in (int(i) for i in np.flatnonzero(beside > limit)):
         # Neighbours of a bumped frame lie half as far beside their own neighbours.
         around = beside[max(0, n - 1) : n + 2]
-        if beside[n] == around.max():
+        if beside[n] != around.max():
+            continue
+        # At an end either of two may be the one; where the outer is, the inner lies well between its other neighbours.
+        if n == 0 and beside[1] < beside[0] / 4:
+            out.append((frames[0], 2 * float(beside[0])))
+        elif n == len(beside) - 1 and beside[-2] < beside[-1] / 4:
+            out.append((frames[-1], 2 * float(beside[-1])))
+        else:
             out.append((frames[n + 1], float(beside[n])))
     return out
 

@@ -278,6 +278,17 @@ def test_a_stack_is_of_one_size_and_depth(tmp_path: Path) -> None:
         development.gray_half(Source(other_depth))
 
 
+def test_gray_among_colour_is_noted(tmp_path: Path) -> None:
+    colour = [write(tmp_path / f"c{index}.png", EIGHT) for index in range(2)]
+    plane = np.ascontiguousarray(EIGHT[..., 0])
+    gray = [write(tmp_path / name, plane) for name in ("g.png", "g.tif")]
+    noted = alike(Source(path) for path in [*colour, *gray]).notes
+    assert [note.path for note in noted] == gray
+    assert all("gray" in note.text for note in noted)
+    assert not alike(Source(path) for path in gray).notes
+    assert not alike(Source(path) for path in colour).notes
+
+
 def test_a_stack_without_a_readable_picture_is_refused(tmp_path: Path) -> None:
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"\xff\xd8\xff\xe0 broken")

@@ -194,6 +194,31 @@ def test_a_frame_that_does_not_belong_is_left_out_and_the_rest_is_registered(wha
     assert max(errors.values()) < 0.1
 
 
+@pytest.mark.parametrize("at", [0, 3, 8])
+@pytest.mark.parametrize("what", ["foreign", "blank", "truncated", "repeated"])
+def test_frames_that_need_no_alignment_are_looked_at_all_the_same(what: str, at: int) -> None:
+    light = scene(6)
+    frames = [take(light, depth=k / 8, seed=k) for k in range(9)]
+    frames = [*frames, frames[at]] if what == "repeated" else broken(frames, what, at)
+    solution = register(frames, motion="none")
+    assert list(solution.left_out) == [9 if what == "repeated" else at]
+    assert sorted(solution.registrations) == [k for k in range(9) if k not in solution.left_out]
+
+
+def test_two_frames_that_lie_still_are_believed_whatever_they_show() -> None:
+    assert register([take(scene(20 + k)) for k in range(2)], motion="none").left_out == {}
+
+
+@pytest.mark.parametrize("at", [2, 6])
+def test_a_frame_that_comes_twice_is_left_out_once(at: int) -> None:
+    frames = stack(9, 4)
+    frames[at] = frames[at - 1]
+    solution = register(frames)
+    assert solution.left_out == {at: f"the picture of frame {at} once more"}
+    same = register([frames[0]] * 3)
+    assert same.left_out == {}
+
+
 def test_two_foreign_frames_in_a_row_do_not_tear_the_stack() -> None:
     frames = broken(broken(stack(9, 6), "foreign", 3), "foreign", 4)
     solution = register(frames)
@@ -201,13 +226,14 @@ def test_two_foreign_frames_in_a_row_do_not_tear_the_stack() -> None:
     assert max(errors_px(solution, frames).values()) < 0.1
 
 
-def test_a_bumped_frame_is_registered_and_named() -> None:
+@pytest.mark.parametrize("at", [0, 1, 5, 7, 8])
+def test_a_bumped_frame_is_registered_and_named(at: int) -> None:
     frames = stack(9, 7)
     bumped = Similarity(complex(np.exp(0.02j)), 70 - 40j)
-    frames[5] = take(scene(7), bumped, depth=5 / 8, seed=705)
+    frames[at] = take(scene(7), bumped, depth=at / 8, seed=700 + at)
     solution = register(frames)
     assert solution.left_out == {}
-    assert [k for k, note in solution.notes if "moved" in note] == [5]
+    assert [k for k, note in solution.notes if "moved" in note] == [at]
     assert max(errors_px(solution, frames).values()) < 0.12
 
 

@@ -188,6 +188,19 @@ def test_a_session_without_positions_goes_by_name_and_prefers_raws(tmp_path: Pat
     assert (names(listing), listing.order) == (["0002.dng", "0010.dng"], Order.NAME)
 
 
+def test_a_lens_drives_session_goes_by_its_steps(tmp_path: Path) -> None:
+    frames: list[dict[str, object]] = [
+        {"file": f"frames/{n}.jpg", "position_um": None, "position_steps": steps, "verdict": "accepted"}
+        for n, steps in (("0001", -20), ("0002", 0), ("0003", -12), ("0004", -4.0))
+    ]
+    folder = session(tmp_path / "s", frames)
+    for frame in frames:
+        jpeg(folder / str(frame["file"]))
+    listing = find_sources([folder])
+    assert (names(listing), listing.order) == (["0001.jpg", "0003.jpg", "0004.jpg", "0002.jpg"], Order.POSITION)
+    assert [source.position_um for source in listing.sources] == [None] * 4
+
+
 @pytest.mark.parametrize("manifest", ["{", "[]", '{"frames": 3}', '{"frames": [1]}', '{"frames": []}'])
 def test_a_broken_session_says_how_to_go_on(tmp_path: Path, manifest: str) -> None:
     folder = session(tmp_path / "s", [])
