@@ -1,7 +1,8 @@
 """Settle time, seen through the camera: how long the picture shakes after a move, from live frames at known times after many moves.
 
-Time counts from the motor's stop. The frames are asked for one by one, never faster than the camera gives them, so that each is exposed
-when it is asked for; a camera that hands out frames it exposed before makes the shake look longer, never shorter.
+Time counts from the motor's stop. The frames are asked for one by one, never faster than the camera gives them, so each is exposed
+between its order and its arrival, and is taken as in the middle of that; a camera that hands out frames which it exposed before the order
+makes the shake look longer, never shorter.
 """
 
 from __future__ import annotations
@@ -117,14 +118,14 @@ def measure_settle(
         The picture has no texture to see a shake with, or never comes to rest.
     CaptureError, rail.errors.RailError
     """
-    watch = _Watch(axis, frames, live_scale, step, region or Region(), clock)
+    exposure = min(exposure_s or _LIVE_EXPOSURE_S, _LIVE_EXPOSURE_S)
+    watch = _Watch(axis, frames, live_scale, step, region or Region(), exposure, clock)
     say("watching the picture at rest")
     watch.learn()
     say(f"one move of {step:g}, to see how long it shakes")
     watch.scout()
     say("the same move time and again, from one picture at rest to the next")
     watched = watch.gather(moves)
-    exposure = min(exposure_s or _LIVE_EXPOSURE_S, watch.period_s, _LIVE_EXPOSURE_S)
     return conclude(watched.times_s, watched.shifts, watched.move, exposure, watch.rest_px, watch.frames)
 
 
@@ -200,6 +201,7 @@ class _Watch:
         live_scale: float,
         step: float,
         region: Region,
+        exposure_s: float,
         clock: Callable[[], float],
     ) -> None:
         self._axis = axis
@@ -214,6 +216,7 @@ class _Watch:
         self._scale = live_scale
         self._step = step
         self._region = region
+        self._exposure_s = exposure_s
         self._clock = clock
         self._random = np.random.default_rng(1)
         self._meter: ShiftMeter | None = None
@@ -254,8 +257,8 @@ class _Watch:
         grays: list[F32] = []
         quiet = 0
         while quiet < _REST_FRAMES:
-            asked_s, gray = self._paced()
-            times.append(asked_s - told_s)
+            at_s, gray = self._paced()
+            times.append(at_s - told_s)
             grays.append(gray)
             near = ShiftMeter(gray).shift(grays[-2]) * self._scale if len(grays) > 1 else np.array([np.inf, 0.0])
             quiet = quiet + 1 if float(np.hypot(*near)) < limit else 0
@@ -288,8 +291,8 @@ class _Watch:
             # the first moments tell most, however slow the camera is
             self._pause(told_s + min(self.period_s, _FIRST_S) * float(self._random.uniform()))
             while not number or number[-1] != move or times[-1] < 1.3 * self._shaken_s + _REST_S:
-                asked_s, gray = self._paced()
-                times.append(asked_s - told_s)
+                at_s, gray = self._paced()
+                times.append(at_s - told_s)
                 shifts.append(self._shift(gray))
                 number.append(move)
                 if float(np.hypot(*shifts[-1])) > limit:
@@ -321,12 +324,12 @@ class _Watch:
         for _ in range(_MOST_BROKEN):
             self._asked_s = self._clock()
             live = next(self._frames)
+            spent_s = self._clock() - self._asked_s
             encoded = cv2.imdecode(np.frombuffer(live.jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
             if encoded is not None:
                 self.frames += 1
-                return self._asked_s, np.ascontiguousarray(
-                    self._region.crop(linear_gray(np.asarray(encoded, np.uint8)))
-                )
+                begun_s = self._asked_s + max(0.5 * (spent_s - self._exposure_s), 0.0)
+                return begun_s, np.ascontiguousarray(self._region.crop(linear_gray(np.asarray(encoded, np.uint8))))
         raise CameraError("the live frames cannot be read", remedy="Switch the camera off and on, and try again.")
 
     def _refer(self, grays: list[F32]) -> None:
