@@ -10,7 +10,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -20,11 +22,11 @@ from capture.camera.protocol import LiveFrame
 from capture.errors import CameraError, FocusError
 from capture.focus.bands import linear_gray
 from capture.focus.region import Region
-from capture.focus.shake import ShakeLaw, fit_envelope, fit_shake, refined
+from capture.focus.shake import ShakeLaw, fit_envelope, fit_shake, refined, weights_of
 from capture.focus.shift import ShiftMeter
 from capture.focus.sweep import Say, silent
 from rail.axis import Axis
-from rail.errors import RailPositionUnknownError
+from rail.errors import RailError, RailPositionUnknownError
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -150,12 +152,18 @@ def conclude(
     )
     if float(np.sqrt((size * size).mean())) < 1.5 * rest_px or size.max() < SETTLED_PX:
         return SettleEstimate(0.0, 0.0, None, rest_px, count, frames, tuple(notes))
-    law = fit_shake(times_s, shifts, exposure_s)
+    law = fit_shake(times_s, shifts, exposure_s, rest_px)
     if law is None or law.explained < _EXPLAINED:
         value, uncertainty = _without_law(times_s, shifts, move, rest_px, notes)
         return SettleEstimate(value, uncertainty, None, rest_px, count, frames, tuple(notes))
     without = [
-        refined(law, times_s[move != one], shifts[move != one], exposure_s).settled_s(SETTLED_PX)
+        refined(
+            replace(law, explained=0.0),
+            times_s[move != one],
+            shifts[move != one],
+            exposure_s,
+            weights=weights_of(law, times_s[move != one], rest_px),
+        ).settled_s(SETTLED_PX)
         for one in np.unique(move)
     ]
     spread = math.sqrt((count - 1) / count * float(((np.array(without) - np.mean(without)) ** 2).sum()))
@@ -252,12 +260,12 @@ class _Watch:
         """
         limit = max(SETTLED_PX, _QUIET * self.rest_px)
         self._approach()
-        told_s = self._step_on()
+        told_s, early = self._step_on()
         times: list[float] = []
         grays: list[F32] = []
         quiet = 0
         while quiet < _REST_FRAMES:
-            at_s, gray = self._paced()
+            at_s, gray = early.pop(0) if early else self._paced()
             times.append(at_s - told_s)
             grays.append(gray)
             near = ShiftMeter(gray).shift(grays[-2]) * self._scale if len(grays) > 1 else np.array([np.inf, 0.0])
@@ -287,11 +295,9 @@ class _Watch:
             self._approach()
             while self._clock() - begun < self._shaken_s + _REST_S:
                 self._look()  # the move before must not be seen in this one
-            told_s = self._step_on()
-            # the first moments tell most, however slow the camera is
-            self._pause(told_s + min(self.period_s, _FIRST_S) * float(self._random.uniform()))
+            told_s, early = self._step_on()
             while not number or number[-1] != move or times[-1] < 1.3 * self._shaken_s + _REST_S:
-                at_s, gray = self._paced()
+                at_s, gray = early.pop(0) if early else self._paced()
                 times.append(at_s - told_s)
                 shifts.append(self._shift(gray))
                 number.append(move)
@@ -304,11 +310,29 @@ class _Watch:
     def _approach(self) -> None:
         self._axis.move_to(self._place - self._step)
 
-    def _step_on(self) -> float:
-        """The move itself; when the motor stopped."""
-        self._axis.move_to(self._place)
-        rested_s = getattr(self._axis, "rested_s", None)
-        return self._clock() if rested_s is None else float(rested_s)
+    def _step_on(self) -> tuple[float, list[tuple[float, F32]]]:
+        """The move itself; when the motor stopped, and the frames since then that were seen before the axis said so."""
+        if not hasattr(self._axis, "rested_s"):
+            self._axis.move_to(self._place)
+            told_s = self._clock()
+            # the first moments tell most, however slow the camera is
+            self._pause(told_s + min(self.period_s, _FIRST_S) * float(self._random.uniform()))
+            return told_s, []
+        seen: list[tuple[float, F32]] = []
+        with ThreadPoolExecutor(1) as mover:
+            motion = mover.submit(self._axis.move_to, self._place)
+            try:
+                self._pause(self._clock() + self.period_s * float(self._random.uniform()))
+                while not motion.done():
+                    seen.append(self._paced())
+                motion.result()
+            except BaseException:
+                with suppress(RailError):
+                    self._axis.stop()
+                raise
+        rested_s = self._axis.rested_s
+        told_s = self._clock() if rested_s is None else float(rested_s)
+        return told_s, [frame for frame in seen if frame[0] >= told_s]
 
     def _paced(self) -> tuple[float, F32]:
         """A frame at a chance time, not before the camera has the next one."""
