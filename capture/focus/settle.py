@@ -1,7 +1,8 @@
 """Settle time, seen through the camera: how long the picture shakes after a move, from live frames at known times after many moves.
 
-Time counts from the motor's stop. The frames are asked for one by one, never faster than the camera gives them, so that each is exposed
-when it is asked for; a camera that hands out frames it exposed before makes the shake look longer, never shorter.
+Time counts from the motor's stop. The frames are asked for one by one, never faster than the camera gives them, so each is exposed
+between its order and its arrival, and is taken as in the middle of that; a camera that hands out frames which it exposed before the order
+makes the shake look longer, never shorter.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -19,11 +22,11 @@ from capture.camera.protocol import LiveFrame
 from capture.errors import CameraError, FocusError
 from capture.focus.bands import linear_gray
 from capture.focus.region import Region
-from capture.focus.shake import ShakeLaw, fit_envelope, fit_shake, refined
+from capture.focus.shake import ShakeLaw, fit_envelope, fit_shake, refined, weights_of
 from capture.focus.shift import ShiftMeter
 from capture.focus.sweep import Say, silent
 from rail.axis import Axis
-from rail.errors import RailPositionUnknownError
+from rail.errors import RailError, RailPositionUnknownError
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -117,14 +120,14 @@ def measure_settle(
         The picture has no texture to see a shake with, or never comes to rest.
     CaptureError, rail.errors.RailError
     """
-    watch = _Watch(axis, frames, live_scale, step, region or Region(), clock)
+    exposure = min(exposure_s or _LIVE_EXPOSURE_S, _LIVE_EXPOSURE_S)
+    watch = _Watch(axis, frames, live_scale, step, region or Region(), exposure, clock)
     say("watching the picture at rest")
     watch.learn()
     say(f"one move of {step:g}, to see how long it shakes")
     watch.scout()
     say("the same move time and again, from one picture at rest to the next")
     watched = watch.gather(moves)
-    exposure = min(exposure_s or _LIVE_EXPOSURE_S, watch.period_s, _LIVE_EXPOSURE_S)
     return conclude(watched.times_s, watched.shifts, watched.move, exposure, watch.rest_px, watch.frames)
 
 
@@ -149,12 +152,18 @@ def conclude(
     )
     if float(np.sqrt((size * size).mean())) < 1.5 * rest_px or size.max() < SETTLED_PX:
         return SettleEstimate(0.0, 0.0, None, rest_px, count, frames, tuple(notes))
-    law = fit_shake(times_s, shifts, exposure_s)
+    law = fit_shake(times_s, shifts, exposure_s, rest_px)
     if law is None or law.explained < _EXPLAINED:
         value, uncertainty = _without_law(times_s, shifts, move, rest_px, notes)
         return SettleEstimate(value, uncertainty, None, rest_px, count, frames, tuple(notes))
     without = [
-        refined(law, times_s[move != one], shifts[move != one], exposure_s).settled_s(SETTLED_PX)
+        refined(
+            replace(law, explained=0.0),
+            times_s[move != one],
+            shifts[move != one],
+            exposure_s,
+            weights=weights_of(law, times_s[move != one], rest_px),
+        ).settled_s(SETTLED_PX)
         for one in np.unique(move)
     ]
     spread = math.sqrt((count - 1) / count * float(((np.array(without) - np.mean(without)) ** 2).sum()))
@@ -200,6 +209,7 @@ class _Watch:
         live_scale: float,
         step: float,
         region: Region,
+        exposure_s: float,
         clock: Callable[[], float],
     ) -> None:
         self._axis = axis
@@ -214,6 +224,7 @@ class _Watch:
         self._scale = live_scale
         self._step = step
         self._region = region
+        self._exposure_s = exposure_s
         self._clock = clock
         self._random = np.random.default_rng(1)
         self._meter: ShiftMeter | None = None
@@ -249,13 +260,13 @@ class _Watch:
         """
         limit = max(SETTLED_PX, _QUIET * self.rest_px)
         self._approach()
-        told_s = self._step_on()
+        told_s, early = self._step_on()
         times: list[float] = []
         grays: list[F32] = []
         quiet = 0
         while quiet < _REST_FRAMES:
-            asked_s, gray = self._paced()
-            times.append(asked_s - told_s)
+            at_s, gray = early.pop(0) if early else self._paced()
+            times.append(at_s - told_s)
             grays.append(gray)
             near = ShiftMeter(gray).shift(grays[-2]) * self._scale if len(grays) > 1 else np.array([np.inf, 0.0])
             quiet = quiet + 1 if float(np.hypot(*near)) < limit else 0
@@ -284,12 +295,10 @@ class _Watch:
             self._approach()
             while self._clock() - begun < self._shaken_s + _REST_S:
                 self._look()  # the move before must not be seen in this one
-            told_s = self._step_on()
-            # the first moments tell most, however slow the camera is
-            self._pause(told_s + min(self.period_s, _FIRST_S) * float(self._random.uniform()))
+            told_s, early = self._step_on()
             while not number or number[-1] != move or times[-1] < 1.3 * self._shaken_s + _REST_S:
-                asked_s, gray = self._paced()
-                times.append(asked_s - told_s)
+                at_s, gray = early.pop(0) if early else self._paced()
+                times.append(at_s - told_s)
                 shifts.append(self._shift(gray))
                 number.append(move)
                 if float(np.hypot(*shifts[-1])) > limit:
@@ -301,11 +310,29 @@ class _Watch:
     def _approach(self) -> None:
         self._axis.move_to(self._place - self._step)
 
-    def _step_on(self) -> float:
-        """The move itself; when the motor stopped."""
-        self._axis.move_to(self._place)
-        rested_s = getattr(self._axis, "rested_s", None)
-        return self._clock() if rested_s is None else float(rested_s)
+    def _step_on(self) -> tuple[float, list[tuple[float, F32]]]:
+        """The move itself; when the motor stopped, and the frames since then that were seen before the axis said so."""
+        if not hasattr(self._axis, "rested_s"):
+            self._axis.move_to(self._place)
+            told_s = self._clock()
+            # the first moments tell most, however slow the camera is
+            self._pause(told_s + min(self.period_s, _FIRST_S) * float(self._random.uniform()))
+            return told_s, []
+        seen: list[tuple[float, F32]] = []
+        with ThreadPoolExecutor(1) as mover:
+            motion = mover.submit(self._axis.move_to, self._place)
+            try:
+                self._pause(self._clock() + self.period_s * float(self._random.uniform()))
+                while not motion.done():
+                    seen.append(self._paced())
+                motion.result()
+            except BaseException:
+                with suppress(RailError):
+                    self._axis.stop()
+                raise
+        rested_s = self._axis.rested_s
+        told_s = self._clock() if rested_s is None else float(rested_s)
+        return told_s, [frame for frame in seen if frame[0] >= told_s]
 
     def _paced(self) -> tuple[float, F32]:
         """A frame at a chance time, not before the camera has the next one."""
@@ -321,12 +348,12 @@ class _Watch:
         for _ in range(_MOST_BROKEN):
             self._asked_s = self._clock()
             live = next(self._frames)
+            spent_s = self._clock() - self._asked_s
             encoded = cv2.imdecode(np.frombuffer(live.jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
             if encoded is not None:
                 self.frames += 1
-                return self._asked_s, np.ascontiguousarray(
-                    self._region.crop(linear_gray(np.asarray(encoded, np.uint8)))
-                )
+                begun_s = self._asked_s + max(0.5 * (spent_s - self._exposure_s), 0.0)
+                return begun_s, np.ascontiguousarray(self._region.crop(linear_gray(np.asarray(encoded, np.uint8))))
         raise CameraError("the live frames cannot be read", remedy="Switch the camera off and on, and try again.")
 
     def _refer(self, grays: list[F32]) -> None:

@@ -17,7 +17,9 @@ F64 = NDArray[np.float64]
 
 _TAUS = 28
 _HIGHEST_HZ = 80.0
-_FRICTIONS = (0.0, 0.003, 0.006, 0.012, 0.025, 0.05)
+_FRICTIONS = (0.0, 0.003, 0.006, 0.012, 0.025)
+_REWEIGHTS = 3
+_SHARE_OF_ERROR, _LEAST_ERROR = 0.2, 0.02
 _ZOOMS = 5
 _FEWEST = 6
 # Gain of logarithmic likelihood over a shake that never ends.
@@ -52,7 +54,7 @@ class ShakeLaw:
         return self.tau_s * math.log(1.0 / (limit / self.amplitude + self.friction))
 
 
-def fit_shake(times_s: F64, shifts: F64, exposure_s: float) -> ShakeLaw | None:
+def fit_shake(times_s: F64, shifts: F64, exposure_s: float, rest: float = 0.0) -> ShakeLaw | None:
     """The law that explains most; None for too few shifts.
 
     Parameters
@@ -62,6 +64,8 @@ def fit_shake(times_s: F64, shifts: F64, exposure_s: float) -> ShakeLaw | None:
     shifts : ndarray, shape (n, 2)
         Against the picture at rest.
     exposure_s : float
+    rest : float
+        Root mean square of the shifts at rest.
     """
     if len(times_s) < _FEWEST:
         return None
@@ -74,7 +78,20 @@ def fit_shake(times_s: F64, shifts: F64, exposure_s: float) -> ShakeLaw | None:
     for _ in range(_ZOOMS):
         law = refined(law, times_s, shifts, exposure_s, width, spacing)
         width, spacing = width**0.4, spacing * 0.4
-    return law
+    explained = law.explained
+    # times that are not exact spoil the large shifts; how the small ones end is what is wanted
+    for _ in range(_REWEIGHTS):
+        weights = weights_of(law, times_s, rest)
+        law = refined(replace(law, explained=0.0), times_s, shifts, exposure_s, weights=weights)
+        law = refined(law, times_s, shifts, exposure_s, 1.05, 0.05, weights=weights)
+    return replace(law, explained=explained)
+
+
+def weights_of(law: ShakeLaw, times_s: F64, rest: float) -> F64:
+    """What a shift's square counts: less where it is large, for its error is, too."""
+    envelope = law.amplitude * np.maximum(np.exp(-times_s / law.tau_s) - law.friction, 0.0)
+    variance = rest**2 + _LEAST_ERROR**2 + (_SHARE_OF_ERROR * envelope) ** 2
+    return np.asarray(1.0 / variance, np.float64)
 
 
 def fit_envelope(times_s: F64, shifts: F64, rest: float) -> tuple[float, float] | None:
@@ -112,12 +129,19 @@ def fit_envelope(times_s: F64, shifts: F64, rest: float) -> tuple[float, float] 
 
 
 def refined(
-    law: ShakeLaw, times_s: F64, shifts: F64, exposure_s: float, width: float = 1.2, spacing: float = 0.2
+    law: ShakeLaw,
+    times_s: F64,
+    shifts: F64,
+    exposure_s: float,
+    width: float = 1.2,
+    spacing: float = 0.2,
+    *,
+    weights: F64 | None = None,
 ) -> ShakeLaw:
     """The best law in the neighbourhood of `law`: times constants within a factor, frequencies within a distance."""
     frequencies = np.maximum(law.frequency_hz + spacing * np.linspace(-1.0, 1.0, 9), 0.0)
     candidates = [
-        _best(times_s, shifts, exposure_s, law.tau_s * factor, frequencies, friction)
+        _best(times_s, shifts, exposure_s, law.tau_s * factor, frequencies, friction, weights)
         for factor in width ** np.linspace(-1.0, 1.0, 7)
         for friction in _FRICTIONS
     ]
@@ -128,13 +152,24 @@ def _explained(law: ShakeLaw) -> float:
     return law.explained
 
 
-def _best(times_s: F64, shifts: F64, exposure_s: float, tau_s: float, frequencies: F64, friction: float) -> ShakeLaw:
+def _best(
+    times_s: F64,
+    shifts: F64,
+    exposure_s: float,
+    tau_s: float,
+    frequencies: F64,
+    friction: float,
+    weights: F64 | None = None,
+) -> ShakeLaw:
     """The best frequency for a time constant and a friction, by least squares."""
     decay = -1.0 / tau_s + 2j * np.pi * frequencies[:, None]
     smear = (np.exp(decay * exposure_s) - 1.0) / (decay * exposure_s) if exposure_s > 0 else 1.0
     middle = times_s + 0.5 * exposure_s
     left = np.maximum(1.0 - friction * np.exp(np.minimum(middle / tau_s, 50.0)), 0.0)
     wave = np.exp(decay * times_s) * smear * left
+    if weights is not None:
+        root = np.sqrt(weights / weights.max())
+        wave, shifts = wave * root, shifts * root[:, None]
     a, b = wave.real, -wave.imag
     aa, bb, ab = np.maximum((a * a).sum(1), 1e-12), (b * b).sum(1), (a * b).sum(1)
     # frequency 0 has no phase: its second basis is empty
