@@ -188,7 +188,7 @@ class Carriage:
         for _ in range(2):
             act(goal_mm, self.rates.feed_mm_min, self.rates.limit_s(goal - start), watch=watch, on_slice=on_slice)
             # the end of a jog is only seen by the next poll
-            self.rested_s = None if jog else time.monotonic() - encode.SYNC_S
+            self.rested_s = None if jog else time.monotonic() - encode.SYNC_TAKES_S
             place = controller.machine(controller.rest_report())
             # A damaged byte before the line can make a comment of it: acknowledged, and nothing has moved.
             if grid.fits(goal, place[0]) or not grid.fits(start, place[0]):

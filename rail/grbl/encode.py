@@ -17,9 +17,10 @@ JOG_CANCEL = b"\x85"
 LINE_MAX = 79
 """Longest line that GRBL 1.1 takes without ``error:11``, characters."""
 
-SYNC_S = 0.01
-SYNC = f"G4P{SYNC_S:g}"
+SYNC = "G4P0.01"
 """A short dwell: its ``ok`` comes once the planner is empty."""
+SYNC_TAKES_S = 0.05
+"""GRBL dwells in steps of 50 ms (``DWELL_TIME_STEP``), so that is how long after the motor's stop the ``ok`` comes."""
 
 FORGET_ORIGIN = "G92.1"
 """Clears the G92 offset, and with it the mark that says where the origin is."""
