@@ -254,8 +254,12 @@ def _live_growth(axis: Axis, camera: Camera, watch: FrameWatch, plan: StackPlan)
     if watch.still_px is None:
         return None
     say("the frames do not tell the depth of field: measuring it on live frames")
+    stood = axis.status().position
     axis.move_to((plan.near + plan.far) / 2)
-    return look_for_growth(axis, camera, watch.still_px, (plan.near, plan.far))
+    growth = look_for_growth(axis, camera, watch.still_px, (plan.near, plan.far))
+    if stood is not None:  # where the carriage stays is the plan's to say
+        axis.move_to(stood)
+    return growth
 
 
 def _open_rail_anew(wanted: Shoot, camera: Camera) -> Axis:

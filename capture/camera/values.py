@@ -13,6 +13,9 @@ from collections.abc import Sequence
 
 from capture.camera.protocol import CaptureTarget, FileFormat, Role
 
+LONGEST_HELD_S = 3600.0
+"""A longer wish to hold the shutter is taken for a slip."""
+
 BULB_S = math.inf
 """What `shutter_seconds` returns for bulb: open until told to close."""
 
@@ -142,7 +145,7 @@ def bulb_time(wish: str, choices: Sequence[str]) -> float | None:
         return None
     told = re.fullmatch(r"bulb[\s:]+(.+)", wish.strip(), re.IGNORECASE)
     seconds = shutter_seconds(told[1] if told else wish)
-    if seconds is None or seconds == BULB_S or seconds <= 0:
+    if seconds is None or seconds <= 0 or seconds > LONGEST_HELD_S:
         return None
     timed = [choice for choice in offered if choice != BULB_S]
     return seconds if told or not timed or seconds > _LONGER * max(timed) else None
