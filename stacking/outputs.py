@@ -22,6 +22,7 @@ from stacking.frames import LeftOut, Pixels, Source
 from stacking.layer_options import LAYER_SUFFIXES
 from stacking.memory import peak_rss_bytes
 from stacking.options import Method, StackOptions
+from stacking.relief.maps import depth_meaning
 from stacking.relief.options import different
 from stacking.report import StackReport
 from stacking.writers import DEPTH_SUFFIXES, check_target, replacing, write_depth, write_picture
@@ -129,7 +130,7 @@ def _written(stacked: Stacked) -> StackReport:
         _write_layers(stacked, options.layers)
         outputs["layers"] = options.layers
     if relief is not None and options.depth is not None:
-        write_depth(options.depth, relief.depth, force=options.force)
+        write_depth(options.depth, relief.depth, force=options.force, description=depth_meaning(relief))
     write_picture(
         stacked.output,
         image,

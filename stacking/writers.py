@@ -116,13 +116,17 @@ def write_picture(
         _encode(path.suffix.lower(), file, image, metadata, profile, quality)
 
 
-def write_depth(path: Path, depth: NDArray[np.float32], *, force: bool = False) -> tuple[float, float] | None:
+def write_depth(
+    path: Path, depth: NDArray[np.float32], *, force: bool = False, description: str = ""
+) -> tuple[float, float] | None:
     """Write a depth map: ``.tif`` float32 as it is; ``.png`` 16 bit, scaled so that 1 is the smallest and 65535 the largest.
 
     Parameters
     ----------
     depth : ndarray, shape (rows, columns), float32
         Larger is farther from the lens; NaN where unknown (0 in PNG).
+    description : str
+        Words about its values, kept in a TIFF.
 
     Returns
     -------
@@ -137,7 +141,7 @@ def write_depth(path: Path, depth: NDArray[np.float32], *, force: bool = False) 
     check_target(path, force=force, suffixes=DEPTH_SUFFIXES)
     if path.suffix.lower() in TIFF_SUFFIXES:
         with replacing(path, force=force) as file:
-            write_tiff(file, depth.astype(np.float32, copy=False), None, None)
+            write_tiff(file, depth.astype(np.float32, copy=False), None, None, description=description)
         return None
     known = np.isfinite(depth)
     low, high = (float(depth[known].min()), float(depth[known].max())) if known.any() else (0.0, 0.0)

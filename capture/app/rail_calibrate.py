@@ -91,6 +91,10 @@ def steps(
         if not force:
             check_change(result)
         path = write_steps(loaded.choose("profile", profile), result)
+        if loaded.choose("profile", profile) is None:
+            say(
+                "note: no profile was named: this holds for every rail of yours that names none (give --profile NAME for one rail)"
+            )
         lines += [
             f"written to {path} ({name}); it counts from the next command on",
             f"`focusrail rail settings --profile {loaded.choose('profile', profile) or 'default'} --write` tells the controller, too",

@@ -24,7 +24,8 @@ _HOME_AGAIN = "Home it with `focusrail rail home`, or set the origin by hand wit
 _ALARMS = {
     protocol.HALTED: Code(
         "it has halted itself (kill) and reads nothing until it is reset",
-        "Read its message (`--log-wire`): boards without temperature sensors need dummy ones in their configuration. Press its reset "
+        "Its message is in the log of a session (`focusrail shoot --log-wire`). "
+        "Boards without temperature sensors need dummy ones in their configuration. Press its reset "
         f"button or switch it off and on, then: {_HOME_AGAIN}",
     ),
     protocol.STOPPED: Code("it has stopped because of an error", f"Unlock with `focusrail rail unlock`. {_HOME_AGAIN}"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ def read_relief(
     confidence : Path, optional
         float32 TIFF of its size.
     unit : DepthUnit
-        Of a float32 file, which does not tell.
+        Of a float32 file that does not tell.
 
     Raises
     ------
@@ -49,6 +50,9 @@ def read_relief(
         heights = np.where(values == 0, np.nan, offset + step * values.astype(np.float64)).astype(np.float32)
     elif values.dtype == np.float32:
         heights = np.asarray(values, np.float32)
+        with suppress(ValueError, KeyError, TypeError):  # of another program, or an older version of ours
+            told = dict(json.loads(description))
+            unit = DepthUnit(str(told["unit"]))
     else:
         raise SourceError(
             f"{depth.name} holds {values.dtype}, which is no depth map",

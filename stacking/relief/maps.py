@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import cv2
@@ -49,6 +50,14 @@ def depth_colours(relief: Relief) -> NDArray[np.uint8]:
     stripes = (down + across) % period < max(2, period // 4)
     colours[relief.holes & stripes] = _PAPER
     return colours
+
+
+def depth_meaning(relief: Relief) -> str:
+    """What the values of a float depth file are, as JSON: ``unit``, and ``pixel_um`` where it is known."""
+    meaning: dict[str, object] = {"unit": relief.scale.unit.value}
+    if relief.scale.pixel_um is not None:
+        meaning["pixel_um"] = relief.scale.pixel_um
+    return json.dumps(meaning)
 
 
 def depth_picture(relief: Relief) -> NDArray[np.uint8]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from stacking.relief.maps import confidence_map, depth_picture, sixteen_bit_depth
+from stacking.relief.maps import confidence_map, depth_meaning, depth_picture, sixteen_bit_depth
 from stacking.relief.mesh import mesh_of, write_glb, write_ply, write_stl
 from stacking.relief.options import ReliefOptions
 from stacking.relief.profile import profile_along
@@ -85,7 +85,7 @@ def _write_maps(options: ReliefOptions, relief: Relief, *, force: bool) -> None:
             write_tiff(file, confidence_map(relief), None, None)
     if options.depth_filled is not None:
         with replacing(options.depth_filled, force=force) as file:
-            write_tiff(file, relief.filled, None, None)
+            write_tiff(file, relief.filled, None, None, description=depth_meaning(relief))
     if options.depth_picture is not None:
         write_picture(options.depth_picture, depth_picture(relief), force=force)
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from stacking.errors import OutputError, SourceError, StackingUsageError
 from stacking.relief.files import read_relief
-from stacking.relief.maps import depth_colours, depth_picture, sixteen_bit_depth
+from stacking.relief.maps import depth_colours, depth_meaning, depth_picture, sixteen_bit_depth
 from stacking.relief.mesh import Mesh, mesh_of, write_glb, write_ply, write_stl
 from stacking.relief.options import ReliefOptions, parse_line, relief_options_of
 from stacking.relief.outputs import write_relief
@@ -27,6 +27,7 @@ from stacking.relief.profile import profile_along
 from stacking.relief.surface import DepthUnit, Relief, Scale, fill_holes, relief_of
 from stacking.relief.video import write_rocking
 from stacking.relief.views import SideViews
+from stacking.writers import write_depth
 
 ROWS, COLUMNS = 60, 90
 TRUE = Scale(DepthUnit.UM, 2.0)
@@ -292,6 +293,14 @@ def test_what_cannot_be_written_is_refused_first(options: ReliefOptions) -> None
     with pytest.raises((StackingUsageError, OutputError)) as refused:
         options.check(force=False)
     assert refused.value.remedy
+
+
+@pytest.mark.parametrize("unit", DepthUnit)
+def test_a_float_depth_file_tells_its_unit(tmp_path: Path, unit: DepthUnit) -> None:
+    relief = relief_of(ramp(), None, Scale(unit, 4.0))
+    write_depth(tmp_path / "d.tif", relief.depth, description=depth_meaning(relief))
+    again = read_relief(tmp_path / "d.tif", unit=DepthUnit.UM)
+    assert again.scale == relief.scale
 
 
 def test_what_is_no_depth_map_is_refused(tmp_path: Path) -> None:
