@@ -14,7 +14,7 @@ import typer
 from capture.app.flags import with_flags
 from capture.app.opening import Origin
 from capture.app.output import JsonFlag, Reply, say
-from capture.app.session_collecting import collect_session, how_to_collect
+from capture.app.session_collecting import certify_frames, collect_session, how_to_collect
 from capture.app.session_commands import UNSTACKED, finish_run
 from capture.app.session_options import ResumeFlags
 from capture.app.session_position import establish_position
@@ -81,6 +81,8 @@ def resume(which: _Which, flags: ResumeFlags) -> Reply:
                 shot = _go_on(folder, opened, wanted, flags, was, missing, companions)
             else:
                 if was is not SessionState.FINISHED:
+                    if not _certified(folder):  # it was killed between the last frame and that
+                        certify_frames(folder)
                     folder.end(SessionState.FINISHED)
                 shot = _as_it_is(folder)
             result = _result(folder)
@@ -125,6 +127,10 @@ def _missing(folder: SessionFolder) -> list[int]:
     frames = folder.frames()
     wanted = targets_of(folder.plan, frames)
     return [t.number for t in wanted if t.number not in frames or frames[t.number].verdict is not Verdict.ACCEPTED]
+
+
+def _certified(folder: SessionFolder) -> bool:
+    return any(event.kind is EventKind.CERTIFIED for event in folder.journal.events())
 
 
 def _as_it_is(folder: SessionFolder) -> ShotSession:

@@ -84,7 +84,7 @@ def collect_session(folder: SessionFolder, source: Path, shot: ShotSession) -> S
         "to_collect": len(to_collect(folder)),
         "to_shoot": len(to_shoot),
         "collected": found.values(),
-        "coverage": _certify(folder),
+        "coverage": certify_frames(folder),
     }
     if to_shoot:
         folder.end(SessionState.INTERRUPTED, reason=f"frames without a picture: {_numbers(to_shoot)}")
@@ -93,7 +93,8 @@ def collect_session(folder: SessionFolder, source: Path, shot: ShotSession) -> S
     return ShotSession(shot.values | values, _words(found, to_shoot, folder.path, source), shot.last_frame_s)
 
 
-def _certify(folder: SessionFolder) -> dict[str, Any]:
+def certify_frames(folder: SessionFolder) -> dict[str, Any]:
+    """Judge the frames that are there, without devices: the coverage, which is recorded and drawn."""
     with contextlib.closing(frame_watch(folder)) as watch:
         for frame in folder.accepted():
             if frame.files and frame.position is not None:

@@ -17,7 +17,7 @@ from tests.journeys.program import Finished, command, focusrail
 
 pytestmark = pytest.mark.xdist_group("orders")
 
-PLAN = ("--near", "1mm", "--far", "2mm", "--step", "100um", "--settle", "0.15")
+PLAN = ("--near", "1mm", "--far", "2mm", "--step", "100um", "--settle", "0.15", "-m", "2", "-f", "2.8")
 FRAMES = 11
 
 
