@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -58,7 +60,9 @@ def certify(asked: _Asked) -> Reply:
             )
     try:
         with StackingProgress() as progress:
-            judged = judge_pictures(asked.paths, progress, dof=asked.dof)
+            judged = judge_pictures(
+                asked.paths, progress, dof=_known_dof(asked.paths) if asked.dof is None else asked.dof
+            )
     except KeyboardInterrupt:
         raise InterruptedRunError(
             "interrupted", state="Nothing was written.", remedy="Start the same command again."
@@ -76,6 +80,17 @@ def certify(asked: _Asked) -> Reply:
         values["map"] = str(asked.output.resolve())
         lines.append(f"map: {asked.output}")
     return Reply(values, lines)
+
+
+def _known_dof(paths: list[Path]) -> float | None:
+    """Depth of field that a session was certified by, um: it may know the optics. None: the pictures tell it."""
+    if len(paths) != 1:
+        return None
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        manifest = json.loads((paths[0] / "manifest.json").read_text(encoding="utf-8"))
+        if "near_um" in manifest["plan"]:
+            return float(manifest["coverage"]["dof_um"])
+    return None
 
 
 def _words(judged: PicturesJudged) -> list[str]:

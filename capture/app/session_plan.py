@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -140,6 +141,8 @@ def find_plan(wish: PlanWish, axis: Axis, camera: Camera) -> PlanFound:
     low, high = axis.limits
     near = wish.near.value if wish.near is not None else max(_found_end(found, near=True) - _MARGIN_DOF * dof, low)
     far = wish.far.value if wish.far is not None else min(_found_end(found, near=False) + _MARGIN_DOF * dof, high)
+    if wish.step is None and far - near > step:  # no steps wider than found, and no sliver at the end
+        step = max((far - near) / math.ceil((far - near) / step), axis.capabilities.resolution)
     settle_s = _settle_s(wish, axis, camera, step, (near, far), found.live_scale)
     plan = StackPlan(near, far, step, settle_s, unit)
     say(

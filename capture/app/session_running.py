@@ -386,7 +386,7 @@ def clear_the_way(checks: list[Check]) -> None:
         if check.fatal:
             kind = SessionError if check.name in ("disk", "travel") else CameraError
             raise kind(check.message, remedy=check.remedy, state="Nothing has moved, nothing was shot.")
-        say(f"note: {check.message} {check.remedy}")
+        say(f"note: {check.message.rstrip('.')}. {check.remedy}")
 
 
 def _format(flags: dict[str, str | None], settings: Settings) -> FileFormat:

@@ -105,7 +105,7 @@ def _disk(folder: Path, frames: int, file_format: FileFormat, frame_bytes: int |
     a_frame = EXPECTED_BYTES[file_format] if frame_bytes is None else frame_bytes
     needed = frames * a_frame
     measured = "" if frame_bytes is not None else "up to "
-    words = f"{frames} frames need {measured}{needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free"
+    words = f"{frames} frames need {measured}{_size(needed)}, {_size(free)} are free"
     if free >= needed:
         return Check("disk", True, words)
     # A guess must not stop anybody; the first frame's true size does.
@@ -158,6 +158,10 @@ def room_left(path: Path, frames: int, frame_bytes: int) -> str:
     if free >= 0.9 * frames * frame_bytes or not os.access(path, os.W_OK):
         return ""
     return (
-        f"{frames} more frames of {frame_bytes / 1e6:.0f} MB need {frames * frame_bytes / 1e9:.1f} GB, "
-        f"and {free / 1e9:.1f} GB are free"
+        f"{frames} more frames of {frame_bytes / 1e6:.0f} MB need {_size(frames * frame_bytes)}, "
+        f"and {_size(free)} are free"
     )
+
+
+def _size(count: float) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

@@ -30,6 +30,7 @@ from rail.errors import RailError
 
 _log = logging.getLogger(__name__)
 
+_MOST_EXTENDED = 3
 _CLOSE = 1e-6
 T = TypeVar("T")
 
@@ -260,6 +261,14 @@ class Shooting:
 
     def _extend(self, plan: StackPlan, distance: float, todo: deque[FrameTarget], done: dict[int, float]) -> None:
         far = max([plan.far, *done.values(), *(target.position for target in todo)])
+        if distance > _MOST_EXTENDED * max(
+            plan.far - plan.near, plan.step
+        ):  # mm typed for um must not reach the rail's end
+            self._watcher.notice(
+                f"the far end is not extended: {distance:g} {plan.unit.value} is more than {_MOST_EXTENDED} times the plan's whole range; "
+                "give it in smaller orders if it is meant"
+            )
+            return
         high = self.axis.limits[1]
         position, number = far, max([plan.count, *done, *(target.number for target in todo)])
         while position < far + distance - _CLOSE:
