@@ -94,7 +94,7 @@ class Build:
         )
         try:
             terminal = Terminal(bench)
-            terminal.until("Grbl", within_s=5)
+            terminal.until("Grbl", within_s=30)
             terminal.do(f"$100={1000 / self.um_per_step:.3f}", *self.setup, *setup)
             terminal.close()
         except BaseException:
@@ -302,7 +302,11 @@ class Terminal:
         starts = tuple(wanted.split("|"))
         end = self._bench.truth()["mcu_s"] + within_s
         taken: list[str] = []
-        while self._bench.truth()["mcu_s"] < end:
+        expired = False
+        while not expired:
+            expired = (
+                self._bench.truth()["mcu_s"] >= end
+            )  # judged before the last look, for the MCU does not wait for ours
             self._read()
             while b"\n" in self._heard:
                 line, _, self._heard = self._heard.partition(b"\n")
