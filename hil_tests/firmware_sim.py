@@ -94,7 +94,7 @@ class Build:
         )
         try:
             terminal = Terminal(bench)
-            terminal.until("Grbl", within_s=30)
+            terminal.until("Grbl", within_s=5)
             terminal.do(f"$100={1000 / self.um_per_step:.3f}", *self.setup, *setup)
             terminal.close()
         except BaseException:

@@ -26,7 +26,7 @@ def like(tmp_path_factory: pytest.TempPathFactory) -> Like:
     return shot
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(4))
 def test_a_session_disturbed_at_random_moments_ends_as_an_undisturbed_one(
     seed: int, tmp_path: Path, like: Like
 ) -> None:
