@@ -63,7 +63,9 @@ def info(
     if listing is not None:
         from capture.camera.listing import read_listing
 
-        return info_reply(read_listing(listing))
+        recorded = read_listing(listing)
+        reply = info_reply(recorded.info())
+        return Reply({**reply.values, "notes": list(recorded.damage)}, [*reply.lines, *recorded.damage])
     with open_camera_port(load_settings(Path.cwd()), camera) as device:
         return info_reply(device.info())
 

@@ -206,8 +206,10 @@ def control(
 ) -> Reply:
     """Tell a session that runs to pause, go on, stop after this frame, or extend its far end."""
     length = None if distance is None else parse_length(distance, what="the distance").value
-    send_order(session, order, length)
-    return Reply({"session": str(session.resolve()), "order": order.value}, [f"told {session}: {order.value}"])
+    obeyed = send_order(session, order, length)
+    waits = "" if obeyed else " (it has not answered yet: it is exposing; what it says to it is in its log.txt)"
+    values = {"session": str(session.resolve()), "order": order.value, "obeyed": obeyed}
+    return Reply(values, [f"told {session}: {order.value}{waits}"])
 
 
 def report_bug(

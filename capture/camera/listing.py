@@ -20,15 +20,29 @@ _FIELD = re.compile(r"(Label|Readonly|Type|Current|Choice|Bottom|Top|Step):(?: (
 _CHOICE = re.compile(r"\d+(?: (.*)|$)")
 _MODEL = re.compile(r"(?:Model|Modell|Modèle|Modelo|Modello|Модель|モデル|型号)\s*:\s*(\S.*)", re.IGNORECASE)
 _DETECTED = re.compile(r"(\S.*?)\s{2,}(?:usb|ptpip):\S+")
+_NAMES_SHOWN = 6
+# As many paths one below the other are a list of names, which the description after it need not belong to.
+_RUN_OF_PATHS = 3
 _GENERIC = {"usb ptp class camera", "ptp/ip camera", "mass storage camera"}
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One recorded listing: the camera's model (empty where the record does not say) and its entries in order."""
+    """One recorded listing.
+
+    Attributes
+    ----------
+    model : str
+        The camera's; empty where the record does not say.
+    settings : tuple of Setting
+        Its entries in order.
+    damage : tuple of str
+        What is missing in the record, in words: entries whose description is not there, or cannot be told from another's.
+    """
 
     model: str
     settings: tuple[Setting, ...]
+    damage: tuple[str, ...] = ()
 
     def info(self) -> CameraInfo:
         """Model and roles."""
@@ -42,8 +56,11 @@ class _Entry:
         self.path = path
         self.fields: dict[str, str] = {}
         self.choices: list[str] = []
+        # under paths one below the other, or twice under one: whose description it is cannot be told
+        self.mixed = False
 
     def take(self, key: str, text: str) -> None:
+        self.mixed |= key == "Label" and key in self.fields
         if key == "Choice":
             found = _CHOICE.fullmatch(text)
             self.choices.append((found[1] or "").strip() if found else text)
@@ -51,8 +68,8 @@ class _Entry:
             self.fields.setdefault(key, text)
 
     def setting(self) -> Setting | None:
-        """The finished entry; None for a bare path (a listing of names only)."""
-        if "Label" not in self.fields and "Type" not in self.fields:
+        """The finished entry; None for a bare path (a listing of names only), and where its description may be another's."""
+        if self.mixed or ("Label" not in self.fields and "Type" not in self.fields):
             return None
         current = self.fields.get("Current", "")
         return Setting(
@@ -88,12 +105,16 @@ def parse_listing(text: str) -> Listing:
     talk: list[str] = []
     detected: list[str] = []
     entry: _Entry | None = None
+    run = 0  # path lines one below the other
     for line in text.splitlines():
         plain = line.lstrip(" \t>﻿").rstrip()
+        found = _PATH.fullmatch(plain)
+        run = run + 1 if found else 0
         if plain == "END":
             entry = None
-        elif found := _PATH.fullmatch(plain):
+        elif found:
             entry = _Entry(found[1])
+            entry.mixed = run >= _RUN_OF_PATHS
             entries.append(entry)
         elif entry is not None and (found := _FIELD.fullmatch(plain)):
             entry.take(found[1], (found[2] or "").strip())
@@ -102,11 +123,31 @@ def parse_listing(text: str) -> Listing:
         elif found := _DETECTED.fullmatch(plain):
             detected.append(found[1])
     settings = [setting for entry in entries if (setting := entry.setting()) is not None]
-    return Listing(_model(settings, talk, detected), tuple(settings))
+    return Listing(_model(settings, talk, detected), tuple(settings), _damage(entries, settings))
 
 
-def read_listing(path: Path) -> CameraInfo:
-    """Model and roles from a recorded listing; `UsageError` where it cannot be read or holds no configuration."""
+def _damage(entries: list[_Entry], settings: list[Setting]) -> tuple[str, ...]:
+    described = {setting.path for setting in settings}
+    lost = {
+        entry.path: entry.mixed and bool(entry.fields or entry.choices)
+        for entry in entries
+        if entry.path not in described
+    }
+    words = {
+        False: "have no description in the record (it broke off, or the camera failed there)",
+        True: "are left out: the description under them may be another's",
+    }
+    found = []
+    for mixed, what in words.items():
+        names = [path.rpartition("/")[2] for path, was in lost.items() if was is mixed]
+        if names:
+            shown = ", ".join(names[:_NAMES_SHOWN]) + (" ..." if len(names) > _NAMES_SHOWN else "")
+            found.append(f"damaged: {len(names)} entries {what}: {shown}")
+    return tuple(found)
+
+
+def read_listing(path: Path) -> Listing:
+    """A recorded listing; `UsageError` where it cannot be read or holds no configuration."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -124,4 +165,4 @@ def read_listing(path: Path) -> CameraInfo:
             f"{path} holds no camera configuration.",
             remedy="Record one with the camera connected: gphoto2 --list-all-config > listing.txt",
         )
-    return listing.info()
+    return listing

@@ -7,10 +7,12 @@ its steps. Writing a byte is all that a signal handler does, so nothing can lock
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import select
 import stat
 import time
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +21,9 @@ from typing import Self
 from capture.errors import SessionError, UsageError
 
 FIFO_NAME = ".control"
+ANSWER_S = 60.0
+"""How long an extension waits for its answer: orders are read between the steps of a frame, so a long exposure delays it."""
+_ANSWERS = ".answer-"
 _MOST_BYTES = 4096
 
 
@@ -45,12 +50,15 @@ class Controls:
     paused, stopping : bool
     extension : float
         How far the far end was extended since `take_extension`, in the axis's unit.
+    refuse_extension : callable
+        Says why the far end cannot be extended by a distance, "" where it can. The answer goes to whoever asked.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         self.paused = False
         self.stopping = False
         self.extension = 0.0
+        self.refuse_extension: Callable[[float], str] = _not_yet
         self._rest = b""
         self._pipe = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._path = None if folder is None else folder / FIFO_NAME
@@ -106,13 +114,27 @@ class Controls:
                 self.paused = not self.paused
             case [Order.STOP.value]:
                 self.stopping = True
-            case [Order.EXTEND.value, distance]:
+            case [Order.EXTEND.value, distance, *asked_by]:
                 with contextlib.suppress(ValueError):
-                    self.extension += max(0.0, float(distance))
+                    self._extend(max(0.0, float(distance)), asked_by)
+
+    def _extend(self, distance: float, asked_by: list[str]) -> None:
+        refusal = self.refuse_extension(self.extension + distance)
+        if not refusal:
+            self.extension += distance
+        if self._path is not None and len(asked_by) == 1 and asked_by[0].isdigit():
+            with contextlib.suppress(OSError):  # who asked may be gone
+                answer = os.open(self._path.with_name(_ANSWERS + asked_by[0]), os.O_WRONLY | os.O_NONBLOCK)
+                try:
+                    os.write(answer, json.dumps({"refused": refusal}).encode("ascii") + b"\n")
+                finally:
+                    os.close(answer)
 
     def close(self) -> None:
-        """Take the FIFO away; idempotent."""
+        """Answer what still waits, and take the FIFO away; idempotent."""
         if self._fifo >= 0:
+            self.refuse_extension = _over
+            self._take(0)
             os.close(self._fifo)
             self._fifo = -1
             if self._path is not None:
@@ -132,13 +154,28 @@ class Controls:
         self.close()
 
 
-def send_order(session: Path, order: Order, distance: float | None = None) -> None:
+def _not_yet(distance: float) -> str:
+    del distance
+    return "nothing is shot yet"
+
+
+def _over(distance: float) -> str:
+    del distance
+    return "the session has ended"
+
+
+def send_order(session: Path, order: Order, distance: float | None = None, *, answer_s: float = ANSWER_S) -> bool:
     """Give an order to the process that shoots `session`.
+
+    Returns
+    -------
+    bool
+        Whether it is known to be obeyed; an extension that was not answered within `answer_s` is not. The others need no answer.
 
     Raises
     ------
     SessionError
-        Where nobody shoots it now.
+        Where nobody shoots it now, or it refuses.
     UsageError
         For an extension without a distance.
     """
@@ -151,14 +188,55 @@ def send_order(session: Path, order: Order, distance: float | None = None) -> No
         # without a reader this fails at once instead of waiting for one
         descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
     except OSError as error:
-        raise SessionError(
-            f"nobody is shooting {session} now", remedy=f"Go on with it: focusrail resume {session}"
-        ) from error
+        raise _nobody_there(session) from error
     try:
-        os.write(descriptor, _line(order, distance))
+        if order is not Order.EXTEND:
+            os.write(descriptor, _line(order, distance))
+            return True
+        return _extended(session, descriptor, distance, answer_s)
     finally:
         os.close(descriptor)
 
 
-def _line(order: Order, distance: float | None) -> bytes:
-    return f"{order.value}{'' if distance is None else f' {distance:.6f}'}\n".encode("ascii")
+def _extended(session: Path, descriptor: int, distance: float | None, answer_s: float) -> bool:
+    """Order an extension, and wait for what the session says to it."""
+    path = session / f"{_ANSWERS}{os.getpid()}"
+    try:
+        path.unlink(missing_ok=True)
+        os.mkfifo(path, 0o600)
+        answers = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:  # a disk without FIFOs has none to give orders through either; the order is given all the same
+        os.write(descriptor, _line(Order.EXTEND, distance))
+        return False
+    try:
+        os.write(descriptor, _line(Order.EXTEND, distance, os.getpid()))
+        ready, _, _ = select.select([answers], [], [], answer_s)
+        refused = json.loads(os.read(answers, _MOST_BYTES))["refused"] if ready else ""
+    finally:
+        os.close(answers)
+        path.unlink(missing_ok=True)
+    if refused:
+        raise SessionError(
+            f"the far end of {session} is not extended: {refused}",
+            remedy="Give a distance that stays inside, or shoot the rest as a session of its own.",
+            state="The session goes on as planned.",
+        )
+    return bool(ready)
+
+
+def _nobody_there(session: Path) -> SessionError:
+    """What is the matter with a session that takes no orders."""
+    if not (session / "journal.db").is_file():
+        return SessionError(
+            f"{session} holds no session", remedy="Name the folder of a session that runs.", state="Nothing was done."
+        )
+    return SessionError(
+        f"nobody is shooting {session} now",
+        remedy=f"Orders are for sessions that run. Go on with it: focusrail resume {session}",
+        state="Nothing was done.",
+    )
+
+
+def _line(order: Order, *details: float | None) -> bytes:
+    words = [order.value, *(f"{detail:.6f}".rstrip("0").rstrip(".") for detail in details if detail is not None)]
+    return f"{' '.join(words)}\n".encode("ascii")

@@ -129,6 +129,7 @@ class Exposing:
             raise SessionError(
                 f"the disk is full: frame {number} needs about {needed / 1e6:.0f} MB and {free / 1e6:.0f} MB are free",
                 remedy=f"Free some space, then go on with: focusrail resume {self._folder.path}. The frames so far are kept.",
+                state=f"Frame {number} does not count; nothing is exposed that could not be kept.",
             )
 
     def _set_aside(self, stem: str, attempt: int) -> list[dict[str, object]]:

@@ -22,6 +22,8 @@ from rail.errors import RailError
 EXPECTED_BYTES = {FileFormat.RAW: 60_000_000, FileFormat.JPEG: 20_000_000, FileFormat.RAW_JPEG: 80_000_000}
 _BUILT = datetime(2024, 1, 1, tzinfo=UTC)
 _OFF = {"0", "off", "false", "none", ""}
+# Told once more when no more frames than this have room.
+_NEARLY_FULL_FRAMES = 3
 
 
 @runtime_checkable
@@ -108,7 +110,7 @@ def _disk(folder: Path, frames: int, file_format: FileFormat, frame_bytes: int |
     words = f"{frames} frames need {measured}{_size(needed)}, {_size(free)} are free"
     if free >= needed:
         return Check("disk", True, words)
-    # A guess must not stop anybody; the first frame's true size does.
+    # a guess must not stop anybody: what the frames really take is judged before each of them (`RoomWatch`)
     return Check(
         "disk",
         False,
@@ -151,16 +153,48 @@ def _camera(camera: TellsObstacles, frames: int, frame_bytes: int | None) -> Ite
         yield Check("camera", True, f"{camera.info().model} is ready{charge}")
 
 
-def room_left(path: Path, frames: int, frame_bytes: int) -> str:
-    """ "" where the disk has room for `frames` more, else what is missing; to be asked once the first frame's size is known."""
-    free = shutil.disk_usage(path).free
-    # RAW files of one scene differ by some per cent.
-    if free >= 0.9 * frames * frame_bytes or not os.access(path, os.W_OK):
-        return ""
-    return (
-        f"{frames} more frames of {frame_bytes / 1e6:.0f} MB need {_size(frames * frame_bytes)}, "
-        f"and {_size(free)} are free"
-    )
+class RoomWatch:
+    """Whether a session's disk holds the frames to come: judged anew before each of them, by what the frames really took.
+
+    Parameters
+    ----------
+    path : Path
+        The session's folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._told: int | None = None  # how many frames would fit when it was last told; None: all
+
+    def look(self, frames: int, frame_bytes: int) -> str:
+        """What there is to say since the last look, "" where nothing: it is too small, it is nearly full, it is large enough again.
+
+        Parameters
+        ----------
+        frames : int
+            Still to be shot.
+        frame_bytes : int
+            Largest of the frames so far; 0 where none is known: nothing is said.
+
+        Raises
+        ------
+        OSError
+        """
+        if not frame_bytes or not os.access(self._path, os.W_OK):
+            return ""
+        free = shutil.disk_usage(self._path).free
+        fit = int(free // frame_bytes)
+        # RAW files of one scene differ by some per cent
+        if free >= 0.9 * frames * frame_bytes:
+            again, self._told = self._told is not None, None
+            return f"the disk has room for the {frames} frames to come again" if again else ""
+        if self._told is not None and (fit > _NEARLY_FULL_FRAMES or self._told <= _NEARLY_FULL_FRAMES):
+            return ""
+        self._told = fit
+        return (
+            f"the disk has room for {fit} of the {frames} frames to come: at {frame_bytes / 1e6:.0f} MB each they need "
+            f"{_size(frames * frame_bytes)}, and {_size(free)} are free; free some while it shoots, it stops before the disk is full"
+        )
 
 
 def _size(count: float) -> str:

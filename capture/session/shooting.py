@@ -20,7 +20,7 @@ from capture.session.exposing import Exposing
 from capture.session.folder import SessionFolder
 from capture.session.moving import Moving
 from capture.session.plan import StackPlan
-from capture.session.preflight import room_left
+from capture.session.preflight import RoomWatch
 from capture.session.reconcile import put_aside
 from capture.session.records import EventKind, FrameRecord, SessionState, Verdict
 from capture.session.targets import Coverage, FrameTarget, check_plan, targets_of
@@ -207,15 +207,24 @@ class Shooting:
                 todo.append(target)
         started_s, shot_now = time.monotonic(), 0
         shot_again: dict[int, int] = {}
+        room = RoomWatch(self._folder.path)
+
+        def refusal(distance: float) -> str:
+            said = self._refusal(plan, todo, done, distance)
+            if said:
+                self._watcher.notice(f"the far end is not extended: {said}")
+            return said
+
+        self._controls.refuse_extension = refusal
         while True:
             while todo:
                 self._obey(plan, todo, done)
+                if said := room.look(len(todo), self._exposing.frame_bytes):
+                    self._watcher.trouble(said)
                 target = todo.popleft()
                 shot, position = self._frame(target, plan)
                 done[target.number] = target.position
                 shot_now += 1
-                if shot_now == 1 and (short := room_left(self._folder.path, len(todo), self._exposing.frame_bytes)):
-                    self._watcher.trouble(f"the disk will be full before the end: {short}; free some while it shoots")
                 total = len(done) + len(todo)
                 left_s = (time.monotonic() - started_s) / shot_now * len(todo)
                 self._folder.refresh_manifest()
@@ -228,11 +237,12 @@ class Shooting:
                 with self._folder.journal.together():  # killed half way, what is added would be another plan
                     todo.extend(self._certified(lambda one: one.repairs(plan, done, self.axis.limits), []))
             if not todo:
+                self._take_extension(plan, todo, done)
+            if not todo:
                 break
+        self._controls.refuse_extension = _too_late
         if done:
             self._certified(lambda one: bool(one.certify()), False)
-        if self._controls.take_extension():
-            self._watcher.notice("the far end was extended too late: all frames are done")
 
     def _take_up(self, target: FrameTarget, record: FrameRecord) -> None:
         """A frame of an earlier run of the session."""
@@ -256,29 +266,33 @@ class Shooting:
             self._watcher.notice("going on")
         if controls.stopping:
             raise StoppedByUserError
-        if distance := controls.take_extension():
+        self._take_extension(plan, todo, done)
+
+    def _take_extension(self, plan: StackPlan, todo: deque[FrameTarget], done: dict[int, float]) -> None:
+        self._controls.wait(0)
+        if distance := self._controls.take_extension():
             self._extend(plan, distance, todo, done)
 
-    def _extend(self, plan: StackPlan, distance: float, todo: deque[FrameTarget], done: dict[int, float]) -> None:
-        far = max([plan.far, *done.values(), *(target.position for target in todo)])
-        if distance > _MOST_EXTENDED * max(
-            plan.far - plan.near, plan.step
-        ):  # mm typed for um must not reach the rail's end
-            self._watcher.notice(
-                f"the far end is not extended: {distance:g} {plan.unit.value} is more than {_MOST_EXTENDED} times the plan's whole range; "
+    def _refusal(self, plan: StackPlan, todo: deque[FrameTarget], done: dict[int, float], distance: float) -> str:
+        """Why the far end cannot be extended by `distance`; "" where it can."""
+        unit = plan.unit.value
+        if distance > _MOST_EXTENDED * max(plan.far - plan.near, plan.step):
+            # mm typed for um must not reach the rail's end
+            return (
+                f"{distance:g} {unit} is more than {_MOST_EXTENDED} times the plan's whole range; "
                 "give it in smaller orders if it is meant"
             )
-            return
-        high = self.axis.limits[1]
+        far, high = _far_end(plan, todo, done), self.axis.limits[1]
+        if far + distance > high + _CLOSE:
+            return f"it would lie at {far + distance:g} {unit}, and the allowed range ends at {high:g} {unit}"
+        return ""
+
+    def _extend(self, plan: StackPlan, distance: float, todo: deque[FrameTarget], done: dict[int, float]) -> None:
+        far = _far_end(plan, todo, done)
         position, number = far, max([plan.count, *done, *(target.number for target in todo)])
         while position < far + distance - _CLOSE:
             position = min(position + plan.step, far + distance)
             number += 1
-            if position > high + _CLOSE:
-                self._watcher.notice(
-                    f"the far end stays inside the allowed range, which ends at {high:g} {plan.unit.value}"
-                )
-                return
             self._folder.journal.record(EventKind.ADDED, number, target=position, reason="far end extended by the user")
             todo.append(FrameTarget(number, position, "far end extended by the user"))
         self._watcher.notice(f"the far end is extended to {position:g} {plan.unit.value}")
@@ -378,6 +392,15 @@ class Shooting:
         low, high = self.axis.limits
         reached = self.axis.move_to(min(max(target, low), high))
         self._folder.journal.record(EventKind.PARKED, position=reached.position)
+
+
+def _too_late(distance: float) -> str:
+    del distance
+    return "all frames are done"
+
+
+def _far_end(plan: StackPlan, todo: Iterable[FrameTarget], done: dict[int, float]) -> float:
+    return max([plan.far, *done.values(), *(target.position for target in todo)])
 
 
 def _folder_failed(folder: SessionFolder, error: OSError) -> SessionError:

@@ -164,3 +164,16 @@ def test_files_that_are_no_listing(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match=words) as refusal:
             read_listing(path)
         assert refusal.value.remedy
+
+
+def test_what_is_damaged_is_named_and_never_guessed() -> None:
+    assert parse_listing(NEW).damage == ()
+    (said,) = parse_listing(OLD).damage
+    assert said.endswith(": aperture, shutterspeed")
+    # a list of names, and one description that may be any of theirs; and two descriptions under one path
+    names = "".join(f"/main/capturesettings/{name}\n" for name in ("aperture", "shutterspeed", "focuslock"))
+    block = "Label: ISO Speed\nType: RADIO\nCurrent: 100\nChoice: 0 100\n"
+    for text, lost in ((names + block, "focuslock"), (f"/main/actions/bulb\n{block}{block}", "bulb")):
+        listing = parse_listing(NEW + text)
+        assert [setting.name for setting in listing.settings] == ["iso", "f-number", "cameramodel"]
+        assert listing.damage[-1].endswith(f"may be another's: {lost}")

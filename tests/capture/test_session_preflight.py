@@ -17,7 +17,7 @@ from capture.camera.roles import Setting, state_of
 from capture.errors import CameraError, CaptureError, SessionError
 from capture.session.bounded import bounded
 from capture.session.plan import StackPlan
-from capture.session.preflight import Check, preflight, room_left
+from capture.session.preflight import Check, RoomWatch, preflight
 from tests.rail.grbl_virtual import VirtualRail
 
 PLAN = StackPlan(0, 1000, 50)
@@ -121,10 +121,19 @@ def test_the_disk_for_the_whole_plan(tmp_path: Path, known: bool, fatal: bool) -
             clear_the_way([check])
 
 
-def test_room_is_told_again_once_a_frames_true_size_is_known(tmp_path: Path) -> None:
+def test_room_for_the_frames_to_come_is_judged_before_each_by_what_they_really_took(tmp_path: Path) -> None:
     free = shutil.disk_usage(tmp_path).free
-    assert room_left(tmp_path, 10, 1000) == ""
-    assert "10 more frames" in room_left(tmp_path, 10, free // 5)
+    room = RoomWatch(tmp_path)
+    assert room.look(10, 0) == ""  # before the first frame nothing is known
+    assert room.look(10, 1000) == ""
+    short = room.look(40, free // 20)
+    assert "of the 40 frames to come" in short
+    assert "are free" in short
+    assert room.look(39, free // 20) == ""  # told once
+    assert "room for 2 of the 38" in room.look(38, int(free / 2.5))  # and once more when it is nearly full
+    assert room.look(37, int(free / 2.5)) == ""
+    assert "again" in room.look(37, 1000)
+    assert room.look(36, 1000) == ""
 
 
 def test_travel_and_the_position_that_is_never_passed(tmp_path: Path) -> None:

@@ -133,19 +133,33 @@ def test_nothing_passes_the_position_that_is_never_passed(
     assert bench.ask({"get": "truth"}) == before
     assert not (tmp_path / "s").exists()
     running = Running(tmp_path / "s", devices, "--never-beyond", "2.1mm").after_frames(1)
-    running.extend("250um")
+    running.process.send_signal(signal.SIGUSR1)
+    beyond = focusrail("control", running.session, "extend", "250um", "--json")
+    assert beyond.code == 1
+    assert "it would lie at 2250 um, and the allowed range ends at 2100 um" in beyond.values["error"]["message"]
+    assert beyond.values["error"]["remedy"]
+    assert beyond.values["error"]["state"] == "The session goes on as planned."
+    assert focusrail("control", running.session, "extend", "100um", "--json").done()["obeyed"] is True
+    running.process.send_signal(signal.SIGUSR1)
     ended = running.end()
     assert (ended.done()["frames"], ended.values["added"]) == (FRAMES + 1, 1)
-    assert "the far end stays inside the allowed range" in ended.stderr
+    assert "the far end is not extended: it would lie at 2250 um" in ended.stderr
+    assert not list(running.session.glob(".answer-*"))
     frames = json.loads((running.session / "manifest.json").read_text())["frames"]
     assert max(frame["position_um"] for frame in frames) == pytest.approx(2100, abs=0.7)
 
 
 def test_nobody_to_tell_is_said(tmp_path: Path) -> None:
     (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "journal.db").touch()
     error = focusrail("control", tmp_path / "s", "pause", "--json")
     assert error.code == 1
     assert "nobody is shooting" in error.values["error"]["message"]
+    assert "focusrail resume" in error.values["error"]["remedy"]
+    nothing = focusrail("control", tmp_path / "nope", "pause", "--json")
+    assert nothing.code == 1
+    assert "holds no session" in nothing.values["error"]["message"]
+    assert "resume" not in nothing.values["error"]["remedy"]
     assert focusrail("control", tmp_path / "s", "extend", "--json").code == 2
 
 

@@ -1,0 +1,83 @@
+"""Orders to a session that runs, and what it answers to those that can be refused."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from capture.errors import SessionError, UsageError
+from capture.session.control import Controls, Order, send_order
+
+
+@pytest.fixture
+def controls(tmp_path: Path) -> Iterator[Controls]:
+    (tmp_path / "journal.db").touch()
+    with Controls(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def shooting(controls: Controls) -> Iterator[None]:
+    """A thread that reads orders, as one that shoots does."""
+    end = threading.Event()
+
+    def read() -> None:
+        while not end.is_set():
+            controls.wait(0.01)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    yield
+    end.set()
+    thread.join()
+
+
+def test_an_extension_is_answered(controls: Controls, shooting: None, tmp_path: Path) -> None:
+    controls.refuse_extension = lambda distance: "too far" if distance > 300 else ""
+    assert send_order(tmp_path, Order.EXTEND, 200.5) is True
+    assert controls.extension == 200.5
+    with pytest.raises(SessionError, match="is not extended: too far") as refused:  # with what was ordered before
+        send_order(tmp_path, Order.EXTEND, 100.0)
+    assert refused.value.remedy
+    assert refused.value.state
+    assert controls.take_extension() == 200.5
+    assert send_order(tmp_path, Order.EXTEND, 100.0) is True
+    assert [path.name for path in tmp_path.glob(".answer*")] == []
+
+
+def test_an_extension_that_comes_when_all_is_over_is_refused(controls: Controls, tmp_path: Path) -> None:
+    ended = threading.Timer(0.05, controls.close)
+    ended.start()
+    with pytest.raises(SessionError, match="the session has ended"):
+        send_order(tmp_path, Order.EXTEND, 10.0)
+    ended.join()
+
+
+def test_an_extension_that_is_not_read_is_not_said_to_be_obeyed(controls: Controls, tmp_path: Path) -> None:
+    assert send_order(tmp_path, Order.EXTEND, 10.0, answer_s=0.01) is False
+    controls.refuse_extension = lambda distance: ""
+    controls.wait(0)  # who asked is gone by now
+    assert controls.extension == 10.0
+
+
+def test_orders_need_no_answer(controls: Controls, tmp_path: Path) -> None:
+    assert send_order(tmp_path, Order.PAUSE)
+    assert send_order(tmp_path, Order.STOP)
+    controls.wait(0)
+    assert (controls.paused, controls.stopping) == (True, True)
+    with pytest.raises(UsageError):
+        send_order(tmp_path, Order.EXTEND)
+
+
+def test_who_is_not_there_is_told_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(SessionError, match="holds no session") as nothing:
+        send_order(tmp_path / "nope", Order.PAUSE)
+    assert "resume" not in nothing.value.remedy
+    (tmp_path / "journal.db").touch()
+    with pytest.raises(SessionError, match="nobody is shooting") as idle:
+        send_order(tmp_path, Order.PAUSE)
+    assert "focusrail resume" in idle.value.remedy
+    assert idle.value.state == nothing.value.state == "Nothing was done."
