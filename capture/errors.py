@@ -6,6 +6,7 @@
     ├── UsageError               the request makes no sense; nothing was done
     │   └── ConfigurationError   a settings file or an environment variable cannot be used
     ├── SessionError             the session folder cannot be used, or the session stopped
+    │   └── HeldError            another process of this program works with the rail or the camera
     ├── FocusError               step, range or coverage cannot be found from what the camera shows
     └── CameraError              the camera failed
         ├── CameraNotFoundError  no camera at the port
@@ -53,6 +54,12 @@ class SessionError(CaptureError):
     """The session folder cannot be used, or the session stopped."""
 
     kind = "session"
+
+
+class HeldError(SessionError):
+    """Another process of this program works with the rail or the camera: refused, nothing failed."""
+
+    kind = "held"
 
 
 class FocusError(CaptureError):

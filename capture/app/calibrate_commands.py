@@ -13,7 +13,7 @@ import typer
 
 from capture.app.flags import with_flags
 from capture.app.focus_options import parse_region
-from capture.app.opening import Origin, apply_camera_settings, camera_beside, open_rail, set_origin
+from capture.app.opening import Origin, apply_camera_settings, camera_beside, held_rail, set_origin
 from capture.app.output import InterruptedRunError, JsonFlag, Reply, say
 from capture.app.session_options import CameraOption, ProfileOption, RailOption
 from capture.app.session_running import release_autofocus
@@ -270,7 +270,7 @@ def _where(written: str | None) -> list[str]:
 def _devices(flags: CalibrateFlags) -> Iterator[tuple[Axis, Camera, Settings]]:
     settings = load_settings(Path.cwd())
     with ExitStack() as stack:
-        axis = stack.enter_context(open_rail(settings, flags.rail, flags.profile, flags.camera))
+        axis = stack.enter_context(held_rail(settings, flags.rail, flags.profile, flags.camera))
         camera = stack.enter_context(camera_beside(axis, settings, flags.camera))
         wishes = {"iso": flags.iso, "shutter": flags.shutter, "aperture": flags.aperture}
         apply_camera_settings(camera, settings, wishes)

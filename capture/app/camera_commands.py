@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from capture.app.opening import apply_camera_settings, open_camera_port
+from capture.app.opening import apply_camera_settings, held_camera
 from capture.app.output import JsonFlag, Reply
 from capture.camera.gphoto_camera import GphotoCamera
 from capture.camera.protocol import CameraInfo, FileFormat, LiveFrame, Role, RoleState, Shot
@@ -66,7 +66,7 @@ def info(
         recorded = read_listing(listing)
         reply = info_reply(recorded.info())
         return Reply({**reply.values, "notes": list(recorded.damage)}, [*reply.lines, *recorded.damage])
-    with open_camera_port(load_settings(Path.cwd()), camera) as device:
+    with held_camera(load_settings(Path.cwd()), camera) as device:
         return info_reply(device.info())
 
 
@@ -76,7 +76,7 @@ def get(
     json_output: JsonFlag = False,
 ) -> Reply:
     """Read one setting."""
-    with open_camera_port(load_settings(Path.cwd()), camera) as device:
+    with held_camera(load_settings(Path.cwd()), camera) as device:
         state = device.get(role)
     return Reply({**(role_values(state) or {}), "role": role.value}, [f"{role.value} = {state.value}"])
 
@@ -88,7 +88,7 @@ def set_role(
     json_output: JsonFlag = False,
 ) -> Reply:
     """Write one setting, and read it back."""
-    with open_camera_port(load_settings(Path.cwd()), camera) as device:
+    with held_camera(load_settings(Path.cwd()), camera) as device:
         state = device.set(role, value)
     return Reply({**(role_values(state) or {}), "role": role.value}, [f"{role.value} = {state.value}"])
 
@@ -105,7 +105,7 @@ def preview(
     """One live frame into a file."""
     if output.exists() and not force:
         raise UsageError(f"{output} exists", remedy="Give another name, or --force to write over it.")
-    with open_camera_port(load_settings(Path.cwd()), camera) as device:
+    with held_camera(load_settings(Path.cwd()), camera) as device:
         frame = device.preview() if magnify is None else _magnified_frame(device, magnify)
     beside = output.with_name(f".{output.name}.part")
     try:
@@ -114,7 +114,9 @@ def preview(
     except OSError as error:
         beside.unlink(missing_ok=True)
         raise UsageError(
-            f"{output} cannot be written: {error.strerror}", remedy="Choose a folder that may be written."
+            f"{output} cannot be written: {error.strerror}",
+            remedy="Choose a folder that may be written.",
+            state="The live frame is not kept.",
         ) from error
     return Reply({"file": str(output.resolve())}, [str(output)])
 
@@ -160,7 +162,7 @@ def shot(
         raise UsageError(
             f"{out} cannot be used: {error.strerror}", remedy="Choose a folder that may be written."
         ) from error
-    with open_camera_port(settings, camera) as device:
+    with held_camera(settings, camera) as device:
         apply_camera_settings(device, settings, flags)
         if flash_wait is not None:
             device.flash_wait_s = flash_wait

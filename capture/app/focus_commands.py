@@ -12,7 +12,7 @@ import typer
 
 from capture.app.flags import with_flags
 from capture.app.focus_options import FocusWishes
-from capture.app.opening import Origin, apply_camera_settings, camera_beside, open_rail, set_origin
+from capture.app.opening import Origin, apply_camera_settings, camera_beside, held_rail, set_origin
 from capture.app.output import JsonFlag, Reply
 from capture.app.session_options import CameraOption, ProfileOption, RailOption
 from capture.app.session_running import release_autofocus
@@ -174,7 +174,7 @@ def _devices(flags: FocusFlags) -> Iterator[tuple[Axis, Camera]]:
     settings = load_settings(Path.cwd())
     _wishes(flags)  # refused before anything is opened
     with ExitStack() as stack:
-        axis = stack.enter_context(open_rail(settings, flags.rail, flags.profile, flags.camera))
+        axis = stack.enter_context(held_rail(settings, flags.rail, flags.profile, flags.camera))
         if flags.origin is Origin.KEEP and not axis.status().position_known:
             raise RailPositionUnknownError(
                 "the position of the rail is unknown",

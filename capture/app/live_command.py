@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from capture.app.flags import with_flags
-from capture.app.opening import Origin, apply_camera_settings, camera_beside, open_camera_port, open_rail, set_origin
+from capture.app.opening import Origin, apply_camera_settings, camera_beside, held_camera, held_rail, set_origin
 from capture.app.output import InterruptedRunError, JsonFlag, Reply
 from capture.app.session_options import CameraOption, ProfileOption, RailOption
 from capture.errors import UsageError
@@ -83,11 +83,11 @@ def live(flags: LiveFlags) -> Reply:
         rail_port = settings.choose("rail", flags.rail)
         axis: Axis | None = None
         if rail_port is not None:
-            axis = stack.enter_context(open_rail(settings, flags.rail, flags.profile, flags.camera))
+            axis = stack.enter_context(held_rail(settings, flags.rail, flags.profile, flags.camera))
             set_origin(axis, flags.origin)
             camera = stack.enter_context(camera_beside(axis, settings, flags.camera))
         else:
-            camera = stack.enter_context(open_camera_port(settings, flags.camera))
+            camera = stack.enter_context(held_camera(settings, flags.camera))
         apply_camera_settings(
             camera, settings, {"iso": flags.iso, "shutter": flags.shutter, "aperture": flags.aperture}
         )

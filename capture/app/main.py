@@ -27,6 +27,7 @@ from capture.errors import CameraError, CameraSettingError, CaptureError, UsageE
 from rail.errors import RailDeviceError, RailError, RailLimitError, RailUsageError
 from stacking.errors import StackingError, StackingUsageError
 
+_NOTHING_DONE = "Nothing was done."
 DONE, REFUSED, WRONG_USAGE, DEVICE_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
 # Typer brings click along or inside, as its version pleases; its own exceptions lead to the base classes.
@@ -90,15 +91,15 @@ def run(arguments: list[str]) -> int:
     try:
         reply = build_app()(args=arguments, standalone_mode=False, prog_name="focusrail")
     except (CaptureError, RailError, StackingError) as error:
-        return _fail(as_json, error.kind, error.message, error.remedy, error.state, exit_code(error))
+        return _fail(as_json, error.kind, error.message, error.remedy, _state(error), exit_code(error))
     except InterruptedRunError as error:
         return _fail(as_json, "interrupted", error.message, error.remedy, error.state, INTERRUPTED)
     except (KeyboardInterrupt, typer.Abort):
-        return _fail(as_json, "interrupted", "interrupted", "", "", INTERRUPTED)
+        return _interrupted(as_json)
     except _ClickError as error:
         message = error.format_message()
         remedy = "See `focusrail --help`." if error.ctx is None else f"See `{error.ctx.command_path} --help`."
-        return _fail(as_json, "usage", message, remedy, "", WRONG_USAGE)
+        return _fail(as_json, "usage", message, remedy, _NOTHING_DONE, WRONG_USAGE)
     except BrokenPipeError:
         return REFUSED
     except Exception as error:  # noqa: BLE001  a bug of ours: scripts still get their one object, maintainers the trace
@@ -114,8 +115,26 @@ def run(arguments: list[str]) -> int:
         return reply.exit_code
     # typer answers Ctrl-C itself, with this exit code
     if reply == INTERRUPTED:
-        return _fail(as_json, "interrupted", "interrupted", "", "", INTERRUPTED)
+        return _interrupted(as_json)
     return reply if isinstance(reply, int) else DONE
+
+
+def _state(error: CaptureError | RailError | StackingError) -> str:
+    """What the error says; of wrong usage, and of pictures that were not made, it is always the same."""
+    match error:
+        case _ if error.state:
+            return error.state
+        case UsageError() | RailUsageError() | StackingUsageError():
+            return _NOTHING_DONE
+        case StackingError():
+            return "No picture was written."
+        case _:
+            return ""
+
+
+def _interrupted(as_json: bool) -> int:
+    state = "Devices that were open are closed; a file is there whole or not at all."
+    return _fail(as_json, "interrupted", "interrupted", "Give the command again.", state, INTERRUPTED)
 
 
 def _fail(as_json: bool, kind: str, message: str, remedy: str, state: str, code: int) -> int:

@@ -1,4 +1,4 @@
-"""Opening the two devices from flags and settings; every command that needs one goes through here."""
+"""Opening the two devices from flags and settings; every command that needs one goes through here, and holds it meanwhile."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from capture.camera.lens_axis import LensAxis
 from capture.camera.protocol import Camera, Role
 from capture.camera.shutter_camera import PORT as SHUTTER
 from capture.camera.shutter_camera import ShutterCamera
-from capture.errors import UsageError
+from capture.errors import CaptureError, UsageError
+from capture.session.claims import claimed_camera, claimed_rail
 from capture.settings import Settings
 from rail.axis import Axis
-from rail.errors import RailLimitError
+from rail.errors import RailError, RailLimitError
 from rail.grbl.axis import GrblAxis
 
 LENS = "lens:"
@@ -87,8 +88,74 @@ def _rail_port(settings: Settings, url: str | None) -> str:
 
 
 @contextmanager
+def held_rail(settings: Settings, url: str | None, profile: str | None, camera: str | None = None) -> Iterator[Axis]:
+    """As `open_rail`, held for this process and closed afterwards; an error that names no state says where the carriage stands.
+
+    Raises
+    ------
+    HeldError
+        Another process of this program works with it: it is not even opened, since that would stop its motion.
+    UsageError, rail.errors.RailError, capture.errors.CameraError
+    """
+    port = _rail_port(settings, url)
+    lens = port.startswith(LENS)
+    of_lens = settings.choose("camera", port.removeprefix(LENS) or camera) if lens else None
+    claim = claimed_camera(of_lens) if lens else claimed_rail(port)
+    with claim, open_rail(settings, url, profile, camera) as axis, _telling_where(axis):
+        yield axis
+
+
+@contextmanager
+def held_controller(settings: Settings, url: str | None, profile: str | None) -> Iterator[GrblAxis]:
+    """As `open_controller`, held and closed as `held_rail` does.
+
+    Raises
+    ------
+    HeldError, UsageError, rail.errors.RailError
+    """
+    port = _rail_port(settings, url)
+    claim = claimed_rail(None if port.startswith(LENS) else port)
+    with claim, open_controller(settings, url, profile) as axis, _telling_where(axis):
+        yield axis
+
+
+@contextmanager
+def held_camera(settings: Settings, port: str | None) -> Iterator[GphotoCamera]:
+    """As `open_camera_port`, held for this process and closed afterwards.
+
+    Raises
+    ------
+    HeldError, UsageError, CameraError
+    """
+    with claimed_camera(settings.choose("camera", port)), open_camera_port(settings, port) as camera:
+        yield camera
+
+
+@contextmanager
+def _telling_where(axis: Axis) -> Iterator[None]:
+    try:
+        yield
+    except (CaptureError, RailError) as error:
+        error.state = error.state or where_it_stands(axis)
+        raise
+
+
+def where_it_stands(axis: Axis) -> str:
+    """State and place of the carriage in one sentence."""
+    try:
+        status = axis.status()
+    except (CaptureError, RailError) as error:
+        return f"Where the carriage stands is not known: {error.message}"
+    if status.position is None or not status.position_known:
+        return f"The rail is {status.state.value}, its position unknown."
+    return (
+        f"The rail is {status.state.value}, the carriage stands at {status.position:g} {axis.capabilities.unit.value}."
+    )
+
+
+@contextmanager
 def camera_beside(axis: Axis, settings: Settings, port: str | None) -> Iterator[Camera]:
-    """The camera to shoot with, beside an open axis: the one whose lens the axis moves, ``shutter`` for the release on the axis's
+    """The camera to shoot with, held, beside an open axis: the one whose lens the axis moves, ``shutter`` for the release on the axis's
     controller, else as named by flag or setting.
     """
     if settings.choose("camera", port) == SHUTTER:
@@ -101,7 +168,7 @@ def camera_beside(axis: Axis, settings: Settings, port: str | None) -> Iterator[
     if isinstance(axis, LensAxis) and isinstance(axis.camera, GphotoCamera):
         yield axis.camera  # which is closed with its axis
         return
-    with open_camera_port(settings, port) as camera:
+    with held_camera(settings, port) as camera:
         yield camera
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from capture.app.opening import open_controller
+from capture.app.opening import held_controller
 from capture.app.output import JsonFlag, Reply, say
 from capture.errors import UsageError
 from capture.lengths import parse_um
@@ -75,7 +75,7 @@ def steps(
             remedy="Move with `focusrail rail jog`, then give --commanded and --measured.",
         )
     loaded = load_settings(Path.cwd())
-    with open_controller(loaded, rail, profile) as axis:
+    with held_controller(loaded, rail, profile) as axis:
         previous = 1000.0 / axis.capabilities.resolution
         texts = list(measured or [])
         if not given:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from capture.app import calibrate_commands
-from capture.app.opening import Origin, open_controller, open_rail, set_origin
+from capture.app.opening import Origin, held_controller, held_rail, set_origin
 from capture.app.output import InterruptedRunError, JsonFlag, Reply, say
 from capture.app.rail_calibrate import add_to_calibrate, calibrate_group
 from capture.errors import UsageError
@@ -71,7 +71,7 @@ def status_reply(status: AxisStatus, unit: AxisUnit) -> Reply:
 def _with_axis(
     rail: str | None, profile: str | None, camera: str | None, action: Callable[[Axis], AxisStatus]
 ) -> Reply:
-    with open_rail(load_settings(Path.cwd()), rail, profile, camera) as axis:
+    with held_rail(load_settings(Path.cwd()), rail, profile, camera) as axis:
         unit = axis.capabilities.unit
         try:
             return status_reply(action(axis), unit)
@@ -89,7 +89,7 @@ def status(
     json_output: JsonFlag = False,
 ) -> Reply:
     """Where the carriage is, and what the controller is doing."""
-    with open_rail(load_settings(Path.cwd()), rail, profile, camera) as axis:
+    with held_rail(load_settings(Path.cwd()), rail, profile, camera) as axis:
         return status_reply(axis.status(), axis.capabilities.unit)
 
 
@@ -187,7 +187,7 @@ def settings(
     """The controller's own settings, what the profile would change in them, and with --write the change."""
     from rail.opening import compare, describe_settings
 
-    with open_controller(load_settings(Path.cwd()), rail, profile) as axis:
+    with held_controller(load_settings(Path.cwd()), rail, profile) as axis:
         found = describe_settings(axis)
         differing = compare(axis)
         rows = [
@@ -229,7 +229,7 @@ def doctor(rail: RailOption = None, profile: ProfileOption = None, json_output: 
     """What is wrong with the controller's set-up, and how to mend it."""
     from rail.opening import examine
 
-    with open_controller(load_settings(Path.cwd()), rail, profile) as axis:
+    with held_controller(load_settings(Path.cwd()), rail, profile) as axis:
         findings = examine(axis)
         values = status_values(axis.status(), axis.capabilities.unit)
         who, resets, name = axis.identity, axis.reset_on_open, axis.profile.name

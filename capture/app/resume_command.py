@@ -65,6 +65,8 @@ def resume(which: _Which, flags: ResumeFlags) -> Reply:
         with SessionFolder.open(which.session) as folder:
             opened = dict(folder.journal.opened())
             options = None if opened.get("stack") is None else options_from_record(opened["stack"])
+            if folder.read_only:
+                return _finished_there(folder, stacked=options is not None)
             wanted = _wanted(settings, folder, opened, flags)
             was = folder.state
             for note in reconcile(folder).notes:
@@ -93,6 +95,31 @@ def resume(which: _Which, flags: ResumeFlags) -> Reply:
             more = {} if options is None else {"result": result, "seconds_after_last_frame": 0.0}
             return Reply({**shot.values, **more}, shot.lines)
         return finish_run(which.session, shot, options, wanted.notify, running)
+
+
+def _finished_there(folder: SessionFolder, *, stacked: bool) -> Reply:
+    """The answer for a session that lies where nothing may be written: as it is, where it is finished.
+
+    Raises
+    ------
+    SessionError
+        Where something is left to do.
+    """
+    missing, result = _missing(folder), _result(folder)
+    left = [f"{len(missing)} of its frames are missing"] if missing else []
+    if not left and folder.state is not SessionState.FINISHED:
+        left = ["its frames were not judged yet"]
+    if stacked and result is None:
+        left.append("its picture is not made")
+    if left:
+        raise SessionError(
+            f"{folder.path} may not be written, and is not finished: {' and '.join(left)}",
+            remedy="Make its folder and disk writable, or copy the whole folder to where it is; then resume again.",
+            state="Nothing was changed, nothing has moved.",
+        )
+    shot = _as_it_is(folder)
+    more = {"result": result, "seconds_after_last_frame": 0.0} if stacked else {}
+    return Reply({**shot.values, **more}, [*shot.lines, "it is finished, and in a folder that may not be written"])
 
 
 def _left_to_do(session: Path, shot: ShotSession) -> list[str]:

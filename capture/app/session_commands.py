@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from capture.app.flags import with_flags
-from capture.app.opening import Origin, apply_camera_settings, camera_beside, open_rail, set_origin
+from capture.app.opening import Origin, apply_camera_settings, camera_beside, held_rail, set_origin
 from capture.app.output import InterruptedRunError, JsonFlag, Reply
 from capture.app.session_collecting import check_collectable, collect_after_shooting
 from capture.app.session_options import AUTO, ShootFlags
@@ -41,6 +41,7 @@ from capture.session.preflight import preflight
 from capture.session.targets import check_plan
 from capture.settings import load_settings
 from rail.axis import Axis
+from stacking.errors import StackingError
 from stacking.options import StackOptions
 
 UNSTACKED = {"result": None, "seconds_after_last_frame": None}
@@ -98,6 +99,12 @@ def finish_run(
     try:
         with SessionFolder.open(session) as folder:
             stacked = stack_session(folder, options, running=running)
+    except StackingError as error:
+        error.state = (
+            f"All {shot.values['frames']} frames are safe in {session}; the rail stands still. {error.state}".strip()
+        )
+        error.remedy = f"{error.remedy} Then go on with: focusrail resume {session}".strip()
+        raise
     except KeyboardInterrupt:
         raise InterruptedRunError(
             "interrupted while stacking",
@@ -153,7 +160,7 @@ def dry_run_reply(wanted: Shoot) -> Reply:
             camera = None
             names = wanted.devices
             if names.rail is not None:
-                found_axis = stack.enter_context(open_rail(wanted.settings, names.rail, names.profile, names.camera))
+                found_axis = stack.enter_context(held_rail(wanted.settings, names.rail, names.profile, names.camera))
                 axis = bounded(found_axis, wanted.never_beyond)
                 if wanted.origin is Origin.KEEP:
                     check_ready(plan, axis)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from capture.app.focus_options import FocusWishes
-from capture.app.opening import Origin, apply_camera_settings, camera_beside, open_rail, set_origin
+from capture.app.opening import Origin, apply_camera_settings, camera_beside, held_rail, open_rail, set_origin
 from capture.app.output import InterruptedRunError, say
 from capture.app.progress import ShootingProgress
 from capture.app.session_control import keys_and_signals
@@ -20,7 +20,6 @@ from capture.camera.protocol import Camera, FileFormat, Role
 from capture.camera.shutter_camera import ShutterCamera
 from capture.errors import CameraError, CaptureError, SessionError
 from capture.session.bounded import bounded, refuse_beyond
-from capture.session.claims import claimed_camera, claimed_rail
 from capture.session.collecting import to_collect
 from capture.session.control import Controls
 from capture.session.folder import SessionFolder, check_new_folder
@@ -117,9 +116,7 @@ def open_devices(
     """The rail and the camera, held for this session; closed when the context ends, motion stopped."""
     with ExitStack() as stack:
         log = stack.enter_context(SessionLog(logging.DEBUG if log_wire else logging.INFO))
-        stack.enter_context(claimed_rail(names.rail))
-        stack.enter_context(claimed_camera(names.camera))
-        axis = stack.enter_context(open_rail(settings, names.rail, names.profile, names.camera))
+        axis = stack.enter_context(held_rail(settings, names.rail, names.profile, names.camera))
         camera = stack.enter_context(camera_beside(axis, settings, names.camera))
         yield Devices(bounded(axis, never_beyond), camera, log)
 

@@ -169,7 +169,11 @@ def stack_session(
     from stacking.engine import stack_pictures
 
     if not folder.accepted():
-        raise SessionError(f"{folder.path} holds no accepted frame", remedy="Shoot the session again.")
+        raise SessionError(
+            f"{folder.path} holds no accepted frame",
+            remedy=f"Go on with it: focusrail resume {folder.path}",
+            state="Nothing was stacked.",
+        )
     result = folder.result_path / name
     recorded = {event.detail["result"] for event in folder.journal.events() if event.kind is EventKind.STACKED}
     if result.exists() and f"result/{name}" not in recorded:  # of a run that was killed before it could be recorded

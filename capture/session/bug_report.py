@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from capture.errors import SessionError
+from capture.session.journal import copy_journal, may_be_written
 
 PACKAGES = ("focusrail", "gphoto2", "pyserial", "numpy", "opencv-python-headless", "opencv-python", "rawpy", "typer")
+_UNWRITTEN = "No report was written; the session is as it was."
 _TEXTS = ("manifest.json", "log.txt")
 _REPORTS = (".json", ".toml", ".html")
 
@@ -35,9 +37,13 @@ def pack_bug_report(session: Path, archive: Path, settings: Mapping[str, Any]) -
         Where `session` is none, `archive` exists, or one of them cannot be read or written.
     """
     if not (session / "journal.db").is_file():
-        raise SessionError(f"{session} holds no session: journal.db is missing", remedy="Name a session folder.")
+        raise SessionError(
+            f"{session} holds no session: journal.db is missing", remedy="Name a session folder.", state=_UNWRITTEN
+        )
     if archive.exists():
-        raise SessionError(f"{archive} exists", remedy="Choose another name with -o: nothing is written over.")
+        raise SessionError(
+            f"{archive} exists", remedy="Choose another name with -o: nothing is written over.", state=_UNWRITTEN
+        )
     beside = archive.with_name(f".{archive.name}.part")
     try:
         with zipfile.ZipFile(beside, "w", zipfile.ZIP_DEFLATED) as packed:
@@ -51,24 +57,30 @@ def pack_bug_report(session: Path, archive: Path, settings: Mapping[str, Any]) -
                 if path.suffix in _REPORTS:
                     packed.write(path, f"result/{path.name}")
             with tempfile.TemporaryDirectory() as scratch:
-                packed.write(_copy_journal(session / "journal.db", Path(scratch)), "journal.db")
+                for copy in _copies(session / "journal.db", Path(scratch)):
+                    packed.write(copy, copy.name)
             names = packed.namelist()
         beside.replace(archive)
     except (OSError, sqlite3.Error) as error:
         beside.unlink(missing_ok=True)
         raise SessionError(
-            f"the report of {session} cannot be packed: {error}", remedy="Choose a folder with room for it with -o."
+            f"the report of {session} cannot be packed: {error}",
+            remedy="Choose a folder with room for it with -o.",
+            state=_UNWRITTEN,
         ) from error
     return names
 
 
-def _copy_journal(journal: Path, scratch: Path) -> Path:
-    """A copy of one moment, also while the session runs."""
+def _copies(journal: Path, scratch: Path) -> list[Path]:
+    """The journal at one moment, also while the session runs; of one that nobody can write, its files as they are."""
+    if not may_be_written(journal):
+        copy_journal(journal, scratch)
+        return sorted(scratch.iterdir())
     target = scratch / "journal.db"
     uri = f"{journal.absolute().as_uri()}?mode=ro"
     with closing(sqlite3.connect(uri, uri=True, timeout=10)) as source, closing(sqlite3.connect(target)) as copy:
         source.backup(copy)
-    return target
+    return [target]
 
 
 def _listing(session: Path) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Who holds a rail, a camera or a session folder: one session at a time, and the second is told whose turn it is.
+"""Who holds a rail, a camera or a session folder: one process at a time, and the second is told whose turn it is.
 
 A claim is a lock of the kernel's (``flock``), which ends with the process that holds it, however that ends.
 """
@@ -16,12 +16,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from capture.errors import CameraBusyError
-from rail.errors import RailBusyError
+from capture.errors import HeldError
 
 _LONGEST_COMMAND = 160
 # Parts of another device, which is claimed under its own name: a lens of its camera, a shutter of its rail.
 _PARTS = {"lens:", "shutter"}
+_ONLY = "the only one"
+_JOURNAL = "journal.db"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +36,14 @@ class Holder:
         As it was called; "" where this user may not see it.
     since : str
         Local time at which it was started; "" where unknown.
+    session : str
+        Folder of the session that it shoots; "" where it shoots none, or may not be seen.
     """
 
     pid: int
     command: str
     since: str
+    session: str = ""
 
     def __str__(self) -> str:
         said = [f"process {self.pid}"]
@@ -47,6 +51,8 @@ class Holder:
             said.append(self.command)
         if self.since:
             said.append(f"since {self.since}")
+        if self.session:
+            said.append(f"session {self.session}")
         return ", ".join(said)
 
 
@@ -77,61 +83,74 @@ def describe_process(pid: int) -> Holder:
         started_s = int(fields[19]) / os.sysconf("SC_CLK_TCK")
         age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - started_s
         since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time.time() - age_s))
-    return Holder(pid, command, since)
+    return Holder(pid, command, since, _session_of(pid))
+
+
+def _session_of(pid: int) -> str:
+    """A session's process has its journal open."""
+    with contextlib.suppress(OSError):
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                target = link.readlink()
+                if target.name == _JOURNAL:
+                    return str(target.parent)
+    return ""
 
 
 @contextmanager
 def claimed_rail(port: str | None) -> Iterator[None]:
-    """Hold the rail at `port` for this session; None: nothing is held.
+    """Hold the rail at `port` for this process; None: nothing is held.
 
     Raises
     ------
-    rail.errors.RailBusyError
+    HeldError
     """
-    with _claimed("rail", port) as holder:
-        if holder is not None:
-            raise RailBusyError(
-                f"the rail {port} is in use by another session ({holder})",
-                remedy="Wait until it has ended, or stop it; two sessions cannot share a rail.",
-                state="Nothing has moved.",
-            )
+    with _claimed("rail", port):
         yield
 
 
 @contextmanager
 def claimed_camera(port: str | None) -> Iterator[None]:
-    """Hold the camera at `port` for this session; None: the only one there is.
+    """Hold the camera at `port` for this process; None: the only one there is.
 
     Raises
     ------
-    CameraBusyError
+    HeldError
     """
-    with _claimed("camera", port or "the only one") as holder:
-        if holder is not None:
-            raise CameraBusyError(
-                f"the camera {port or ''} is in use by another session ({holder})".replace("  ", " "),
-                remedy="Wait until it has ended, or stop it; two sessions cannot share a camera.",
-                state="Nothing has moved, nothing was shot.",
-            )
+    with _claimed("camera", port or _ONLY):
         yield
 
 
 @contextmanager
-def _claimed(kind: str, port: str | None) -> Iterator[object | None]:
-    """Yields None where the claim is ours (or cannot be made here at all), else who has it."""
+def _claimed(kind: str, port: str | None) -> Iterator[None]:
     descriptor = -1 if port is None or port in _PARTS else _open_claim(kind, port)
-    if descriptor < 0:
-        yield None
+    if descriptor < 0:  # of another device, or there is no place for a claim
+        yield
         return
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            yield flock_holder(Path(f"/proc/self/fd/{descriptor}")) or "another process"
-            return
-        yield None
+            holder = flock_holder(Path(f"/proc/self/fd/{descriptor}"))
+            named = kind if port == _ONLY else f"{kind} {port}"
+            raise HeldError(
+                f"the {named} is in use by another session ({holder or 'another process'})",
+                remedy=_ways_out(holder),
+                state="Nothing has moved, nothing was shot.",
+            ) from None
+        yield
     finally:
         os.close(descriptor)
+
+
+def _ways_out(holder: Holder | None) -> str:
+    wait = "Wait until it has ended"
+    if holder is None:
+        return f"{wait}, or stop it."
+    at_once = f"`kill -INT {holder.pid}` (motion stops at once)"
+    if not holder.session:
+        return f"{wait}, or stop it with {at_once}."
+    return f"{wait}, or stop it with `focusrail control {holder.session} stop` (after its frame) or {at_once}."
 
 
 def _open_claim(kind: str, port: str) -> int:

@@ -26,6 +26,7 @@ _log = logging.getLogger(__name__)
 
 SUFFIXES = RAW_SUFFIXES | {".jpg", ".jpeg", ".tif", ".tiff", ".heic", ".heif", ".hif"}
 MISSING = "released, but no picture of it is on the card"
+_UNTOUCHED = "Nothing was copied; the session is as it was."
 _CHUNK = 1 << 20
 
 
@@ -109,6 +110,7 @@ def collect(folder: SessionFolder, source: Path) -> Collected:
         raise SessionError(
             f"{folder.path} holds no frame that waits for a picture",
             remedy="--collect is for sessions that were shot with --camera shutter.",
+            state=_UNTOUCHED,
         )
     pictures = read_card(source)
     found = _match(exposures, pictures, _offset_found(events))
@@ -116,14 +118,14 @@ def collect(folder: SessionFolder, source: Path) -> Collected:
         raise SessionError(
             f"none of the {len(pictures)} pictures in {source} fits the {_wanted(exposures)} exposures of {folder.path}",
             remedy="Is it the right card or folder? The pictures must keep the times that the camera wrote.",
-            state="Nothing was copied; the session is as it was.",
+            state=_UNTOUCHED,
         )
     if found.rivals or found.doubtful:
         raise SessionError(
             f"which picture belongs to which frame cannot be told: {_ambiguity(exposures, pictures, found)}",
             remedy="Put only this session's pictures into a folder, all of them, and collect from there. If one was never taken, shoot "
             "its frame again in a new session: a guess would put every frame at its neighbour's place.",
-            state="Nothing was copied; the session is as it was.",
+            state=_UNTOUCHED,
         )
     pairs = {
         exposures[number].frame: pictures[picture]
@@ -138,7 +140,8 @@ def collect(folder: SessionFolder, source: Path) -> Collected:
     except OSError as error:
         raise SessionError(
             f"a picture could not be copied from {source}: {error.strerror or error}",
-            remedy="Check the card, and the room on the disk; then collect again. What was copied is kept.",
+            remedy="Check the card, and the room on the disk; then collect again.",
+            state=f"{copied} pictures were copied and are kept.",
         ) from error
     missing = tuple(sorted({exposure.frame for exposure in exposures if exposure.counts} - pairs.keys()))
     for frame in missing:
@@ -201,7 +204,9 @@ def read_card(source: Path) -> list[CardPicture]:
     groups: dict[Path, list[Path]] = {}
     try:
         if not source.is_dir():
-            raise SessionError(f"{source} is no folder", remedy="Name the folder that holds the card's pictures.")
+            raise SessionError(
+                f"{source} is no folder", remedy="Name the folder that holds the card's pictures.", state=_UNTOUCHED
+            )
         for path in source.rglob("*"):
             hidden = any(part.startswith(".") for part in path.relative_to(source).parts)
             if path.suffix.casefold() in SUFFIXES and not hidden and path.is_file():
@@ -209,7 +214,9 @@ def read_card(source: Path) -> list[CardPicture]:
         pictures = [_picture(paths) for paths in groups.values()]
     except OSError as error:
         raise SessionError(
-            f"{source} cannot be read: {error.strerror or error}", remedy="Check the card and its reader."
+            f"{source} cannot be read: {error.strerror or error}",
+            remedy="Check the card and its reader.",
+            state=_UNTOUCHED,
         ) from error
     return sorted(pictures, key=lambda picture: (picture.taken_s or 0.0, _natural(picture.files[0])))
 

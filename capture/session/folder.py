@@ -13,13 +13,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from capture.errors import SessionError
-from capture.session.claims import flock_holder
+from capture.session.claims import Holder, flock_holder
 from capture.session.journal import Journal, is_blank
 from capture.session.plan import StackPlan
 from capture.session.records import Event, EventKind, FrameRecord, SessionState, Verdict, fold_frames, fold_state
 from rail.axis import AxisUnit
 
 MANIFEST_VERSION = 1
+_NOTHING = "Nothing was done."
 _OF_THE_SESSION = {EventKind.OPENED, EventKind.RESUMED, EventKind.ENDED, EventKind.STACKED, EventKind.CERTIFIED}
 
 
@@ -52,6 +53,7 @@ class SessionFolder:
             raise SessionError(
                 f"the session folder {path} cannot be used: {error.strerror or error}",
                 remedy="Choose a folder that may be written, on a disk with room.",
+                state="Nothing was shot.",
             ) from error
         try:
             # a lock on the folder itself leaves no file behind, and ends with the process that holds it
@@ -61,7 +63,8 @@ class SessionFolder:
             holder = flock_holder(path)
             raise SessionError(
                 f"the session {path} is held by another process{'' if holder is None else f' ({holder})'}",
-                remedy="Wait until it has ended, stop it, or choose another folder.",
+                remedy=_ways_out(path, holder),
+                state="It was not touched.",
             ) from None
         try:
             self.journal = Journal(path / "journal.db", create=create)
@@ -105,12 +108,19 @@ class SessionFolder:
     def open(cls, path: Path) -> Self:
         """Take up a session that is there."""
         if not (path / "journal.db").is_file():
-            raise SessionError(f"{path} holds no session: journal.db is missing", remedy="Name a session folder.")
+            raise SessionError(
+                f"{path} holds no session: journal.db is missing", remedy="Name a session folder.", state=_NOTHING
+            )
         return cls(path, create=False)
 
     def stem(self, frame: int, count: int) -> str:
         """Name of a frame's files without suffix: its number in the plan, wide enough to sort by name."""
         return f"{frame:0{max(4, len(str(count)))}d}"
+
+    @property
+    def read_only(self) -> bool:
+        """Whether it lies where nothing may be written: it can be looked at, and that is all."""
+        return self.journal.read_only
 
     @property
     def plan(self) -> StackPlan:
@@ -201,6 +211,7 @@ class SessionFolder:
             raise SessionError(
                 f"the manifest in {self.path} cannot be written: {error.strerror or error}",
                 remedy="Free some space or permissions. The journal holds everything the manifest would.",
+                state="The manifest on disk is an older one, whole.",
             ) from error
 
     def refresh_manifest(self) -> None:
@@ -233,6 +244,11 @@ class SessionFolder:
         self.close()
 
 
+def _ways_out(path: Path, holder: Holder | None) -> str:
+    stop = "stop it" if holder is None else f"stop it (`focusrail control {path} stop`, or `kill -INT {holder.pid}`)"
+    return f"Wait until it has ended, {stop}, or choose another folder."
+
+
 def check_new_folder(path: Path) -> None:
     """Refuse, before any device is touched, a folder that cannot become a session.
 
@@ -242,15 +258,17 @@ def check_new_folder(path: Path) -> None:
         Where `path` is a file, a folder that holds something, or lies where nothing may be made.
     """
     if path.exists() and not path.is_dir():
-        raise SessionError(f"{path} is a file", remedy="Name a new folder for the session with --out.")
+        raise SessionError(f"{path} is a file", remedy="Name a new folder for the session with --out.", state=_NOTHING)
     if path.is_dir() and any(path.iterdir()) and not never_began(path):
         remedy = "Name a new folder with --out: a session never writes over another."
         if (path / "journal.db").is_file():
             remedy = f"It holds a session: go on with it (focusrail resume {path}), or name a new folder with --out."
-        raise SessionError(f"{path} is not empty", remedy=remedy)
+        raise SessionError(f"{path} is not empty", remedy=remedy, state=_NOTHING)
     above = next((folder for folder in (path, *path.absolute().parents) if folder.exists()), Path("/"))
     if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
-        raise SessionError(f"{path} cannot be made in {above}", remedy="Choose a folder that may be written.")
+        raise SessionError(
+            f"{path} cannot be made in {above}", remedy="Choose a folder that may be written.", state=_NOTHING
+        )
 
 
 def never_began(path: Path) -> bool:

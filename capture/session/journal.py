@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Self
 
@@ -37,7 +39,8 @@ CREATE TABLE event (
 
 
 _LITTLE_BYTES = 3_000_000
-_BEGIN_AGAIN = "Nothing was shot: start it again with the command that began it; the folder may stay."
+_NOTHING_SHOT = "Nothing was shot."
+_BEGIN_AGAIN = "Nothing is lost: start it again with the command that began it; the folder may stay."
 
 
 def is_blank(path: Path) -> bool:
@@ -48,6 +51,26 @@ def is_blank(path: Path) -> bool:
             return not tables or not database.execute("SELECT count(*) FROM event").fetchone()[0]
     except sqlite3.Error:
         return False
+
+
+def copy_journal(path: Path, folder: Path) -> Path:
+    """A copy of the journal at `path` in `folder`, with what is only in its write-ahead log: one that can be opened.
+
+    Only for a journal that nobody writes.
+
+    Raises
+    ------
+    OSError
+    """
+    for name in (path.name, f"{path.name}-wal"):
+        if (path.parent / name).is_file():
+            shutil.copyfile(path.parent / name, folder / name)
+    return folder / path.name
+
+
+def may_be_written(path: Path) -> bool:
+    """Whether the journal at `path` can be: SQLite writes beside it even to read."""
+    return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
 
 
 def _room(path: Path) -> str:
@@ -74,6 +97,11 @@ class Journal:
     path : Path
         The database file; made where `create` is set, else it must be there.
 
+    Attributes
+    ----------
+    read_only : bool
+        It lies where nothing may be written: a copy is read, nothing can be recorded.
+
     Raises
     ------
     SessionError
@@ -84,10 +112,15 @@ class Journal:
         self._path = path
         if not create and not path.is_file():
             raise SessionError(
-                f"{path.parent} holds no session: journal.db is missing", remedy="Name a session folder."
+                f"{path.parent} holds no session: journal.db is missing",
+                remedy="Name a session folder.",
+                state="Nothing was done.",
             )
+        self.read_only = not create and not may_be_written(path)
+        self._copy = TemporaryDirectory(prefix="focusrail-") if self.read_only else None
         with self._mapped():
-            self._database = sqlite3.connect(path, isolation_level=None, timeout=10)
+            opened = path if self._copy is None else copy_journal(path, Path(self._copy.name))
+            self._database = sqlite3.connect(opened, isolation_level=None, timeout=10)
         try:
             self._begin(create=create)
         except BaseException:
@@ -109,7 +142,9 @@ class Journal:
                 self._database.executescript(f"BEGIN; {_UPGRADES[found]} PRAGMA user_version={found + 1}; COMMIT;")
                 found += 1
         if found == 0:
-            raise SessionError(f"the session {path.parent} was stopped before its first step", remedy=_BEGIN_AGAIN)
+            raise SessionError(
+                f"the session {path.parent} was stopped before its first step", remedy=_BEGIN_AGAIN, state=_NOTHING_SHOT
+            )
         if found != FORMAT_VERSION:
             raise SessionError(
                 f"the journal in {path.parent} has format {found}; this program reads up to {FORMAT_VERSION}",
@@ -121,14 +156,21 @@ class Journal:
     def _mapped(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise SessionError(
                 f"the journal {self._path} cannot be used: {error}{_room(self._path)}",
-                remedy="Check that the disk has room and the folder may be written. Everything recorded so far is kept.",
+                remedy="Check that the disk has room and the folder may be written.",
+                state="Everything recorded so far is kept.",
             ) from error
 
     def record(self, kind: EventKind, frame: int | None = None, **detail: Any) -> None:
         """Write one event; durable when this returns."""
+        if self.read_only:
+            raise SessionError(
+                f"the session {self._path.parent} may not be written",
+                remedy="Make its folder and disk writable, or copy the whole folder to where it is.",
+                state="Nothing was changed.",
+            )
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
         with self._mapped():
             self._database.execute(
@@ -166,11 +208,17 @@ class Journal:
             ).fetchone()
         if row is not None:
             return _detail(row[0])
-        raise SessionError(f"the session {self._path.parent} was stopped before its first step", remedy=_BEGIN_AGAIN)
+        raise SessionError(
+            f"the session {self._path.parent} was stopped before its first step",
+            remedy=_BEGIN_AGAIN,
+            state=_NOTHING_SHOT,
+        )
 
     def close(self) -> None:
         """Close the database; idempotent."""
         self._database.close()
+        if self._copy is not None:
+            self._copy.cleanup()
 
     def __enter__(self) -> Self:
         return self

@@ -47,6 +47,7 @@ class SessionLog(logging.Handler):
             raise SessionError(
                 f"the log {path} cannot be written: {error.strerror or error}",
                 remedy="Check the folder's permissions and room.",
+                state="Nothing was shot since.",
             ) from error
         file.setFormatter(logging.Formatter(_FORMAT, datefmt="%Y-%m-%dT%H:%M:%S"))
         file.handleError = self.handleError  # type: ignore[method-assign]

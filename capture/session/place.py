@@ -89,6 +89,7 @@ class PlaceFinder:
             raise SessionError(
                 f"{len(frames)} frames are too few to find the place by images; {FEWEST_FRAMES} are needed",
                 remedy="Bring the carriage to the session's 0 by hand, and resume with --origin here.",
+                state="Nothing has moved, nothing was shot.",
             )
         self._frames = tuple(frames)
         self.positions: F64 = np.array([position for position, _ in frames])
@@ -105,6 +106,7 @@ class PlaceFinder:
             raise SessionError(
                 "nothing in the frames goes in and out of focus clearly enough to find the place by images",
                 remedy="Bring the carriage to the session's 0 by hand, and resume with --origin here.",
+                state="Nothing has moved, nothing was shot.",
             )
         steps = np.array([self._difference(a, b) for a, b in zip(self._levels, self._levels[1:], strict=False)])
         self._change = float(np.median(steps))

@@ -59,6 +59,7 @@ def reconcile(folder: SessionFolder) -> Reconciled:
         raise SessionError(
             f"the frames in {folder.path} cannot be checked: {error.strerror or error}",
             remedy="Check the disk and the folder's permissions, then resume again.",
+            state="Nothing has moved, nothing was shot.",
         ) from error
     for note in notes:
         _log.warning("%s", note)

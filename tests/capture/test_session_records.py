@@ -190,9 +190,9 @@ def test_what_stands_in_one_place_is_held_by_one_session(tmp_path: Path, monkeyp
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     code = (
         "import sys, tempfile; tempfile.tempdir = sys.argv[1]\n"
-        "from capture.session.claims import claimed_rail\nfrom rail.errors import RailBusyError\n"
+        "from capture.session.claims import claimed_rail\nfrom capture.errors import HeldError\n"
         "try:\n    with claimed_rail(sys.argv[2]): print('free')\n"
-        "except RailBusyError as error: print(error.message)\n"
+        "except HeldError as error: print(error.message)\n"
     )
 
     def told(port: str) -> str:

@@ -265,8 +265,15 @@ def test_two_sessions_on_one_rail_or_one_folder(devices: tuple[str, ...], tmp_pa
     assert f"held by another process (process {running.process.pid}, focusrail shoot --rail" in message
     assert ", since 20" in message
     other = focusrail("shoot", *devices, *PLAN, "--origin", "here", "--out", tmp_path / "other", "--json")
-    assert (other.code, other.values["error"]["kind"]) == (3, "rail-busy")
-    assert f"another session (process {running.process.pid}, focusrail shoot" in other.values["error"]["message"]
+    moved = focusrail("rail", "move", "1mm", *devices[:2], "--json")
+    shot = focusrail("camera", "shot", "--out", tmp_path / "shots", *devices[2:], "--json")
+    for refused in (other, moved, shot):
+        error = refused.values["error"]
+        assert (refused.code, error["kind"]) == (1, "held")
+        assert f"another session (process {running.process.pid}, focusrail shoot" in error["message"]
+        assert f"session {running.session})" in error["message"]
+        assert f"focusrail control {running.session} stop" in error["remedy"]
+        assert error["state"]
     assert not (tmp_path / "other").exists()
     running.process.send_signal(signal.SIGUSR1)  # and goes on
     assert running.end().done()["frames"] == FRAMES
