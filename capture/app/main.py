@@ -4,24 +4,11 @@ from __future__ import annotations
 
 import sys
 import traceback
+from importlib import import_module
 from typing import Any
 
 import typer
 
-from capture.app import (
-    bench_commands,
-    camera_commands,
-    certify_command,
-    demo_command,
-    focus_commands,
-    general_commands,
-    live_command,
-    rail_commands,
-    relief_command,
-    resume_command,
-    session_commands,
-    stack_commands,
-)
 from capture.app.output import InterruptedRunError, Reply, say, write_json
 from capture.errors import CameraError, CameraSettingError, CaptureError, UsageError
 from rail.errors import RailDeviceError, RailError, RailLimitError, RailUsageError
@@ -35,8 +22,27 @@ _ClickUsageError: Any = typer.BadParameter.__mro__[1]
 _ClickError: Any = _ClickUsageError.__mro__[1]
 
 
-def build_app() -> typer.Typer:
-    """All commands of this version."""
+# The module of every command. What a command does not need is not loaded: each is a process, and many are short.
+MODULES = {
+    "general_commands": ("dof", "devices", "config"),
+    "session_commands": ("shoot", "run"),
+    "order_commands": ("control", "report-bug"),
+    "resume_command": ("resume",),
+    "stack_commands": ("stack", "finish", "recipes"),
+    "relief_command": ("depth",),
+    "rail_commands": ("rail",),
+    "camera_commands": ("camera",),
+    "focus_commands": ("step", "range"),
+    "certify_command": ("certify",),
+    "live_command": ("live",),
+    "bench_commands": ("bench-sim",),
+    "demo_command": ("demo",),
+}
+
+
+def build_app(command: str | None = None) -> typer.Typer:
+    """The commands of this version; where `command` is one of them, only those of its module."""
+    chosen = [module for module, commands in MODULES.items() if command in commands] or list(MODULES)
     app = typer.Typer(
         name="focusrail",
         help="Hands-free focus stacking: drive a rail and a camera, shoot the stack, merge it.",
@@ -46,21 +52,8 @@ def build_app() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(_root)
-    for module in (
-        general_commands,
-        session_commands,
-        resume_command,
-        stack_commands,
-        relief_command,
-        rail_commands,
-        camera_commands,
-        focus_commands,
-        certify_command,
-        live_command,
-        bench_commands,
-        demo_command,
-    ):
-        module.register(app)
+    for module in chosen:
+        import_module(f"capture.app.{module}").register(app)
     return app
 
 
@@ -89,7 +82,8 @@ def run(arguments: list[str]) -> int:
     """Run one command; its exit code."""
     as_json = "--json" in arguments
     try:
-        reply = build_app()(args=arguments, standalone_mode=False, prog_name="focusrail")
+        command = next((word for word in arguments if not word.startswith("-")), None)
+        reply = build_app(command)(args=arguments, standalone_mode=False, prog_name="focusrail")
     except (CaptureError, RailError, StackingError) as error:
         return _fail(as_json, error.kind, error.message, error.remedy, _state(error), exit_code(error))
     except InterruptedRunError as error:

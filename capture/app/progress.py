@@ -7,14 +7,14 @@ import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from typing import TYPE_CHECKING, Self
 
 from capture.app.output import say
 from capture.camera.protocol import Shot
 from capture.session.watching import ShootProgress
+
+if TYPE_CHECKING:  # loaded where there is a terminal to draw on
+    from rich.progress import Progress
 
 
 class _Bar:
@@ -23,6 +23,9 @@ class _Bar:
     def __init__(self, title: str, total: int | None) -> None:
         self._bar: Progress | None = None
         if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
             columns = (
                 TextColumn("{task.description}"),
                 BarColumn(),

@@ -1,4 +1,4 @@
-"""``shoot``, ``run`` and ``control``."""
+"""``shoot`` and ``run``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
@@ -32,8 +32,6 @@ from capture.camera.protocol import FileFormat
 from capture.errors import UsageError
 from capture.lengths import parse_length
 from capture.session.bounded import bounded, refuse_beyond
-from capture.session.bug_report import pack_bug_report
-from capture.session.control import Order, send_order
 from capture.session.folder import SessionFolder, check_new_folder
 from capture.session.notify import Notifier
 from capture.session.plan import StackPlan
@@ -65,8 +63,6 @@ def register(app: typer.Typer) -> None:
         "run",
         epilog="Example: focusrail run --rail /dev/ttyUSB0 --origin here --near 0 --far 2mm -m 2 -f 5.6 --out beetle",
     )(with_flags(run, ShootFlags, StackFlags, _Answer))
-    app.command("control", epilog="Example: focusrail control beetle pause")(control)
-    app.command("report-bug", epilog="Example: focusrail report-bug beetle")(report_bug)
 
 
 def shoot(flags: ShootFlags, answer: _Answer) -> Reply:
@@ -203,34 +199,3 @@ def dry_run_reply(wanted: Shoot) -> Reply:
     ]
     lines += [check.message if check.passed else f"{check.message} {check.remedy}" for check in checks]
     return Reply(values, lines)
-
-
-def control(
-    session: Annotated[Path, typer.Argument(help="Folder of a session that is being shot.", metavar="DIR")],
-    order: Annotated[Order, typer.Argument(help="What it is to do.")],
-    distance: Annotated[str | None, typer.Argument(help="With extend: by how much, for example 200um.")] = None,
-    json_output: JsonFlag = False,
-) -> Reply:
-    """Tell a session that runs to pause, go on, stop after this frame, or extend its far end."""
-    length = None if distance is None else parse_length(distance, what="the distance").value
-    obeyed = send_order(session, order, length)
-    waits = "" if obeyed else " (it has not answered yet: it is exposing; what it says to it is in its log.txt)"
-    values = {"session": str(session.resolve()), "order": order.value, "obeyed": obeyed}
-    return Reply(values, [f"told {session}: {order.value}{waits}"])
-
-
-def report_bug(
-    session: Annotated[Path, typer.Argument(help="Folder of the session that went wrong.", metavar="DIR")],
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Archive to write (default: DIR-report.zip here).")
-    ] = None,
-    json_output: JsonFlag = False,
-) -> Reply:
-    """Pack what a maintainer needs of a session, without its pictures: journal, log, versions, settings."""
-    archive = Path(f"{session.resolve().name}-report.zip") if output is None else output
-    listing = {name: entry.value for name, entry in load_settings(Path.cwd()).listing().items()}
-    names = pack_bug_report(session, archive, listing)
-    return Reply(
-        {"report": str(archive.resolve()), "files": names},
-        [f"{archive}: {', '.join(names)}", "look through it, then send it"],
-    )

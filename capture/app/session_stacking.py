@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import queue
+import socket
 import subprocess
 import sys
 import threading
@@ -29,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 RESULT_NAME = "stacked.tif"
 PREVIEW_NAME = "preview.jpg"
-_END_S = 20.0
+_END_S = 10.0
 
 
 class RunningStacker:
@@ -52,6 +53,7 @@ class RunningStacker:
         self._orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[Told | Finished | None] = queue.SimpleQueue()
         self._started = False
+        self._ordered: Finish | None = None
         self._child: subprocess.Popen[bytes] | None = None
         self._connection: Connection[Order, Answer] | None = None
 
@@ -66,6 +68,12 @@ class RunningStacker:
     def frame_withdrawn(self, number: int) -> None:
         """It does not count any more."""
         self._orders.put(Withdraw(number))
+
+    def all_stored(self) -> None:
+        """The picture can be made; `finish` asks for it."""
+        output = self._session / "result" / RESULT_NAME
+        if self._child is not None and not output.exists():
+            self._order(output, self._options)
 
     def suspects(self, *, wait: bool) -> dict[int, str]:
         """The stack judges frames when all are there."""
@@ -84,7 +92,7 @@ class RunningStacker:
         """
         if self._child is None:
             return None
-        self._orders.put(Finish((self._session,), output.absolute(), options))
+        self._order(output.absolute(), options)
         while (answer := self._answers.get()) is not None:
             if isinstance(answer, Told):
                 progress(answer.stage, answer.done, answer.total)
@@ -95,6 +103,12 @@ class RunningStacker:
         _log.warning("the process that stacks ended unexpectedly: the picture is made without it")
         return None
 
+    def _order(self, output: Path, options: StackOptions) -> None:
+        order = Finish((self._session,), output, replace(options, force=False))
+        if order != self._ordered:  # what was ordered before may have made the file that `force` is for
+            self._ordered = order
+            self._orders.put(replace(order, options=options))
+
     def close(self) -> None:
         """End the process; it leaves nothing behind."""
         if self._child is None:
@@ -102,13 +116,17 @@ class RunningStacker:
         self._orders.put(None)
         if self._connection is not None:
             with contextlib.suppress(OSError):
+                # closing alone would not reach the other end while a thread of ours waits for its word
+                with socket.socket(fileno=os.dup(self._connection.fileno())) as ours:
+                    ours.shutdown(socket.SHUT_RDWR)
                 self._connection.close()
-        try:
-            self._child.terminate()
-            self._child.wait(_END_S)
-        except subprocess.TimeoutExpired:
-            self._child.kill()
-            self._child.wait(_END_S)
+        # it ends by itself then, and clears away what it was writing
+        for harder in (None, self._child.terminate, self._child.kill):
+            if harder is not None:
+                harder()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._child.wait(_END_S)
+                break
         self._child = None
 
     def __enter__(self) -> Self:

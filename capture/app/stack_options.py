@@ -14,7 +14,6 @@ from capture.errors import UsageError
 from capture.lengths import parse_size_bytes
 from capture.settings import Settings
 from stacking.areas_options import Area, Prefer, areas_of, preferring
-from stacking.crop import parse_crop
 from stacking.layer_options import parse_layer_frames
 from stacking.options import Align, Crop, Method, StackOptions
 from stacking.relief.options import relief_options_of
@@ -118,6 +117,8 @@ class StackFlags(ReliefFlags):
         if self.prefer_in is not None and self.prefer is Prefer.SHARPEST:
             raise UsageError("a mask was given, but not what is preferred in it", remedy="Add --prefer near.")
         size = settings.choose("memory", self.memory)
+        from stacking.crop import parse_crop
+
         crop, aspect, rectangle = parse_crop(self.crop)
         return StackOptions(
             method=chosen,

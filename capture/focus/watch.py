@@ -87,6 +87,7 @@ class FrameWatch:
         self._pixel_um = wishes.pixel_um
         self._f_number: float | None = None
         self._live_growth: float | None = None
+        self._certificate: Certificate | None = None  # of the frames as they are; asked for up to four times at the end
         self.still_px: int | None = None
         self.notes: list[str] = []
 
@@ -106,9 +107,13 @@ class FrameWatch:
     def frame_withdrawn(self, number: int) -> None:
         """It does not count any more."""
         self._collect(wait=True)
+        self._certificate = None
         self._surveys.pop(number, None)
         self._positions.pop(number, None)
         self._judged.discard(number)
+
+    def all_stored(self) -> None:
+        """The certificate is asked for by itself."""
 
     def suspects(self, *, wait: bool) -> dict[int, str]:
         """Frames that are dark, bright, or an earlier picture once more."""
@@ -178,11 +183,17 @@ class FrameWatch:
 
     def learn_growth(self, px_per_unit: float) -> None:
         """Growth of blur in pixels of the still per unit of position, seen on live frames."""
+        self._certificate = None
         self._live_growth = px_per_unit
 
     def certificate(self) -> Certificate:
         """What the frames so far say of their coverage."""
         self._collect(wait=True)
+        if self._certificate is None:
+            self._certificate = self._certified()
+        return self._certificate
+
+    def _certified(self) -> Certificate:
         surveys = [survey for _, survey in self._ordered()]
         positions = np.asarray(self._sorted_positions(), np.float64)
         growth = None
@@ -256,6 +267,7 @@ class FrameWatch:
                 survey = future.result(_MOST_WAITED_S)
                 del self._waiting[number]
                 if survey is not None and number in self._positions:
+                    self._certificate = None
                     self._surveys[number] = survey
 
     def _ordered(self) -> list[tuple[int, FrameSurvey]]:

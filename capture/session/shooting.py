@@ -52,6 +52,9 @@ class Companion(Protocol):
     def frame_withdrawn(self, number: int) -> None:
         """It does not count any more."""
 
+    def all_stored(self) -> None:
+        """No more frames come, and none is taken back; the manifest tells them all."""
+
     def suspects(self, *, wait: bool) -> dict[int, str]:
         """Frames to shoot again, and why, of those checked since the last call; `wait`: until all that are stored are checked."""
 
@@ -242,6 +245,9 @@ class Shooting:
                 break
         self._controls.refuse_extension = _too_late
         if done:
+            # the picture is fused while the frames are judged together and the carriage goes home
+            self._folder.write_manifest()
+            self._tell(lambda companion: companion.all_stored())
             self._certified(lambda one: bool(one.certify()), False)
 
     def _take_up(self, target: FrameTarget, record: FrameRecord) -> None:

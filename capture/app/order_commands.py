@@ -1,0 +1,52 @@
+"""``control`` and ``report-bug``: a session's folder from outside; light, since an order is wanted at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from capture.app.output import JsonFlag, Reply
+from capture.lengths import parse_length
+from capture.session.control import Order, send_order
+from capture.settings import load_settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module to `app`."""
+    app.command("control", epilog="Example: focusrail control beetle pause")(control)
+    app.command("report-bug", epilog="Example: focusrail report-bug beetle")(report_bug)
+
+
+def control(
+    session: Annotated[Path, typer.Argument(help="Folder of a session that is being shot.", metavar="DIR")],
+    order: Annotated[Order, typer.Argument(help="What it is to do.")],
+    distance: Annotated[str | None, typer.Argument(help="With extend: by how much, for example 200um.")] = None,
+    json_output: JsonFlag = False,
+) -> Reply:
+    """Tell a session that runs to pause, go on, stop after this frame, or extend its far end."""
+    length = None if distance is None else parse_length(distance, what="the distance").value
+    obeyed = send_order(session, order, length)
+    waits = "" if obeyed else " (it has not answered yet: it is exposing; what it says to it is in its log.txt)"
+    values = {"session": str(session.resolve()), "order": order.value, "obeyed": obeyed}
+    return Reply(values, [f"told {session}: {order.value}{waits}"])
+
+
+def report_bug(
+    session: Annotated[Path, typer.Argument(help="Folder of the session that went wrong.", metavar="DIR")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Archive to write (default: DIR-report.zip here).")
+    ] = None,
+    json_output: JsonFlag = False,
+) -> Reply:
+    """Pack what a maintainer needs of a session, without its pictures: journal, log, versions, settings."""
+    from capture.session.bug_report import pack_bug_report
+
+    archive = Path(f"{session.resolve().name}-report.zip") if output is None else output
+    listing = {name: entry.value for name, entry in load_settings(Path.cwd()).listing().items()}
+    names = pack_bug_report(session, archive, listing)
+    return Reply(
+        {"report": str(archive.resolve()), "files": names},
+        [f"{archive}: {', '.join(names)}", "look through it, then send it"],
+    )
