@@ -206,6 +206,7 @@ def open_camera_port(settings: Settings, port: str | None) -> GphotoCamera:
             "a shutter release has no camera that could be asked anything", remedy="It serves `shoot` and `run` alone."
         )
     device = open_camera(settings.choose("camera", port))
+    device.tell(say)
     device.flash_wait_s = float(settings.choose("flash_wait_s", None, 0.0))
     return device
 

@@ -16,6 +16,7 @@ from capture.app.output import InterruptedRunError, say
 from capture.app.progress import ShootingProgress
 from capture.app.session_control import keys_and_signals
 from capture.app.session_plan import PlanFound, PlanWish, expected_s, find_plan
+from capture.camera.gphoto_camera import GphotoCamera
 from capture.camera.protocol import Camera, FileFormat, Role
 from capture.camera.shutter_camera import ShutterCamera
 from capture.errors import CameraError, CaptureError, SessionError
@@ -219,6 +220,8 @@ def shoot_frames(
         watcher = stack.enter_context(ShootingProgress(plan.count))
         notifier = stack.enter_context(contextlib.closing(Notifier(wanted.notify, folder.path)))
         watcher.on_trouble = notifier.trouble
+        if isinstance(devices.camera, GphotoCamera):
+            devices.camera.tell(watcher.trouble)
         watch = stack.enter_context(contextlib.closing(frame_watch(folder)))
         shooting = Shooting(
             folder,

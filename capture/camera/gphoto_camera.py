@@ -73,6 +73,10 @@ class GphotoCamera:
         self.flash_wait_s = 0.0
         self._link.connect_patiently()
 
+    def tell(self, notice: Callable[[str], None]) -> None:
+        """Have `notice` told what is waited for, and how long at most, from now on; it must return quickly."""
+        self._link.notice = notice
+
     @property
     def driver_pid(self) -> int | None:
         """Process id of the child that holds libgphoto2; None while there is none."""

@@ -101,12 +101,15 @@ class GphotoLink:
         The configuration as last read.
     asked : dict of Role to str
         What was set, by the camera's own choice strings.
+    notice : callable
+        Told what is waited for, and how long at most.
     """
 
     def __init__(self, port: str | None, deadlines: Deadlines, start: Callable[[], LibraryProcess]) -> None:
         self.deadlines = deadlines
         self.tree: list[Setting] = []
         self.asked: dict[Role, str] = {}
+        self.notice: Callable[[str], None] = _nobody
         self._port = port
         self._start = start
         self._process: LibraryProcess | None = None
@@ -178,6 +181,7 @@ class GphotoLink:
     def recover(self, error: CameraError) -> None:
         """Get the camera back within the deadline; where that fails, the error says both why it was lost and why it stays so."""
         end = time.monotonic() + self.deadlines.recover_s
+        self.notice(f"{error.message.rstrip('.')}; it is opened again, for at most {self.deadlines.recover_s:.0f} s")
         pause = threading.Event()
         wait_s = 0.2
         while True:
@@ -195,6 +199,7 @@ class GphotoLink:
                 pause.wait(wait_s)  # between two attempts to open: no event tells when a camera is back
                 wait_s = min(2.0, wait_s * 2)
             else:
+                self.notice("the camera is back")
                 return
 
     def idempotent(self, call: Callable[[], _T]) -> _T:
@@ -237,7 +242,14 @@ class GphotoLink:
             raise SpentError(CameraLostError(f"The camera was not open while {doing}.", state="closed"))
         try:
             return process.ask(
-                operation, deadline_s=deadline_s, watched=watched, on_progress=on_progress, arguments=arguments
+                operation,
+                deadline_s=deadline_s,
+                watched=watched,
+                on_progress=on_progress,
+                on_silence=lambda silent_s, all_s: self.notice(
+                    f"the camera has been silent for {silent_s:.0f} s while {doing}; it is given up after {all_s:.0f} s"
+                ),
+                arguments=arguments,
             )
         except FailedCallError as error:
             told = self._told(operation, error.failed, doing, error_of)
@@ -352,6 +364,10 @@ class GphotoLink:
         if off is not None and self.read_anew(setting).value != off:
             with contextlib.suppress(CameraSettingError):
                 self.write(setting, off)
+
+
+def _nobody(text: str) -> None:
+    """Nobody is to be told."""
 
 
 def _hung(doing: str, waited_s: float) -> CameraError:

@@ -63,6 +63,11 @@ def _environment() -> dict[str, str]:
     }
 
 
+LAST_S = 10.0
+"""A deadline that will pass so soon is told: an exposure is part of it, and its silence is none."""
+_SHORT_S = 4.0
+
+
 class LibraryProcess:
     """One child process with libgphoto2 in it.
 
@@ -105,12 +110,14 @@ class LibraryProcess:
         deadline_s: float,
         watched: Path | None = None,
         on_progress: Callable[[Progress], float | None] | None = None,
+        on_silence: Callable[[float, float], None] | None = None,
         arguments: dict[str, object] | None = None,
     ) -> object:
         """Run one operation of the driver with its arguments by name, and return its result.
 
         The deadline is one of silence: each message and each byte by which a file in the folder `watched` grows starts it anew;
-        `on_progress` may return the seconds to wait from there on.
+        `on_progress` may return the seconds to wait from there on; `on_silence` is called once with the seconds of silence and the
+        deadline, `LAST_S` before it passes.
 
         Raises
         ------
@@ -125,7 +132,7 @@ class LibraryProcess:
             self._connection.send(
                 Request(operation, arguments or {}, deadline_s=deadline_s + (900.0 if watched else 0.0))
             )
-            return self._await(deadline_s, watched, on_progress)
+            return self._await(deadline_s, watched, on_progress, on_silence)
         except KeyboardInterrupt:
             # Its answer would be taken for that of the next request.
             self.kill()
@@ -137,7 +144,11 @@ class LibraryProcess:
             raise ProcessDiedError(cause) from None
 
     def _await(
-        self, deadline_s: float, watched: Path | None, on_progress: Callable[[Progress], float | None] | None
+        self,
+        deadline_s: float,
+        watched: Path | None,
+        on_progress: Callable[[Progress], float | None] | None,
+        on_silence: Callable[[float, float], None] | None,
     ) -> object:
         since, grown = time.monotonic(), 0
         while True:
@@ -146,6 +157,9 @@ class LibraryProcess:
                 _wire.debug("! no answer for %.1f s: the library's process is ended", silent_s)
                 self.kill()
                 raise ProcessHungError(silent_s)
+            if on_silence is not None and silent_s >= max(deadline_s - LAST_S, _SHORT_S):
+                on_silence(silent_s, deadline_s)
+                on_silence = None
             if not self._connection.poll(min(_POLL_S, deadline_s - silent_s)):
                 if watched is not None and (size := _size_of_parts(watched)) != grown:
                     since, grown = time.monotonic(), size

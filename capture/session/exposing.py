@@ -88,7 +88,7 @@ class Exposing:
                 if rule.repeat is not Repeat.SHOOT or attempt >= rule.tries:
                     journal.record(EventKind.FAILED, number, error=error.kind, message=error.message, attempt=attempt)
                     raise
-                note_fault(self._folder, number, error, attempt, self._notice)
+                note_fault(self._folder, number, error, attempt, self._notice, pause_s=rule.pause_s, tries=rule.tries)
                 self._pause(rule.pause_s)
                 continue
             self._store(number, shot)
@@ -139,8 +139,15 @@ class Exposing:
 
 
 def note_fault(
-    folder: SessionFolder, number: int, error: CaptureError | RailError, attempt: int, notice: Callable[[str], None]
+    folder: SessionFolder,
+    number: int,
+    error: CaptureError | RailError,
+    attempt: int,
+    notice: Callable[[str], None],
+    *,
+    pause_s: float,
+    tries: int,
 ) -> None:
-    """Record a fault after which the session tries again, and say so."""
+    """Record a fault after which the session tries again, and say so: after which pause, and which try of how many it will be."""
     folder.journal.record(EventKind.FAILED, number, error=error.kind, message=error.message, attempt=attempt)
-    notice(f"frame {number}: {error.message.rstrip('.')}; trying again")
+    notice(f"frame {number}: {error.message.rstrip('.')}; trying again in {pause_s:g} s (try {attempt + 1} of {tries})")

@@ -74,7 +74,9 @@ class Moving:
                 continue
             if reached is None:
                 raise RailDeviceError(
-                    f"the rail lost its position before frame {number}: {lost}", remedy=self._ways_on(), state=""
+                    f"the rail lost its position before frame {number}: {lost}",
+                    remedy=self._ways_on(),
+                    state="Motion is stopped.",
                 )
             return reached
 
@@ -86,7 +88,9 @@ class Moving:
         while True:
             if tries >= rule.tries:
                 raise error
-            note_fault(self._folder, number, error, tries, self._watcher.trouble)
+            note_fault(
+                self._folder, number, error, tries, self._watcher.trouble, pause_s=rule.pause_s, tries=rule.tries
+            )
             self._pause(rule.pause_s)
             self.axis.close()
             try:

@@ -221,6 +221,7 @@ class TimedProcess(LibraryProcess):
         deadline_s: float,
         watched: Path | None = None,
         on_progress: Callable[[Progress], float | None] | None = None,
+        on_silence: Callable[[float, float], None] | None = None,
         arguments: dict[str, object] | None = None,
     ) -> object:
         moments: dict[str, float] = {}
@@ -230,7 +231,14 @@ class TimedProcess(LibraryProcess):
             return on_progress(progress) if on_progress is not None else None
 
         try:
-            return super().ask(operation, deadline_s=deadline_s, watched=watched, on_progress=note, arguments=arguments)
+            return super().ask(
+                operation,
+                deadline_s=deadline_s,
+                watched=watched,
+                on_progress=note,
+                on_silence=on_silence,
+                arguments=arguments,
+            )
         finally:
             if "stored" in moments:
                 self._timing.camera_s.append(moments["added"] - moments["triggering"])

@@ -139,8 +139,13 @@ def test_a_camera_that_stays_away_ends_in_words(bench: NetworkCamera, tmp_path: 
 
 @pytest.mark.parametrize("how", [signal.SIGSEGV, signal.SIGKILL])
 def test_a_crash_of_the_library_is_not_the_session_s(camera: GphotoCamera, tmp_path: Path, how: signal.Signals) -> None:
+    told: list[str] = []
+    camera.tell(told.append)
     stop(camera, how)
     assert camera.get(Role.ISO).value == "200"
+    assert "crashed" in told[0]
+    assert "opened again, for at most 10 s" in told[0]  # who waits knows for how long
+    assert told[1:] == ["the camera is back"]
     stop(camera, how)
     shot = camera.shoot(tmp_path, "0001")
     check_pair(shot, tmp_path, "0001")

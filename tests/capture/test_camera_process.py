@@ -55,6 +55,17 @@ def test_a_hang_ends_the_child(child: LibraryProcess) -> None:
     assert gone(pid)
 
 
+def test_a_silence_is_told_before_it_ends_the_call(child: LibraryProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("capture.camera.process._SHORT_S", 0.05)
+    told: list[tuple[float, float]] = []
+    assert child.ask("echo", deadline_s=10, on_silence=lambda *said: told.append(said)) == {}
+    assert told == []
+    with pytest.raises(ProcessHungError):
+        child.ask("hang", deadline_s=0.4, on_silence=lambda *said: told.append(said))
+    ((silent_s, deadline_s),) = told
+    assert 0.05 <= silent_s < deadline_s == 0.4
+
+
 def test_an_interrupt_while_waiting_ends_the_child(child: LibraryProcess) -> None:
     def interrupt(_progress: object) -> None:
         raise KeyboardInterrupt

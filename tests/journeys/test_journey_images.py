@@ -26,7 +26,7 @@ PLAN = (
     "--step",
     f"{STEP_UM}um",
     "--settle",
-    "0.3",
+    "0.1",
 )
 
 

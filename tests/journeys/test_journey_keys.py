@@ -20,8 +20,8 @@ from tests.journeys.program import BENCH_OPTIONS, command, focusrail
 
 pytestmark = pytest.mark.xdist_group("devices")
 
-PLAN = ("--near", "0", "--far", "1mm", "--step", "100um", "--settle", "0.15", "-m", "2", "-f", "2.8")
-FRAMES = 11
+PLAN = ("--near", "0", "--far", "0.6mm", "--step", "100um", "--settle", "0.15", "-m", "2", "-f", "2.8")
+FRAMES = 7
 
 
 class Terminal:

@@ -17,8 +17,10 @@ from tests.journeys.program import Finished, command, focusrail
 
 pytestmark = pytest.mark.xdist_group("orders")
 
-PLAN = ("--near", "1mm", "--far", "2mm", "--step", "100um", "--settle", "0.15", "-m", "2", "-f", "2.8")
-FRAMES = 11
+PLAN = ("--near", "1mm", "--far", "1.5mm", "--step", "100um", "--settle", "0.1", "-m", "2", "-f", "2.8")
+FRAMES = 6
+# Where nothing is to happen on the way, the last of two flags counts.
+QUICK = ("--settle", "0")
 
 
 @pytest.fixture(scope="module")
@@ -62,10 +64,13 @@ class Running:
         self.wait(lambda: self.frames() >= count)
         return self
 
-    def extend(self, distance: str) -> None:
-        """While it is paused, so that it is not at its end before the order is there."""
-        self.process.send_signal(signal.SIGUSR1)
-        focusrail("control", self.session, "extend", distance, "--json").done()
+    def paused_after(self, count: int) -> Running:
+        """What takes a process of its own comes while it is paused, so that it is not at its end before."""
+        self.after_frames(count).process.send_signal(signal.SIGUSR1)
+        self.wait(lambda: "paused" in noted(self.session))
+        return self
+
+    def go_on(self) -> None:
         self.process.send_signal(signal.SIGUSR1)
 
     def end(self) -> Finished:
@@ -81,25 +86,38 @@ def noted(session: Path) -> list[str]:
 
 
 def test_paused_it_stands_and_told_to_go_on_it_ends(devices: tuple[str, ...], tmp_path: Path) -> None:
-    running = Running(tmp_path / "s", devices).after_frames(2)
-    focusrail("control", running.session, "pause", "--json").done()
-    running.wait(lambda: "paused" in noted(running.session))
+    running = Running(tmp_path / "s", devices).paused_after(1)
     count = running.frames()
-    running.process.send_signal(signal.SIGUSR1)  # goes on, and at once pauses again
-    running.process.send_signal(signal.SIGUSR1)
-    assert running.frames() <= count + 1
+    # while it stands: an order to pause changes nothing, one to go on is obeyed
+    focusrail("control", running.session, "pause", "--json").done()
+    assert running.frames() == count
+    assert noted(running.session) == ["paused"]
+    running.go_on()  # goes on, and at once pauses again, if it saw both
+    running.go_on()
     focusrail("control", running.session, "resume", "--json").done()
     assert running.end().done()["frames"] == FRAMES
     assert noted(running.session)[-1] == "going on"
 
 
+def test_an_order_to_pause_is_obeyed_before_the_next_frame(devices: tuple[str, ...], tmp_path: Path) -> None:
+    # many frames, so that the order finds it under way however slow the machine is; it is not shot to its end
+    running = Running(tmp_path / "s", devices, "--far", "9mm").after_frames(1)
+    focusrail("control", running.session, "pause", "--json").done()
+    running.wait(lambda: "paused" in noted(running.session))
+    count = running.frames()
+    running.process.send_signal(signal.SIGUSR2)
+    ended = running.end()
+    assert (ended.code, running.frames()) == (130, count)
+    assert f"after {count} of 81 frames" in ended.values["error"]["message"]
+
+
 @pytest.mark.parametrize("how", ["control", "signal"])
 def test_stopped_after_a_frame_it_can_be_gone_on_with(devices: tuple[str, ...], tmp_path: Path, how: str) -> None:
-    running = Running(tmp_path / "s", devices).after_frames(2)
+    running = Running(tmp_path / "s", devices)
     if how == "control":
-        focusrail("control", running.session, "stop", "--json").done()
+        focusrail("control", running.paused_after(2).session, "stop", "--json").done()
     else:
-        running.process.send_signal(signal.SIGUSR2)
+        running.after_frames(2).process.send_signal(signal.SIGUSR2)
     ended = running.end()
     assert ended.code == 130
     assert "focusrail resume" in ended.values["error"]["remedy"]
@@ -113,12 +131,13 @@ def test_stopped_after_a_frame_it_can_be_gone_on_with(devices: tuple[str, ...], 
 
 
 def test_the_far_end_is_extended(devices: tuple[str, ...], tmp_path: Path) -> None:
-    running = Running(tmp_path / "s", devices).after_frames(1)
-    running.extend("250um")
+    running = Running(tmp_path / "s", devices, *QUICK).paused_after(1)
+    assert focusrail("control", running.session, "extend", "250um", "--json").done()["obeyed"] is True
+    running.go_on()
     values = running.end().done()
     assert (values["planned"], values["frames"], values["added"]) == (FRAMES, FRAMES + 3, 3)
     frames = json.loads((running.session / "manifest.json").read_text())["frames"]
-    assert [round(frame["position_um"]) for frame in frames[-3:]] == [2100, 2200, 2250]
+    assert [round(frame["position_um"]) for frame in frames[-3:]] == [1600, 1700, 1750]
     assert frames[-1]["added"] == "far end extended by the user"
 
 
@@ -127,26 +146,25 @@ def test_nothing_passes_the_position_that_is_never_passed(
 ) -> None:
     before = bench.ask({"get": "truth"})
     arguments = ("shoot", *devices, *PLAN, "--origin", "here", "--out", tmp_path / "s", "--json")
-    refused = focusrail(*arguments, "--never-beyond", "1.9mm")
+    refused = focusrail(*arguments, "--never-beyond", "1.4mm")
     assert (refused.code, refused.values["error"]["kind"]) == (1, "rail-limit")
     assert "never to be passed" in refused.values["error"]["message"]
     assert bench.ask({"get": "truth"}) == before
     assert not (tmp_path / "s").exists()
-    running = Running(tmp_path / "s", devices, "--never-beyond", "2.1mm").after_frames(1)
-    running.process.send_signal(signal.SIGUSR1)
+    running = Running(tmp_path / "s", devices, "--never-beyond", "1.6mm").paused_after(1)
     beyond = focusrail("control", running.session, "extend", "250um", "--json")
     assert beyond.code == 1
-    assert "it would lie at 2250 um, and the allowed range ends at 2100 um" in beyond.values["error"]["message"]
+    assert "it would lie at 1750 um, and the allowed range ends at 1600 um" in beyond.values["error"]["message"]
     assert beyond.values["error"]["remedy"]
     assert beyond.values["error"]["state"] == "The session goes on as planned."
     assert focusrail("control", running.session, "extend", "100um", "--json").done()["obeyed"] is True
-    running.process.send_signal(signal.SIGUSR1)
+    running.go_on()
     ended = running.end()
     assert (ended.done()["frames"], ended.values["added"]) == (FRAMES + 1, 1)
-    assert "the far end is not extended: it would lie at 2250 um" in ended.stderr
+    assert "the far end is not extended: it would lie at 1750 um" in ended.stderr
     assert not list(running.session.glob(".answer-*"))
     frames = json.loads((running.session / "manifest.json").read_text())["frames"]
-    assert max(frame["position_um"] for frame in frames) == pytest.approx(2100, abs=0.7)
+    assert max(frame["position_um"] for frame in frames) == pytest.approx(1600, abs=0.7)
 
 
 def test_nobody_to_tell_is_said(tmp_path: Path) -> None:
@@ -166,14 +184,15 @@ def test_nobody_to_tell_is_said(tmp_path: Path) -> None:
 def test_the_end_is_told(devices: tuple[str, ...], tmp_path: Path) -> None:
     told = tmp_path / "told.txt"
     order = f'printf "%s|%s|%s\\n" "$FOCUSRAIL_EVENT" "$FOCUSRAIL_MESSAGE" "$FOCUSRAIL_SESSION" >> {told}'
-    Running(tmp_path / "s", devices, "--notify", order).end().done()
+    Running(tmp_path / "s", devices, *QUICK, "--notify", order).end().done()
     assert told.read_text() == f"finished|{FRAMES} frames in {tmp_path / 's'}|{tmp_path / 's'}\n"
 
 
 def test_a_battery_that_runs_low_is_announced(bench: RunningBench, devices: tuple[str, ...], tmp_path: Path) -> None:
     told = tmp_path / "told.txt"
     order = f'printf "%s|%s\\n" "$FOCUSRAIL_EVENT" "$FOCUSRAIL_MESSAGE" >> {told}'
-    running = Running(tmp_path / "s", devices, "--notify", order, "--settle", "0.5").after_frames(2)
+    # looked at after a shot, every three seconds at most
+    running = Running(tmp_path / "s", devices, "--notify", order, "--settle", "0.7").after_frames(1)
     bench.ask({"fault": "low_battery", "percent": 8})
     ended = running.end()
     bench.ask({"clear": "low_battery"})
@@ -184,7 +203,7 @@ def test_a_battery_that_runs_low_is_announced(bench: RunningBench, devices: tupl
 
 
 def test_a_notification_that_fails_stops_nothing(devices: tuple[str, ...], tmp_path: Path) -> None:
-    assert Running(tmp_path / "s", devices, "--notify", "exit 3").end().done()["frames"] == FRAMES
+    assert Running(tmp_path / "s", devices, *QUICK, "--notify", "exit 3").end().done()["frames"] == FRAMES
 
 
 def test_nobody_reading_along_any_more_stops_nothing(devices: tuple[str, ...], tmp_path: Path) -> None:
@@ -199,12 +218,12 @@ def test_nobody_reading_along_any_more_stops_nothing(devices: tuple[str, ...], t
 
 
 def test_progress_tells_frames_coverage_and_time_left(devices: tuple[str, ...], tmp_path: Path) -> None:
-    ended = Running(tmp_path / "s", devices).end()
+    ended = Running(tmp_path / "s", devices, *QUICK).end()
     ended.done()
     lines = [line for line in ended.stderr.splitlines() if line.startswith("frame ")]
     assert lines[0].startswith(f"frame 1 of {FRAMES} at 1000, 0001.dng, 0% of the range, ")
-    assert lines[5].startswith(f"frame 6 of {FRAMES} at 1500, 0006.dng, 50% of the range, ")
-    assert lines[-1].startswith(f"frame {FRAMES} of {FRAMES} at 2000, {FRAMES:04d}.dng, 100% of the range, ")
+    assert lines[3].startswith(f"frame 4 of {FRAMES} at 1300, 0004.dng, 60% of the range, ")
+    assert lines[-1].startswith(f"frame {FRAMES} of {FRAMES} at 1500, {FRAMES:04d}.dng, 100% of the range, ")
     assert all(line.endswith(" s left") for line in lines)
 
 
@@ -257,8 +276,7 @@ def test_an_exposure_that_was_not_recorded_is_kept_and_shot_again(devices: tuple
 
 
 def test_two_sessions_on_one_rail_or_one_folder(devices: tuple[str, ...], tmp_path: Path) -> None:
-    running = Running(tmp_path / "s", devices).after_frames(1)
-    running.process.send_signal(signal.SIGUSR1)  # pauses, so that it is there long enough
+    running = Running(tmp_path / "s", devices).paused_after(1)
     again = focusrail("resume", running.session, "--json")
     assert again.code == 1
     message = again.values["error"]["message"]
@@ -275,12 +293,12 @@ def test_two_sessions_on_one_rail_or_one_folder(devices: tuple[str, ...], tmp_pa
         assert f"focusrail control {running.session} stop" in error["remedy"]
         assert error["state"]
     assert not (tmp_path / "other").exists()
-    running.process.send_signal(signal.SIGUSR1)  # and goes on
+    running.go_on()
     assert running.end().done()["frames"] == FRAMES
 
 
 def test_a_report_for_the_maintainer_has_no_pictures(devices: tuple[str, ...], tmp_path: Path) -> None:
-    Running(tmp_path / "s", devices, "--log-wire").end().done()
+    Running(tmp_path / "s", devices, *QUICK, "--log-wire").end().done()
     archive = tmp_path / "report.zip"
     focusrail("report-bug", tmp_path / "s", "-o", archive, "--json").done()
     with zipfile.ZipFile(archive) as packed:
