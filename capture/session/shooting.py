@@ -17,6 +17,7 @@ from capture.errors import CaptureError, SessionError
 from capture.session.certifying import Certifier, Certifying
 from capture.session.control import Controls
 from capture.session.exposing import Exposing
+from capture.session.extending import EXTENDED, extended, far_end, why_not
 from capture.session.folder import SessionFolder
 from capture.session.moving import Moving
 from capture.session.plan import StackPlan
@@ -30,8 +31,6 @@ from rail.errors import RailError
 
 _log = logging.getLogger(__name__)
 
-_MOST_EXTENDED = 3
-_CLOSE = 1e-6
 T = TypeVar("T")
 
 
@@ -213,7 +212,7 @@ class Shooting:
         room = RoomWatch(self._folder.path)
 
         def refusal(distance: float) -> str:
-            said = self._refusal(plan, todo, done, distance)
+            said = why_not(plan, far_end(plan, todo, done.values()), self.axis.limits[1], distance)
             if said:
                 self._watcher.notice(f"the far end is not extended: {said}")
             return said
@@ -277,31 +276,12 @@ class Shooting:
     def _take_extension(self, plan: StackPlan, todo: deque[FrameTarget], done: dict[int, float]) -> None:
         self._controls.wait(0)
         if distance := self._controls.take_extension():
-            self._extend(plan, distance, todo, done)
-
-    def _refusal(self, plan: StackPlan, todo: deque[FrameTarget], done: dict[int, float], distance: float) -> str:
-        """Why the far end cannot be extended by `distance`; "" where it can."""
-        unit = plan.unit.value
-        if distance > _MOST_EXTENDED * max(plan.far - plan.near, plan.step):
-            # mm typed for um must not reach the rail's end
-            return (
-                f"{distance:g} {unit} is more than {_MOST_EXTENDED} times the plan's whole range; "
-                "give it in smaller orders if it is meant"
-            )
-        far, high = _far_end(plan, todo, done), self.axis.limits[1]
-        if far + distance > high + _CLOSE:
-            return f"it would lie at {far + distance:g} {unit}, and the allowed range ends at {high:g} {unit}"
-        return ""
-
-    def _extend(self, plan: StackPlan, distance: float, todo: deque[FrameTarget], done: dict[int, float]) -> None:
-        far = _far_end(plan, todo, done)
-        position, number = far, max([plan.count, *done, *(target.number for target in todo)])
-        while position < far + distance - _CLOSE:
-            position = min(position + plan.step, far + distance)
-            number += 1
-            self._folder.journal.record(EventKind.ADDED, number, target=position, reason="far end extended by the user")
-            todo.append(FrameTarget(number, position, "far end extended by the user"))
-        self._watcher.notice(f"the far end is extended to {position:g} {plan.unit.value}")
+            added = extended(plan, far_end(plan, todo, done.values()), distance)
+            last = max([plan.count, *done, *(target.number for target in todo)])
+            for number, position in enumerate(added, last + 1):
+                self._folder.journal.record(EventKind.ADDED, number, target=position, reason=EXTENDED)
+                todo.append(FrameTarget(number, position, EXTENDED))
+            self._watcher.notice(f"the far end is extended to {added[-1]:g} {plan.unit.value}")
 
     def _doubtful(self, shot_again: dict[int, int]) -> list[int]:
         """Frames that their checks reject; each is shot again at its position, once."""
@@ -403,10 +383,6 @@ class Shooting:
 def _too_late(distance: float) -> str:
     del distance
     return "all frames are done"
-
-
-def _far_end(plan: StackPlan, todo: Iterable[FrameTarget], done: dict[int, float]) -> float:
-    return max([plan.far, *done.values(), *(target.position for target in todo)])
 
 
 def _folder_failed(folder: SessionFolder, error: OSError) -> SessionError:

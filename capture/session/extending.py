@@ -1,0 +1,51 @@
+"""The far end of a session that runs, extended by its user: what is allowed, and which frames it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from capture.session.plan import StackPlan
+from capture.session.targets import FrameTarget
+
+EXTENDED = "far end extended by the user"
+# Of the plan's whole range, in one order: mm typed for um must not reach the rail's end.
+_MOST = 3
+_CLOSE = 1e-6
+
+
+def far_end(plan: StackPlan, todo: Iterable[FrameTarget], done: Iterable[float]) -> float:
+    """Position of the farthest frame there is, or is to be."""
+    return max([plan.far, *done, *(target.position for target in todo)])
+
+
+def why_not(plan: StackPlan, far: float, high: float, distance: float) -> str:
+    """Why the far end cannot be extended by `distance`, "" where it can.
+
+    Parameters
+    ----------
+    plan : StackPlan
+    far : float
+        Where it is now, in the plan's unit.
+    high : float
+        End of the allowed range.
+    distance : float
+    """
+    unit = plan.unit.value
+    if distance > _MOST * max(plan.far - plan.near, plan.step):
+        return (
+            f"{distance:g} {unit} is more than {_MOST} times the plan's whole range; "
+            "give it in smaller orders if it is meant"
+        )
+    if far + distance > high + _CLOSE:
+        return f"it would lie at {far + distance:g} {unit}, and the allowed range ends at {high:g} {unit}"
+    return ""
+
+
+def extended(plan: StackPlan, far: float, distance: float) -> list[float]:
+    """Positions of the frames that an extension adds: a step apart, the last at the new end."""
+    positions = []
+    position = far
+    while position < far + distance - _CLOSE:
+        position = min(position + plan.step, far + distance)
+        positions.append(position)
+    return positions
