@@ -4,24 +4,11 @@ from __future__ import annotations
 
 import sys
 import traceback
+from importlib import import_module
 from typing import Any
 
 import typer
 
-from capture.app import (
-    bench_commands,
-    camera_commands,
-    certify_command,
-    demo_command,
-    focus_commands,
-    general_commands,
-    live_command,
-    rail_commands,
-    relief_command,
-    resume_command,
-    session_commands,
-    stack_commands,
-)
 from capture.app.output import InterruptedRunError, Reply, say, write_json
 from capture.errors import CameraError, CameraSettingError, CaptureError, UsageError
 from rail.errors import RailDeviceError, RailError, RailLimitError, RailUsageError
@@ -34,8 +21,39 @@ _ClickUsageError: Any = typer.BadParameter.__mro__[1]
 _ClickError: Any = _ClickUsageError.__mro__[1]
 
 
-def build_app() -> typer.Typer:
-    """All commands of this version."""
+COMMANDS = {
+    "dof": "general_commands",
+    "devices": "general_commands",
+    "config": "general_commands",
+    "shoot": "session_commands",
+    "run": "session_commands",
+    "control": "session_commands",
+    "report-bug": "session_commands",
+    "resume": "resume_command",
+    "stack": "stack_commands",
+    "finish": "stack_commands",
+    "recipes": "stack_commands",
+    "depth": "relief_command",
+    "rail": "rail_commands",
+    "camera": "camera_commands",
+    "step": "focus_commands",
+    "range": "focus_commands",
+    "certify": "certify_command",
+    "live": "live_command",
+    "bench-sim": "bench_commands",
+    "demo": "demo_command",
+}
+"""Every command and the module of `capture.app` that registers it, in the order of the help."""
+
+
+def build_app(command: str | None = None) -> typer.Typer:
+    """The commands of this version: all of them, or those of one command's module.
+
+    Parameters
+    ----------
+    command : str or None
+        A key of `COMMANDS`. Importing the other commands would cost more than most commands take.
+    """
     app = typer.Typer(
         name="focusrail",
         help="Hands-free focus stacking: drive a rail and a camera, shoot the stack, merge it.",
@@ -45,21 +63,8 @@ def build_app() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(_root)
-    for module in (
-        general_commands,
-        session_commands,
-        resume_command,
-        stack_commands,
-        relief_command,
-        rail_commands,
-        camera_commands,
-        focus_commands,
-        certify_command,
-        live_command,
-        bench_commands,
-        demo_command,
-    ):
-        module.register(app)
+    for module in dict.fromkeys(COMMANDS.values() if command is None else [COMMANDS[command]]):
+        import_module(f"capture.app.{module}").register(app)
     return app
 
 
@@ -88,7 +93,8 @@ def run(arguments: list[str]) -> int:
     """Run one command; its exit code."""
     as_json = "--json" in arguments
     try:
-        reply = build_app()(args=arguments, standalone_mode=False, prog_name="focusrail")
+        named = arguments[0] if arguments and arguments[0] in COMMANDS else None
+        reply = build_app(named)(args=arguments, standalone_mode=False, prog_name="focusrail")
     except (CaptureError, RailError, StackingError) as error:
         return _fail(as_json, error.kind, error.message, error.remedy, error.state, exit_code(error))
     except InterruptedRunError as error:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from capture.app.bench_launch import RunningBench
+from capture.session.control import Order, send_order
 from tests.journeys.program import Finished, command, focusrail
 
 pytestmark = pytest.mark.xdist_group("orders")
@@ -82,8 +83,11 @@ def noted(session: Path) -> list[str]:
 
 def test_paused_it_stands_and_told_to_go_on_it_ends(devices: tuple[str, ...], tmp_path: Path) -> None:
     running = Running(tmp_path / "s", devices).after_frames(2)
-    focusrail("control", running.session, "pause", "--json").done()
+    send_order(
+        running.session, Order.PAUSE
+    )  # what `control pause` sends, without the start of a program: it may end before
     running.wait(lambda: "paused" in noted(running.session))
+    assert focusrail("control", running.session, "pause", "--json").done()
     count = running.frames()
     running.process.send_signal(signal.SIGUSR1)  # goes on, and at once pauses again
     running.process.send_signal(signal.SIGUSR1)
@@ -97,6 +101,7 @@ def test_paused_it_stands_and_told_to_go_on_it_ends(devices: tuple[str, ...], tm
 def test_stopped_after_a_frame_it_can_be_gone_on_with(devices: tuple[str, ...], tmp_path: Path, how: str) -> None:
     running = Running(tmp_path / "s", devices).after_frames(2)
     if how == "control":
+        running.process.send_signal(signal.SIGUSR1)  # it stands until the order is there
         focusrail("control", running.session, "stop", "--json").done()
     else:
         running.process.send_signal(signal.SIGUSR2)
@@ -295,7 +300,7 @@ def test_a_fault_that_ends_the_session_says_how_to_go_on(
     ended = running.end()
     bench.ask({"clear": fault})
     assert ended.code == code
-    assert ended.values["error"]["kind"] in kinds
+    assert ended.values["error"]["kind"] in kinds, ended
     assert remedy in ended.values["error"]["remedy"]
     assert f"of {FRAMES} frames are safe" in ended.values["error"]["state"]
     assert json.loads((running.session / "manifest.json").read_text())["state"] == "failed"
