@@ -61,13 +61,16 @@ def measure(
         try:
             while True:
                 peak = max(peak, tree_rss(process.pid))
-                try:
-                    process.wait(_SAMPLE_EVERY_S)
+                ended, status, usage = os.wait4(process.pid, os.WNOHANG)
+                if ended:
+                    process.returncode = os.waitstatus_to_exitcode(status)
+                    # one that ended before the first look at it still had a peak
+                    peak = max(peak, usage.ru_maxrss * 1024)
                     break
-                except subprocess.TimeoutExpired:
-                    if time.monotonic() - started > limit_s:
-                        timed_out = True
-                        break
+                if time.monotonic() - started > limit_s:
+                    timed_out = True
+                    break
+                time.sleep(_SAMPLE_EVERY_S)
         finally:
             if process.returncode is None:
                 os.killpg(process.pid, signal.SIGKILL)

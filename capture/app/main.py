@@ -22,27 +22,39 @@ _ClickUsageError: Any = typer.BadParameter.__mro__[1]
 _ClickError: Any = _ClickUsageError.__mro__[1]
 
 
-# The module of every command. What a command does not need is not loaded: each is a process, and many are short.
-MODULES = {
-    "general_commands": ("dof", "devices", "config"),
-    "session_commands": ("shoot", "run"),
-    "order_commands": ("control", "report-bug"),
-    "resume_command": ("resume",),
-    "stack_commands": ("stack", "finish", "recipes"),
-    "relief_command": ("depth",),
-    "rail_commands": ("rail",),
-    "camera_commands": ("camera",),
-    "focus_commands": ("step", "range"),
-    "certify_command": ("certify",),
-    "live_command": ("live",),
-    "bench_commands": ("bench-sim",),
-    "demo_command": ("demo",),
+COMMANDS = {
+    "dof": "general_commands",
+    "devices": "general_commands",
+    "config": "general_commands",
+    "shoot": "session_commands",
+    "run": "session_commands",
+    "control": "order_commands",
+    "report-bug": "order_commands",
+    "resume": "resume_command",
+    "stack": "stack_commands",
+    "finish": "stack_commands",
+    "recipes": "stack_commands",
+    "depth": "relief_command",
+    "rail": "rail_commands",
+    "camera": "camera_commands",
+    "step": "focus_commands",
+    "range": "focus_commands",
+    "certify": "certify_command",
+    "live": "live_command",
+    "bench-sim": "bench_commands",
+    "demo": "demo_command",
 }
+"""Every command and the module of `capture.app` that registers it, in the order of the help."""
 
 
 def build_app(command: str | None = None) -> typer.Typer:
-    """The commands of this version; where `command` is one of them, only those of its module."""
-    chosen = [module for module, commands in MODULES.items() if command in commands] or list(MODULES)
+    """The commands of this version: all of them, or those of one command's module.
+
+    Parameters
+    ----------
+    command : str or None
+        A key of `COMMANDS`. Importing the other commands would cost more than most commands take.
+    """
     app = typer.Typer(
         name="focusrail",
         help="Hands-free focus stacking: drive a rail and a camera, shoot the stack, merge it.",
@@ -52,7 +64,7 @@ def build_app(command: str | None = None) -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(_root)
-    for module in chosen:
+    for module in dict.fromkeys(COMMANDS.values() if command is None else [COMMANDS[command]]):
         import_module(f"capture.app.{module}").register(app)
     return app
 
@@ -82,8 +94,8 @@ def run(arguments: list[str]) -> int:
     """Run one command; its exit code."""
     as_json = "--json" in arguments
     try:
-        command = next((word for word in arguments if not word.startswith("-")), None)
-        reply = build_app(command)(args=arguments, standalone_mode=False, prog_name="focusrail")
+        named = arguments[0] if arguments and arguments[0] in COMMANDS else None
+        reply = build_app(named)(args=arguments, standalone_mode=False, prog_name="focusrail")
     except (CaptureError, RailError, StackingError) as error:
         return _fail(as_json, error.kind, error.message, error.remedy, _state(error), exit_code(error))
     except InterruptedRunError as error:

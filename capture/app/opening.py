@@ -12,7 +12,7 @@ from capture.camera.lens_axis import LensAxis
 from capture.camera.protocol import Camera, Role
 from capture.camera.shutter_camera import PORT as SHUTTER
 from capture.camera.shutter_camera import ShutterCamera
-from capture.errors import CaptureError, UsageError
+from capture.errors import CameraError, CaptureError, UsageError
 from capture.session.claims import claimed_camera, claimed_rail
 from capture.settings import Settings
 from rail.axis import Axis
@@ -101,7 +101,7 @@ def held_rail(settings: Settings, url: str | None, profile: str | None, camera: 
     lens = port.startswith(LENS)
     of_lens = settings.choose("camera", port.removeprefix(LENS) or camera) if lens else None
     claim = claimed_camera(of_lens) if lens else claimed_rail(port)
-    with claim, open_rail(settings, url, profile, camera) as axis, _telling_where(axis):
+    with claim, open_rail(settings, url, profile, camera) as axis, telling_where(axis):
         yield axis
 
 
@@ -115,7 +115,7 @@ def held_controller(settings: Settings, url: str | None, profile: str | None) ->
     """
     port = _rail_port(settings, url)
     claim = claimed_rail(None if port.startswith(LENS) else port)
-    with claim, open_controller(settings, url, profile) as axis, _telling_where(axis):
+    with claim, open_controller(settings, url, profile) as axis, telling_where(axis):
         yield axis
 
 
@@ -132,11 +132,14 @@ def held_camera(settings: Settings, port: str | None) -> Iterator[GphotoCamera]:
 
 
 @contextmanager
-def _telling_where(axis: Axis) -> Iterator[None]:
+def telling_where(axis: Axis) -> Iterator[None]:
+    """An error that does not say where the carriage stands is made to, on its way out."""
     try:
         yield
     except (CaptureError, RailError) as error:
-        error.state = error.state or where_it_stands(axis)
+        told = error.state[:1].upper() + error.state[1:].rstrip(".")  # of a camera, which knows nothing of the rail
+        if not told or (isinstance(error, CameraError) and "stands" not in told):
+            error.state = f"{told}. {where_it_stands(axis)}" if told else where_it_stands(axis)
         raise
 
 

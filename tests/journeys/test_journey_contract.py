@@ -6,7 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+import typer
 
+from capture.app.main import COMMANDS as COMMAND_MODULES
+from capture.app.main import build_app
 from tests.journeys.program import focusrail
 
 COMMANDS = [
@@ -23,6 +26,18 @@ def test_every_command_has_help_with_an_example(words: tuple[str, ...]) -> None:
     assert finished.code == 0
     flat = " ".join(finished.stdout.replace("│", " ").split())
     assert f"focusrail {' '.join(words)}" in flat.split("Example:")[1]
+
+
+def test_every_command_is_found_in_the_module_it_is_said_to_be_in() -> None:
+    assert {name: name in commands_of(build_app(name)) for name in COMMAND_MODULES} == dict.fromkeys(
+        COMMAND_MODULES, True
+    )
+    assert sorted(commands_of(build_app())) == sorted(COMMAND_MODULES)
+
+
+def commands_of(app: typer.Typer) -> list[str]:
+    group = typer.main.get_command(app)
+    return list(group.commands)  # type: ignore[attr-defined]
 
 
 def test_help_lists_every_command() -> None:

@@ -334,7 +334,7 @@ def test_a_fault_that_ends_the_session_says_how_to_go_on(
     ended = running.end()
     bench.ask({"clear": fault})
     assert ended.code == code
-    assert ended.values["error"]["kind"] in kinds
+    assert ended.values["error"]["kind"] in kinds, ended
     assert remedy in ended.values["error"]["remedy"]
     assert f"of {FRAMES} frames are safe" in ended.values["error"]["state"]
     assert json.loads((running.session / "manifest.json").read_text())["state"] == "failed"
