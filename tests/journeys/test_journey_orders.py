@@ -317,9 +317,9 @@ def test_a_report_for_the_maintainer_has_no_pictures(devices: tuple[str, ...], t
 
 
 RAIL_FAULTS = {
-    # fault: exit code, kinds (a controller with a switch is locked after a restart: which of both is seen first is chance), what is said
+    # fault: exit code, kinds (both restart the controller, which is locked then: which of both is seen first is chance), what is said
     "reset": (3, ("rail-reset", "rail-alarm"), "focusrail resume"),
-    "alarm": (3, ("rail-alarm",), "focusrail resume"),
+    "alarm": (3, ("rail-alarm", "rail-reset"), "focusrail resume"),
     "store_full": (3, ("shot-refused",), "focusrail resume"),
 }
 
