@@ -10,13 +10,12 @@ from capture.camera.protocol import Camera, Shot
 from capture.errors import CameraError, CaptureError, SessionError, ShotIncompleteError
 from capture.session.folder import SessionFolder
 from capture.session.policy import Repeat, rule_for
+from capture.session.preflight import LARGER, ROOM_FOR_THE_JOURNAL_BYTES
 from capture.session.reconcile import put_aside
 from capture.session.records import EventKind
 from rail.errors import RailError
 
 _log = logging.getLogger(__name__)
-
-ROOM_FOR_THE_JOURNAL_BYTES = 2_000_000
 
 
 class Exposing:
@@ -124,10 +123,10 @@ class Exposing:
     def _require_room(self, number: int) -> None:
         """Stop before a frame that the disk has no room for: an exposure that cannot be kept is none."""
         free = shutil.disk_usage(self._folder.frames_path).free
-        needed = int(1.1 * self.frame_bytes) + ROOM_FOR_THE_JOURNAL_BYTES
+        needed = int(LARGER * self.frame_bytes) + ROOM_FOR_THE_JOURNAL_BYTES
         if free < needed:
             raise SessionError(
-                f"the disk is full: frame {number} needs about {needed / 1e6:.0f} MB and {free / 1e6:.0f} MB are free",
+                f"the disk is full: frame {number} needs about {needed / 1e6:.1f} MB and {free / 1e6:.1f} MB are free",
                 remedy=f"Free some space, then go on with: focusrail resume {self._folder.path}. The frames so far are kept.",
                 state=f"Frame {number} does not count; nothing is exposed that could not be kept.",
             )

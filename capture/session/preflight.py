@@ -22,6 +22,9 @@ from rail.errors import RailError
 EXPECTED_BYTES = {FileFormat.RAW: 60_000_000, FileFormat.JPEG: 20_000_000, FileFormat.RAW_JPEG: 80_000_000}
 _BUILT = datetime(2024, 1, 1, tzinfo=UTC)
 _OFF = {"0", "off", "false", "none", ""}
+ROOM_FOR_THE_JOURNAL_BYTES = 2_000_000
+LARGER = 1.1
+"""By this factor a frame may be larger than the largest so far."""
 # Told once more when no more frames than this have room.
 _NEARLY_FULL_FRAMES = 3
 
@@ -115,7 +118,7 @@ def _disk(folder: Path, frames: int, file_format: FileFormat, frame_bytes: int |
         "disk",
         False,
         words,
-        f"Free some space on the disk of {above}, or choose another with --out.",
+        f"Free some space on the disk of {above}" + (", or choose another with --out." if frame_bytes is None else "."),
         fatal=frame_bytes is not None,
     )
 
@@ -183,19 +186,21 @@ class RoomWatch:
         if not frame_bytes or not os.access(self._path, os.W_OK):
             return ""
         free = shutil.disk_usage(self._path).free
-        fit = int(free // frame_bytes)
+        fit = int(max(0, free - ROOM_FOR_THE_JOURNAL_BYTES) // (LARGER * frame_bytes))
         # RAW files of one scene differ by some per cent
-        if free >= 0.9 * frames * frame_bytes:
+        if free - ROOM_FOR_THE_JOURNAL_BYTES >= 0.9 * frames * frame_bytes:
             again, self._told = self._told is not None, None
             return f"the disk has room for the {frames} frames to come again" if again else ""
         if self._told is not None and (fit > _NEARLY_FULL_FRAMES or self._told <= _NEARLY_FULL_FRAMES):
             return ""
         self._told = fit
         return (
-            f"the disk has room for {fit} of the {frames} frames to come: at {frame_bytes / 1e6:.0f} MB each they need "
+            f"the disk has room for {fit} of the {frames} frames to come: at {_size(frame_bytes)} each they need "
             f"{_size(frames * frame_bytes)}, and {_size(free)} are free; free some while it shoots, it stops before the disk is full"
         )
 
 
 def _size(count: float) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+    if count >= 1e9:
+        return f"{count / 1e9:.1f} GB"
+    return f"{count / 1e6:.0f} MB" if count >= 1e7 else f"{count / 1e6:.1f} MB"

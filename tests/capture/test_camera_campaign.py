@@ -19,7 +19,7 @@ def check(figures: Figures, frames: int) -> None:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(("maker", "frames"), [("nikon", 60), ("canon", 30)])
+@pytest.mark.parametrize(("maker", "frames"), [("nikon", 40), ("canon", 20)])
 def test_a_share_of_the_campaign(tmp_path: Path, maker: str, frames: int) -> None:
     with NetworkCamera("--maker", maker, *BENCH) as bench:
         check(run(bench, tmp_path, frames, seed=7, share=0.25), frames)

@@ -115,7 +115,7 @@ def test_the_disk_for_the_whole_plan(tmp_path: Path, known: bool, fatal: bool) -
     (check,) = failed(preflight(PLAN, tmp_path / "new", None, None, FileFormat.RAW, frames=frames, frame_bytes=size))
     assert (check.name, check.fatal) == ("disk", fatal)
     assert f"{frames} frames need" in check.message
-    assert "--out" in check.remedy
+    assert ("--out" in check.remedy) is not known  # a session that is there stays where it is
     if fatal:
         with pytest.raises(SessionError):
             clear_the_way([check])
