@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from rail.errors import RailTimeoutError
 from rail.grbl import encode
-from rail.grbl.controller import Controller, unknown_controller
+from rail.grbl.controller import Controller
 from rail.grbl.controls import Controls
+from rail.grbl.identity import unknown_controller
 from rail.grbl.link import POLL_S, Link
 from rail.grbl.protocol import Banner, ErrorReply, Status, Unrecognised
 from rail.marlin.controller import MarlinController

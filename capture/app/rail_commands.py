@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +18,7 @@ from capture.errors import UsageError
 from capture.lengths import parse_length
 from capture.settings import load_settings
 from rail.axis import Axis, AxisStatus, AxisUnit
+from rail.grbl.homing import HomingAxis
 
 RailOption = Annotated[str | None, typer.Option("--rail", help="Rail port: /dev/ttyUSB0, socket://host:port, lens:.")]
 ProfileOption = Annotated[str | None, typer.Option("--profile", help="Rail profile: a name or a TOML file.")]
@@ -99,8 +101,17 @@ def home(
     camera: CameraOption = None,
     json_output: JsonFlag = False,
 ) -> Reply:
-    """Find the end switch; its position becomes the origin."""
-    return _with_axis(rail, profile, camera, lambda axis: axis.home())
+    """Find the end switch; its position becomes the origin. Tells how far off it was, where the position came from it before."""
+    found: dict[str, Any] = {"switch_shift_um": None, "notices": []}
+
+    def find(axis: Axis) -> AxisStatus:
+        status = axis.home()
+        if isinstance(axis, HomingAxis):
+            found.update(switch_shift_um=axis.switch_shift_um, notices=list(axis.notices))
+        return status
+
+    reply = _with_axis(rail, profile, camera, find)
+    return replace(reply, values={**reply.values, **found})
 
 
 def zero(

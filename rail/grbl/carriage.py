@@ -8,11 +8,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from rail.errors import RailProtocolError, RailResetError
 from rail.grbl import encode
-from rail.grbl.controller import Rest
 from rail.grbl.controls import Controls
+from rail.grbl.identity import Rest
 from rail.grbl.position import Ledger, StepGrid
 from rail.grbl.protocol import Status
 from rail.grbl.rates import Rates
@@ -168,8 +169,18 @@ class Carriage:
         if not (self.ledger.exact and self.ledger.machine == canonical):
             self.go(canonical)
 
-    def go(self, goal: int, *, jog: bool = False, on_slice: Callable[[], None] = lambda: None) -> None:
+    def go(
+        self,
+        goal: int,
+        *,
+        jog: bool = False,
+        on_slice: Callable[[], None] = lambda: None,
+        feed_mm_min: float | None = None,
+        seen: Callable[[Status], None] | None = None,
+    ) -> None:
         """One straight motion to a machine step, watched, and checked against the controller's count.
+
+        Slower than usual where `feed_mm_min` says so; `seen` is called with every report on the way, and may raise.
 
         Raises
         ------
@@ -184,9 +195,10 @@ class Carriage:
         goal_mm = grid.machine_mm(goal)
         ledger.blur()
         act = controller.jog if jog else controller.run
-        watch = self._corridor(start, goal)
+        rates = self.rates if feed_mm_min is None else replace(self.rates, feed_mm_min=feed_mm_min)
+        watch = self._corridor(start, goal, seen)
         for _ in range(2):
-            act(goal_mm, self.rates.feed_mm_min, self.rates.limit_s(goal - start), watch=watch, on_slice=on_slice)
+            act(goal_mm, rates.feed_mm_min, rates.limit_s(goal - start), watch=watch, on_slice=on_slice)
             # the end of a jog is only seen by the next poll
             self.rested_s = None if jog else time.monotonic() - encode.SYNC_TAKES_S
             place = controller.machine(controller.rest_report())
@@ -206,12 +218,14 @@ class Carriage:
         if goal != start:
             self.rising = grid.um(goal - start) > 0
 
-    def _corridor(self, start: int, goal: int) -> Callable[[Status], None]:
+    def _corridor(self, start: int, goal: int, seen: Callable[[Status], None] | None) -> Callable[[Status], None]:
         slack = max(0.02, 4 / self.grid.controller_steps_per_mm)
         low, high = sorted((self.grid.machine_mm(start), self.grid.machine_mm(goal)))
         origin = self.ledger.origin
 
         def watch(status: Status) -> None:
+            if seen is not None:
+                seen(status)
             place = self.controller.machine_seen(status)
             if place is None:
                 return
