@@ -15,7 +15,7 @@ from rail.marlin.protocol import ASK_NAME, names_marlin, names_stranger, says_bu
 GREET_S = 6.0
 """How long a controller may take to say its first word; an Uno with a slow bootloader needs 2 s."""
 
-_ASK_NAME_S = (1.0, 4.0)
+_ASK_NAME_S = (0.3, 1.5, 4.0)
 _KICK_S = 2.5
 
 

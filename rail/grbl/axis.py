@@ -325,7 +325,9 @@ class GrblAxis(HomingAxis, OutputAxis):
         """Stop motion and close the port; the motor stays powered. Idempotent."""
         link = self._controller.link
         try:
-            if link.open:
+            if link.open and self._silent:
+                self._controller.hold()  # it was told already; whoever opens it next finds it held
+            elif link.open:
                 self.stop()
         except RailError as error:
             _log.warning("while closing: %s %s", error, error.state)

@@ -201,6 +201,14 @@ class Controller(ControllerReading):
         if self.rest_report().state == "Alarm":
             raise self.link.book.alarmed(None, doing="it did not unlock")
 
+    def hold(self) -> str:
+        """Tell a controller that does not answer to hold: it may hear all the same, and keeps its count then."""
+        self.link.realtime(encode.FEED_HOLD)
+        return (
+            "It was told to hold, and has not said that it does: if it heard, nothing moves; if not, a move that was under way "
+            "goes on to its end."
+        )
+
     def halt(self, *, need_offset: bool) -> Rest:
         """Bring the controller to rest, keeping its step count where that is possible, and confirm it.
 
@@ -222,11 +230,14 @@ class Controller(ControllerReading):
         if moving:
             link.realtime(encode.FEED_HOLD)  # an unread line may still start a motion: do not believe an Idle
         deadline = link.now() + _HALT_S
-        cancelled = held = False
+        cancelled = held = patient = False
         while link.now() < deadline:
             try:
                 status = self.report()
             except (RailTimeoutError, RailAlarmError):
+                if not patient and link.alarm is None:
+                    patient = True  # a reset loses what moves, so not before a second look
+                    continue
                 # Silent: homing for a process that is gone, or a critical alarm. Only a reset is heard there.
                 self._reset()
                 return Rest(self.rest_report(), was_moving=True, reset=True, kept=False)

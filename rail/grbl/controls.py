@@ -18,6 +18,7 @@ class Controls(Protocol):
     inches: bool
     reset_on_open: bool
     outputs_on: bool
+    feed_override: float
 
     @property
     def hides_pull_off(self) -> bool:
@@ -110,6 +111,9 @@ class Controls(Protocol):
 
     def unlock(self) -> None:
         """Leave an alarm."""
+
+    def hold(self) -> str:
+        """Stop motion where nothing answers, as far as that can be told to it without losing its count; the state then, in words."""
 
     def halt(self, *, need_offset: bool) -> Rest:
         """Bring it to rest, keeping its count where that is possible."""

@@ -35,7 +35,7 @@ STATES = {
     "Home": AxisState.HOMING,
     "Alarm": AxisState.ALARM,
 }
-_BOOT_S = 2.0
+_LISTEN_S = 0.1
 _SWIFT_UM = 100.0  # a switch that is met at speed is met less exactly
 
 
@@ -58,6 +58,7 @@ class GuardedAxis:
         self._was_unlocked = False
         self._shift_um: float | None = None
         self._locked_at_contact = False
+        self._silent = False
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -65,8 +66,12 @@ class GuardedAxis:
         return tuple(self._notices)
 
     @contextmanager
-    def _halting(self) -> Iterator[None]:
-        """Whatever ends the block early, the axis is brought to rest before the error goes on."""
+    def _halting(self, *, homing: bool = False) -> Iterator[None]:
+        """Whatever ends the block early, the axis is brought to rest before the error goes on.
+
+        One that does not answer is only told to: what more can be done takes time, and is done by the next operation. But
+        `homing` hears nothing but a reset.
+        """
         place = place_of(self._carriage, self._profile, self._settings)
         try:
             yield
@@ -85,6 +90,8 @@ class GuardedAxis:
                 raise
             raise told from error
         except BaseException as error:
+            if isinstance(error, RailTimeoutError) and self._controller.link.silent and not homing:
+                raise self._mute(error) from error
             self._stop_after(error)
             if self._restart_untold and isinstance(error, RailDeviceError):
                 raise self._told_restart() from error
@@ -111,6 +118,18 @@ class GuardedAxis:
             state=error.state,
         )
 
+    def _mute(self, error: RailTimeoutError) -> RailDeviceError:
+        """The error for a controller that fell silent in motion; it has been told to hold."""
+        self._carriage.stale = self._silent = True
+        try:
+            state = self._controller.hold()
+        except RailPortError as lost:
+            self._ledger.lose("the link was lost in motion")
+            return lost
+        if self._restarted(error):
+            return self._told_restart()
+        return RailTimeoutError(error.message, remedy=error.remedy, state=state)
+
     def _stop_after(self, error: BaseException) -> None:
         _log.info("stopping: %s", type(error).__name__)
         try:
@@ -136,13 +155,13 @@ class GuardedAxis:
     def _restarted(self, error: RailDeviceError) -> bool:
         """Does a restart stand behind `error`? A controller that homes restarts locked: its refusals are not the cause.
 
-        A boot loader is silent for a while before the banner; so silence is listened to.
+        A boot loader is silent before the banner for longer than is waited here: then the next operation tells of it.
         """
         link = self._controller.link
         if not isinstance(error, RailResetError):
             try:
                 self._take_in()
-                deadline = link.now() + (_BOOT_S if isinstance(error, RailTimeoutError) else 0.0)
+                deadline = link.now() + (_LISTEN_S if isinstance(error, RailTimeoutError) else 0.0)
                 while not self._restart_untold and link.now() < deadline:
                     link.receive(link.now() + 0.05)
                     self._take_in()
@@ -178,6 +197,7 @@ class GuardedAxis:
                 self._restart_untold |= self._was_unlocked and not link.doubtful
                 raise link.book.alarmed(None)
             self._was_unlocked = status.state == "Idle"
+            self._silent = False
             carriage.agree(status)
         except RailPortError:
             self._ledger.lose("the link was lost")
@@ -203,6 +223,7 @@ class GuardedAxis:
                 return self._gone()
             self._take_in()
             status = self._controller.report()
+            self._silent = False
             if carriage.stale and status.at_rest and status.state != "Alarm":
                 carriage.recover()
                 status = self._controller.report()

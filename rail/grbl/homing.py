@@ -55,7 +55,7 @@ class HomingAxis(GuardedAxis):
                 self._carriage.forget_origin()
             self._ledger.lose("homing did not finish")
             self._controller.link.alarm = None
-            with self._halting():
+            with self._halting(homing=True):
                 said = self._controller.home(self._carriage.rates.homing_s, on_slice=self._turn.check)
             self._locked_at_contact = False
             for text in said:  # a firmware that found its switch elsewhere than expected says so: steps had been lost

@@ -9,7 +9,7 @@ from typing import TypeVar
 from rail.errors import RailProtocolError, RailRefusedError, RailTimeoutError
 from rail.grbl import dialects, encode
 from rail.grbl.identity import Identity, unknown_controller
-from rail.grbl.link import LINE_S, POLL_S, Link
+from rail.grbl.link import LINE_S, Link
 from rail.grbl.position import REPORT_INCH_MM, REPORT_MM
 from rail.grbl.protocol import Banner, Message, Reply, Status
 
@@ -17,6 +17,7 @@ _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 _STORE_S = 3.0
+_STILL_POLL_S = 0.02
 _OFFSET_POLLS = 35  # GRBL shows WCO in every 30th report while busy, in every 10th at rest
 
 SETTING_INCHES = 13
@@ -35,6 +36,7 @@ class ControllerReading:
         self._settings: dict[int, float] = {}
         self._offset: tuple[float, ...] | None = None  # in report units; None: not seen since the last reset
         self._homing = False
+        self.feed_override = 1.0  # somebody may turn a knob
         self.outputs_on = False  # coolant outputs (a shutter, on a rail), as $G last said
 
     def identify(self) -> Identity:
@@ -157,7 +159,8 @@ class ControllerReading:
                 break
             last = status
             if need_offset:
-                self._pause(POLL_S)
+                # Every thirtieth report in a hold shows it. Nothing moves that frequent questions could disturb.
+                self._pause(_STILL_POLL_S)
         raise RailProtocolError(
             "The controller's reports at rest do not agree with each other.",
             remedy="Check the cable and the earthing: bytes are damaged on the way.",
@@ -213,6 +216,9 @@ class ControllerReading:
     def _see(self, raw: Status) -> Status:
         if raw.wco is not None:
             self._offset = raw.wco
+        if "Ov" in raw.fields:
+            feed = raw.fields["Ov"].partition(",")[0]
+            self.feed_override = int(feed) / 100 if feed.isdigit() and len(feed) < 4 else 1.0
         return raw.in_millimetres(inches=self.inches)
 
     def _mm(self, values: tuple[float, ...]) -> tuple[float, ...]:

@@ -31,6 +31,7 @@ SHORTEST = 8
 """Steps. Marlin drops a move of fewer than 6 (MIN_STEPS_PER_SEGMENT)."""
 
 _POLL_S = 0.03
+_MOVING_S = 0.8  # in motion every answer comes at once
 _WATCH_S = 0.5
 _STALL_S = 3.0
 _REST_S = 15.0
@@ -135,6 +136,10 @@ class MarlinController(MarlinReading):
         link.alarm = None
         self.rest_report()
 
+    def hold(self) -> str:
+        """Nothing more is sent: what was ends by itself within braking distance and `AHEAD_S`."""
+        return f"Nothing more is sent to it: what it has of the move ends within braking distance and {AHEAD_S:.2f} s of travel."
+
     def halt(self, *, need_offset: bool) -> Rest:  # noqa: ARG002
         """Bring it to rest. What this program sent ends by itself; a longer plan of somebody else's is dropped, and steps with it."""
         link = self._marlin
@@ -191,7 +196,7 @@ class MarlinController(MarlinReading):
         sent, at, moved_s = here, here, link.now()
         while True:
             on_slice()
-            place = self._place("G92")
+            place = self._place("G92", _MOVING_S)
             watch(self._status("Run", place))
             if place.counts[0] != at:
                 at, moved_s = place.counts[0], link.now()
@@ -199,7 +204,7 @@ class MarlinController(MarlinReading):
                 left = goal - sent
                 step = left if abs(left) < 2 * piece else int(math.copysign(piece, left))
                 sent += step
-                link.say(f"G1 X{millimetres(sent / scale - shift)} F{feed(feed_mm_min)}")
+                link.say(f"G1 X{millimetres(sent / scale - shift)} F{feed(feed_mm_min)}", _MOVING_S)
                 on_slice()
                 moved_s = link.now()
             if sent == goal:

@@ -46,6 +46,7 @@ class MarlinReading:
         self._ours = False
         self._emergency = False
         self._soft_limits = False
+        self.feed_override = 1.0
 
     # Who and what --------------------------------------------------------------------------------------------------
 
@@ -242,8 +243,8 @@ class MarlinReading:
         scale = self._axes()
         self._marlin.say(f"G92 X{millimetres(place.counts[0] / scale[0])} Y0 Z0")
 
-    def _place(self, line: str) -> Position:
-        said = [reply for reply in self._marlin.say(line, _PLACE_S) if isinstance(reply, Position)]
+    def _place(self, line: str, limit_s: float = _PLACE_S) -> Position:
+        said = [reply for reply in self._marlin.say(line, limit_s) if isinstance(reply, Position)]
         if not said:
             raise RailProtocolError(
                 f"The controller does not say where it is ({line}).",

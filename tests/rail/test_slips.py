@@ -64,7 +64,7 @@ def test_homing_tells_of_many_slips(dialect: str, hard: int) -> None:
         off = slip(rail, axis, chance.uniform(-9000, -1000), steps)
         told = len(axis.notices)
         axis.home()
-        assert axis.switch_shift_um == pytest.approx(off, abs=2 * rail.step_um)
+        assert axis.switch_shift_um == pytest.approx(off, abs=5 * rail.step_um)
         assert len(axis.notices) - told == bool(steps)
     axis.close()
 
