@@ -69,7 +69,9 @@ class MarlinController(MarlinReading):
         shift = self._shift()
         start = self._place("G92").counts[0]
         self._ours = True
-        reached = self._send(start, goal, shift, feed_mm_min, watch, on_slice)
+        reached = start
+        if goal == start or abs(goal - start) >= SHORTEST:
+            reached = self._send(start, goal, shift, feed_mm_min, watch, on_slice)
         if reached != goal and abs(goal - reached) < SHORTEST:
             # Too short for Marlin: from farther away it is long enough. The last motion has the direction that was asked for.
             away = reached - int(math.copysign(2 * SHORTEST, goal - reached))
