@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from capture.app import calibrate_commands
+from capture.app.holding import end_holder
 from capture.app.opening import Origin, open_controller, open_rail, set_origin
 from capture.app.output import InterruptedRunError, JsonFlag, Reply, say
 from capture.app.rail_calibrate import add_to_calibrate, calibrate_group
@@ -176,8 +177,11 @@ def stop(
     camera: CameraOption = None,
     json_output: JsonFlag = False,
 ) -> Reply:
-    """Stop motion at once."""
-    return _with_axis(rail, profile, camera, lambda axis: axis.stop())
+    """Stop motion at once, also that of another focusrail: it is told to end (SIGTERM), which stops the motion first."""
+    ended = end_holder(load_settings(Path.cwd()), rail)
+    reply = _with_axis(rail, profile, camera, lambda axis: axis.stop())
+    lines = [f"process {ended} was told to end, and has stopped"] if ended is not None else []
+    return replace(reply, values={**reply.values, "ended_process": ended}, lines=[*lines, *reply.lines])
 
 
 def _same_unit(axis: Axis, unit: AxisUnit) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from rail.axis import AxisState, AxisStatus
-from rail.errors import RailAlarmError
+from rail.errors import HOMING_OFF, RailAlarmError
 from rail.grbl.contact import HARD_LIMIT, Contact, SwitchPlace, SwitchSearch, notable_steps, place_of
 from rail.grbl.guard import GuardedAxis
 
@@ -43,7 +43,7 @@ class HomingAxis(GuardedAxis):
             if not self._settings.get(22, 0):
                 self._settings = self._controller.settings()
             if not self._settings.get(22, 0):
-                raise self._controller.link.book.refused(5, "$H", state="Nothing has moved.")
+                raise self._controller.link.book.refused(HOMING_OFF, "$H", state="Nothing has moved.")
             if self._controller.link.alarm is not None or self._ready(any_state=True) != "Idle":
                 self._unlock()
             self._shift_um = None
