@@ -88,6 +88,8 @@ class Link:
         When the oldest question was asked that the last report may be the answer to.
     silent : bool
         The last deadline passed without a word; False where reports came, but not what was waited for.
+    on_halt : callable
+        Called when the controller says that it has halted itself, and will answer nothing more.
     doubtful : bool
         Something came that was not understood: it may have been a banner. Whoever checks sets it back.
     """
@@ -107,6 +109,7 @@ class Link:
         self.unrecognised: deque[str] = deque(maxlen=20)
         self.asked_s = math.inf
         self.silent = False
+        self.on_halt: Callable[[], None] = lambda: None
 
     @property
     def open(self) -> bool:
