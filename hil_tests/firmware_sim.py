@@ -17,7 +17,7 @@ import tempfile
 import termios
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -205,6 +205,7 @@ class PacedPort:
         self._bench = bench
         self._port = open_port(bench.url)
         self.now = 0.0
+        self.when: tuple[Callable[[], bool], Callable[[], object]] | None = None  # once this holds, that is called
         time.sleep(0.02)  # a pseudo-terminal hands on what was written before in its own time
         self._port.read(self._port.in_waiting)
         truth = bench.truth()
@@ -230,6 +231,9 @@ class PacedPort:
         end = time.monotonic() + 2.0
         while self._heard + self._port.in_waiting < written and time.monotonic() < end:
             time.sleep(0.0001)
+        if self.when is not None and self.when[0]():
+            call, self.when = self.when[1], None
+            call()
 
     def write(self, data: bytes, /) -> int | None:
         self._sent += len(data)
@@ -239,9 +243,10 @@ class PacedPort:
         self._port.close()
 
 
-def open_paced(bench: FirmwareBench) -> GrblAxis:
+def open_paced(bench: FirmwareBench, port: PacedPort | None = None) -> GrblAxis:
     """The rail behind a bench in lockstep, its deadlines in the bench's time."""
-    port = PacedPort(bench)
+    if port is None:
+        port = PacedPort(bench)
     return GrblAxis.connect(Link(port, clock=lambda: port.now), load_profile(None))
 
 
@@ -252,9 +257,12 @@ class Terminal:
         self._bench = bench
         self._fd = os.open(bench.url, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
         self._heard = b""
-        time.sleep(0.005)  # a pseudo-terminal hands on what was written before in its own time
-        truth = bench.truth()
-        waiting = struct.unpack("i", fcntl.ioctl(self._fd, termios.FIONREAD, bytes(4)))[0]
+        truth, before = bench.truth(), None
+        while truth["written"] != before:  # a running MCU may say something between the two looks: then they do not fit
+            time.sleep(0.005)  # a pseudo-terminal hands on what was written before in its own time
+            before = truth["written"]
+            waiting = struct.unpack("i", fcntl.ioctl(self._fd, termios.FIONREAD, bytes(4)))[0]
+            truth = bench.truth()
         self._sent, self._got = truth["read"], truth["written"] - waiting
 
     def write(self, data: bytes | str) -> None:

@@ -2,34 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from hil_tests.firmware_sim import Build, FirmwareBench, other_build
-from hil_tests.test_rail_axis import WiredRig
+from hil_tests.firmware_sim import LOCKSTEP, Build, FirmwareBench, PacedPort, open_paced, other_build
+from rail.grbl.axis import GrblAxis
 from tests.rail.axis_suite import AxisSuite
 
 OTHER = other_build("$110=150")
 pytestmark = [pytest.mark.xdist_group("firmware-axis"), pytest.mark.timeout(120)]
 
 
-class FirmwareRig(WiredRig):
-    """A simulated MCU with its rail."""
+class FirmwareRig:
+    """A simulated MCU with its rail. Its time passes only while the host waits for bytes, so a busy machine spoils nothing."""
 
     def __init__(self, build: Build, *options: str, can_home: bool = False) -> None:
-        self.bench: FirmwareBench = build.start(*options)
+        self.bench: FirmwareBench = build.start(*options, speed=LOCKSTEP)
         self.can_home = can_home
-        super().__init__(self.bench.url)
+        self._port: PacedPort | None = None
+
+    def open(self) -> GrblAxis:
+        self._port = PacedPort(self.bench)
+        return open_paced(self.bench, self._port)
 
     def steps(self) -> int | None:
         return self.bench.steps
+
+    def call_when(self, condition: Callable[[], bool], call: Callable[[], object]) -> None:
+        assert self._port is not None
+        self._port.when = (condition, call)
+
+    def interrupt(self) -> None:
+        raise KeyboardInterrupt
+
+    def kill(self, axis: GrblAxis) -> None:
+        axis._controller.link._port.close()
 
     def restart(self) -> None:
         self.bench.command("reset")
 
     def finish(self) -> None:
-        super().finish()
         self.bench.close()
 
 

@@ -22,7 +22,10 @@ from tests.rail.axis_suite import AxisSuite
 PORT = os.environ.get("FOCUSRAIL_RAIL_PORT", "")
 MAY_MOVE = os.environ.get("FOCUSRAIL_RAIL_MOVE", "") == "yes"
 PROFILE = os.environ.get("FOCUSRAIL_RAIL_PROFILE") or None
-SCALE = 2.0
+SCALE = 8.0
+"""Of device time; where a thread has to meet a motion half way, `RACE_SCALE`."""
+RACE_SCALE = 2.0
+_RACES = ("stop_in", "interrupt", "killed")
 
 
 class WiredRig:
@@ -71,9 +74,10 @@ class WiredRig:
 class SimulatedRig(WiredRig):
     """The simulated rail on TCP, at a multiple of real time."""
 
-    def __init__(self, options: RailOptions) -> None:
+    def __init__(self, options: RailOptions, test: str) -> None:
         self.can_home = options.switches
-        self.rail = SimulatedRail(options, DeviceClock(SCALE))
+        scale = RACE_SCALE if any(word in test for word in _RACES) else SCALE
+        self.rail = SimulatedRail(options, DeviceClock(scale))
         self.rail.start()
         super().__init__(self.rail.url)
 
@@ -90,32 +94,36 @@ class SimulatedRig(WiredRig):
 
 class TestSimulatedRail(AxisSuite):
     @pytest.fixture
-    def rig(self) -> Iterator[SimulatedRig]:
-        rig = SimulatedRig(RailOptions(max_rate_mm_min=200, acceleration_mm_s2=50))
+    def rig(self, request: pytest.FixtureRequest) -> Iterator[SimulatedRig]:
+        rig = SimulatedRig(RailOptions(max_rate_mm_min=200, acceleration_mm_s2=50), request.node.name)
         yield rig
         rig.finish()
 
 
 class TestGrblHal(AxisSuite):
     @pytest.fixture
-    def rig(self) -> Iterator[SimulatedRig]:
-        rig = SimulatedRig(RailOptions(dialect="grblhal", max_rate_mm_min=200, acceleration_mm_s2=50))
+    def rig(self, request: pytest.FixtureRequest) -> Iterator[SimulatedRig]:
+        rig = SimulatedRig(
+            RailOptions(dialect="grblhal", max_rate_mm_min=200, acceleration_mm_s2=50), request.node.name
+        )
         yield rig
         rig.finish()
 
 
 class TestFluidNc(AxisSuite):
     @pytest.fixture
-    def rig(self) -> Iterator[SimulatedRig]:
-        rig = SimulatedRig(RailOptions(dialect="fluidnc", max_rate_mm_min=200, acceleration_mm_s2=50))
+    def rig(self, request: pytest.FixtureRequest) -> Iterator[SimulatedRig]:
+        rig = SimulatedRig(
+            RailOptions(dialect="fluidnc", max_rate_mm_min=200, acceleration_mm_s2=50), request.node.name
+        )
         yield rig
         rig.finish()
 
 
 class TestMarlin(AxisSuite):
     @pytest.fixture
-    def rig(self) -> Iterator[SimulatedRig]:
-        rig = SimulatedRig(RailOptions(dialect="marlin", max_rate_mm_min=200, acceleration_mm_s2=50))
+    def rig(self, request: pytest.FixtureRequest) -> Iterator[SimulatedRig]:
+        rig = SimulatedRig(RailOptions(dialect="marlin", max_rate_mm_min=200, acceleration_mm_s2=50), request.node.name)
         yield rig
         rig.finish()
 
@@ -124,8 +132,10 @@ class TestSimulatedRailWithSwitch(AxisSuite):
     """One that homes: what has to do with homing, over the wire."""
 
     @pytest.fixture
-    def rig(self) -> Iterator[SimulatedRig]:
-        rig = SimulatedRig(RailOptions(switches=True, max_rate_mm_min=300, acceleration_mm_s2=100, travel_um=8000))
+    def rig(self, request: pytest.FixtureRequest) -> Iterator[SimulatedRig]:
+        rig = SimulatedRig(
+            RailOptions(switches=True, max_rate_mm_min=300, acceleration_mm_s2=100, travel_um=8000), request.node.name
+        )
         with rig.open() as axis:
             axis.unlock()
         yield rig

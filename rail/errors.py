@@ -22,6 +22,9 @@ A message says what happened; ``state`` what the hardware is in now; ``remedy`` 
 
 from __future__ import annotations
 
+HOMING_OFF = 5
+"""``error:5``, `RailRefusedError.code` of a rail whose homing is not switched on."""
+
 
 class RailError(Exception):
     """Base of all errors of this package.

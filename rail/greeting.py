@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from rail.errors import RailTimeoutError
 from rail.grbl import encode
-from rail.grbl.controller import Controller, unknown_controller
+from rail.grbl.controller import Controller
 from rail.grbl.controls import Controls
+from rail.grbl.identity import unknown_controller
 from rail.grbl.link import POLL_S, Link
 from rail.grbl.protocol import Banner, ErrorReply, Status, Unrecognised
 from rail.marlin.controller import MarlinController
-from rail.marlin.protocol import ASK_NAME, names_marlin, names_stranger, says_busy
+from rail.marlin.link import MarlinBook
+from rail.marlin.protocol import ASK_NAME, HALTED, names_marlin, names_stranger, says_busy, says_halted
 
 GREET_S = 6.0
 """How long a controller may take to say its first word; an Uno with a slow bootloader needs 2 s."""
 
-_ASK_NAME_S = (1.0, 4.0)
+_ASK_NAME_S = (0.3, 1.5, 4.0)
 _KICK_S = 2.5
 
 
-def greet(link: Link, limit_s: float = GREET_S) -> Controls:
+def greet(link: Link, limit_s: float | None = None) -> Controls:
     """Wait for the first sign of life: a status report, the banner of a controller that restarts when opened, or Marlin's name.
 
     A controller of GRBL's family that stays silent may be homing or locked by a critical alarm; a soft reset ends both.
@@ -30,6 +32,7 @@ def greet(link: Link, limit_s: float = GREET_S) -> Controls:
     RailTimeoutError
         Nothing answers.
     """
+    limit_s = GREET_S if limit_s is None else limit_s
     start = link.now()
     next_poll, kicked = start, False
     asks = [start + after for after in _ASK_NAME_S]
@@ -56,6 +59,9 @@ def greet(link: Link, limit_s: float = GREET_S) -> Controls:
             if text == "start":  # Marlin's first word, and that of its kin
                 restarted = True
                 asks = [link.now() + 0.3, *asks]
+            if says_halted(text):
+                link.on_halt()
+                raise MarlinBook().alarmed(HALTED, doing=f"it said {text!r}")
             if names_marlin(text) or says_busy(text):
                 return MarlinController.over(link, reset_on_open=restarted, busy=says_busy(text))
             heard.append(text)
@@ -68,6 +74,6 @@ def greet(link: Link, limit_s: float = GREET_S) -> Controls:
     raise RailTimeoutError(
         "Nothing answers on this port.",
         remedy="Check that the controller has power, that this is its port, and that it speaks at 115200 baud (else set the "
-        "profile's `baud`).",
+        "profile's `baud`). A Marlin that has halted itself (kill, M112) answers nothing either: press its reset button.",
         state="Not known.",
     )

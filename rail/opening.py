@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from rail.errors import RailTimeoutError
 from rail.grbl.axis import GrblAxis
 from rail.grbl.configure import Change
 from rail.grbl.link import Link
 from rail.grbl.settings import meaning
+from rail.last_words import forget_halt, remember_halt, was_halted
+from rail.marlin.link import MarlinBook
+from rail.marlin.protocol import HALTED
 from rail.ports import open_port
 from rail.profiles import RailProfile, load_profile
 
@@ -30,7 +34,16 @@ def open_axis(url: str, profile: RailProfile | str | None = None, *, baud: int |
     """
     if not isinstance(profile, RailProfile):
         profile = load_profile(profile)
-    return GrblAxis.connect(Link(open_port(url, baud=baud or profile.baud)), profile)
+    link = Link(open_port(url, baud=baud or profile.baud))
+    link.on_halt = lambda: remember_halt(url)
+    try:
+        axis = GrblAxis.connect(link, profile)
+    except RailTimeoutError as error:
+        if not was_halted(url):
+            raise
+        raise MarlinBook().alarmed(HALTED, doing="it still answers nothing") from error
+    forget_halt(url)
+    return axis
 
 
 def describe_settings(axis: GrblAxis) -> dict[str, dict[str, Any]]:

@@ -13,6 +13,7 @@ import serial
 from serial.tools import list_ports
 
 from rail.errors import RailBusyError, RailError, RailPortError, RailUsageError
+from rail.holders import Holder, holders, in_the_way
 
 _log = logging.getLogger(__name__)
 # every byte, for the log of a session that asks for it
@@ -26,14 +27,6 @@ _GRABBERS = {
     '`sudo systemctl stop ModemManager`, or exempt the board with a udev rule ENV{ID_MM_DEVICE_IGNORE}="1".',
     "brltty": "brltty takes CH340 and CP210x adapters for Braille displays: `sudo apt remove brltty`.",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """A process that has the port open."""
-
-    pid: int
-    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,23 +73,6 @@ def list_serial_ports() -> list[PortInfo]:
     return found
 
 
-def holders(device: str, *, proc: Path = Path("/proc")) -> tuple[Holder, ...]:
-    """Processes that have `device` open, by process number; those of other users are only seen by root."""
-    target = os.path.realpath(device)
-    found: list[Holder] = []
-    for entry in proc.iterdir() if proc.is_dir() else ():
-        if not entry.name.isdigit():
-            continue
-        try:
-            open_here = any(os.path.realpath(link) == target for link in (entry / "fd").iterdir())
-            name = (entry / "comm").read_text("utf-8", "replace").strip() if open_here else ""
-        except OSError:
-            continue
-        if open_here:
-            found.append(Holder(int(entry.name), name))
-    return tuple(sorted(found, key=lambda holder: holder.pid))
-
-
 def grabbers(*, proc: Path = Path("/proc")) -> list[str]:
     """Hints about running programs known to take serial ports away."""
     running = set()
@@ -130,6 +106,9 @@ def open_port(url: str, *, baud: int = BAUD) -> ClosingPort:
     ------
     RailPortError, RailBusyError, RailUsageError
     """
+    # A device is locked by who opened it; of a connection nobody would say more than that it was closed.
+    if url.startswith("socket://") and (busy := busy_error(url)) is not None:
+        raise busy
     try:
         port: serial.Serial = serial.serial_for_url(url, do_not_open=True)
         port.baudrate = baud
@@ -184,6 +163,27 @@ class ClosingPort:
             connection.close()
 
 
+def busy_error(url: str) -> RailBusyError | None:
+    """The error for a port that another process holds; None where none is seen to."""
+    held = in_the_way(url)
+    if not held:
+        return None
+    who = ", ".join(f"{holder.name} (process {holder.pid})" for holder in held)
+    ours = [holder.pid for holder in held if holder.ours]
+    if ours:
+        remedy = (
+            f"It is another focusrail: Ctrl-C there, `kill {ours[0]}` or `focusrail rail stop` ends what it does, with the motion "
+            "stopped and the position kept; or wait for its end."
+        )
+    else:
+        remedy = (
+            " ".join(_GRABBERS[holder.name] for holder in held if holder.name in _GRABBERS) or "Close that program."
+        )
+    return RailBusyError(
+        f"{url} is in use by {who}.", remedy=remedy, state="Not connected; what that program moves goes on."
+    )
+
+
 def _keep_control_lines(port: serial.Serial) -> None:
     try:
         import termios
@@ -204,15 +204,17 @@ def _open_error(url: str, error: Exception) -> RailError:
     number = error.errno if isinstance(error, OSError) else None
     text = str(error)
     state = "Not connected."
+    busy = busy_error(url)
+    if busy is not None and "://" in url:
+        return busy
     if "://" in url:
         return RailPortError(
             f"{url} cannot be opened: {text}.", remedy="Check the address and that the other side runs.", state=state
         )
     if number in {errno.EBUSY, errno.EAGAIN} or "exclusively lock" in text or "Device or resource busy" in text:
-        held = holders(url)
-        who = ", ".join(f"{holder.name} (process {holder.pid})" for holder in held) or "another program"
-        hints = " ".join(_GRABBERS[holder.name] for holder in held if holder.name in _GRABBERS)
-        return RailBusyError(f"{url} is in use by {who}.", remedy=hints or "Close that program.", state=state)
+        return busy or RailBusyError(
+            f"{url} is in use by another program.", remedy="Close that program.", state="Not connected."
+        )
     if number == errno.EACCES or "Permission denied" in text:
         return RailPortError(f"{url} may not be opened by this user.", remedy=permission_remedy(url), state=state)
     if number == errno.ENOENT or "No such file" in text:

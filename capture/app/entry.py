@@ -18,8 +18,13 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 def main() -> None:
     """Run the command line and leave with its exit code.
 
-    SIGTERM and SIGHUP (a terminal that was closed) are answered as Ctrl-C is: motion stops on every way out.
+    SIGTERM and SIGHUP (a terminal that was closed) are answered as Ctrl-C is: motion stops on every way out. SIGINT counts in the
+    background, too, even where the shell has switched it off; SIGHUP does not under nohup.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # So it is inherited from a shell without job control that starts a job in the background: an interrupt that is sent to such
+        # a job is meant for it, and must stop the rail.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
         # a program started with nohup is meant to outlive its terminal
         if signal.getsignal(number) is not signal.SIG_IGN:

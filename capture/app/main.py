@@ -11,7 +11,7 @@ import typer
 
 from capture.app.output import InterruptedRunError, Reply, say, write_json
 from capture.errors import CameraError, CameraSettingError, CaptureError, UsageError
-from rail.errors import RailDeviceError, RailError, RailLimitError, RailUsageError
+from rail.errors import HOMING_OFF, RailDeviceError, RailError, RailLimitError, RailRefusedError, RailUsageError
 from stacking.errors import StackingError, StackingUsageError
 
 _NOTHING_DONE = "Nothing was done."
@@ -82,6 +82,8 @@ def exit_code(error: CaptureError | RailError | StackingError) -> int:
     match error:
         case RailLimitError() | CameraSettingError():
             return REFUSED
+        case RailRefusedError() if error.code == HOMING_OFF:
+            return REFUSED  # a rail without homing has not failed
         case UsageError() | RailUsageError() | StackingUsageError():
             return WRONG_USAGE
         case CameraError() | RailDeviceError():

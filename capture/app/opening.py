@@ -49,7 +49,7 @@ def open_rail(settings: Settings, url: str | None, profile: str | None, camera: 
     rail.errors.RailError, capture.errors.CameraError
         What opening it failed with.
     """
-    port = _rail_port(settings, url)
+    port = rail_port(settings, url)
     if not port.startswith(LENS):
         return open_controller(settings, url, profile)
     device = open_camera_port(settings, port.removeprefix(LENS) or camera)
@@ -72,15 +72,22 @@ def open_controller(settings: Settings, url: str | None, profile: str | None) ->
     """
     from rail.opening import open_axis
 
-    port = _rail_port(settings, url)
+    port = rail_port(settings, url)
     if port.startswith(LENS):
         raise UsageError("a lens has no controller to look into", remedy="`focusrail camera info` tells of the camera.")
     return open_axis(port, settings.choose("profile", profile))
 
 
-def _rail_port(settings: Settings, url: str | None) -> str:
+def rail_port(settings: Settings, url: str | None) -> str:
+    """The rail's port as flag or setting name it.
+
+    Raises
+    ------
+    UsageError
+        Where none is named.
+    """
     port: str | None = settings.choose("rail", url)
-    if port is None:
+    if not port:
         raise UsageError(
             "no rail is named", remedy="Give --rail PORT (see `focusrail devices`), or set `rail` in focusrail.toml."
         )
@@ -97,7 +104,7 @@ def held_rail(settings: Settings, url: str | None, profile: str | None, camera: 
         Another process of this program works with it: it is not even opened, since that would stop its motion.
     UsageError, rail.errors.RailError, capture.errors.CameraError
     """
-    port = _rail_port(settings, url)
+    port = rail_port(settings, url)
     lens = port.startswith(LENS)
     of_lens = settings.choose("camera", port.removeprefix(LENS) or camera) if lens else None
     claim = claimed_camera(of_lens) if lens else claimed_rail(port)
@@ -113,7 +120,7 @@ def held_controller(settings: Settings, url: str | None, profile: str | None) ->
     ------
     HeldError, UsageError, rail.errors.RailError
     """
-    port = _rail_port(settings, url)
+    port = rail_port(settings, url)
     claim = claimed_rail(None if port.startswith(LENS) else port)
     with claim, open_controller(settings, url, profile) as axis, telling_where(axis):
         yield axis

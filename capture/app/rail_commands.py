@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from capture.app import calibrate_commands
+from capture.app.holding import end_holder
 from capture.app.opening import Origin, held_controller, held_rail, set_origin
 from capture.app.output import InterruptedRunError, JsonFlag, Reply, say
 from capture.app.rail_calibrate import add_to_calibrate, calibrate_group
@@ -17,6 +19,7 @@ from capture.errors import UsageError
 from capture.lengths import parse_length
 from capture.settings import load_settings
 from rail.axis import Axis, AxisStatus, AxisUnit
+from rail.grbl.homing import HomingAxis
 
 RailOption = Annotated[str | None, typer.Option("--rail", help="Rail port: /dev/ttyUSB0, socket://host:port, lens:.")]
 ProfileOption = Annotated[str | None, typer.Option("--profile", help="Rail profile: a name or a TOML file.")]
@@ -99,8 +102,17 @@ def home(
     camera: CameraOption = None,
     json_output: JsonFlag = False,
 ) -> Reply:
-    """Find the end switch; its position becomes the origin."""
-    return _with_axis(rail, profile, camera, lambda axis: axis.home())
+    """Find the end switch; its position becomes the origin. Tells how far off it was, where the position came from it before."""
+    found: dict[str, Any] = {"switch_shift_um": None, "notices": []}
+
+    def find(axis: Axis) -> AxisStatus:
+        status = axis.home()
+        if isinstance(axis, HomingAxis):
+            found.update(switch_shift_um=axis.switch_shift_um, notices=list(axis.notices))
+        return status
+
+    reply = _with_axis(rail, profile, camera, find)
+    return replace(reply, values={**reply.values, **found})
 
 
 def zero(
@@ -165,8 +177,11 @@ def stop(
     camera: CameraOption = None,
     json_output: JsonFlag = False,
 ) -> Reply:
-    """Stop motion at once."""
-    return _with_axis(rail, profile, camera, lambda axis: axis.stop())
+    """Stop motion at once, also that of another focusrail: it is told to end (SIGTERM), which stops the motion first."""
+    ended = end_holder(load_settings(Path.cwd()), rail)
+    reply = _with_axis(rail, profile, camera, lambda axis: axis.stop())
+    lines = [f"process {ended} was told to end, and has stopped"] if ended is not None else []
+    return replace(reply, values={**reply.values, "ended_process": ended}, lines=[*lines, *reply.lines])
 
 
 def _same_unit(axis: Axis, unit: AxisUnit) -> None:

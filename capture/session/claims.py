@@ -121,6 +121,20 @@ def claimed_camera(port: str | None) -> Iterator[None]:
         yield
 
 
+def rail_claimant(port: str) -> Holder | None:
+    """The process of this program that holds the rail at `port`; None: nobody, or it cannot be told who."""
+    descriptor = _open_claim("rail", port)
+    if descriptor < 0:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return None
+    except BlockingIOError:
+        return flock_holder(Path(f"/proc/self/fd/{descriptor}"))
+    finally:
+        os.close(descriptor)
+
+
 @contextmanager
 def _claimed(kind: str, port: str | None) -> Iterator[None]:
     descriptor = -1 if port is None or port in _PARTS else _open_claim(kind, port)

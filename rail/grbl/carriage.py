@@ -6,13 +6,15 @@ The origin is written into the controller (see `rail.mark`), and every doubt abo
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from rail.errors import RailProtocolError, RailResetError
 from rail.grbl import encode
-from rail.grbl.controller import Rest
 from rail.grbl.controls import Controls
+from rail.grbl.identity import Rest
 from rail.grbl.position import Ledger, StepGrid
 from rail.grbl.protocol import Status
 from rail.grbl.rates import Rates
@@ -20,6 +22,8 @@ from rail.mark import DIGITS, Mark, decode_mark, encode_mark
 
 _log = logging.getLogger(__name__)
 
+_PACE_LAG_S = 0.15  # from the line's answer to the motor's first step
+_PACE = 0.5
 _NO_ORIGIN = "the rail was not homed or zeroed since its controller started"
 
 
@@ -168,8 +172,18 @@ class Carriage:
         if not (self.ledger.exact and self.ledger.machine == canonical):
             self.go(canonical)
 
-    def go(self, goal: int, *, jog: bool = False, on_slice: Callable[[], None] = lambda: None) -> None:
+    def go(
+        self,
+        goal: int,
+        *,
+        jog: bool = False,
+        on_slice: Callable[[], None] = lambda: None,
+        feed_mm_min: float | None = None,
+        seen: Callable[[Status], None] | None = None,
+    ) -> None:
         """One straight motion to a machine step, watched, and checked against the controller's count.
+
+        Slower than usual where `feed_mm_min` says so; `seen` is called with every report on the way, and may raise.
 
         Raises
         ------
@@ -184,9 +198,10 @@ class Carriage:
         goal_mm = grid.machine_mm(goal)
         ledger.blur()
         act = controller.jog if jog else controller.run
-        watch = self._corridor(start, goal)
+        rates = self.rates if feed_mm_min is None else replace(self.rates, feed_mm_min=feed_mm_min)
+        watch = self._corridor(start, goal, rates, seen)
         for _ in range(2):
-            act(goal_mm, self.rates.feed_mm_min, self.rates.limit_s(goal - start), watch=watch, on_slice=on_slice)
+            act(goal_mm, rates.feed_mm_min, rates.limit_s(goal - start), watch=watch, on_slice=on_slice)
             # the end of a jog is only seen by the next poll
             self.rested_s = None if jog else time.monotonic() - encode.SYNC_TAKES_S
             place = controller.machine(controller.rest_report())
@@ -206,12 +221,28 @@ class Carriage:
         if goal != start:
             self.rising = grid.um(goal - start) > 0
 
-    def _corridor(self, start: int, goal: int) -> Callable[[Status], None]:
+    def _corridor(
+        self, start: int, goal: int, rates: Rates, seen: Callable[[Status], None] | None
+    ) -> Callable[[Status], None]:
         slack = max(0.02, 4 / self.grid.controller_steps_per_mm)
         low, high = sorted((self.grid.machine_mm(start), self.grid.machine_mm(goal)))
         origin = self.ledger.origin
+        link, begun, late = self.controller.link, self.controller.link.now(), 0
+
+        def keeps_pace(done: int) -> bool:
+            """False for a carriage that is far behind: a digit of its feed rate was lost, or something holds it up."""
+            if not math.isfinite(link.asked_s):
+                return True
+            due = min(rates.covered(link.asked_s - begun - _PACE_LAG_S), abs(goal - start))
+            return (
+                done
+                >= _PACE * min(self.controller.feed_override, 1.0) * due - slack * self.grid.controller_steps_per_mm
+            )
 
         def watch(status: Status) -> None:
+            nonlocal late
+            if seen is not None:
+                seen(status)
             place = self.controller.machine_seen(status)
             if place is None:
                 return
@@ -221,6 +252,14 @@ class Carriage:
                 raise RailProtocolError(
                     f"The carriage left its way: {place[0]:.3f} mm is not between {low:.3f} and {high:.3f} mm of its count.",
                     remedy="A line to the controller was damaged, or it restarted: check the cable, then move again.",
+                    state="Being stopped.",
+                )
+            late = 0 if keeps_pace(abs(self.grid.steps_at(place[0]) - start)) else late + 1
+            if late >= 2:
+                raise RailProtocolError(
+                    "The carriage goes much slower than it was told to.",
+                    remedy="A digit of its speed was damaged on the wire, or something holds the controller up: move again; check "
+                    "the cable if it happens often.",
                     state="Being stopped.",
                 )
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Protocol
 
-from rail.grbl.controller import Identity, Rest
+from rail.grbl.identity import Identity, Rest
 from rail.grbl.link import LINE_S, Link
 from rail.grbl.protocol import Reply, Status
 
@@ -17,6 +18,11 @@ class Controls(Protocol):
     inches: bool
     reset_on_open: bool
     outputs_on: bool
+    feed_override: float
+
+    @property
+    def hides_pull_off(self) -> bool:
+        """It does not tell how far it backs off from its switch after homing."""
 
     def identify(self) -> Identity:
         """Ask who answers."""
@@ -94,8 +100,20 @@ class Controls(Protocol):
     def home(self, limit_s: float, *, on_slice: Callable[[], None]) -> list[str]:
         """Run the homing cycle; what the controller said about it."""
 
+    def switch_closed(self) -> bool:
+        """Whether the end switch of X reads as closed, at rest."""
+
+    def soft_limits_off(self) -> AbstractContextManager[None]:
+        """Without the controller's soft limits, where they can be switched off for a while."""
+
+    def place_in_alarm(self) -> tuple[float, ...]:
+        """Machine position where a hard limit stopped the motors; it stays locked."""
+
     def unlock(self) -> None:
         """Leave an alarm."""
+
+    def hold(self) -> str:
+        """Stop motion where nothing answers, as far as that can be told to it without losing its count; the state then, in words."""
 
     def halt(self, *, need_offset: bool) -> Rest:
         """Bring it to rest, keeping its count where that is possible."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from rail.grbl.controller import Identity
+from rail.grbl.identity import Identity
 from rail.profiles import RailProfile
 
 

@@ -36,8 +36,11 @@ _log = logging.getLogger(__name__)
 POLL_S = 0.2
 """Time between two ``?``: GRBL's recommended 5 Hz."""
 
-MISSED_POLLS = 5
-"""So many ``?`` in a row without an answer count as silence; single ones may be dropped."""
+MISSED_POLLS = 3
+"""So many ``?`` in a row without an answer count as silence in motion; single ones may be dropped."""
+
+REPORT_S = 0.8
+"""Deadline for a status report at rest, where more may keep the controller busy."""
 
 LINE_S = 1.0
 """Deadline for the answer to a line that starts no motion."""
@@ -81,6 +84,12 @@ class Link:
         Code of the last ``ALARM:N`` since the last banner.
     book : codes.CodeBook
         What this controller's numbers mean.
+    asked_s : float
+        When the oldest question was asked that the last report may be the answer to.
+    silent : bool
+        The last deadline passed without a word; False where reports came, but not what was waited for.
+    on_halt : callable
+        Called when the controller says that it has halted itself, and will answer nothing more.
     doubtful : bool
         Something came that was not understood: it may have been a banner. Whoever checks sets it back.
     """
@@ -98,6 +107,9 @@ class Link:
         self.doubtful = False
         self.book = codes.GRBL_BOOK
         self.unrecognised: deque[str] = deque(maxlen=20)
+        self.asked_s = math.inf
+        self.silent = False
+        self.on_halt: Callable[[], None] = lambda: None
 
     @property
     def open(self) -> bool:
@@ -214,30 +226,40 @@ class Link:
         first_poll_s: float = POLL_S,
         on_slice: Callable[[], None] | None = None,
         what: str = "an answer",
+        patience: int | None = None,
     ) -> list[Reply]:
-        """Receive until `until` says so; the reply that satisfied it is the last of the list."""
+        """Receive until `until` says so; the reply that satisfied it is the last of the list.
+
+        With `poll` it asks ``?``, and gives up after `patience` of them without an answer.
+        """
         collected: list[Reply] = []
         start = self._clock()
         deadline = start + limit_s
         next_poll = start + first_poll_s if poll else math.inf
         unanswered = 0
+        asked_s = math.inf
+        most = MISSED_POLLS if patience is None else patience
         while True:
             if on_slice is not None:
                 on_slice()
             now = self._clock()
             if now >= next_poll:
-                if unanswered >= MISSED_POLLS:
-                    raise self._silence(what, now - start)
+                if unanswered >= most:
+                    raise self._silence(what, unanswered * POLL_S)
                 self.realtime(encode.STATUS)
                 unanswered += 1
+                asked_s = min(asked_s, now)
                 next_poll = now + POLL_S
             reply = self.receive(min(deadline, next_poll, now + 0.02) if poll or on_slice else deadline)
             if reply is None:
                 if self._clock() >= deadline:
-                    raise self._silence(what, limit_s)
+                    error = self._silence(what, limit_s)
+                    self.silent = not poll or unanswered >= most
+                    raise error
                 continue
             if isinstance(reply, Status):
                 unanswered = 0
+                self.asked_s, asked_s = asked_s, math.inf
             if isinstance(reply, Banner):
                 raise self.reset_error()
             if isinstance(reply, Alarm):
@@ -246,7 +268,7 @@ class Link:
             if until(reply):
                 return collected
 
-    def ask_status(self, limit_s: float = POLL_S * MISSED_POLLS) -> Status:
+    def ask_status(self, limit_s: float = REPORT_S) -> Status:
         """One status report: asks again at 5 Hz while none comes.
 
         Raises
@@ -257,7 +279,12 @@ class Link:
             As they come.
         """
         replies = self.exchange(
-            lambda reply: isinstance(reply, Status), limit_s, poll=True, first_poll_s=0.0, what="a status report"
+            lambda reply: isinstance(reply, Status),
+            limit_s,
+            poll=True,
+            first_poll_s=0.0,
+            what="a status report",
+            patience=math.ceil(limit_s / POLL_S),
         )
         assert isinstance(replies[-1], Status)
         return replies[-1]
@@ -306,6 +333,7 @@ class Link:
         )
 
     def _silence(self, what: str, waited_s: float) -> RailTimeoutError:
+        self.silent = True
         heard = f" (last not understood: {self.unrecognised[-1]!r})" if self.unrecognised else ""
         return RailTimeoutError(
             f"The controller gave no sign of {what} for {waited_s:.1f} s{heard}.",

@@ -10,6 +10,7 @@ from rail.grbl.position import StepGrid
 from rail.profiles import RailProfile
 
 _MARGIN_S = 3.0
+_LEAST_OVERRIDE = 0.1
 _SEARCH = 1.5  # GRBL searches for a switch over 1.5 times the travel
 _LOCATE = 5.0  # and touches it again within 5 times the pull-off
 _CYCLES = 2  # stock GRBL: Z first, then X and Y
@@ -29,12 +30,15 @@ class Rates:
         ``$100``.
     homing_s : float
         Deadline of a homing cycle.
+    jerk_s : float
+        How long the acceleration takes to come up, where that is limited.
     """
 
     feed_mm_min: float
     acceleration_mm_s2: float
     steps_per_mm: float
     homing_s: float
+    jerk_s: float = 0.0
 
     @classmethod
     def of(cls, profile: RailProfile, settings: dict[int, float], grid: StepGrid) -> Self:
@@ -49,7 +53,9 @@ class Rates:
         travel = max((settings.get(number, 200.0) for number in (130, 131, 132)), default=200.0)
         search_s = 60 * _SEARCH * travel / min(seek, fastest) + 60 * 4 * _LOCATE * pull_off / min(locate, fastest)
         acceleration = max(settings.get(120, 10.0), 0.01)
-        return cls(feed, acceleration, grid.controller_steps_per_mm, _CYCLES * 1.2 * search_s + 10.0)
+        jerk = settings.get(270, 0.0)  # focusrail's firmware
+        jerk_s = acceleration / jerk if jerk > 0 else 0.0
+        return cls(feed, acceleration, grid.controller_steps_per_mm, _CYCLES * 1.2 * search_s + 10.0, jerk_s)
 
     def duration_s(self, steps: int) -> float:
         """Time of a motion from rest to rest with a trapezoid of speed."""
@@ -58,6 +64,16 @@ class Rates:
             return 2 * math.sqrt(distance / rate)
         return distance / speed + speed / rate
 
+    def covered(self, seconds: float) -> float:
+        """Steps of a long motion that are done so long after its start at least, as carefully as a controller may accelerate."""
+        since_s, speed, rate = max(seconds - self.jerk_s, 0.0), self.feed_mm_min / 60, self.acceleration_mm_s2 / 2
+        ramp_s = speed / rate
+        mm = rate * since_s * since_s / 2 if since_s < ramp_s else speed * (since_s - ramp_s / 2)
+        return mm * self.steps_per_mm
+
     def limit_s(self, steps: int) -> float:
-        """Deadline for that motion: half as much again, and a margin for the controller and the wire."""
-        return 1.5 * self.duration_s(steps) + _MARGIN_S
+        """Deadline for that motion, at the least that somebody can turn the feed override down to, and a margin for the wire.
+
+        Silence, and a carriage that does not come on as it should, are noticed long before.
+        """
+        return self.duration_s(steps) / _LEAST_OVERRIDE + _MARGIN_S

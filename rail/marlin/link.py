@@ -65,6 +65,7 @@ class MarlinLink(Link):
     def __init__(self, link: Link) -> None:
         super().__init__(link._port, clock=link._clock)  # noqa: SLF001
         self.book = MarlinBook()
+        self.on_halt = link.on_halt
         self.position: Position | None = None
         self._number = 0
         self._syncs = 0
@@ -191,6 +192,8 @@ class MarlinLink(Link):
     def _note(self, reply: Reply) -> Reply:
         if isinstance(reply, Position):
             self.position = reply
+        if isinstance(reply, Alarm) and reply.code == protocol.HALTED:
+            self.on_halt()
         noted = super()._note(reply)
         if isinstance(reply, Banner):
             self.outstanding = 1  # what was sent before may still be read after the start, and answered

@@ -94,6 +94,11 @@ def names_marlin(text: str) -> bool:
     return text.startswith("FIRMWARE_NAME:Marlin")
 
 
+def says_halted(text: str) -> bool:
+    """Is this the last that Marlin says before it reads nothing any more?"""
+    return text.startswith("Error:") and _error(text) == Alarm(HALTED)
+
+
 def says_busy(text: str) -> bool:
     """Is this what Marlin says every 2 s while it homes or drains its plan?"""
     return text.startswith("echo:busy:")

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rail.grbl.controller import Identity
 from rail.grbl.diagnose import Finding, Setup, Severity, diagnose
+from rail.grbl.identity import Identity
 from rail.profiles import load_profile
 from tests.rail.grbl_virtual import VirtualRail
 

@@ -11,8 +11,9 @@ import pytest
 
 from rail.errors import RailBusyError, RailError, RailPortError, RailTimeoutError, RailUsageError
 from rail.grbl.link import Link
+from rail.holders import Holder, holders
 from rail.opening import describe_settings, examine, open_axis
-from rail.ports import ClosingPort, Holder, grabbers, holders, list_serial_ports, open_port, permission_remedy
+from rail.ports import ClosingPort, grabbers, list_serial_ports, open_port, permission_remedy
 from rail.simulator import DeviceClock, RailOptions, SimulatedRail
 
 pty = pytest.importorskip("pty")

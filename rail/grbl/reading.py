@@ -1,0 +1,239 @@
+"""What a controller of GRBL's family can be asked: who it is, its settings, where it stands and what its offsets are."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from rail.errors import RailProtocolError, RailRefusedError, RailTimeoutError
+from rail.grbl import dialects, encode
+from rail.grbl.identity import Identity, unknown_controller
+from rail.grbl.link import LINE_S, Link
+from rail.grbl.position import REPORT_INCH_MM, REPORT_MM
+from rail.grbl.protocol import Banner, Message, Reply, Status
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+_STORE_S = 3.0
+_STILL_POLL_S = 0.02
+_OFFSET_POLLS = 35  # GRBL shows WCO in every 30th report while busy, in every 10th at rest
+
+SETTING_INCHES = 13
+
+
+class ControllerReading:
+    """The part of `rail.grbl.controller.Controller` that moves nothing."""
+
+    def __init__(self, link: Link, *, banner: str = "", reset_on_open: bool = False) -> None:
+        self.link = link
+        self.inches = False
+        self.reset_on_open = reset_on_open
+        self.dialect = dialects.GRBL
+        self._banner = banner
+        self._options = ""
+        self._settings: dict[int, float] = {}
+        self._offset: tuple[float, ...] | None = None  # in report units; None: not seen since the last reset
+        self._homing = False
+        self.feed_override = 1.0  # somebody may turn a knob
+        self.outputs_on = False  # coolant outputs (a shutter, on a rail), as $G last said
+
+    def identify(self) -> Identity:
+        """Ask who answers, and refuse what is not known.
+
+        Raises
+        ------
+        RailUnknownControllerError
+            With what it said.
+        """
+        try:
+            self.link.resynchronise()
+            replies = self.link.command("$I")
+        except RailTimeoutError as error:
+            if self.link.unrecognised:
+                raise unknown_controller(self.link.unrecognised[-1]) from error
+            raise
+        said = dialects.tags(replies)
+        dialect = dialects.recognise(said, self._banner)
+        if dialect is None:
+            raise unknown_controller(" ".join(f"[{tag}:{body}]" for tag, body in said.items()) or "nothing to $I")
+        self.dialect, self.link.book = dialect, dialect.book
+        for line in dialect.greeting:
+            try:
+                self.command(line)
+            except RailRefusedError as error:  # an older version without it
+                _log.info("%s", error.message)
+        self._options = said.get("OPT", "")
+        version = said.get("VER", "").rstrip(": ")
+        # focusrail's own firmware has one axis only
+        ours = version.endswith(":focusrail")
+        alone = ours or dialect.home({}, self._options) != "$H"
+        return Identity(version, self._options, dialect.key, dialect.name, homes_alone=alone, tells_slips=ours)
+
+    def settings(self) -> dict[int, float]:
+        """Read the settings under GRBL's numbers; until twice the same, as a damaged digit must not become a scale."""
+
+        def read() -> dict[int, float]:
+            return dialects.read_settings(self.dialect, lambda line: self.link.command(line, 2 * LINE_S))
+
+        found = _twice(read, "its settings")
+        self.inches = bool(found.get(SETTING_INCHES, 0))
+        self._settings = found
+        return found
+
+    def write_setting(self, number: int, value: float) -> None:
+        """Set one setting, by GRBL's number; the controller is busy with its memory until it answers.
+
+        Raises
+        ------
+        RailRefusedError
+            It does not take it.
+        """
+        if self.dialect.paths is not None:
+            self.command(dialects.path_line(self.dialect, number, value), _STORE_S)
+        else:
+            self.command(f"${number}={encode.setting(value)}", _STORE_S)
+        self._offset = None
+
+    def store_settings(self) -> str:
+        """Make what was written last; returns what the user has to know, "" where all is done."""
+        return dialects.KEEP_HINT if self.dialect.paths is not None else ""
+
+    def setting_name(self, number: int) -> str:
+        """How GRBL's setting `number` is called on this controller."""
+        return self.dialect.name_of(number)
+
+    def report_mm(self, settings: Mapping[int, float]) -> float:
+        """Resolution of the controller's reports, in its millimetres: twice the largest error of a reading."""
+        report = REPORT_INCH_MM if settings.get(SETTING_INCHES, 0) else REPORT_MM
+        if not int(settings.get(10, 1)) & 1:
+            report *= 2  # a work position and an offset, each rounded
+        return report
+
+    def offset(self) -> tuple[float, ...]:
+        """The whole work offset (G54 to G59, G92, tool length), mm, read until twice the same."""
+
+        def read() -> tuple[float, ...]:
+            modal = [r.body for r in self.link.command("$G") if isinstance(r, Message) and r.tag == "GC"]
+            words = modal[-1].split() if modal else []
+            self.outputs_on = not {"M7", "M8"}.isdisjoint(words)
+            system = next((w for w in words if w in {"G54", "G55", "G56", "G57", "G58", "G59"}), "G54")
+            said = {r.tag: r.numbers() for r in self.link.command("$#", 2 * LINE_S) if isinstance(r, Message)}
+            place, shift, tool = said.get(system), said.get("G92"), said.get("TLO") or (0.0,)
+            if place is None or shift is None or len(place) != len(shift) or len(place) < 3:
+                raise RailProtocolError(
+                    "The controller's work offsets ($#) cannot be read for three axes.",
+                    remedy="Is it stock GRBL 1.1? Check the cable if it worked before.",
+                    state="At rest.",
+                )
+            total = [p + s for p, s in zip(place, shift, strict=True)]
+            if len(tool) == len(total):  # grblHAL names it for every axis
+                return tuple(t + z for t, z in zip(total, tool, strict=True))
+            total[2] += tool[0]
+            return tuple(total)
+
+        self._offset = _twice(read, "its work offsets")
+        return self._mm(self._offset)
+
+    def switch_closed(self) -> bool:
+        """The X limit input reads as active."""
+        return "X" in self.report().pins
+
+    def report(self) -> Status:
+        """One status report, in mm."""
+        return self._see(self.link.ask_status())
+
+    def rest_report(self, *, need_offset: bool = False) -> Status:
+        """A report at rest, in mm, confirmed by a second one with the same state and position.
+
+        With `need_offset` it asks until the controller has shown its work offset, too.
+        """
+        last = self.report()
+        for _ in range(_OFFSET_POLLS if need_offset else 4):
+            status = self.report()
+            agreed = status.state == last.state and status.substate == last.substate and status.mpos == last.mpos
+            if agreed and status.wpos == last.wpos and (self._offset is not None or not need_offset):
+                return status
+            if status.state in {"Run", "Jog", "Home"}:
+                break
+            last = status
+            if need_offset:
+                # Every thirtieth report in a hold shows it. Nothing moves that frequent questions could disturb.
+                self._pause(_STILL_POLL_S)
+        raise RailProtocolError(
+            "The controller's reports at rest do not agree with each other.",
+            remedy="Check the cable and the earthing: bytes are damaged on the way.",
+            state="Not known.",
+        )
+
+    def machine_seen(self, status: Status) -> tuple[float, ...] | None:
+        """Machine position of a report in mm without asking for more; None where work positions are reported ($10=0) and
+        no offset was seen yet.
+        """
+        return status.machine_position(self.work_offset_seen())
+
+    def machine(self, status: Status) -> tuple[float, ...]:
+        """Machine position of a report in mm; asks for the offset where it needs it. Only between two lines."""
+        position = self.machine_seen(status)
+        if position is None:
+            position = status.machine_position(self.offset())
+        if position is None or len(position) < 3:
+            raise RailProtocolError(
+                "The controller's report has no three axes.", remedy="Is it stock GRBL 1.1?", state="At rest."
+            )
+        return position
+
+    def work_offset_seen(self) -> tuple[float, ...] | None:
+        """The work offset last shown since the last reset, mm."""
+        return None if self._offset is None else self._mm(self._offset)
+
+    def command(self, line: str, limit_s: float = LINE_S) -> list[Reply]:
+        """Send a line that starts no motion."""
+        return self.link.command(line, limit_s)
+
+    def set_offset(self, work_x_mm: float | None, work_z_mm: float) -> None:
+        """Declare the present place to be `work_x_mm` (None: leave X as it is), with the origin's mark."""
+        self._offset = None
+        for line in self.dialect.set_offset(work_x_mm, work_z_mm):
+            self.command(line)
+
+    def forget_origin(self) -> None:
+        """Take the origin's mark away."""
+        self._offset = None
+        for line in self.dialect.forget_offset():
+            self.command(line)
+
+    def _pause(self, seconds: float) -> None:
+        """Keep reading until the next question is due."""
+        deadline = self.link.now() + seconds
+        while (reply := self.link.receive(deadline)) is not None:
+            if isinstance(reply, Banner):
+                raise self.link.reset_error()
+            if isinstance(reply, Status):
+                self._see(reply)
+
+    def _see(self, raw: Status) -> Status:
+        if raw.wco is not None:
+            self._offset = raw.wco
+        if "Ov" in raw.fields:
+            feed = raw.fields["Ov"].partition(",")[0]
+            self.feed_override = int(feed) / 100 if feed.isdigit() and len(feed) < 4 else 1.0
+        return raw.in_millimetres(inches=self.inches)
+
+    def _mm(self, values: tuple[float, ...]) -> tuple[float, ...]:
+        return tuple(v * 25.4 for v in values) if self.inches else values
+
+
+def _twice(read: Callable[[], _T], what: str) -> _T:
+    last = read()
+    for _ in range(4):
+        again = read()
+        if again == last:
+            return again
+        last = again
+    raise RailProtocolError(
+        f"The controller's answers about {what} do not agree with each other.",
+        remedy="Check the cable and the earthing: bytes are damaged on the way.",
+        state="At rest.",
+    )
