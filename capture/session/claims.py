@@ -147,9 +147,10 @@ def _claimed(kind: str, port: str | None) -> Iterator[None]:
         except BlockingIOError:
             holder = flock_holder(Path(f"/proc/self/fd/{descriptor}"))
             named = kind if port == _ONLY else f"{kind} {port}"
+            other = "another session" if holder is not None and holder.session else "another focusrail"
             raise HeldError(
-                f"the {named} is in use by another session ({holder or 'another process'})",
-                remedy=_ways_out(holder),
+                f"the {named} is in use by {other} ({holder or 'it cannot be told which'})",
+                remedy=_ways_out(kind, port, holder),
                 state="Nothing has moved, nothing was shot.",
             ) from None
         yield
@@ -157,11 +158,12 @@ def _claimed(kind: str, port: str | None) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _ways_out(holder: Holder | None) -> str:
+def _ways_out(kind: str, port: str | None, holder: Holder | None) -> str:
     wait = "Wait until it has ended"
     if holder is None:
         return f"{wait}, or stop it."
-    at_once = f"`kill -INT {holder.pid}` (motion stops at once)"
+    stop = f"focusrail rail stop --rail {port}" if kind == "rail" else f"kill -INT {holder.pid}"
+    at_once = f"`{stop}` (motion stops at once)"
     if not holder.session:
         return f"{wait}, or stop it with {at_once}."
     return f"{wait}, or stop it with `focusrail control {holder.session} stop` (after its frame) or {at_once}."

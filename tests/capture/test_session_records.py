@@ -200,7 +200,7 @@ def test_what_stands_in_one_place_is_held_by_one_session(tmp_path: Path, monkeyp
         return subprocess.run(arguments, capture_output=True, text=True, check=True).stdout.strip()
 
     with claimed_rail("socket://host:1"), claimed_rail(None):
-        assert f"in use by another session (process {os.getpid()}, " in told("socket://HOST:1")
+        assert f"in use by another focusrail (process {os.getpid()}, " in told("socket://HOST:1")
         assert told("socket://host:2") == "free"
     assert told("socket://host:1") == "free"
 
