@@ -65,7 +65,7 @@ def _environment() -> dict[str, str]:
 
 LAST_S = 10.0
 """A deadline that will pass so soon is told: an exposure is part of it, and its silence is none."""
-_SHORT_S = 4.0
+_SHORT_S = 8.0
 
 
 class LibraryProcess:
