@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from capture.app.output import JsonFlag, Reply
+from capture.errors import UsageError
 from capture.lengths import parse_length
 from capture.session.control import Order, send_order
 from capture.settings import load_settings
+from rail.axis import AxisUnit
 
 
 def register(app: typer.Typer) -> None:
@@ -26,11 +29,26 @@ def control(
     json_output: JsonFlag = False,
 ) -> Reply:
     """Tell a session that runs to pause, go on, stop after this frame, or extend its far end."""
-    length = None if distance is None else parse_length(distance, what="the distance").value
-    obeyed = send_order(session, order, length)
+    length = None if distance is None else parse_length(distance, what="the distance")
+    unit = _unit_of(session)
+    if length is not None and unit is not None and length.unit is not unit:
+        raise UsageError(
+            f"this session counts in {unit.value}, not in {length.unit.value}",
+            remedy=f"Write the distance in {unit.value}.",
+        )
+    obeyed = send_order(session, order, None if length is None else length.value)
     waits = "" if obeyed else " (it has not answered yet: it is exposing; what it says to it is in its log.txt)"
     values = {"session": str(session.resolve()), "order": order.value, "obeyed": obeyed}
     return Reply(values, [f"told {session}: {order.value}{waits}"])
+
+
+def _unit_of(session: Path) -> AxisUnit | None:
+    """What the session counts in; None where there is none, which the order itself says."""
+    try:
+        plan = json.loads((session / "manifest.json").read_text(encoding="utf-8"))["plan"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return AxisUnit.UM if "near_um" in plan else AxisUnit.STEP
 
 
 def report_bug(

@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from capture.app.main import run
 from capture.errors import SessionError, UsageError
 from capture.session.control import Controls, Order, send_order
+from capture.session.folder import SessionFolder
+from capture.session.plan import StackPlan
+from rail.axis import AxisUnit
 
 
 @pytest.fixture
@@ -81,3 +85,13 @@ def test_who_is_not_there_is_told_what_to_do(tmp_path: Path) -> None:
         send_order(tmp_path, Order.PAUSE)
     assert "focusrail resume" in idle.value.remedy
     assert idle.value.state == nothing.value.state == "Nothing was done."
+
+
+@pytest.mark.parametrize(("unit", "wrong"), [(AxisUnit.UM, "12st"), (AxisUnit.STEP, "12um")])
+def test_a_distance_counts_as_the_session_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], unit: AxisUnit, wrong: str
+) -> None:
+    plan = StackPlan(0, 100, 50, unit=unit)
+    with SessionFolder.create(tmp_path / "s", plan, devices={}, settings={}, origin="here"):
+        assert run(["control", str(tmp_path / "s"), "extend", wrong, "--json"]) == 2
+    assert f"this session counts in {unit.value}" in capsys.readouterr().out
