@@ -27,6 +27,7 @@ PLAN = (
     f"{STEP_UM}um",
     "--settle",
     "0.1",
+    *("-m", "2", "-f", "2.8"),  # else the depth of field is measured on live frames at the end
 )
 
 

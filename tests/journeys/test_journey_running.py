@@ -18,7 +18,7 @@ from tests.journeys.program import command, focusrail
 
 pytestmark = pytest.mark.xdist_group("running")
 
-PLAN = ("--near", "100", "--far", "600um", "--step", "0.1mm", "--settle", "0.02", "--no-repair")
+PLAN = ("--near", "100", "--far", "600um", "--step", "0.1mm", "--settle", "0.02", "--no-repair", "-m", "2", "-f", "2.8")
 
 
 def stackers_of(process: int) -> set[int]:
