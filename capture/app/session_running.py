@@ -221,7 +221,7 @@ def shoot_frames(
         notifier = stack.enter_context(contextlib.closing(Notifier(wanted.notify, folder.path)))
         watcher.on_trouble = notifier.trouble
         if isinstance(devices.camera, GphotoCamera):
-            devices.camera.tell(watcher.trouble)
+            devices.camera.tell(watcher.notice)
         watch = stack.enter_context(contextlib.closing(frame_watch(folder)))
         shooting = Shooting(
             folder,
