@@ -35,6 +35,7 @@ OPTIONS = (
     *("--switches", "--start", "5000", "--backlash", "30"),
 )
 PLAN = ("--near", "1mm", "--far", "1.7mm", "--step", "100um", "--settle", "0.1")
+OPTICS = ("-m", "2", "-f", "2.8")
 FRAMES = 8
 KILLS = ("app", "children", "devices", "all")
 # fault of the bench -> its parameters; cleared once the program has ended or the session has gone on
@@ -356,8 +357,11 @@ def has_begun(session: Path) -> bool:
 
 
 def kinds_of(seed: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Kinds of disturbance and flags of a seed: half are only killed, half suffer faults, too; every third repairs what it misses."""
-    return (KILLS if seed % 2 else (*KILLS, *FAULTS)), (("--repair",) if seed % 3 == 0 else ())
+    """Kinds of disturbance and flags of a seed: half are only killed, half suffer faults, too.
+
+    A third repairs what it misses, a third measures its depth of field on live frames at the end, a third knows it.
+    """
+    return (KILLS if seed % 2 else (*KILLS, *FAULTS)), (("--repair",), (), OPTICS)[seed % 3]
 
 
 def campaigns(folder: Path, seeds: range) -> Iterator[dict[str, Any]]:

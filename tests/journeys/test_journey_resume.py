@@ -26,7 +26,8 @@ def like(tmp_path_factory: pytest.TempPathFactory) -> Like:
     return shot
 
 
-@pytest.mark.parametrize("seed", range(4))
+# Kills of all kinds, faults, a session that repairs; none that waits out the policy's longest deadlines, which the campaign does.
+@pytest.mark.parametrize("seed", [0, 5, 11, 44])
 def test_a_session_disturbed_at_random_moments_ends_as_an_undisturbed_one(
     seed: int, tmp_path: Path, like: Like
 ) -> None:
