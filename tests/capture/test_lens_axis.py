@@ -97,6 +97,19 @@ def rig(bench: NetworkCamera, tmp_path: Path) -> Iterator[LensRig]:
     assert not bench.truth()["live"]
 
 
+@pytest.fixture(scope="module")
+def quick_bench() -> Iterator[NetworkCamera]:
+    """For what is not interrupted on its way."""
+    with NetworkCamera("--scale", "30", "--size", "60x40") as camera:
+        yield camera
+
+
+@pytest.fixture
+def quick_rig(quick_bench: NetworkCamera, tmp_path: Path) -> Iterator[LensRig]:
+    yield LensRig(quick_bench, tmp_path)
+    assert not quick_bench.truth()["live"]
+
+
 class TestLensAxis(AxisSuite):
     unit = AxisUnit.STEP
     reach_um = 3000.0
@@ -117,7 +130,8 @@ class TestLensAxis(AxisSuite):
             assert again.status() == AxisStatus(AxisState.IDLE, None, position_known=False, homed=False)
 
 
-def test_the_play_drops_out_of_all_positions(rig: LensRig) -> None:
+def test_the_play_drops_out_of_all_positions(quick_rig: LensRig) -> None:
+    rig = quick_rig
     with rig.open() as axis:
         axis.zero()
         stood = {}
@@ -128,7 +142,8 @@ def test_the_play_drops_out_of_all_positions(rig: LensRig) -> None:
     assert {target: steps - stood[0] for target, steps in stood.items()} == {target: target for target in stood}
 
 
-def test_homing_finds_the_same_place_again(rig: LensRig) -> None:
+def test_homing_finds_the_same_place_again(quick_rig: LensRig) -> None:
+    rig = quick_rig
     with rig.open() as axis:
         axis.home()
         home = rig.steps()
@@ -139,8 +154,8 @@ def test_homing_finds_the_same_place_again(rig: LensRig) -> None:
         assert axis.limits[0] == 0
 
 
-def test_the_far_end_loses_the_count_and_says_so(bench: NetworkCamera, rig: LensRig) -> None:
-    with rig.open() as axis:
+def test_the_far_end_loses_the_count_and_says_so(quick_rig: LensRig) -> None:
+    with quick_rig.open() as axis:
         axis.zero()
         with pytest.raises(RailDeviceError, match="end of its travel") as caught:
             axis.move_to(39_999)
