@@ -174,18 +174,22 @@ class Slipped:
     false_alarms: int = 0
 
 
-NOTABLE_STEPS = 2
-"""A switch repeats to so many steps: what is less is not told."""
+NOTABLE_STEPS = 3
+"""A switch repeats to so many steps: what is less need not be told."""
 
 HOMING = ("$130=12", "$23=1", "$27=0.5", "$25=600", "$24=60", "$22=1", "$20=1", "$X")
+"""For our firmware, which compares by itself."""
+
+COMPARED_HOMING = ("$130=12", "$23=1", "$27=0.5", "$25=300", "$24=60", "$26=25", "$22=1", "$20=0", "$X")
+"""For one that does not, so that the driver compares: without soft limits."""
 
 
-def slip(build: Build, count: int, seed: int) -> Slipped:
+def slip(build: Build, count: int, seed: int, homing: tuple[str, ...] = HOMING) -> Slipped:
     """What the wire cannot show: the motor jams, loses steps, is turned by hand. Homing tells, and mends it."""
     chance = random.Random(seed)
     figures = Slipped()
     options = ("--switch-um", "-3000", "--low-stop-um", "-4500", "--high-stop-um", "12000")
-    with build.start(*options, speed=LOCKSTEP, setup=HOMING) as bench, open_paced(bench) as axis:
+    with build.start(*options, speed=LOCKSTEP, setup=homing) as bench, open_paced(bench) as axis:
         axis.home()
         home_um = bench.truth()["carriage_um"]
         for _ in range(count):

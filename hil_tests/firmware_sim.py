@@ -122,7 +122,6 @@ def other_build(*setup: str, environment: Mapping[str, str] = os.environ) -> Bui
         um_per_step=float(environment.get("FOCUSRAIL_FIRMWARE_UM_PER_STEP", "4")),
         setup=(*STOCK_SETUP, *setup, *environment.get("FOCUSRAIL_FIRMWARE_SETUP", "").split()),
         options=tuple(shlex.split(environment.get("FOCUSRAIL_FIRMWARE_BENCH", ""))),
-        speed=float(environment.get("FOCUSRAIL_FIRMWARE_SPEED", "1")),
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hil_tests.firmware_campaigns import ALWAYS_LOSES, VISIBLE, Befallen, Slipped, befall, slip, wander
+from hil_tests.firmware_campaigns import ALWAYS_LOSES, COMPARED_HOMING, VISIBLE, Befallen, Slipped, befall, slip, wander
 from hil_tests.firmware_sim import OURS, Build, other_build
 
 pytestmark = [pytest.mark.xdist_group("firmware-campaigns"), pytest.mark.timeout(300)]
@@ -94,6 +94,15 @@ if OTHER is not None:
     def test_positions_equal_counted_steps_on_other_firmware() -> None:
         assert OTHER is not None
         tell("wander", wander(OTHER, int(os.environ.get("FOCUSRAIL_WANDER", "25")), 5))
+
+    @pytest.mark.skipif("$22=1" not in OTHER.setup, reason="only for a build that homes X alone: $22=1 in the set-up")
+    @pytest.mark.parametrize("hard", [0, 1])
+    def test_slips_are_told_at_the_switch_of_other_firmware(hard: int) -> None:
+        assert OTHER is not None
+        count = int(os.environ.get("FOCUSRAIL_SLIP", "15"))
+        figures = slip(OTHER, count, 3, (f"$21={hard}", *COMPARED_HOMING))
+        tell("slip", figures)
+        check_slipped(figures)
 
     def test_faults_at_random_moments_on_other_firmware() -> None:
         assert OTHER is not None

@@ -23,6 +23,7 @@
 #include "avr_eeprom.h"
 #include "bench.h"
 #include "sim_elf.h"
+#include "timers.h"
 
 static bench_t *the_bench; /* simavr's hooks know their MCU only */
 
@@ -62,6 +63,7 @@ static void run_slice(bench_t *b)
 	while (now(b) < until) {
 		int state = avr_run(avr);
 
+		timers_match_at_zero(avr);
 		if (b->bitten) {
 			b->bitten = false;
 			reset(b, false, true);
@@ -234,6 +236,7 @@ int main(int argc, char **argv)
 	c->switch_um -= start_um;
 	carriage_start(c, 0);
 	hook_pins(b);
+	timers_hook(b->avr);
 	if (!wire_start(&b->wire, b->avr, pty, baud)) {
 		fprintf(stderr, "avr_bench: no pseudo-terminal at %s: %s\n", pty, strerror(errno));
 		return 2;

@@ -4,6 +4,7 @@
 
 #include "avr_extint.h"
 #include "bench.h"
+#include "timers.h"
 
 static bench_t *the_bench; /* simavr's hooks know their MCU only */
 
@@ -64,6 +65,7 @@ void reset(bench_t *b, bool power, bool watchdog)
 	avr_extint_set_strict_lvl_trig(avr, 1, 0);
 	avr->run_cycle_limit = SLICE; /* between two looks for timers that are due */
 	wire_after_reset(&b->wire);
+	timers_after_reset(avr);
 	float_pins(b);
 	b->boots++;
 	b->bites += watchdog;

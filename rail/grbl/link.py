@@ -243,14 +243,17 @@ class Link:
             if on_slice is not None:
                 on_slice()
             now = self._clock()
-            if now >= next_poll:
-                if unanswered >= most:
+            if now >= next_poll and unanswered >= most:
+                reply = self.receive(now)  # it may have come while this process was held up
+                if reply is None:
                     raise self._silence(what, unanswered * POLL_S)
-                self.realtime(encode.STATUS)
-                unanswered += 1
-                asked_s = min(asked_s, now)
-                next_poll = now + POLL_S
-            reply = self.receive(min(deadline, next_poll, now + 0.02) if poll or on_slice else deadline)
+            else:
+                if now >= next_poll:
+                    self.realtime(encode.STATUS)
+                    unanswered += 1
+                    asked_s = min(asked_s, now)
+                    next_poll = now + POLL_S
+                reply = self.receive(min(deadline, next_poll, now + 0.02) if poll or on_slice else deadline)
             if reply is None:
                 if self._clock() >= deadline:
                     error = self._silence(what, limit_s)

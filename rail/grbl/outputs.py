@@ -17,7 +17,7 @@ class OutputAxis(GuardedAxis):
     @property
     def has_mist_output(self) -> bool:
         """The controller was built with M7, as its options ($I) say."""
-        return "M" in self._identity.options.split(",")[0]
+        return self._identity.dialect != "marlin" and "M" in self._identity.options.split(",")[0]
 
     def pulse(self, words: Sequence[tuple[str, float]], rest_s: float = 0.0) -> tuple[float, ...]:
         """Switch outputs on, one word after the other, each kept on for some seconds; then off, by whatever way this ends.

@@ -106,7 +106,8 @@ class _Marlin:
             "M119": self.tell_endstops, "M211": self.tell_limits, "M503": self.tell_settings, "M500": self.store, "M84": self.motors,
             "M18": self.motors, "M92": self.steps, "M105": self.nothing, "M110": self.nothing, "M17": self.nothing,
             "M108": self.nothing, "M220": self.nothing, "M999": self.nothing, "G21": self.nothing, "G90": self.absolute,
-            "G91": self.relative_mode, "M201": self.setting(120, 1.0), "M203": self.setting(110, 60.0), "M204": self.nothing,
+            "G91": self.relative_mode, "M8": self.output(on=True), "M9": self.output(on=False),
+            "M201": self.setting(120, 1.0), "M203": self.setting(110, 60.0), "M204": self.nothing,
         }  # fmt: skip
 
     # Lines -------------------------------------------------------------------------------------------------------------
@@ -298,6 +299,15 @@ class _Marlin:
     def drain(self, *_: object) -> Task[None]:
         """M400."""
         yield from self.waiting(self.until_still())
+
+    def output(self, *, on: bool) -> Callable[[dict[str, float], str], Task[None]]:
+        """M8 and M9 of a build with COOLANT_CONTROL and COOLANT_FLOOD: once nothing moves any more. (It has no M7.)"""
+
+        def switch(*_: object) -> Task[None]:
+            yield from self.waiting(self.until_still())
+            self.core.set_flood(on=on)
+
+        return switch
 
     def home(self, *_: object) -> Task[None]:
         """G28."""
