@@ -98,7 +98,9 @@ def _part_task(area: Area, fused: Fused, box: Rectangle, task: FusionTask) -> Fu
             f"{area.label}: none of its frames {area.frames} is in the stack",
             remedy="Count frames from 1 in the order of the stack, as the report has it.",
         )
-    held = fused.image.nbytes + sum(plane.nbytes for plane in (fused.depth, fused.confidence) if plane is not None)
+    held = fused.image.nbytes + sum(
+        plane.nbytes for plane in (fused.depth, fused.confidence, fused.surface) if plane is not None
+    )
     memory = None if task.memory_bytes is None else task.memory_bytes - held - fused.image.nbytes // 6
     canvas = Canvas(task.canvas.x + box.x, task.canvas.y + box.y, box.width, box.height)
     method = task.method if area.method is None else area.method

@@ -64,6 +64,8 @@ class StackResult:
     slabs : tuple of Slab
     sharpness : StackSharpness or None
         Of the blocks of all frames.
+    surface : ndarray (rows, columns), float32, or None
+        The depth, and in its holes what the surface that they lie in says of them; NaN where that says nothing either.
     """
 
     image: NDArray[np.uint16]
@@ -77,6 +79,7 @@ class StackResult:
     confidence: NDArray[np.float32] | None = None
     slabs: tuple[Slab, ...] = ()
     sharpness: StackSharpness | None = None
+    surface: NDArray[np.float32] | None = None
 
 
 class Engine:
@@ -308,6 +311,7 @@ class Engine:
             fused.confidence,
             fused.slabs,
             stack_sharpness(self._sharpness),
+            fused.surface,
         )
 
     def _fuse(self, task: FusionTask, reference: int, slabs: SlabTarget | None) -> Fused:

@@ -199,14 +199,15 @@ def _relief(stacked: Stacked) -> Relief | None:
     """The depth of what the corrected picture shows."""
     from stacking.relief.surface import DepthUnit, Scale, relief_of
 
-    depth, confidence = stacked.result.depth, stacked.result.confidence
+    depth, confidence, surface = stacked.result.depth, stacked.result.confidence, stacked.result.surface
     if depth is None:
         return None
     if stacked.recipe is not None:  # what is cut off the picture is cut off its depth
         cut = crop_rectangle(stacked.recipe.crop, depth.shape[1], depth.shape[0])
         depth, confidence = _cut(cut.of(depth)), None if confidence is None else _cut(cut.of(confidence))
+        surface = None if surface is None else _cut(cut.of(surface))
     unit = DepthUnit.UM if stacked.positions_known else DepthUnit.FRAMES
-    return relief_of(depth, confidence, Scale(unit, stacked.options.relief.pixel_um))
+    return relief_of(depth, confidence, Scale(unit, stacked.options.relief.pixel_um), surface)
 
 
 def _cut(plane: NDArray[np.float32]) -> NDArray[np.float32]:

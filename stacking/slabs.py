@@ -58,7 +58,9 @@ class Slab:
 
 @dataclass(frozen=True, slots=True)
 class Fused:
-    """What fusion gives; `slabs` in the order they were made, `notes` for people."""
+    """What fusion gives; `slabs` in the order they were made, `notes` for people; `surface` is the depth with
+    what its holes' surfaces say of them.
+    """
 
     image: Picture
     depth: F32 | None
@@ -66,13 +68,14 @@ class Fused:
     missed: dict[int, str]
     slabs: tuple[Slab, ...] = ()
     notes: tuple[str, ...] = ()
+    surface: F32 | None = None
 
 
 def fuse_at_once(task: FusionTask, progress: Progress) -> Fused:
     """All frames in one fusion."""
     final = FinalPass(task, progress)
     image, depth = final.run()
-    return Fused(image, depth, final.confidence, final.missed)
+    return Fused(image, depth, final.confidence, final.missed, surface=final.surface)
 
 
 def fuse_in_slabs(
@@ -138,13 +141,13 @@ def fuse_in_slabs(
         current = [slab.frames for slab in made]
         stage_task = _task_of(made, task, options.method)
     fused = fuse_at_once(replace(stage_task, wants_depth=False), _named(progress, "fusing slabs"))
-    depth = confidence = None
+    depth = confidence = surface = None
     if task.wants_depth:  # depth is where the frames say it is: slabs know it more coarsely
         found = fuse_at_once(
             replace(task, method=Method.AUTO, registrations=_without(task, missed)), _named(progress, "measuring depth")
         )
-        depth, confidence = found.depth, found.confidence
-    return Fused(fused.image, depth, confidence, missed, tuple(slabs))
+        depth, confidence, surface = found.depth, found.confidence, found.surface
+    return Fused(fused.image, depth, confidence, missed, tuple(slabs), surface=surface)
 
 
 def stages_for(options: SlabOptions, frames: int, frames_in_focus: float | None) -> list[tuple[int, int]]:
