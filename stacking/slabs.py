@@ -1,7 +1,9 @@
 """Slabs: groups of neighbouring frames fused by themselves, and their pictures fused again.
 
 All frames are registered together, so slabs lie on each other and on the unslabbed result. Each slab is written out as it is
-made and read again for the next stage: memory does not grow with their number.
+made and read again for the next stage: memory does not grow with their number. Every stage of selection that is made of pictures
+costs a little; a fusion is running sums, and those of the slabs add up to those of the frames. So unless another method is
+wanted for merging them, the picture is made of the frames themselves, and is the unslabbed one.
 """
 
 from __future__ import annotations
@@ -88,7 +90,9 @@ def fuse_in_slabs(
     write: Callable[[Path, Picture], None],
     progress: Progress,
 ) -> Fused:
-    """Fuse frames to slabs, slabs to slabs where several sizes are given, and the last ones to one picture.
+    """Fuse frames to slabs, slabs to slabs where several sizes are given, and all to one picture.
+
+    That picture is made of the last slabs' pictures where `options.method` says how, else of all frames.
 
     Parameters
     ----------
@@ -140,6 +144,10 @@ def fuse_in_slabs(
         slabs += made
         current = [slab.frames for slab in made]
         stage_task = _task_of(made, task, options.method)
+    if options.method is None:
+        of_frames = replace(task, registrations=_without(task, missed))
+        fused = fuse_at_once(of_frames, _named(progress, "fusing what the slabs are made of"))
+        return replace(fused, missed=missed | fused.missed, slabs=tuple(slabs))
     fused = fuse_at_once(replace(stage_task, wants_depth=False), _named(progress, "fusing slabs"))
     depth = confidence = surface = None
     if task.wants_depth:  # depth is where the frames say it is: slabs know it more coarsely

@@ -55,14 +55,18 @@ LayerFramesOption = Annotated[
 SlabOption = Annotated[
     str | None,
     typer.Option(
-        "--slab", help="Fuse slabs of so many frames first; auto: by the depth of field; 5,4: slabs of 4 slabs."
+        "--slab", help="Fuse slabs of so many frames, too; auto: by the depth of field; 5,4: slabs of 4 slabs."
     ),
 ]
 SlabOverlapOption = Annotated[
     int | None, typer.Option("--slab-overlap", min=0, help="Frames that neighbouring slabs share (default a quarter).")
 ]
 SlabMethodOption = Annotated[
-    Method | None, typer.Option("--slab-method", help="How slabs are merged (default: as frames are).")
+    Method | None,
+    typer.Option(
+        "--slab-method",
+        help="How slabs' pictures are merged (default: the result is made of the frames, as without slabs).",
+    ),
 ]
 SlabFolderOption = Annotated[
     Path | None,
