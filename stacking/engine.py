@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stacking.ahead import ahead
+from stacking.engine_answers import Answers, PositionsSoFar
 from stacking.errors import FrameError, SourceError
 from stacking.frames import Pixels, Registration, Source
 from stacking.fuse.canvas import Canvas
@@ -28,58 +29,17 @@ from stacking.fuse.preload import preload
 from stacking.options import Align, StackOptions
 from stacking.prepared import Measured, Prepared, file_key
 from stacking.report import StackReport
-from stacking.sharpness import StackSharpness, block_sharpness, stack_sharpness
-from stacking.slabs import Fused, Slab, SlabTarget, fuse_at_once, fuse_in_slabs, kept_slabs, slab_target
+from stacking.sharpness import block_sharpness, stack_sharpness
+from stacking.slabs import Fused, SlabTarget, fuse_at_once, fuse_in_slabs, kept_slabs, slab_target
+from stacking.stack_result import StackResult
 
 if TYPE_CHECKING:
     from stacking.develop import Development
-    from stacking.develop_raw import RawRendering, Suspected
     from stacking.register.features import Features
     from stacking.register.matching import Match, MatchQuery
     from stacking.register.white_balance import WhiteBalance
 
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class StackResult:
-    """The fused picture and what is known about it.
-
-    Attributes
-    ----------
-    image : ndarray (rows, columns, 3), uint16, encoded RGB
-    depth : ndarray (rows, columns), float32, or None
-        Larger is farther: um where every frame's position is known, else frame numbers; NaN where unknown.
-    canvas : Canvas
-        The part of the reference frame that the result shows.
-    used : tuple of int
-        Indices of the frames fused.
-    left_out : dict of int to str
-        The others, and why.
-    registrations : dict of int to Registration
-    reference : int
-    notes : tuple of str
-    confidence : ndarray (rows, columns), float32, or None
-        Of the depth, 0 to 1.
-    slabs : tuple of Slab
-    sharpness : StackSharpness or None
-        Of the blocks of all frames.
-    surface : ndarray (rows, columns), float32, or None
-        The depth, and in its holes what the surface that they lie in says of them; NaN where that says nothing either.
-    """
-
-    image: NDArray[np.uint16]
-    depth: NDArray[np.float32] | None
-    canvas: Canvas
-    used: tuple[int, ...]
-    left_out: dict[int, str]
-    registrations: dict[int, Registration]
-    reference: int
-    notes: tuple[str, ...] = ()
-    confidence: NDArray[np.float32] | None = None
-    slabs: tuple[Slab, ...] = ()
-    sharpness: StackSharpness | None = None
-    surface: NDArray[np.float32] | None = None
 
 
 class Engine:
@@ -109,6 +69,7 @@ class Engine:
         self._sharpness: dict[int, NDArray[np.float32]] = {}
         self._development: Development | None = None
         self._prepared = prepared
+        self._answers = Answers(prepared)
         self._white_balance: WhiteBalance | None = None
         self._threads = self.options.threads or len(os.sched_getaffinity(0))
 
@@ -129,6 +90,17 @@ class Engine:
             raise SourceError("no picture was added", remedy="Add frames first.")
         return self._development
 
+    def check(self, sources: Sequence[Source]) -> None:
+        """Refuse what does not fit a stack of these frames, before the first of them is decoded.
+
+        Raises
+        ------
+        StackingUsageError, MemoryBudgetError, SourceError
+        """
+        from stacking.checks import check_sources
+
+        check_sources(self.options, sources, threads=self._threads)
+
     def add(self, source: Source) -> None:
         """Develop small, measure and register one frame; one that cannot be read is left out with its reason."""
         self.extend([source])
@@ -143,11 +115,13 @@ class Engine:
         first = len(self._sources)
         self._sources += sources
         if self._development is None:
-            self._development = Development(self._sources, choose=self._rendering, wide_gamut=self.options.wide_gamut)
+            self._development = Development(
+                self._sources, choose=self._answers.rendering, wide_gamut=self.options.wide_gamut
+            )
             rows, columns = self._development.size
             self._registrar = Registrar(
                 (columns, rows),
-                positions_um=None if any(s.position_um is None for s in sources) else _Positions(self._sources),
+                positions_um=None if any(s.position_um is None for s in sources) else PositionsSoFar(self._sources),
                 motion="similarity" if self.options.align is Align.AUTO else "none",
                 matcher=self._match,
             )
@@ -207,22 +181,6 @@ class Engine:
             return match(query)
         return self._prepared.match(query, self._frame_key, lambda index: self._measured_now(index).features, match)
 
-    def _rendering(self, path: Path) -> RawRendering:
-        from stacking.develop_raw import choose_rendering
-
-        if self._prepared is None:
-            return choose_rendering(path)
-        return self._prepared.answer(("rendering", file_key(path)), lambda: choose_rendering(path))
-
-    def _suspected(self, path: Path, span: float) -> Suspected | None:
-        from stacking.develop_raw import suspected_defects
-
-        with suppress(OSError):  # a file that is gone suspects nothing
-            if self._prepared is not None:
-                question = ("suspected", file_key(path), span)
-                return self._prepared.answer(question, lambda: suspected_defects(path, span))
-        return suspected_defects(path, span)
-
     def _frame(self, index: int) -> Pixels:
         """A developed frame, perhaps from where it was kept."""
         pictures = None if self._prepared is None else self._prepared.pictures
@@ -241,7 +199,7 @@ class Engine:
         if self._prepared is not None:
             if self._prepared.pictures is not None:
                 self._prepared.pictures.put(self._frame_key(index), image)
-            self.development.look_for_defects(self._sources[index], self._suspected)
+            self.development.look_for_defects(self._sources[index], self._answers.suspected)
         return image
 
     def finish(self, slabs: SlabTarget | None = None) -> StackResult:
@@ -277,7 +235,7 @@ class Engine:
             registrations, reference = solution.registrations, solution.reference
             left_out |= solution.left_out
             notes += [f"{self._sources[k].path.name}: {text}" for k, text in solution.notes]
-        development.learn_defects([self._sources[k] for k in sorted(registrations)], self._suspected)
+        development.learn_defects([self._sources[k] for k in sorted(registrations)], self._answers.suspected)
         canvas = self._canvas((columns, rows), registrations)
         self._white_balance = self._white_balance_of(reference, registrations)
         task = FusionTask(
@@ -362,19 +320,6 @@ class Engine:
             return None
 
 
-class _Positions(Sequence[float | None]):
-    """The positions of sources that may still become more."""
-
-    def __init__(self, sources: list[Source]) -> None:
-        self._sources = sources
-
-    def __len__(self) -> int:
-        return len(self._sources)
-
-    def __getitem__(self, index):  # type: ignore[no-untyped-def]
-        return self._sources[index].position_um
-
-
 def stack_pictures(
     paths: Iterable[Path | str],
     output: Path,
@@ -418,6 +363,7 @@ def stack_pictures(
     found = find_sources(paths, exclude=outputs)
     selection = alike(found.sources)
     engine = Engine(options, progress, prepared)
+    engine.check(selection.sources)
     engine.extend(selection.sources)
     registered = time.monotonic()
     slab_folder = options.slabs.folder or output.with_name(f"{output.stem}.slabs")

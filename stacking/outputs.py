@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from stacking.checks import check_options
 from stacking.errors import StackingUsageError
 from stacking.finish import Recipe, apply_recipe, result_profile
 from stacking.finish.apply import crop_rectangle
@@ -29,8 +30,8 @@ from stacking.writers import DEPTH_SUFFIXES, check_target, replacing, write_dept
 
 if TYPE_CHECKING:
     from stacking.develop import Development
-    from stacking.engine import StackResult
     from stacking.relief.surface import Relief
+    from stacking.stack_result import StackResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ def check_targets(output: Path, options: StackOptions) -> list[Path]:
     OutputError
     StackingUsageError
     """
+    check_options(options)
     check_target(output, force=options.force)
     if options.wants_depth and options.method is Method.AVERAGE:
         raise StackingUsageError("a plain average has no depth", remedy="Choose another method, or leave the depth.")

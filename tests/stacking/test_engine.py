@@ -146,9 +146,9 @@ def test_eight_bit_png_stays_eight_bit(folder: Path, tmp_path: Path) -> None:
     ("output", "options", "error"),
     [
         ("taken.tif", {}, OutputError),
-        ("out.xyz", {}, OutputError),
+        ("out.xyz", {}, StackingUsageError),
         ("nowhere/out.tif", {}, OutputError),
-        ("out.tif", {"depth": Path("depth.jpg")}, OutputError),
+        ("out.tif", {"depth": Path("depth.jpg")}, StackingUsageError),
         ("out.tif", {"method": Method.AVERAGE, "depth": Path("depth.tif")}, StackingUsageError),
         ("out.tif", {"memory_bytes": 1 << 20}, StackingError),
     ],
