@@ -30,6 +30,9 @@ from stacking.develop_raw import (
 )
 from stacking.errors import FrameError, SourceError
 from stacking.frames import Developed, LeftOut, Pixels, Source
+from stacking.gray_frames import BORROWED
+
+_BITS = {"uint8": 8, "uint16": 16}
 
 __all__ = ["Development", "FrameProbe", "Note", "Quality", "Selection", "alike", "as_source", "probe", "read_picture"]
 
@@ -56,16 +59,19 @@ class Selection:
     Attributes
     ----------
     sources : tuple of Source
-        Readable, and alike in size and depth.
+        Readable, and alike in size, and in depth unless both were wanted.
     left_out : tuple of LeftOut
         The others, with reasons.
     notes : tuple of Note
         What developing drops, and colour profiles that differ.
+    like : Source or None
+        The frame that all are to be developed as: of the usual depth, and in colour where any is.
     """
 
     sources: tuple[Source, ...]
     left_out: tuple[LeftOut, ...]
     notes: tuple[Note, ...]
+    like: Source | None = None
 
 
 def probe(source: Source) -> FrameProbe:
@@ -79,8 +85,14 @@ def probe(source: Source) -> FrameProbe:
     return probe_raw(source.path) if source.raw else probe_picture(source.path)
 
 
-def alike(sources: Iterable[Source]) -> Selection:
+def alike(sources: Iterable[Source], *, mixed_depths: bool = False) -> Selection:
     """The largest group of frames of one size and depth; the earlier one where two are as large.
+
+    Parameters
+    ----------
+    mixed_depths : bool
+        Take frames of 8 and of 16 bit of one size together, as people want who name each file; in a folder a picture of another
+        depth is rather something else. All are developed in the depth of most.
 
     Raises
     ------
@@ -97,21 +109,29 @@ def alike(sources: Iterable[Source]) -> Selection:
     if not kept:
         first = f": {left_out[0].reason}" if left_out else ""
         raise SourceError(f"no picture can be read{first}", remedy="Give whole JPEG, PNG, TIFF or RAW files.")
-    wanted = Counter(_shape(found) for _, found in kept).most_common(1)[0][0]
-    chosen = [(source, found) for source, found in kept if _shape(found) == wanted]
+    group = _group if mixed_depths else _shape
+    largest = Counter(group(found) for _, found in kept).most_common(1)[0][0]
+    chosen = [(source, found) for source, found in kept if group(found) == largest]
+    wanted = Counter(_shape(found) for _, found in chosen).most_common(1)[0][0]
     left_out += [
-        LeftOut(source.path, _unlike(_shape(found), wanted)) for source, found in kept if _shape(found) != wanted
+        LeftOut(source.path, _unlike(_shape(found), wanted)) for source, found in kept if group(found) != largest
     ]
+    usual = [(source, found) for source, found in chosen if _shape(found) == wanted]
+    like, pattern = next(((source, found) for source, found in usual if not found.gray), usual[0])
     notes = [Note(source.path, found.note) for source, found in chosen if found.note]
-    first_profile = chosen[0][1].icc
     notes += [
         Note(source.path, "its colour profile is not that of the first frame; its values are taken as they are")
         for source, found in chosen
-        if found.icc != first_profile
+        if found.icc != pattern.icc and not (found.gray and not pattern.gray)
     ]
     if not all(found.gray for _, found in chosen):
-        notes += [Note(source.path, "it is gray among pictures in colour") for source, found in chosen if found.gray]
-    return Selection(tuple(source for source, _ in chosen), tuple(left_out), tuple(notes))
+        notes += [Note(source.path, BORROWED) for source, found in chosen if found.gray]
+    notes += [
+        Note(source.path, f"it has {_bits(found)} bits per channel, and is taken in {_BITS[wanted[2]]} as most frames")
+        for source, found in chosen
+        if _shape(found) != wanted
+    ]
+    return Selection(tuple(source for source, _ in chosen), tuple(left_out), tuple(notes), like)
 
 
 class Development:
@@ -198,11 +218,11 @@ class Development:
         Raises
         ------
         FrameError
-            Where it cannot be read, is damaged, or differs from the stack in size or depth.
+            Where it cannot be read, is damaged, or differs from the stack in size.
         """
         found = self._checked(source)
         if not source.raw:
-            return Developed(decode_picture(source.path, found))
+            return Developed(_in_depth(decode_picture(source.path, found), self.dtype))
         return Developed(develop_raw(source.path, self._raw_rendering(source), found, full=self._full))
 
     def gray_half(self, source: Source) -> Gray:
@@ -220,7 +240,8 @@ class Development:
 
     def _checked(self, source: Source) -> FrameProbe:
         found = probe(source)
-        if _shape(found) != _shape(self._probe):
+        same = _shape(found) == _shape(self._probe) or (not source.raw and _group(found) == _group(self._probe))
+        if not same:
             raise FrameError(
                 f"{source.path.name}: {_unlike(_shape(found), _shape(self._probe))}",
                 remedy="Leave it out, or save all frames with one size and depth.",
@@ -274,5 +295,21 @@ def _unlike(shape: tuple[int, int, str], wanted: tuple[int, int, str]) -> str:
     (width, height, dtype), (wanted_width, wanted_height, wanted_dtype) = shape, wanted
     if (width, height) != (wanted_width, wanted_height):
         return f"it is {width}x{height} pixels, the stack {wanted_width}x{wanted_height}"
-    bits = {"uint8": 8, "uint16": 16}
-    return f"it has {bits[dtype]} bits per channel, the stack {bits[wanted_dtype]}"
+    return f"it has {_BITS[dtype]} bits per channel, the stack {_BITS[wanted_dtype]}"
+
+
+def _group(found: FrameProbe) -> tuple[int, int, str]:
+    return found.width, found.height, ""
+
+
+def _bits(found: FrameProbe) -> int:
+    return _BITS[str(found.dtype)]
+
+
+def _in_depth(image: Pixels, dtype: np.dtype[Any]) -> Pixels:
+    """A picture in 8 or 16 bit; white stays white."""
+    if image.dtype == dtype:
+        return image
+    if dtype == np.uint16:
+        return image.astype(np.uint16) * np.uint16(257)
+    return ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)

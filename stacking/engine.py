@@ -35,6 +35,7 @@ from stacking.stack_result import StackResult
 
 if TYPE_CHECKING:
     from stacking.develop import Development
+    from stacking.gray_frames import BorrowedColours
     from stacking.register.features import Features
     from stacking.register.matching import Match, MatchQuery
     from stacking.register.white_balance import WhiteBalance
@@ -71,6 +72,7 @@ class Engine:
         self._prepared = prepared
         self._answers = Answers(prepared)
         self._white_balance: WhiteBalance | None = None
+        self._colours: BorrowedColours | None = None
         self._threads = self.options.threads or len(os.sched_getaffinity(0))
 
     @property
@@ -105,8 +107,8 @@ class Engine:
         """Develop small, measure and register one frame; one that cannot be read is left out with its reason."""
         self.extend([source])
 
-    def extend(self, sources: Sequence[Source]) -> None:
-        """Add several frames, measured ahead on all cores."""
+    def extend(self, sources: Sequence[Source], *, like: Source | None = None) -> None:
+        """Add several frames, measured ahead on all cores; the first ones are developed as `like`, else as the first of them."""
         from stacking.develop import Development
         from stacking.register.registrar import Registrar
 
@@ -115,9 +117,8 @@ class Engine:
         first = len(self._sources)
         self._sources += sources
         if self._development is None:
-            self._development = Development(
-                self._sources, choose=self._answers.rendering, wide_gamut=self.options.wide_gamut
-            )
+            shown = self._sources if like is None else [like]
+            self._development = Development(shown, choose=self._answers.rendering, wide_gamut=self.options.wide_gamut)
             rows, columns = self._development.size
             self._registrar = Registrar(
                 (columns, rows),
@@ -219,6 +220,9 @@ class Engine:
         MemoryBudgetError
             Where the memory allowed is too small, before anything is fused.
         """
+        from stacking.gray_frames import BORROWED, BorrowedColours, gray_by_header, is_colourless, solve_in_colour
+        from stacking.register.white_balance import WhiteBalance
+
         development = self.development
         rows, columns = development.size
         usable = [k for k in range(len(self._sources)) if k not in self._broken]
@@ -226,18 +230,24 @@ class Engine:
             raise SourceError("no picture can be read", remedy="Give whole JPEG, PNG, TIFF or RAW files.")
         notes: list[str] = []
         left_out = dict(self._broken)
+        gray: frozenset[int] = frozenset()
         if len(usable) == 1:
             registrations = {usable[0]: Registration(np.eye(2, 3), np.ones(3), 0.0)}
-            reference = usable[0]
+            reference, image = usable[0], None
             notes.append("only one picture could be used: the result is that picture")
         else:
-            solution = self._registrar.solve()
+            gray = gray_by_header(self._sources)
+            solution, image = solve_in_colour(self._registrar, self._frame, gray)
             registrations, reference = solution.registrations, solution.reference
             left_out |= solution.left_out
             notes += [f"{self._sources[k].path.name}: {text}" for k, text in solution.notes]
         development.learn_defects([self._sources[k] for k in sorted(registrations)], self._answers.suspected)
         canvas = self._canvas((columns, rows), registrations)
-        self._white_balance = self._white_balance_of(reference, registrations)
+        if image is not None and len(registrations) > 1:
+            self._white_balance = WhiteBalance(image, registrations)
+            if not is_colourless(image):
+                self._colours = BorrowedColours(self._frame, registrations, reference)
+        del image
         task = FusionTask(
             decode=self.decode,
             registrations=registrations,
@@ -253,6 +263,9 @@ class Engine:
         fused = self._fuse(task, reference, slabs)
         left_out |= fused.missed
         notes += fused.notes
+        if self._colours is not None:
+            borrowed = [k for k in self._colours.borrowers if k not in gray]
+            notes += [f"{self._sources[k].path.name}: {BORROWED}" for k in borrowed]
         if self._white_balance is not None:
             notes += [f"{self._sources[k].path.name}: {text}" for k, text in self._white_balance.notes().items()]
         used = tuple(k for k in sorted(registrations) if k not in fused.missed)
@@ -307,17 +320,11 @@ class Engine:
             image = self._frame(index)
         except FrameError as error:
             return error.message
+        if self._colours is not None:
+            image = self._colours.coloured(index, image)
         if self._white_balance is not None:
             self._white_balance.match(index, image)
         return image
-
-    def _white_balance_of(self, reference: int, registrations: dict[int, Registration]) -> WhiteBalance | None:
-        from stacking.register.white_balance import WhiteBalance
-
-        try:
-            return WhiteBalance(self._frame(reference), registrations) if len(registrations) > 1 else None
-        except FrameError:  # the final pass will say so
-            return None
 
 
 def stack_pictures(
@@ -348,6 +355,7 @@ def stack_pictures(
     from stacking.areas import check_areas
     from stacking.develop import alike
     from stacking.finish import read_recipe
+    from stacking.order import Order
     from stacking.outputs import Stacked, check_targets, write_stack
     from stacking.sources import find_sources
     from stacking.writers import write_picture
@@ -361,10 +369,10 @@ def stack_pictures(
         options = replace(options, areas=(*recipe.areas, *options.areas), wide_gamut=recipe.wants_wide_gamut)
     check_areas(options.areas, options.method)
     found = find_sources(paths, exclude=outputs)
-    selection = alike(found.sources)
+    selection = alike(found.sources, mixed_depths=found.order is Order.GIVEN)
     engine = Engine(options, progress, prepared)
     engine.check(selection.sources)
-    engine.extend(selection.sources)
+    engine.extend(selection.sources, like=selection.like)
     registered = time.monotonic()
     slab_folder = options.slabs.folder or output.with_name(f"{output.stem}.slabs")
     if options.slabs.sizes:

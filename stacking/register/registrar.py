@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -170,8 +170,13 @@ class Registrar:
         """
         return self._provisional.get(index)
 
-    def solve(self) -> Solution:
+    def solve(self, avoid: Collection[int] = ()) -> Solution:
         """Solve for all frames at once. May be called at any time, and again after more frames.
+
+        Parameters
+        ----------
+        avoid : collection of int
+            Frames that are not the reference as long as there are others.
 
         Returns
         -------
@@ -207,31 +212,32 @@ class Registrar:
         repeated = repeated_frames(belonging, [(t.light, t.sharpness, t.dead) for t in traces])
         left_out |= repeated | cut
         belonging = [k for k in belonging if k not in cut and k not in repeated]
-        reference, poses, residuals, gains = self._solve_for(frames, belonging)
+        reference, poses, residuals, gains = self._solve_for(frames, belonging, avoid)
         shaken = {}
         if not self._still:
             shaken = shaken_frames(belonging, [self._traces[k].sharpness * gains[k].mean() ** 2 for k in belonging])
         if 0 < len(shaken) <= len(belonging) // 3:
             left_out |= shaken
             belonging = [k for k in belonging if k not in shaken]
-            reference, poses, residuals, gains = self._solve_for(frames, belonging)
+            reference, poses, residuals, gains = self._solve_for(frames, belonging, avoid)
         registrations = {k: Registration(poses[k].matrix(self._size), gains[k], residuals[k]) for k in belonging}
         notes = self._notes(belonging, poses, gains)
         return Solution(registrations, reference, dict(sorted(left_out.items())), notes)
 
     def _solve_for(
-        self, frames: Sequence[int], belonging: Sequence[int]
+        self, frames: Sequence[int], belonging: Sequence[int], avoid: Collection[int]
     ) -> tuple[int, dict[int, Similarity], dict[int, float], dict[int, NDArray[np.float64]]]:
         """Return the reference, poses, residuals and gains; a reference far off the others' brightness gives way to a neighbour."""
         wanted = frames[len(frames) // 2] if self._reference is None else self._reference
-        reference = min(belonging, key=lambda k: (abs(k - wanted), k))
+        able = [k for k in belonging if k not in avoid] or belonging
+        reference = min(able, key=lambda k: (abs(k - wanted), k))
         poses, residuals = self._poses(belonging, reference)
         gains = self._gains(belonging, reference, poses)
         light = {k: float(gains[k].mean()) for k in belonging}
         middle = float(np.median(list(light.values())))
         if self._reference is None and abs(middle**GAMMA - 1) > _UNFIT_LIGHT:
-            usual = [k for k in belonging if abs((light[k] / middle) ** GAMMA - 1) < _PECULIAR_LIGHT]
-            reference = min(usual, key=lambda k: (abs(k - wanted), k))
+            usual = [k for k in able if abs((light[k] / middle) ** GAMMA - 1) < _PECULIAR_LIGHT]
+            reference = min(usual or able, key=lambda k: (abs(k - wanted), k))
             poses, residuals = self._poses(belonging, reference)
             gains = self._gains(belonging, reference, poses)
         return reference, poses, residuals, gains
