@@ -91,7 +91,7 @@ def check_frames(options: StackOptions, *, frames: int, size: tuple[int, int], s
         wanted = area.frame_indices()
         if wanted is not None and not any(k < frames for k in wanted):
             raise StackingUsageError(
-                f"{area.label}: there are {frames} frames, and {area.frames} is none of them",
+                f"{area.label}: none of its frames {area.frames} is in the stack, which has {frames}",
                 remedy="Count frames from 1 in the order of the stack, as the report has it.",
             )
     if isinstance(options.layer_frames, tuple) and not any(k < frames for k in options.layer_frames):

@@ -21,7 +21,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from stacking.crop import valid_rectangle
-from stacking.errors import OutputError, StackingUsageError
+from stacking.errors import OutputError, SourceError, StackingUsageError
 from stacking.frames import Pixels, Registration
 from stacking.fuse.canvas import Canvas
 from stacking.fuse.final_pass import FinalPass, FusionTask, Progress
@@ -74,10 +74,33 @@ class Fused:
 
 
 def fuse_at_once(task: FusionTask, progress: Progress) -> Fused:
-    """All frames in one fusion."""
+    """All frames in one fusion; a single frame that lies on itself is the picture, as it was decoded."""
+    if (alone := _alone(task)) is not None:
+        progress("fusing", 1, 1)
+        return alone
     final = FinalPass(task, progress)
     image, depth = final.run()
     return Fused(image, depth, final.confidence, final.missed, surface=final.surface)
+
+
+def _alone(task: FusionTask) -> Fused | None:
+    if len(task.registrations) != 1:
+        return None
+    ((index, registration),) = task.registrations.items()
+    canvas, (width, height) = task.canvas, task.frame_size
+    still = np.array_equal(registration.matrix, np.eye(2, 3)) and bool((registration.gain == 1.0).all())
+    inside = canvas.x >= 0 and canvas.y >= 0 and canvas.x + canvas.width <= width and canvas.y + canvas.height <= height
+    if not (still and inside):
+        return None
+    image = task.decode(index)
+    if isinstance(image, str):
+        raise SourceError(f"no picture can be read: {image}", remedy="Give whole JPEG, PNG, TIFF or RAW files.")
+    cut = image[canvas.y : canvas.y + canvas.height, canvas.x : canvas.x + canvas.width]
+    deep = cut.astype(np.uint16) * np.uint16(257) if cut.dtype == np.uint8 else cut.astype(np.uint16)
+    if not task.wants_depth:
+        return Fused(deep, None, None, {})
+    unknown = np.full(cut.shape[:2], np.nan, np.float32)
+    return Fused(deep, unknown, np.zeros_like(unknown), {})
 
 
 def fuse_in_slabs(

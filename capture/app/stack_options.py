@@ -20,7 +20,14 @@ from stacking.options import Align, Crop, Method, StackOptions
 from stacking.relief.options import relief_options_of
 from stacking.slab_options import SlabOptions, parse_slab, slab_options_of
 
-MethodOption = Annotated[Method | None, typer.Option("--method", help="How frames are merged (default auto).")]
+MethodOption = Annotated[
+    Method | None,
+    typer.Option(
+        "--method",
+        help="How frames are merged: auto (the default: the pyramid; of two clean frames that lie on each other their own "
+        "pixels), pyramid, depthmap (each pixel from the frames next to its depth) or average.",
+    ),
+]
 AlignOption = Annotated[
     Align, typer.Option("--align", help="auto: register the frames; none: they lie on each other already.")
 ]

@@ -291,9 +291,8 @@ class Registrar:
         for k, level in zip(frames, levels, strict=True):
             light = float(np.expm1(level))
             if abs(light) > _PECULIAR_LIGHT and abs(level) > usual:
-                notes.append(
-                    (k, f"{abs(light):.0%} {'brighter' if light > 0 else 'darker'} than the others, matched to them")
-                )
+                word, stops = "brighter" if light > 0 else "darker", abs(level) / np.log(2.0)
+                notes.append((k, f"{stops:.1f} stops {word} than the others ({light:+.0%} of light), matched to them"))
         by_corners = {k for m in self._matches if m.points > 0 for k in (m.old, m.new)}
         if not self._still:
             notes += [

@@ -242,7 +242,7 @@ def test_a_brighter_frame_is_matched_and_named() -> None:
     frames[2] = take(scene(8), frames[2].pose, depth=2 / 8, gain=1.3, seed=802)
     solution = register(frames)
     assert solution.left_out == {}
-    assert [k for k, note in solution.notes if "brighter" in note] == [2]
+    assert [k for k, note in solution.notes if "stops brighter" in note] == [2]
     reference = frames[solution.reference].gain
     np.testing.assert_allclose(solution.registrations[2].gain, (reference / 1.3) ** (1 / 2.2), rtol=0.002)
 
