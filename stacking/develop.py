@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stacking.colour import srgb_profile, wide_profile
 from stacking.develop_picture import FrameProbe, Gray, decode_gray_half, decode_picture, probe_picture
@@ -28,6 +29,7 @@ from stacking.develop_raw import (
     widened,
     with_defects,
 )
+from stacking.develop_spots import without_spots
 from stacking.errors import FrameError, SourceError
 from stacking.frames import Developed, LeftOut, Pixels, Source
 from stacking.gray_frames import BORROWED
@@ -178,6 +180,7 @@ class Development:
         self.reference, self._probe, self._rendering = _first_readable(sources, choose)
         self.size = (self._probe.height, self._probe.width)
         self.dtype: np.dtype[Any] = self._probe.dtype
+        self._spots: tuple[NDArray[np.int32], int] = (np.zeros((0, 2), np.int32), 1)
         self.icc = srgb_profile() if self.reference.raw else self._probe.icc
         if wide_gamut and self._rendering is not None:
             self._rendering = widened(self._rendering)
@@ -190,7 +193,17 @@ class Development:
 
     def key(self) -> Hashable:
         """Equal where two developments make the same picture of any file."""
-        return self.size, self.dtype.str, self._full, None if self._rendering is None else self._rendering.key()
+        rendering = None if self._rendering is None else self._rendering.key()
+        return self.size, self.dtype.str, self._full, rendering, self._spots[0].tobytes()
+
+    @property
+    def spots(self) -> int:
+        """How many defective pixels of developed pictures are known and filled."""
+        return len(self._spots[0])
+
+    def know_spots(self, places: NDArray[np.int32], factor: int) -> None:
+        """Fill these defects, as `standing_spots` finds them, in pictures developed from now on."""
+        self._spots = (places, factor)
 
     def look_for_defects(
         self, source: Source, look: Callable[[Path, float], Suspected | None] = suspected_defects
@@ -222,7 +235,12 @@ class Development:
         """
         found = self._checked(source)
         if not source.raw:
-            return Developed(_in_depth(decode_picture(source.path, found), self.dtype))
+            image = _in_depth(decode_picture(source.path, found), self.dtype)
+            if self.spots:
+                if not image.flags.writeable:
+                    image = image.copy()
+                without_spots(image, *self._spots)
+            return Developed(image)
         return Developed(develop_raw(source.path, self._raw_rendering(source), found, full=self._full))
 
     def gray_half(self, source: Source) -> Gray:

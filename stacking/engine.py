@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stacking.ahead import ahead
+from stacking.develop_spots import spots_of, standing_spots
 from stacking.engine_answers import Answers, PositionsSoFar
 from stacking.errors import FrameError, SourceError
 from stacking.frames import Pixels, Registration, Source
@@ -68,6 +69,7 @@ class Engine:
         self._sources: list[Source] = []
         self._broken: dict[int, str] = {}
         self._sharpness: dict[int, NDArray[np.float32]] = {}
+        self._spots: dict[int, NDArray[np.int32]] = {}
         self._development: Development | None = None
         self._prepared = prepared
         self._answers = Answers(prepared)
@@ -151,6 +153,7 @@ class Engine:
             return error.message
         if measured.sharpness is not None:
             self._sharpness[index] = measured.sharpness
+        self._spots[index] = measured.spots
         return measured.features
 
     def _measured_now(self, index: int) -> Measured:
@@ -165,7 +168,8 @@ class Engine:
             gray = development.gray_half(source)
         seen = np.asarray(gray, np.uint8)
         sharpness = block_sharpness(seen) if self.options.wants_sharpness else None
-        return Measured(self._registrar.measure(index, seen), sharpness)
+        spots = spots_of(seen) if not source.raw else np.zeros((0, 2), np.int32)
+        return Measured(self._registrar.measure(index, seen), sharpness, spots)
 
     def _frame_key(self, index: int) -> Hashable:
         """What a frame was developed and measured as."""
@@ -242,6 +246,13 @@ class Engine:
             left_out |= solution.left_out
             notes += [f"{self._sources[k].path.name}: {text}" for k, text in solution.notes]
         development.learn_defects([self._sources[k] for k in sorted(registrations)], self._answers.suspected)
+        factor = 1 if self._registrar.wants_full((columns, rows)) else 2
+        matrices = {k: r.matrix for k, r in registrations.items()}
+        development.know_spots(
+            standing_spots(self._spots, matrices, factor=factor, pixels=rows * columns // factor**2), factor
+        )
+        if development.spots:
+            notes.append(f"{development.spots} hot or dead pixels that stand still in the frames were filled")
         canvas = self._canvas((columns, rows), registrations)
         if image is not None and len(registrations) > 1:
             self._white_balance = WhiteBalance(image, registrations)

@@ -37,7 +37,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ({"layer_frames": (7,), "layers": Path("x.psd")}, StackingUsageError, "3 frames"),
         ({"slabs": SlabOptions((4,), 4)}, StackingUsageError, "cannot overlap by 4"),
         ({"crop_rectangle": (0, 0, 5000, 50)}, StackingUsageError, "does not lie inside the frames of 96x64"),
-        ({"areas": (Area(name="leg", frames="9-12"),)}, StackingUsageError, "area 'leg': none of its frames 9-12 is in the stack, which has 3"),
+        (
+            {"areas": (Area(name="leg", frames="9-12"),)},
+            StackingUsageError,
+            "area 'leg': none of its frames 9-12 is in the stack, which has 3",
+        ),
         ({"depth": Path("d.foo")}, StackingUsageError, "suffix"),
         ({"layers": Path("x.xyz")}, StackingUsageError, "suffix"),
         ({"relief": ReliefOptions(mesh=Path("a.obj"))}, StackingUsageError, "suffix"),
