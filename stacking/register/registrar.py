@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from stacking.errors import RegistrationError, StackingUsageError
 from stacking.frames import Registration
 from stacking.register.chain import components, solve_chain
-from stacking.register.damage import repeated_frames, shaken_frames, truncated_frames
+from stacking.register.damage import repeated_frames, shaken_frames, smeared_frames, truncated_frames
 from stacking.register.features import GAMMA, Features, Gray, Map, extract
 from stacking.register.matching import Match, MatchQuery, match
 from stacking.register.photometry import encoded_ratio
@@ -295,6 +295,8 @@ class Registrar:
                 notes.append((k, f"{stops:.1f} stops {word} than the others ({light:+.0%} of light), matched to them"))
         by_corners = {k for m in self._matches if m.points > 0 for k in (m.old, m.new)}
         if not self._still:
+            steady = [self._traces[k].sharpness * gains[k].mean() ** 2 for k in frames]
+            notes += sorted(smeared_frames(frames, steady).items())
             notes += [
                 (k, "hardly anything to follow: registered by its large shapes") for k in frames if k not in by_corners
             ]
