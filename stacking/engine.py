@@ -246,13 +246,7 @@ class Engine:
             left_out |= solution.left_out
             notes += [f"{self._sources[k].path.name}: {text}" for k, text in solution.notes]
         development.learn_defects([self._sources[k] for k in sorted(registrations)], self._answers.suspected)
-        factor = 1 if self._registrar.wants_full((columns, rows)) else 2
-        matrices = {k: r.matrix for k, r in registrations.items()}
-        development.know_spots(
-            standing_spots(self._spots, matrices, factor=factor, pixels=rows * columns // factor**2), factor
-        )
-        if development.spots:
-            notes.append(f"{development.spots} hot or dead pixels that stand still in the frames were filled")
+        notes += self._learn_spots(registrations)
         canvas = self._canvas((columns, rows), registrations)
         if image is not None and len(registrations) > 1:
             self._white_balance = WhiteBalance(image, registrations)
@@ -295,6 +289,14 @@ class Engine:
             stack_sharpness(self._sharpness),
             fused.surface,
         )
+
+    def _learn_spots(self, registrations: dict[int, Registration]) -> list[str]:
+        rows, columns = self.development.size
+        factor = 1 if self._registrar.wants_full((columns, rows)) else 2
+        matrices = {k: r.matrix for k, r in registrations.items()}
+        places = standing_spots(self._spots, matrices, factor=factor, pixels=rows * columns // factor**2)
+        self.development.know_spots(places, factor)
+        return [f"{len(places)} hot or dead pixels that stand still in the frames were filled"] if len(places) else []
 
     def _fuse(self, task: FusionTask, reference: int, slabs: SlabTarget | None) -> Fused:
         from stacking.areas import with_areas

@@ -46,7 +46,7 @@ _LEAST = 1e-3
 # Below 1 / (1 - this) of an even share it is noise that wins: measured, on stacks of little and of much noise.
 _KNOWN = 0.4
 # What making the depth takes of memory, per cell.
-_WORK_BYTES_PER_CELL = 160.0
+_WORK_BYTES_PER_CELL = 280.0
 
 
 def grid_level(pixels: int) -> int:
