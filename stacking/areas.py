@@ -59,8 +59,13 @@ def with_areas(fused: Fused, areas: Sequence[Area], task: FusionTask, progress: 
         box = box_of(mask, _MARGIN_PX)
         name = area.name or f"area {number}"
         share = 0.0 if box is None else _make(area, fused, mask, box, task, _named(progress, f"making {name}"))
-        notes.append(f"{name}: {100 * share:.1f} % of the picture")
+        covered = float((mask > 127).mean())
+        notes.append(f"{name}: {_percent(covered)} of the picture, {_percent(share)} made otherwise")
     return replace(fused, notes=(*fused.notes, *notes))
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %" if share >= 0.0005 or share == 0 else "less than 0.1 %"
 
 
 def _named(progress: Progress, stage: str) -> Progress:
@@ -98,7 +103,9 @@ def _part_task(area: Area, fused: Fused, box: Rectangle, task: FusionTask) -> Fu
             f"{area.label}: none of its frames {area.frames} is in the stack",
             remedy="Count frames from 1 in the order of the stack, as the report has it.",
         )
-    held = fused.image.nbytes + sum(plane.nbytes for plane in (fused.depth, fused.confidence) if plane is not None)
+    held = fused.image.nbytes + sum(
+        plane.nbytes for plane in (fused.depth, fused.confidence, fused.surface) if plane is not None
+    )
     memory = None if task.memory_bytes is None else task.memory_bytes - held - fused.image.nbytes // 6
     canvas = Canvas(task.canvas.x + box.x, task.canvas.y + box.y, box.width, box.height)
     method = task.method if area.method is None else area.method

@@ -166,6 +166,23 @@ def largest_rectangle(mask: NDArray[np.bool_]) -> Rectangle:
     return Rectangle(int(x), int(y), int(width), int(height))
 
 
+def by_hand_within(rectangle: tuple[int, int, int, int], size: tuple[int, int]) -> Rectangle:
+    """A rectangle given by hand, in frames of that (width, height).
+
+    Raises
+    ------
+    StackingUsageError
+        Where it does not lie inside them.
+    """
+    by_hand = Rectangle(*rectangle)
+    if not by_hand.within(*size) or min(by_hand.width, by_hand.height) < _SMALLEST_PX:
+        raise StackingUsageError(
+            f"the crop {','.join(map(str, by_hand))} does not lie inside the frames of {size[0]}x{size[1]}",
+            remedy=f"Give x,y,width,height in pixels of a frame, {_SMALLEST_PX} or more to a side.",
+        )
+    return by_hand
+
+
 def chosen_rectangle(
     options: StackOptions,
     size: tuple[int, int],
@@ -183,13 +200,7 @@ def chosen_rectangle(
     """
     whole = Rectangle(0, 0, *size)
     if options.crop_rectangle is not None:
-        by_hand = Rectangle(*options.crop_rectangle)
-        if not by_hand.within(*size) or min(by_hand.width, by_hand.height) < _SMALLEST_PX:
-            raise StackingUsageError(
-                f"the crop {','.join(map(str, by_hand))} does not lie inside the frames of {size[0]}x{size[1]}",
-                remedy=f"Give x,y,width,height in pixels of a frame, {_SMALLEST_PX} or more to a side.",
-            )
-        return by_hand
+        return by_hand_within(options.crop_rectangle, size)
     if options.crop is Crop.NONE:
         return whole if options.crop_aspect is None else of_aspect(whole, options.crop_aspect)
     found = valid_rectangle(size, [r.matrix for r in registrations.values()])

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stacking.colour import srgb_profile, wide_profile
 from stacking.develop_picture import FrameProbe, Gray, decode_gray_half, decode_picture, probe_picture
@@ -28,8 +29,12 @@ from stacking.develop_raw import (
     widened,
     with_defects,
 )
+from stacking.develop_spots import without_spots
 from stacking.errors import FrameError, SourceError
 from stacking.frames import Developed, LeftOut, Pixels, Source
+from stacking.gray_frames import BORROWED
+
+_BITS = {"uint8": 8, "uint16": 16}
 
 __all__ = ["Development", "FrameProbe", "Note", "Quality", "Selection", "alike", "as_source", "probe", "read_picture"]
 
@@ -56,16 +61,19 @@ class Selection:
     Attributes
     ----------
     sources : tuple of Source
-        Readable, and alike in size and depth.
+        Readable, and alike in size, and in depth unless both were wanted.
     left_out : tuple of LeftOut
         The others, with reasons.
     notes : tuple of Note
         What developing drops, and colour profiles that differ.
+    like : Source or None
+        The frame that all are to be developed as: of the usual depth, and in colour where any is.
     """
 
     sources: tuple[Source, ...]
     left_out: tuple[LeftOut, ...]
     notes: tuple[Note, ...]
+    like: Source | None = None
 
 
 def probe(source: Source) -> FrameProbe:
@@ -79,8 +87,14 @@ def probe(source: Source) -> FrameProbe:
     return probe_raw(source.path) if source.raw else probe_picture(source.path)
 
 
-def alike(sources: Iterable[Source]) -> Selection:
+def alike(sources: Iterable[Source], *, mixed_depths: bool = False) -> Selection:
     """The largest group of frames of one size and depth; the earlier one where two are as large.
+
+    Parameters
+    ----------
+    mixed_depths : bool
+        Take frames of 8 and of 16 bit of one size together, as people want who name each file; in a folder a picture of another
+        depth is rather something else. All are developed in the depth of most.
 
     Raises
     ------
@@ -97,21 +111,29 @@ def alike(sources: Iterable[Source]) -> Selection:
     if not kept:
         first = f": {left_out[0].reason}" if left_out else ""
         raise SourceError(f"no picture can be read{first}", remedy="Give whole JPEG, PNG, TIFF or RAW files.")
-    wanted = Counter(_shape(found) for _, found in kept).most_common(1)[0][0]
-    chosen = [(source, found) for source, found in kept if _shape(found) == wanted]
+    group = _group if mixed_depths else _shape
+    largest = Counter(group(found) for _, found in kept).most_common(1)[0][0]
+    chosen = [(source, found) for source, found in kept if group(found) == largest]
+    wanted = Counter(_shape(found) for _, found in chosen).most_common(1)[0][0]
     left_out += [
-        LeftOut(source.path, _unlike(_shape(found), wanted)) for source, found in kept if _shape(found) != wanted
+        LeftOut(source.path, _unlike(_shape(found), wanted)) for source, found in kept if group(found) != largest
     ]
+    usual = [(source, found) for source, found in chosen if _shape(found) == wanted]
+    like, pattern = next(((source, found) for source, found in usual if not found.gray), usual[0])
     notes = [Note(source.path, found.note) for source, found in chosen if found.note]
-    first_profile = chosen[0][1].icc
     notes += [
         Note(source.path, "its colour profile is not that of the first frame; its values are taken as they are")
         for source, found in chosen
-        if found.icc != first_profile
+        if found.icc != pattern.icc and not (found.gray and not pattern.gray)
     ]
     if not all(found.gray for _, found in chosen):
-        notes += [Note(source.path, "it is gray among pictures in colour") for source, found in chosen if found.gray]
-    return Selection(tuple(source for source, _ in chosen), tuple(left_out), tuple(notes))
+        notes += [Note(source.path, BORROWED) for source, found in chosen if found.gray]
+    notes += [
+        Note(source.path, f"it has {_bits(found)} bits per channel, and is taken in {_BITS[wanted[2]]} as most frames")
+        for source, found in chosen
+        if _shape(found) != wanted
+    ]
+    return Selection(tuple(source for source, _ in chosen), tuple(left_out), tuple(notes), like)
 
 
 class Development:
@@ -158,6 +180,7 @@ class Development:
         self.reference, self._probe, self._rendering = _first_readable(sources, choose)
         self.size = (self._probe.height, self._probe.width)
         self.dtype: np.dtype[Any] = self._probe.dtype
+        self._spots: tuple[NDArray[np.int32], int] = (np.zeros((0, 2), np.int32), 1)
         self.icc = srgb_profile() if self.reference.raw else self._probe.icc
         if wide_gamut and self._rendering is not None:
             self._rendering = widened(self._rendering)
@@ -170,7 +193,17 @@ class Development:
 
     def key(self) -> Hashable:
         """Equal where two developments make the same picture of any file."""
-        return self.size, self.dtype.str, self._full, None if self._rendering is None else self._rendering.key()
+        rendering = None if self._rendering is None else self._rendering.key()
+        return self.size, self.dtype.str, self._full, rendering, self._spots[0].tobytes()
+
+    @property
+    def spots(self) -> int:
+        """How many defective pixels of developed pictures are known and filled."""
+        return len(self._spots[0])
+
+    def know_spots(self, places: NDArray[np.int32], factor: int) -> None:
+        """Fill these defects, as `standing_spots` finds them, in pictures developed from now on."""
+        self._spots = (places, factor)
 
     def look_for_defects(
         self, source: Source, look: Callable[[Path, float], Suspected | None] = suspected_defects
@@ -198,11 +231,16 @@ class Development:
         Raises
         ------
         FrameError
-            Where it cannot be read, is damaged, or differs from the stack in size or depth.
+            Where it cannot be read, is damaged, or differs from the stack in size.
         """
         found = self._checked(source)
         if not source.raw:
-            return Developed(decode_picture(source.path, found))
+            image = _in_depth(decode_picture(source.path, found), self.dtype)
+            if self.spots:
+                if not image.flags.writeable:
+                    image = image.copy()
+                without_spots(image, *self._spots)
+            return Developed(image)
         return Developed(develop_raw(source.path, self._raw_rendering(source), found, full=self._full))
 
     def gray_half(self, source: Source) -> Gray:
@@ -220,7 +258,8 @@ class Development:
 
     def _checked(self, source: Source) -> FrameProbe:
         found = probe(source)
-        if _shape(found) != _shape(self._probe):
+        same = _shape(found) == _shape(self._probe) or (not source.raw and _group(found) == _group(self._probe))
+        if not same:
             raise FrameError(
                 f"{source.path.name}: {_unlike(_shape(found), _shape(self._probe))}",
                 remedy="Leave it out, or save all frames with one size and depth.",
@@ -274,5 +313,21 @@ def _unlike(shape: tuple[int, int, str], wanted: tuple[int, int, str]) -> str:
     (width, height, dtype), (wanted_width, wanted_height, wanted_dtype) = shape, wanted
     if (width, height) != (wanted_width, wanted_height):
         return f"it is {width}x{height} pixels, the stack {wanted_width}x{wanted_height}"
-    bits = {"uint8": 8, "uint16": 16}
-    return f"it has {bits[dtype]} bits per channel, the stack {bits[wanted_dtype]}"
+    return f"it has {_BITS[dtype]} bits per channel, the stack {_BITS[wanted_dtype]}"
+
+
+def _group(found: FrameProbe) -> tuple[int, int, str]:
+    return found.width, found.height, ""
+
+
+def _bits(found: FrameProbe) -> int:
+    return _BITS[str(found.dtype)]
+
+
+def _in_depth(image: Pixels, dtype: np.dtype[Any]) -> Pixels:
+    """A picture in 8 or 16 bit; white stays white."""
+    if image.dtype == dtype:
+        return image
+    if dtype == np.uint16:
+        return image.astype(np.uint16) * np.uint16(257)
+    return ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stacking.ahead import ahead
+from stacking.develop_spots import spots_of, standing_spots
+from stacking.engine_answers import Answers, PositionsSoFar
 from stacking.errors import FrameError, SourceError
 from stacking.frames import Pixels, Registration, Source
 from stacking.fuse.canvas import Canvas
@@ -28,55 +30,18 @@ from stacking.fuse.preload import preload
 from stacking.options import Align, StackOptions
 from stacking.prepared import Measured, Prepared, file_key
 from stacking.report import StackReport
-from stacking.sharpness import StackSharpness, block_sharpness, stack_sharpness
-from stacking.slabs import Fused, Slab, SlabTarget, fuse_at_once, fuse_in_slabs, kept_slabs, slab_target
+from stacking.sharpness import block_sharpness, stack_sharpness
+from stacking.slabs import Fused, SlabTarget, fuse_at_once, fuse_in_slabs, kept_slabs, slab_target
+from stacking.stack_result import StackResult
 
 if TYPE_CHECKING:
     from stacking.develop import Development
-    from stacking.develop_raw import RawRendering, Suspected
+    from stacking.gray_frames import BorrowedColours
     from stacking.register.features import Features
     from stacking.register.matching import Match, MatchQuery
     from stacking.register.white_balance import WhiteBalance
 
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class StackResult:
-    """The fused picture and what is known about it.
-
-    Attributes
-    ----------
-    image : ndarray (rows, columns, 3), uint16, encoded RGB
-    depth : ndarray (rows, columns), float32, or None
-        Larger is farther: um where every frame's position is known, else frame numbers; NaN where unknown.
-    canvas : Canvas
-        The part of the reference frame that the result shows.
-    used : tuple of int
-        Indices of the frames fused.
-    left_out : dict of int to str
-        The others, and why.
-    registrations : dict of int to Registration
-    reference : int
-    notes : tuple of str
-    confidence : ndarray (rows, columns), float32, or None
-        Of the depth, 0 to 1.
-    slabs : tuple of Slab
-    sharpness : StackSharpness or None
-        Of the blocks of all frames.
-    """
-
-    image: NDArray[np.uint16]
-    depth: NDArray[np.float32] | None
-    canvas: Canvas
-    used: tuple[int, ...]
-    left_out: dict[int, str]
-    registrations: dict[int, Registration]
-    reference: int
-    notes: tuple[str, ...] = ()
-    confidence: NDArray[np.float32] | None = None
-    slabs: tuple[Slab, ...] = ()
-    sharpness: StackSharpness | None = None
 
 
 class Engine:
@@ -104,9 +69,12 @@ class Engine:
         self._sources: list[Source] = []
         self._broken: dict[int, str] = {}
         self._sharpness: dict[int, NDArray[np.float32]] = {}
+        self._spots: dict[int, NDArray[np.int32]] = {}
         self._development: Development | None = None
         self._prepared = prepared
+        self._answers = Answers(prepared)
         self._white_balance: WhiteBalance | None = None
+        self._colours: BorrowedColours | None = None
         self._threads = self.options.threads or len(os.sched_getaffinity(0))
 
     @property
@@ -126,12 +94,23 @@ class Engine:
             raise SourceError("no picture was added", remedy="Add frames first.")
         return self._development
 
+    def check(self, sources: Sequence[Source]) -> None:
+        """Refuse what does not fit a stack of these frames, before the first of them is decoded.
+
+        Raises
+        ------
+        StackingUsageError, MemoryBudgetError, SourceError
+        """
+        from stacking.checks import check_sources
+
+        check_sources(self.options, sources, threads=self._threads)
+
     def add(self, source: Source) -> None:
         """Develop small, measure and register one frame; one that cannot be read is left out with its reason."""
         self.extend([source])
 
-    def extend(self, sources: Sequence[Source]) -> None:
-        """Add several frames, measured ahead on all cores."""
+    def extend(self, sources: Sequence[Source], *, like: Source | None = None) -> None:
+        """Add several frames, measured ahead on all cores; the first ones are developed as `like`, else as the first of them."""
         from stacking.develop import Development
         from stacking.register.registrar import Registrar
 
@@ -140,11 +119,12 @@ class Engine:
         first = len(self._sources)
         self._sources += sources
         if self._development is None:
-            self._development = Development(self._sources, choose=self._rendering, wide_gamut=self.options.wide_gamut)
+            shown = self._sources if like is None else [like]
+            self._development = Development(shown, choose=self._answers.rendering, wide_gamut=self.options.wide_gamut)
             rows, columns = self._development.size
             self._registrar = Registrar(
                 (columns, rows),
-                positions_um=None if any(s.position_um is None for s in sources) else _Positions(self._sources),
+                positions_um=None if any(s.position_um is None for s in sources) else PositionsSoFar(self._sources),
                 motion="similarity" if self.options.align is Align.AUTO else "none",
                 matcher=self._match,
             )
@@ -173,6 +153,7 @@ class Engine:
             return error.message
         if measured.sharpness is not None:
             self._sharpness[index] = measured.sharpness
+        self._spots[index] = measured.spots
         return measured.features
 
     def _measured_now(self, index: int) -> Measured:
@@ -187,7 +168,8 @@ class Engine:
             gray = development.gray_half(source)
         seen = np.asarray(gray, np.uint8)
         sharpness = block_sharpness(seen) if self.options.wants_sharpness else None
-        return Measured(self._registrar.measure(index, seen), sharpness)
+        spots = spots_of(seen) if not source.raw else np.zeros((0, 2), np.int32)
+        return Measured(self._registrar.measure(index, seen), sharpness, spots)
 
     def _frame_key(self, index: int) -> Hashable:
         """What a frame was developed and measured as."""
@@ -203,22 +185,6 @@ class Engine:
         if self._prepared is None:
             return match(query)
         return self._prepared.match(query, self._frame_key, lambda index: self._measured_now(index).features, match)
-
-    def _rendering(self, path: Path) -> RawRendering:
-        from stacking.develop_raw import choose_rendering
-
-        if self._prepared is None:
-            return choose_rendering(path)
-        return self._prepared.answer(("rendering", file_key(path)), lambda: choose_rendering(path))
-
-    def _suspected(self, path: Path, span: float) -> Suspected | None:
-        from stacking.develop_raw import suspected_defects
-
-        with suppress(OSError):  # a file that is gone suspects nothing
-            if self._prepared is not None:
-                question = ("suspected", file_key(path), span)
-                return self._prepared.answer(question, lambda: suspected_defects(path, span))
-        return suspected_defects(path, span)
 
     def _frame(self, index: int) -> Pixels:
         """A developed frame, perhaps from where it was kept."""
@@ -238,7 +204,7 @@ class Engine:
         if self._prepared is not None:
             if self._prepared.pictures is not None:
                 self._prepared.pictures.put(self._frame_key(index), image)
-            self.development.look_for_defects(self._sources[index], self._suspected)
+            self.development.look_for_defects(self._sources[index], self._answers.suspected)
         return image
 
     def finish(self, slabs: SlabTarget | None = None) -> StackResult:
@@ -258,6 +224,9 @@ class Engine:
         MemoryBudgetError
             Where the memory allowed is too small, before anything is fused.
         """
+        from stacking.gray_frames import BORROWED, BorrowedColours, gray_by_header, is_colourless, solve_in_colour
+        from stacking.register.white_balance import WhiteBalance
+
         development = self.development
         rows, columns = development.size
         usable = [k for k in range(len(self._sources)) if k not in self._broken]
@@ -265,18 +234,25 @@ class Engine:
             raise SourceError("no picture can be read", remedy="Give whole JPEG, PNG, TIFF or RAW files.")
         notes: list[str] = []
         left_out = dict(self._broken)
+        gray: frozenset[int] = frozenset()
         if len(usable) == 1:
             registrations = {usable[0]: Registration(np.eye(2, 3), np.ones(3), 0.0)}
-            reference = usable[0]
+            reference, image = usable[0], None
             notes.append("only one picture could be used: the result is that picture")
         else:
-            solution = self._registrar.solve()
+            gray = gray_by_header(self._sources)
+            solution, image = solve_in_colour(self._registrar, self._frame, gray)
             registrations, reference = solution.registrations, solution.reference
             left_out |= solution.left_out
             notes += [f"{self._sources[k].path.name}: {text}" for k, text in solution.notes]
-        development.learn_defects([self._sources[k] for k in sorted(registrations)], self._suspected)
+        development.learn_defects([self._sources[k] for k in sorted(registrations)], self._answers.suspected)
+        notes += self._learn_spots(registrations)
         canvas = self._canvas((columns, rows), registrations)
-        self._white_balance = self._white_balance_of(reference, registrations)
+        if image is not None and len(registrations) > 1:
+            self._white_balance = WhiteBalance(image, registrations)
+            if not is_colourless(image):
+                self._colours = BorrowedColours(self._frame, registrations, reference)
+        del image
         task = FusionTask(
             decode=self.decode,
             registrations=registrations,
@@ -292,6 +268,9 @@ class Engine:
         fused = self._fuse(task, reference, slabs)
         left_out |= fused.missed
         notes += fused.notes
+        if self._colours is not None:
+            borrowed = [k for k in self._colours.borrowers if k not in gray]
+            notes += [f"{self._sources[k].path.name}: {BORROWED}" for k in borrowed]
         if self._white_balance is not None:
             notes += [f"{self._sources[k].path.name}: {text}" for k, text in self._white_balance.notes().items()]
         used = tuple(k for k in sorted(registrations) if k not in fused.missed)
@@ -308,7 +287,16 @@ class Engine:
             fused.confidence,
             fused.slabs,
             stack_sharpness(self._sharpness),
+            fused.surface,
         )
+
+    def _learn_spots(self, registrations: dict[int, Registration]) -> list[str]:
+        rows, columns = self.development.size
+        factor = 1 if self._registrar.wants_full((columns, rows)) else 2
+        matrices = {k: r.matrix for k, r in registrations.items()}
+        places = standing_spots(self._spots, matrices, factor=factor, pixels=rows * columns // factor**2)
+        self.development.know_spots(places, factor)
+        return [f"{len(places)} hot or dead pixels that stand still in the frames were filled"] if len(places) else []
 
     def _fuse(self, task: FusionTask, reference: int, slabs: SlabTarget | None) -> Fused:
         from stacking.areas import with_areas
@@ -345,30 +333,11 @@ class Engine:
             image = self._frame(index)
         except FrameError as error:
             return error.message
+        if self._colours is not None:
+            image = self._colours.coloured(index, image)
         if self._white_balance is not None:
             self._white_balance.match(index, image)
         return image
-
-    def _white_balance_of(self, reference: int, registrations: dict[int, Registration]) -> WhiteBalance | None:
-        from stacking.register.white_balance import WhiteBalance
-
-        try:
-            return WhiteBalance(self._frame(reference), registrations) if len(registrations) > 1 else None
-        except FrameError:  # the final pass will say so
-            return None
-
-
-class _Positions(Sequence[float | None]):
-    """The positions of sources that may still become more."""
-
-    def __init__(self, sources: list[Source]) -> None:
-        self._sources = sources
-
-    def __len__(self) -> int:
-        return len(self._sources)
-
-    def __getitem__(self, index):  # type: ignore[no-untyped-def]
-        return self._sources[index].position_um
 
 
 def stack_pictures(
@@ -399,6 +368,7 @@ def stack_pictures(
     from stacking.areas import check_areas
     from stacking.develop import alike
     from stacking.finish import read_recipe
+    from stacking.order import Order
     from stacking.outputs import Stacked, check_targets, write_stack
     from stacking.sources import find_sources
     from stacking.writers import write_picture
@@ -412,9 +382,10 @@ def stack_pictures(
         options = replace(options, areas=(*recipe.areas, *options.areas), wide_gamut=recipe.wants_wide_gamut)
     check_areas(options.areas, options.method)
     found = find_sources(paths, exclude=outputs)
-    selection = alike(found.sources)
+    selection = alike(found.sources, mixed_depths=found.order is Order.GIVEN)
     engine = Engine(options, progress, prepared)
-    engine.extend(selection.sources)
+    engine.check(selection.sources)
+    engine.extend(selection.sources, like=selection.like)
     registered = time.monotonic()
     slab_folder = options.slabs.folder or output.with_name(f"{output.stem}.slabs")
     if options.slabs.sizes:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from stacking.checks import check_options
 from stacking.errors import StackingUsageError
 from stacking.finish import Recipe, apply_recipe, result_profile
 from stacking.finish.apply import crop_rectangle
@@ -29,8 +30,8 @@ from stacking.writers import DEPTH_SUFFIXES, check_target, replacing, write_dept
 
 if TYPE_CHECKING:
     from stacking.develop import Development
-    from stacking.engine import StackResult
     from stacking.relief.surface import Relief
+    from stacking.stack_result import StackResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ def check_targets(output: Path, options: StackOptions) -> list[Path]:
     OutputError
     StackingUsageError
     """
+    check_options(options)
     check_target(output, force=options.force)
     if options.wants_depth and options.method is Method.AVERAGE:
         raise StackingUsageError("a plain average has no depth", remedy="Choose another method, or leave the depth.")
@@ -199,14 +201,15 @@ def _relief(stacked: Stacked) -> Relief | None:
     """The depth of what the corrected picture shows."""
     from stacking.relief.surface import DepthUnit, Scale, relief_of
 
-    depth, confidence = stacked.result.depth, stacked.result.confidence
+    depth, confidence, surface = stacked.result.depth, stacked.result.confidence, stacked.result.surface
     if depth is None:
         return None
     if stacked.recipe is not None:  # what is cut off the picture is cut off its depth
         cut = crop_rectangle(stacked.recipe.crop, depth.shape[1], depth.shape[0])
         depth, confidence = _cut(cut.of(depth)), None if confidence is None else _cut(cut.of(confidence))
+        surface = None if surface is None else _cut(cut.of(surface))
     unit = DepthUnit.UM if stacked.positions_known else DepthUnit.FRAMES
-    return relief_of(depth, confidence, Scale(unit, stacked.options.relief.pixel_um))
+    return relief_of(depth, confidence, Scale(unit, stacked.options.relief.pixel_um), surface)
 
 
 def _cut(plane: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -37,10 +37,11 @@ _LEAST_FREE_BYTES = 2 << 30
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What one frame tells by itself: its features, and the sharpness of its blocks where that is wanted."""
+    """What one frame tells by itself: its features, the sharpness of its blocks where that is wanted, and what may be defects."""
 
     features: Features
     sharpness: NDArray[np.float32] | None
+    spots: NDArray[np.int32]
 
 
 class Prepared:

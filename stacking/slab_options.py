@@ -31,7 +31,7 @@ class SlabOptions:
     overlap : int or None
         Frames that neighbours share; None: a quarter of the size, or a depth of field where the size is automatic.
     method : Method or None
-        How slabs are merged; None: as frames are.
+        How slabs' pictures are merged to the result; None: the result is made of the frames, as without slabs.
     folder : Path or None
         Where they are written; None: beside the result, in a folder of its name.
     """

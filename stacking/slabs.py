@@ -1,7 +1,9 @@
 """Slabs: groups of neighbouring frames fused by themselves, and their pictures fused again.
 
 All frames are registered together, so slabs lie on each other and on the unslabbed result. Each slab is written out as it is
-made and read again for the next stage: memory does not grow with their number.
+made and read again for the next stage: memory does not grow with their number. Every stage of selection that is made of pictures
+costs a little; a fusion is running sums, and those of the slabs add up to those of the frames. So unless another method is
+wanted for merging them, the picture is made of the frames themselves, and is the unslabbed one.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from stacking.crop import valid_rectangle
-from stacking.errors import OutputError, StackingUsageError
+from stacking.errors import OutputError, SourceError, StackingUsageError
 from stacking.frames import Pixels, Registration
 from stacking.fuse.canvas import Canvas
 from stacking.fuse.final_pass import FinalPass, FusionTask, Progress
@@ -58,7 +60,9 @@ class Slab:
 
 @dataclass(frozen=True, slots=True)
 class Fused:
-    """What fusion gives; `slabs` in the order they were made, `notes` for people."""
+    """What fusion gives; `slabs` in the order they were made, `notes` for people; `surface` is the depth with
+    what its holes' surfaces say of them.
+    """
 
     image: Picture
     depth: F32 | None
@@ -66,13 +70,37 @@ class Fused:
     missed: dict[int, str]
     slabs: tuple[Slab, ...] = ()
     notes: tuple[str, ...] = ()
+    surface: F32 | None = None
 
 
 def fuse_at_once(task: FusionTask, progress: Progress) -> Fused:
-    """All frames in one fusion."""
+    """All frames in one fusion; a single frame that lies on itself is the picture, as it was decoded."""
+    if (alone := _alone(task)) is not None:
+        progress("fusing", 1, 1)
+        return alone
     final = FinalPass(task, progress)
     image, depth = final.run()
-    return Fused(image, depth, final.confidence, final.missed)
+    return Fused(image, depth, final.confidence, final.missed, surface=final.surface)
+
+
+def _alone(task: FusionTask) -> Fused | None:
+    if len(task.registrations) != 1:
+        return None
+    ((index, registration),) = task.registrations.items()
+    canvas, (width, height) = task.canvas, task.frame_size
+    still = np.array_equal(registration.matrix, np.eye(2, 3)) and bool((registration.gain == 1.0).all())
+    inside = canvas.x >= 0 and canvas.y >= 0 and canvas.x + canvas.width <= width and canvas.y + canvas.height <= height
+    if not (still and inside):
+        return None
+    image = task.decode(index)
+    if isinstance(image, str):
+        raise SourceError(f"no picture can be read: {image}", remedy="Give whole JPEG, PNG, TIFF or RAW files.")
+    cut = image[canvas.y : canvas.y + canvas.height, canvas.x : canvas.x + canvas.width]
+    deep = cut.astype(np.uint16) * np.uint16(257) if cut.dtype == np.uint8 else cut.astype(np.uint16)
+    if not task.wants_depth:
+        return Fused(deep, None, None, {})
+    unknown = np.full(cut.shape[:2], np.nan, np.float32)
+    return Fused(deep, unknown, np.zeros_like(unknown), {})
 
 
 def fuse_in_slabs(
@@ -85,7 +113,9 @@ def fuse_in_slabs(
     write: Callable[[Path, Picture], None],
     progress: Progress,
 ) -> Fused:
-    """Fuse frames to slabs, slabs to slabs where several sizes are given, and the last ones to one picture.
+    """Fuse frames to slabs, slabs to slabs where several sizes are given, and all to one picture.
+
+    That picture is made of the last slabs' pictures where `options.method` says how, else of all frames.
 
     Parameters
     ----------
@@ -137,14 +167,18 @@ def fuse_in_slabs(
         slabs += made
         current = [slab.frames for slab in made]
         stage_task = _task_of(made, task, options.method)
+    if options.method is None:
+        of_frames = replace(task, registrations=_without(task, missed))
+        fused = fuse_at_once(of_frames, _named(progress, "fusing what the slabs are made of"))
+        return replace(fused, missed=missed | fused.missed, slabs=tuple(slabs))
     fused = fuse_at_once(replace(stage_task, wants_depth=False), _named(progress, "fusing slabs"))
-    depth = confidence = None
+    depth = confidence = surface = None
     if task.wants_depth:  # depth is where the frames say it is: slabs know it more coarsely
         found = fuse_at_once(
             replace(task, method=Method.AUTO, registrations=_without(task, missed)), _named(progress, "measuring depth")
         )
-        depth, confidence = found.depth, found.confidence
-    return Fused(fused.image, depth, confidence, missed, tuple(slabs))
+        depth, confidence, surface = found.depth, found.confidence, found.surface
+    return Fused(fused.image, depth, confidence, missed, tuple(slabs), surface=surface)
 
 
 def stages_for(options: SlabOptions, frames: int, frames_in_focus: float | None) -> list[tuple[int, int]]:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stacking.colour import profile_name, srgb_profile
-from stacking.errors import OutputError
+from stacking.errors import OutputError, StackingUsageError
 from stacking.metadata import PictureMetadata, result_metadata
 from stacking.writers_blocks import JPEG_QUALITY, jpeg_bytes, png_bytes
 from stacking.writers_tiff import write_tiff
@@ -47,13 +47,17 @@ def check_target(
 
     Raises
     ------
+    StackingUsageError
+        Where the suffix is unknown.
     OutputError
-        Where the suffix is unknown, the folder is missing or not writable, the target is a folder or exists without `force`,
+        Where the folder is missing or not writable, the target is a folder or exists without `force`,
         or its disk is too full.
     """
     if suffixes is not None and path.suffix.lower() not in suffixes:
         known = ", ".join(suffixes)
-        raise OutputError(f"{path.name}: no format has the suffix '{path.suffix}'", remedy=f"End the name in {known}.")
+        raise StackingUsageError(
+            f"{path.name}: no format has the suffix '{path.suffix}'", remedy=f"End the name in {known}."
+        )
     if path.is_dir():
         raise OutputError(f"{path} is a folder", remedy="Name a file in it.")
     folder = path.absolute().parent

@@ -32,12 +32,12 @@ class ScaleFlags:
         """
         pitch = parse_um(self.pixel, what="--pixel") if self.pixel is not None else settings.choose("pixel_um", None)
         magnification = settings.choose("magnification", self.magnification)
-        if magnification is None or pitch is None:
-            return None
-        if pitch <= 0 or magnification <= 0:
+        if any(value is not None and value <= 0 for value in (pitch, magnification)):
             raise UsageError(
                 "pixel pitch and magnification are greater than zero", remedy="Give for example --pixel 4um -m 2."
             )
+        if magnification is None or pitch is None:
+            return None
         return float(pitch) / float(magnification)
 
 

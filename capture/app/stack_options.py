@@ -19,7 +19,14 @@ from stacking.options import Align, Crop, Method, StackOptions
 from stacking.relief.options import relief_options_of
 from stacking.slab_options import SlabOptions, parse_slab, slab_options_of
 
-MethodOption = Annotated[Method | None, typer.Option("--method", help="How frames are merged (default auto).")]
+MethodOption = Annotated[
+    Method | None,
+    typer.Option(
+        "--method",
+        help="How frames are merged: auto (the default: the pyramid; of two clean frames that lie on each other their own "
+        "pixels), pyramid, depthmap (each pixel from the frames next to its depth) or average.",
+    ),
+]
 AlignOption = Annotated[
     Align, typer.Option("--align", help="auto: register the frames; none: they lie on each other already.")
 ]
@@ -54,14 +61,18 @@ LayerFramesOption = Annotated[
 SlabOption = Annotated[
     str | None,
     typer.Option(
-        "--slab", help="Fuse slabs of so many frames first; auto: by the depth of field; 5,4: slabs of 4 slabs."
+        "--slab", help="Fuse slabs of so many frames, too; auto: by the depth of field; 5,4: slabs of 4 slabs."
     ),
 ]
 SlabOverlapOption = Annotated[
     int | None, typer.Option("--slab-overlap", min=0, help="Frames that neighbouring slabs share (default a quarter).")
 ]
 SlabMethodOption = Annotated[
-    Method | None, typer.Option("--slab-method", help="How slabs are merged (default: as frames are).")
+    Method | None,
+    typer.Option(
+        "--slab-method",
+        help="How slabs' pictures are merged (default: the result is made of the frames, as without slabs).",
+    ),
 ]
 SlabFolderOption = Annotated[
     Path | None,

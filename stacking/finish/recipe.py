@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from stacking.areas_options import Area
 from stacking.errors import StackingUsageError
@@ -228,6 +229,20 @@ class Recipe(_Step):
         return "\n".join(lines) + "\n"
 
 
+# What is wanted where pydantic's fault begins with the key.
+_WANTED = {
+    "float": "a number",
+    "int": "a whole number",
+    "finite_number": "a finite number",
+    "bool": "true or false",
+    "string": "a text",
+    "tuple": "a list",
+    "list": "a list",
+    "model": "a table of values",
+    "dict": "a table of values",
+}
+
+
 def read_recipe(path: Path) -> Recipe:
     """Read a recipe file, or one that comes along by its name.
 
@@ -242,7 +257,8 @@ def read_recipe(path: Path) -> Recipe:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise StackingUsageError(
-            f"the recipe {path} cannot be read: {error}", remedy=f"Name a recipe's TOML file. {_shipped_hint()}"
+            f"the recipe {path} cannot be read: {_why_unread(error)}",
+            remedy=f"Name a recipe's TOML file. {_shipped_hint()}",
         ) from error
     recipe = parse_recipe(text, origin=str(path))
     return recipe.model_copy(update={"areas": tuple(area.beside(path.absolute().parent) for area in recipe.areas)})
@@ -288,8 +304,32 @@ def first_fault(error: ValidationError) -> str:
     """Where and why a recipe is refused, in one line."""
     fault = error.errors(include_url=False)[0]
     place = ".".join(str(part) for part in fault["loc"]) or "the recipe"
-    message = str(fault["msg"]).removeprefix("Value error, ")
-    return f"{place}: {message}"
+    return f"{place}: {_own_words(fault)}"
+
+
+def _own_words(fault: ErrorDetails) -> str:
+    kind, context = fault["type"], fault.get("ctx", {})
+    bounds = {"greater_than": "gt", "greater_than_equal": "ge", "less_than": "lt", "less_than_equal": "le"}
+    if kind in bounds:
+        relation = {"gt": "greater than", "ge": "at least", "lt": "less than", "le": "at most"}[bounds[kind]]
+        return f"{fault['input']} is outside of what it may be: {relation} {context[bounds[kind]]}"
+    if kind in ("too_short", "too_long"):
+        side, limit = ("fewer", "min_length") if kind == "too_short" else ("more", "max_length")
+        return f"{context['actual_length']} values are {side} than the {context[limit]} that belong there"
+    if kind in ("literal_error", "enum"):
+        return f"{fault['input']!r} is none of {context['expected']}"
+    if kind == "value_error":
+        return str(context["error"])
+    wanted = next((words for start, words in _WANTED.items() if kind.startswith(start)), None)
+    if wanted is not None:
+        return f"{fault['input']!r} is not {wanted}"
+    return {"extra_forbidden": "there is no such step or value", "missing": "a value is missing"}.get(
+        kind, str(fault["msg"])
+    )
+
+
+def _why_unread(error: OSError | UnicodeDecodeError) -> str:
+    return str(error.strerror or error) if isinstance(error, OSError) else "it is no text in UTF-8"
 
 
 def _shipped_folder() -> Any:

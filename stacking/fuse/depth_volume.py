@@ -1,13 +1,17 @@
-"""Depth from a coarse volume of focus energies, smoothed along the edges of the picture.
+"""Depth from a volume of focus energies, smoothed along the edges of the picture.
 
-Every frame leaves its focus energy in two octaves on a grid of every fourth pixel, one byte each; more frames than
-:data:`MOST_BINS` share bins, so memory does not grow without bound. At the end each cell shares out one vote among the
-bins; the votes are averaged within the surfaces of the fused picture by a guided filter (Hosni et al. 2013 on the filter
-of He, Sun and Tang 2013), and the bin with most votes wins, refined by a parabola. A cell without detail so takes the depth
-of its surface, and what is thin and near does not grow fat beyond its outline.
+Every frame leaves its focus energy in two octaves on a grid, one byte each: of every pixel in a small picture, of every
+second or fourth in a larger one; more frames than :data:`MOST_BINS` share bins, so memory does not grow without bound. At the
+end each cell shares out one vote among the bins; the votes are averaged within the surfaces of the fused picture, both over
+windows by a guided filter (Hosni et al. 2013 on the filter of He, Sun and Tang 2013) and over the whole picture along its
+minimum spanning tree (Yang 2012), and the bin with most votes wins, refined by a parabola. A cell without detail so takes the
+depth of its surface, and what is thin and near does not grow fat beyond its outline.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -15,22 +19,45 @@ from numpy.typing import NDArray
 
 from stacking.fuse.bands import Bands, rows_of
 from stacking.fuse.canvas import Canvas, spans_by_level
+from stacking.fuse.depth_means import GuidedMean, TreeSum
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
+Plane = TypeVar("Plane", F32, U8)
 
 MOST_BINS = 48
-# Grid cells from the centre of the guided filter's window to its border, and the variance of colour (0 to 1) it smooths over.
-_REACH_CELLS = 20
-_SMOOTHED_VARIANCE = 1e-3
-# The part of a neighbour's energy that may be that neighbour's blur, and how far it reaches, by octave.
+# Pictures of fewer pixels have a cell at every pixel, at every second one; larger ones at every fourth. A hair is some pixels wide
+# in all of them.
+_EVERY_PIXEL_BELOW, _EVERY_SECOND_BELOW = 1_250_000, 6_000_000
+# Grid cells from the centre of the guided filter's window to its border, by the grid's level.
+_REACH_CELLS = (40, 20, 20)
+# What the mean along the tree counts beside that over windows.
+_TREE_SHARE = 1.0
+# The part of a neighbour's energy that may be that neighbour's blur, and how far it reaches, by the grid's level and octave.
 _TAIL = 0.1
-_TAIL_CELLS = (3, 4)
+_TAIL_CELLS = ((6, 8), (3, 4), (3, 4))
 _NOISE_CELLS = 9
 # Energy of noise varies by about itself at this window; the second octave counts where the first has less than 8 times that.
 _DEVIATION = 0.9
 _UNSURE = 8.0
+# Of the cells those with the least detail, and how much more noise than its neighbours a frame may have, from where on.
+_QUIET_PART, _LEAST_LOUDER, _MOST_LOUDER = 0.25, 1.2, 2.5
 _LEAST = 1e-3
+# Below 1 / (1 - this) of an even share it is noise that wins: measured, on stacks of little and of much noise.
+_KNOWN = 0.4
+# What making the depth takes of memory, per cell.
+_WORK_BYTES_PER_CELL = 280.0
+
+
+def grid_level(pixels: int) -> int:
+    """Level of the pyramid that has the grid of a picture of so many pixels: its cells lie at every 2^level-th pixel."""
+    return 0 if pixels < _EVERY_PIXEL_BELOW else 1 if pixels < _EVERY_SECOND_BELOW else 2
+
+
+def volume_bytes_per_pixel(pixels: int, frames: int, spared: float) -> float:
+    """What a volume takes of memory per pixel of a picture, and what making the depth takes beyond ``spared`` bytes a pixel."""
+    cells = 0.25 ** grid_level(pixels)
+    return cells * 2.0 * min(max(frames, 1), MOST_BINS) + max(0.0, cells * _WORK_BYTES_PER_CELL - spared)
 
 
 class DepthVolume:
@@ -42,68 +69,73 @@ class DepthVolume:
     frames : int
         How many will be added, at most.
     bands : Bands
+    level : int, optional
+        Of the grid, as :func:`grid_level` gives it for the whole picture where ``canvas`` is a strip of it.
     """
 
-    def __init__(self, canvas: Canvas, frames: int, bands: Bands) -> None:
+    def __init__(self, canvas: Canvas, frames: int, bands: Bands, level: int | None = None) -> None:
         self._canvas = canvas
         self._bands = bands
         self._frames = max(1, frames)
         self._bins = min(self._frames, MOST_BINS)
         self._positions: list[list[float]] = [[] for _ in range(self._bins)]
-        rows, columns = canvas.level_shape(2)
+        self.level = grid_level(canvas.width * canvas.height) if level is None else level
+        rows, columns = canvas.level_shape(self.level)
         self._codes: NDArray[np.uint8] = np.zeros((2, self._bins, rows, columns), np.uint8)
 
     def add(
         self,
-        half: F32,
-        quarter: F32,
+        luma: Sequence[F32],
         matrix: NDArray[np.float64],
         frame_size: tuple[int, int],
         number: int,
         position: float,
     ) -> None:
-        """Take in frame ``number``: its luma at levels 1 and 2 of the Gaussian pyramid, samples at even pixels."""
+        """Take in frame ``number`` by its luma at the levels of the Gaussian pyramid from 0, samples at even pixels."""
         from stacking.fuse.depth_kernels import focus_rows
 
         bin_ = number * self._bins // self._frames
-        spans = spans_by_level(self._canvas, matrix, frame_size, 3)[2]
-        for octave, (plane, step) in enumerate(((half, 2), (quarter, 1))):
-            codes = self._codes[octave, bin_]
-            self._bands.run(codes.shape[0], rows_of(focus_rows, plane, step, spans, codes))
-        self._positions[bin_].append(position)
-
-    def take(self, codes: U8, number: int, position: float) -> None:
-        """Take in frame ``number`` by its energies on the grid, shape (2, grid rows, grid columns); 0 where it has none."""
-        bin_ = number * self._bins // self._frames
-        np.maximum(self._codes[:, bin_], codes, out=self._codes[:, bin_])
+        spans = spans_by_level(self._canvas, matrix, frame_size, max(self.level, 1) + 1)
+        fine = max(self.level - 1, 0)
+        codes = self._codes[0, bin_]
+        step = 2 if self.level else 1
+        self._bands.run(codes.shape[0], rows_of(focus_rows, luma[fine], step, spans[self.level], codes))
+        codes = self._codes[1, bin_] if self.level else np.zeros(luma[1].shape, np.uint8)
+        self._bands.run(codes.shape[0], rows_of(focus_rows, luma[fine + 1], 1, spans[fine + 1], codes))
+        if not self.level:
+            between = enlarge(codes, self._codes.shape[2:], 1)
+            between[self._codes[0, bin_] == 0] = 0
+            np.maximum(self._codes[1, bin_], between, out=self._codes[1, bin_])
         self._positions[bin_].append(position)
 
     def depth(self, picture: NDArray[np.uint16]) -> tuple[F32, F32]:
-        """Depth and its confidence on the grid, given the fused picture, shape (rows, columns, 3), uint16."""
-        guide = cv2.pyrDown(cv2.pyrDown(picture)).astype(np.float32) * np.float32(1.0 / 65535.0)
-        return self.depth_along(guide)
-
-    def depth_along(self, guide: F32) -> tuple[F32, F32]:
-        """Depth and its confidence on the grid, shape ((rows + 3) // 4, (columns + 3) // 4).
+        """Depth and its confidence on the grid.
 
         Parameters
         ----------
-        guide : ndarray (grid rows, grid columns) or (grid rows, grid columns, 3), float32, 0 to 1
-            A sharp picture on the grid, gray or colour; its edges bound the surfaces.
+        picture : ndarray (rows, columns, 3), uint16
+            The fused picture: its edges bound the surfaces.
 
         Returns
         -------
-        depth : ndarray, float32
-            In the unit of the positions.
-        confidence : ndarray, float32
-            0 to 1: how far the votes for this depth stand out of an even share.
+        depth : ndarray (grid rows, grid columns), float32
+            In the unit of the positions; NaN where no frame shows any detail, near or far within its surface.
+        confidence : ndarray (grid rows, grid columns), float32
+            0 to 1: how far the votes for this depth stand out of an even share; 0 where no more than noise's do.
         """
         used = [k for k in range(self._bins) if self._positions[k]]
         if not used:
             raise ValueError("no frame was added")
-        votes = _Votes(self._codes[:, used])
-        smooth = _GuidedFilter(guide)
-        shape = guide.shape[:2]
+        votes = _Votes(self._codes[:, used], _TAIL_CELLS[self.level])
+        guide: NDArray[Any] = picture
+        for _ in range(self.level):
+            guide = cv2.pyrDown(guide)
+        colours = guide.astype(np.float32) * np.float32(1.0 / 65535.0)
+        over_windows, over_tree = GuidedMean(colours, _REACH_CELLS[self.level]), TreeSum(colours)
+        shape = colours.shape[:2]
+        seen: F32 = np.full(shape, _LEAST, np.float32)
+        for k in range(len(used)):
+            seen += over_tree(votes.share(k))
         best: F32 = np.full(shape, -np.inf, np.float32)
         centre: F32 = np.full(shape, -2.0, np.float32)
         mass: F32 = np.zeros(shape, np.float32)
@@ -111,8 +143,10 @@ class DepthVolume:
         left: F32 = np.full(shape, np.nan, np.float32)
         right: F32 = np.full(shape, np.nan, np.float32)
         for k in range(len(used)):
-            found = smooth(votes.share(k))
+            share = votes.share(k)
+            found = over_windows(share)
             np.maximum(found, 0.0, out=found)
+            found += np.float32(_TREE_SHARE) * over_tree(share) / seen
             mass += found
             after = centre == k - 1
             right[after] = found[after]
@@ -125,16 +159,18 @@ class DepthVolume:
         centre += np.clip(np.nan_to_num(offset), -0.5, 0.5).astype(np.float32)
         places = [float(np.mean(self._positions[k])) for k in used]
         depth = np.interp(centre, np.arange(len(used)), places).astype(np.float32)
-        even = 1.0 / len(used)
-        share = best / np.maximum(mass, np.float32(1e-6))
-        confidence = np.clip((share - even) / max(1.0 - even, 1e-6), 0.0, 1.0).astype(np.float32)
+        # 1 where one bin has all votes, 0 where the best has its even share
+        stands_out = 1.0 - mass / (best * len(used) + np.float32(_LEAST))
+        unseen = best <= _LEAST
+        stands_out[unseen], depth[unseen] = 0.0, np.nan
+        confidence = np.clip((stands_out - _KNOWN) / (1.0 - _KNOWN), 0.0, 1.0).astype(np.float32)
         return depth, confidence
 
 
 class _Votes:
     """One vote per cell, shared out among the bins by their energy above the noise."""
 
-    def __init__(self, codes: U8) -> None:
+    def __init__(self, codes: U8, tail_cells: tuple[int, int]) -> None:
         from stacking.fuse.depth_kernels import energy_table
 
         self._codes = codes
@@ -142,16 +178,16 @@ class _Votes:
         shape = codes.shape[2:]
         bins = codes.shape[1]
         self._noise: list[F32] = []
+        self._louder: list[F32] = []
         for octave in (0, 1):
             least: F32 = np.full(shape, np.inf, np.float32)
             for k in range(bins):
-                covered = codes[octave, k] > 0
-                mean = cv2.blur(self._table[codes[octave, k]], (_NOISE_CELLS, _NOISE_CELLS))
-                np.minimum(least, np.where(covered, mean, np.inf), out=least)
+                np.minimum(least, self._around(octave, k), out=least)
             least[~np.isfinite(least)] = 0.0
             self._noise.append(least)
+            self._louder.append(self._noise_of_frames(octave, bins))
         self._tails = [
-            cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * cells + 1, 2 * cells + 1)) for cells in _TAIL_CELLS
+            cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * cells + 1, 2 * cells + 1)) for cells in tail_cells
         ]
         most: list[F32] = [np.zeros(shape, np.float32), np.zeros(shape, np.float32)]
         for octave in (0, 1):
@@ -167,6 +203,33 @@ class _Votes:
             total += self._unshared(k)
         self._total = total
 
+    def _around(self, octave: int, k: int) -> F32:
+        """Mean energy round each cell; infinite where the frames do not cover it."""
+        covered = self._codes[octave, k] > 0
+        mean = cv2.blur(self._table[self._codes[octave, k]], (_NOISE_CELLS, _NOISE_CELLS))
+        if not covered.all():
+            mean /= np.maximum(cv2.blur(covered.astype(np.float32), (_NOISE_CELLS, _NOISE_CELLS)), _LEAST)
+        return np.where(covered, mean, np.float32(np.inf)).astype(np.float32)
+
+    def _noise_of_frames(self, octave: int, bins: int) -> F32:
+        """How much more noise a bin has than both its neighbours: a frame that was not resampled has, and would win flat areas.
+
+        Detail in focus is in the neighbours too, if less.
+        """
+        sample = (slice(None, None, 3), slice(None, None, 3))
+        least = self._noise[octave][sample]
+        quiet = (least > 0) & (least <= np.quantile(least, _QUIET_PART))
+        levels: F32 = np.zeros(bins, np.float32)
+        for k in range(bins):
+            mean = self._around(octave, k)[sample][quiet]
+            seen = mean[np.isfinite(mean)]
+            levels[k] = np.median(seen) if seen.size else 0.0
+        louder: F32 = np.ones(bins, np.float32)
+        beside = np.maximum(levels[:-2], levels[2:])
+        louder[1:-1] = np.minimum(levels[1:-1] / np.maximum(beside, np.float32(_LEAST)), _MOST_LOUDER)
+        louder[louder < _LEAST_LOUDER] = 1.0
+        return louder
+
     def share(self, k: int) -> F32:
         """The part of each cell's vote for bin ``k``."""
         return self._unshared(k) / self._total
@@ -176,7 +239,7 @@ class _Votes:
 
     def _above_noise(self, octave: int, k: int) -> F32:
         """Energy that is neither noise nor the tail of a stronger neighbour's."""
-        noise = self._noise[octave]
+        noise = self._noise[octave] * self._louder[octave][k]
         energy = np.maximum(self._table[self._codes[octave, k]] - noise, np.float32(0.0))
         energy -= np.float32(_TAIL) * cv2.dilate(energy, self._tails[octave])
         np.maximum(energy, 0.0, out=energy)
@@ -184,53 +247,11 @@ class _Votes:
         return np.asarray(np.maximum(energy, np.float32(0.0)), np.float32)
 
 
-class _GuidedFilter:
-    """Mean within the surfaces of a gray or colour picture (He, Sun and Tang 2013, eq. 5 and 19)."""
-
-    def __init__(self, guide: F32) -> None:
-        # in a small picture a window of full reach would be most of it
-        self._reach = max(2, min(_REACH_CELLS, min(guide.shape[:2]) // 8))
-        planes = [guide] if guide.ndim == 2 else [guide[..., c] for c in range(3)]
-        self._guide = [np.ascontiguousarray(p) for p in planes]
-        self._mean = [self._box(g) for g in self._guide]
-        covariance = {}
-        for i in range(len(planes)):
-            for j in range(i, len(planes)):
-                product = self._box(self._guide[i] * self._guide[j]) - self._mean[i] * self._mean[j]
-                covariance[i, j] = product + np.float32(_SMOOTHED_VARIANCE if i == j else 0.0)
-        self._inverse: tuple[tuple[F32, ...], ...]
-        if len(planes) == 1:
-            self._inverse = ((np.float32(1.0) / covariance[0, 0],),)
-            return
-        a, b, c = covariance[0, 0], covariance[0, 1], covariance[0, 2]
-        e, f, g = covariance[1, 1], covariance[1, 2], covariance[2, 2]
-        cofactors = (e * g - f * f, c * f - b * g, b * f - c * e, a * g - c * c, b * c - a * f, a * e - b * b)
-        determinant = a * cofactors[0] + b * cofactors[1] + c * cofactors[2]
-        p, q, r, s, t, u = (k / determinant for k in cofactors)
-        self._inverse = ((p, q, r), (q, s, t), (r, t, u))
-
-    def __call__(self, values: F32) -> F32:
-        mean = self._box(values)
-        with_guide = [self._box(g * values) - m * mean for g, m in zip(self._guide, self._mean, strict=True)]
-        result: F32 = np.zeros_like(values)
-        constant = mean
-        for row, guide, guide_mean in zip(self._inverse, self._guide, self._mean, strict=True):
-            slope = row[0] * with_guide[0]
-            for factor, product in zip(row[1:], with_guide[1:], strict=True):
-                slope = slope + factor * product
-            constant = constant - slope * guide_mean
-            result += self._box(slope) * guide
-        return np.asarray(result + self._box(constant), np.float32)
-
-    def _box(self, plane: F32) -> F32:
-        size = 2 * self._reach + 1
-        return np.asarray(cv2.blur(plane, (size, size), borderType=cv2.BORDER_REFLECT), np.float32)
-
-
-def enlarge(plane: F32, shape: tuple[int, int]) -> F32:
-    """A plane of the grid at full size: sample i lies at pixel 4i."""
-    matrix = np.array([[0.25, 0.0, 0.0], [0.0, 0.25, 0.0]])
+def enlarge(plane: Plane, shape: tuple[int, ...], level: int) -> Plane:
+    """A plane of a grid at full size: sample i lies at pixel i * 2^level."""
+    if level == 0:
+        return plane
+    matrix = np.array([[0.5**level, 0.0, 0.0], [0.0, 0.5**level, 0.0]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return np.asarray(
-        cv2.warpAffine(plane, matrix, (shape[1], shape[0]), flags=flags, borderMode=cv2.BORDER_REPLICATE), np.float32
-    )
+    size = (int(shape[1]), int(shape[0]))
+    return cv2.warpAffine(plane, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[return-value]

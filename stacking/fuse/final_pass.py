@@ -16,6 +16,7 @@ from stacking.frames import Pixels, Registration
 from stacking.fuse.bands import Bands
 from stacking.fuse.canvas import Canvas
 from stacking.fuse.depth import DepthEstimate
+from stacking.fuse.depth_volume import grid_level
 from stacking.fuse.frame_planes import FramePlanes
 from stacking.fuse.methods import Fusion, bytes_per_pixel, fusion_for, noise_for
 from stacking.fuse.noise import NoiseEnergy
@@ -93,7 +94,11 @@ class FusionTask:
             self.canvas.width * self.canvas.height,
             self.canvas.height,
             frame_bytes_per_pixel=frame,
-            fusion_bytes_per_pixel=bytes_per_pixel(self.method, wants_depth=self.wants_depth),
+            fusion_bytes_per_pixel=bytes_per_pixel(
+                self.method,
+                pixels=self.canvas.width * self.canvas.height,
+                depth_frames=len(self.registrations) if self.wants_depth else 0,
+            ),
             result_bytes_per_pixel=_RESULT_BYTES_PER_PIXEL + (12.0 if self.wants_depth else 0.0),
             apron_rows=self.apron_rows,
             allowed_bytes=self.memory_bytes,
@@ -115,6 +120,8 @@ class FinalPass:
         Frames that could not be decoded, and why.
     confidence : ndarray (rows, columns), float32, or None
         Of the depth, 0 to 1, where there is one.
+    surface : ndarray (rows, columns), float32, or None
+        The depth where it is known, and what its surface says of it where it is not; NaN where that says nothing either.
     """
 
     def __init__(self, task: FusionTask, progress: Progress) -> None:
@@ -124,6 +131,7 @@ class FinalPass:
         self._done = 0
         self.missed: dict[int, str] = {}
         self.confidence: NDArray[np.float32] | None = None
+        self.surface: NDArray[np.float32] | None = None
 
     def run(self) -> tuple[NDArray[np.uint16], NDArray[np.float32] | None]:
         """The picture (rows, columns, 3) and its depth (rows, columns) where it is wanted.
@@ -141,11 +149,15 @@ class FinalPass:
         if len(strips) == 1:
             image, estimate = self._strip(task.canvas, total)
             self.confidence = None if estimate is None else estimate.confidence
+            if estimate is not None and task.method is not Method.DEPTHMAP:
+                self.surface = estimate.filled
             return image, None if estimate is None else estimate.depth
         canvas = task.canvas
         whole = np.empty((canvas.height, canvas.width, 3), np.uint16)
         depth = np.empty((canvas.height, canvas.width), np.float32) if task.wants_depth else None
         self.confidence = None if depth is None else np.zeros_like(depth)
+        if depth is not None and task.method is not Method.DEPTHMAP:
+            self.surface = np.full_like(depth, np.nan)
         for first, last, strip in strips:
             image, estimate = self._strip(strip, total)
             inside = slice(first - (strip.y - canvas.y), last - (strip.y - canvas.y))
@@ -154,6 +166,8 @@ class FinalPass:
                 depth[first:last] = np.nan if estimate is None else estimate.depth[inside]
             if self.confidence is not None and estimate is not None:
                 self.confidence[first:last] = estimate.confidence[inside]
+            if self.surface is not None and estimate is not None:
+                self.surface[first:last] = estimate.filled[inside]
         return whole, depth
 
     def _strip(self, strip: Canvas, total: int) -> tuple[NDArray[np.uint16], DepthEstimate | None]:
@@ -188,7 +202,15 @@ class FinalPass:
             self._noise = noise_for(task.method, task.canvas, image, task.registrations[index].gain)
         levels = levels_for(task.canvas)
         frames = len(task.registrations) if task.wants_depth else 0
-        fusion = fusion_for(task.method, strip, bands, self._noise, levels=levels, depth_frames=frames)
+        fusion = fusion_for(
+            task.method,
+            strip,
+            bands,
+            self._noise,
+            levels=levels,
+            depth_frames=frames,
+            depth_level=grid_level(task.canvas.width * task.canvas.height),
+        )
         if task.is_pair and isinstance(fusion, PyramidFusion):
             return PairFusion(strip, bands, fusion)
         return fusion

@@ -12,6 +12,7 @@ from stacking.fuse.average import AverageFusion
 from stacking.fuse.bands import Bands
 from stacking.fuse.canvas import Canvas
 from stacking.fuse.depth import DepthEstimate
+from stacking.fuse.depth_volume import volume_bytes_per_pixel
 from stacking.fuse.depthmap import DepthMapFusion
 from stacking.fuse.frame_planes import FramePlanes
 from stacking.fuse.noise import NoiseEnergy, measure_noise
@@ -20,7 +21,8 @@ from stacking.options import Method
 
 # Bytes per pixel of the canvas: running sums, planes of the frame at hand, and the result while it is made.
 _BYTES_PER_PIXEL = {Method.AVERAGE: 24.0, Method.DEPTHMAP: 44.0, Method.PYRAMID: 34.0, Method.AUTO: 34.0}
-_DEPTH_BYTES_PER_PIXEL = 12.0
+# What is still held of them when the depth is made.
+_RESULT_BYTES_PER_PIXEL = 10.0
 
 
 class Fusion(Protocol):
@@ -54,18 +56,31 @@ def noise_for(method: Method, canvas: Canvas, image: Pixels, gain: NDArray[np.fl
 
 
 def fusion_for(
-    method: Method, canvas: Canvas, bands: Bands, noise: NoiseEnergy, *, levels: int, depth_frames: int
+    method: Method,
+    canvas: Canvas,
+    bands: Bands,
+    noise: NoiseEnergy,
+    *,
+    levels: int,
+    depth_frames: int,
+    depth_level: int | None = None,
 ) -> Fusion:
-    """A running fusion by its name, on the whole picture or a strip of it; ``levels`` are those of the whole picture and
-    ``depth_frames`` the frames that a depth map is wanted of (0: none is).
+    """A running fusion by its name, on the whole picture or a strip of it.
+
+    ``levels`` and ``depth_level`` are those of the whole picture; ``depth_frames`` the frames that a depth map is wanted of (0:
+    none is).
     """
     if method is Method.AVERAGE:
         return AverageFusion(canvas, bands)
     if method is Method.DEPTHMAP:
         return DepthMapFusion(canvas, bands, noise)
-    return PyramidFusion(canvas, bands, noise, PyramidTuning(levels=levels), depth_frames=depth_frames)
+    tuning = PyramidTuning(levels=levels)
+    return PyramidFusion(canvas, bands, noise, tuning, depth_frames=depth_frames, depth_level=depth_level)
 
 
-def bytes_per_pixel(method: Method, *, wants_depth: bool) -> float:
-    """Memory that a fusion takes per pixel of its canvas."""
-    return _BYTES_PER_PIXEL[method] + (_DEPTH_BYTES_PER_PIXEL if wants_depth and method is not Method.DEPTHMAP else 0.0)
+def bytes_per_pixel(method: Method, *, pixels: int, depth_frames: int) -> float:
+    """Memory that a fusion takes per pixel of its canvas; ``pixels`` of the whole picture, ``depth_frames`` as for `fusion_for`."""
+    own = _BYTES_PER_PIXEL[method]
+    if not depth_frames or method in (Method.DEPTHMAP, Method.AVERAGE):
+        return own
+    return own + volume_bytes_per_pixel(pixels, depth_frames, own - _RESULT_BYTES_PER_PIXEL)

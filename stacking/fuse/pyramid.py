@@ -25,8 +25,6 @@ F32 = NDArray[np.float32]
 
 # Three levels measured best from 2 to 12 megapixels: a coarser choice pulls in the blur of what stands in front.
 _LEVELS = 3
-# Votes for one depth that stand out less than this are those of noise.
-_KNOWN = 0.02
 # Rounding to eight bits alone has about this energy.
 _LEAST_FLOOR = 0.05
 
@@ -77,6 +75,8 @@ class PyramidFusion:
         Keep the moments that a choice of frames is made of (`DepthEstimate.filled`).
     depth_frames : int
         How many frames will come, at most, where a depth map is wanted; 0 where it is not.
+    depth_level : int, optional
+        Level of its grid, where ``canvas`` is a strip of a larger picture.
     """
 
     passes = 1
@@ -90,6 +90,7 @@ class PyramidFusion:
         *,
         wants_moments: bool = False,
         depth_frames: int = 0,
+        depth_level: int | None = None,
     ) -> None:
         self.canvas = canvas
         self.tuning = PyramidTuning() if tuning is None else tuning
@@ -108,7 +109,9 @@ class PyramidFusion:
         self._moments: tuple[F32, F32] | None = None
         if wants_moments:
             self._moments = np.zeros(shapes[1], np.float32), np.zeros(shapes[1], np.float32)
-        self._volume = DepthVolume(canvas, depth_frames, bands) if depth_frames and self.levels >= 2 else None
+        self._volume: DepthVolume | None = None
+        if depth_frames and self.levels >= 2:
+            self._volume = DepthVolume(canvas, depth_frames, bands, depth_level)
         self._low: NDArray[np.uint16] = np.full(shapes[0], 65535, np.uint16)
         self._high: NDArray[np.uint16] = np.zeros(shapes[0], np.uint16)
         # Of the frame at hand.
@@ -134,7 +137,7 @@ class PyramidFusion:
         self._accumulate_base(luma, red, blue, spans)
         self._widen(planes.luma, spans[0])
         if self._volume is not None:
-            self._volume.add(luma[1], luma[2], matrix, frame_size, len(self._positions), position)
+            self._volume.add(luma, matrix, frame_size, len(self._positions), position)
         self._positions.append(position)
 
     def next_pass(self) -> None:
@@ -162,8 +165,9 @@ class PyramidFusion:
         if self._volume is not None:
             shape = (self.canvas.height, self.canvas.width)
             coarse, confidence = self._volume.depth(rgb)
-            filled, certain = enlarge(coarse, shape), enlarge(confidence, shape)
-            known = np.where(certain >= _KNOWN, filled, np.float32(np.nan))
+            level = self._volume.level
+            filled, certain = enlarge(coarse, shape, level), enlarge(confidence, shape, level)
+            known = np.where(certain > 0.0, filled, np.float32(np.nan))
             depth = DepthEstimate(known, certain, filled)
         return rgb, depth
 

@@ -13,6 +13,7 @@ from stacking.register.features import Map
 _LOST = 0.55
 _LOST_AT_END = 0.6
 _UNEQUAL = 2.2
+_SMEARED, _BLURRED, _NEARLY_NOTHING = 1.35, 0.8, 0.1
 _LEAST_TILES = 8
 _KEPT_SOMEWHERE = 0.9
 _MOST_REPEATED = 3
@@ -48,6 +49,33 @@ def shaken_frames(frames: Sequence[int], sharpness: Sequence[Map]) -> dict[int, 
             if kept is not None and kept.min() < _LOST_AT_END and kept.max() > _UNEQUAL * kept.min():
                 shaken[k] = "shaken: blurred along one direction"
     return shaken
+
+
+def smeared_frames(frames: Sequence[int], sharpness: Sequence[Map]) -> dict[int, str]:
+    """Find frames that may be shaken a little: blurred along one direction more than defocus does.
+
+    Against the sharper of its neighbours such a frame lost sharpness unequally. Good frames of real and rendered stacks lost it alike
+    to a factor of 1.15 (one, nearly without detail, 1.35); a shake of 8 px in 480 gives 1.36 to 1.7. That is worth a note, not a frame.
+
+    Parameters
+    ----------
+    frames, sharpness
+        As for :func:`shaken_frames`.
+
+    Returns
+    -------
+    dict of int to str
+        The frames, and what to say.
+    """
+    smeared: dict[int, str] = {}
+    for n, k in enumerate(frames):
+        beside = [sharpness[j] for j in (n - 1, n + 1) if 0 <= j < len(frames)]
+        ratios = [kept for other in beside if (kept := _kept(sharpness[n], other)) is not None]
+        if len(ratios) == len(beside) > 0 and all(
+            _NEARLY_NOTHING < kept.min() < _BLURRED and kept.max() > _SMEARED * kept.min() for kept in ratios
+        ):
+            smeared[k] = "perhaps shaken a little: blurred along one direction"
+    return smeared
 
 
 def truncated_frames(frames: Sequence[int], dead: Sequence[NDArray[np.bool_]]) -> dict[int, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from stacking.errors import RegistrationError, StackingUsageError
 from stacking.frames import Registration
 from stacking.register.chain import components, solve_chain
-from stacking.register.damage import repeated_frames, shaken_frames, truncated_frames
+from stacking.register.damage import repeated_frames, shaken_frames, smeared_frames, truncated_frames
 from stacking.register.features import GAMMA, Features, Gray, Map, extract
 from stacking.register.matching import Match, MatchQuery, match
 from stacking.register.photometry import encoded_ratio
@@ -170,8 +170,13 @@ class Registrar:
         """
         return self._provisional.get(index)
 
-    def solve(self) -> Solution:
+    def solve(self, avoid: Collection[int] = ()) -> Solution:
         """Solve for all frames at once. May be called at any time, and again after more frames.
+
+        Parameters
+        ----------
+        avoid : collection of int
+            Frames that are not the reference as long as there are others.
 
         Returns
         -------
@@ -207,31 +212,32 @@ class Registrar:
         repeated = repeated_frames(belonging, [(t.light, t.sharpness, t.dead) for t in traces])
         left_out |= repeated | cut
         belonging = [k for k in belonging if k not in cut and k not in repeated]
-        reference, poses, residuals, gains = self._solve_for(frames, belonging)
+        reference, poses, residuals, gains = self._solve_for(frames, belonging, avoid)
         shaken = {}
         if not self._still:
             shaken = shaken_frames(belonging, [self._traces[k].sharpness * gains[k].mean() ** 2 for k in belonging])
         if 0 < len(shaken) <= len(belonging) // 3:
             left_out |= shaken
             belonging = [k for k in belonging if k not in shaken]
-            reference, poses, residuals, gains = self._solve_for(frames, belonging)
+            reference, poses, residuals, gains = self._solve_for(frames, belonging, avoid)
         registrations = {k: Registration(poses[k].matrix(self._size), gains[k], residuals[k]) for k in belonging}
         notes = self._notes(belonging, poses, gains)
         return Solution(registrations, reference, dict(sorted(left_out.items())), notes)
 
     def _solve_for(
-        self, frames: Sequence[int], belonging: Sequence[int]
+        self, frames: Sequence[int], belonging: Sequence[int], avoid: Collection[int]
     ) -> tuple[int, dict[int, Similarity], dict[int, float], dict[int, NDArray[np.float64]]]:
         """Return the reference, poses, residuals and gains; a reference far off the others' brightness gives way to a neighbour."""
         wanted = frames[len(frames) // 2] if self._reference is None else self._reference
-        reference = min(belonging, key=lambda k: (abs(k - wanted), k))
+        able = [k for k in belonging if k not in avoid] or belonging
+        reference = min(able, key=lambda k: (abs(k - wanted), k))
         poses, residuals = self._poses(belonging, reference)
         gains = self._gains(belonging, reference, poses)
         light = {k: float(gains[k].mean()) for k in belonging}
         middle = float(np.median(list(light.values())))
         if self._reference is None and abs(middle**GAMMA - 1) > _UNFIT_LIGHT:
-            usual = [k for k in belonging if abs((light[k] / middle) ** GAMMA - 1) < _PECULIAR_LIGHT]
-            reference = min(usual, key=lambda k: (abs(k - wanted), k))
+            usual = [k for k in able if abs((light[k] / middle) ** GAMMA - 1) < _PECULIAR_LIGHT]
+            reference = min(usual or able, key=lambda k: (abs(k - wanted), k))
             poses, residuals = self._poses(belonging, reference)
             gains = self._gains(belonging, reference, poses)
         return reference, poses, residuals, gains
@@ -285,11 +291,12 @@ class Registrar:
         for k, level in zip(frames, levels, strict=True):
             light = float(np.expm1(level))
             if abs(light) > _PECULIAR_LIGHT and abs(level) > usual:
-                notes.append(
-                    (k, f"{abs(light):.0%} {'brighter' if light > 0 else 'darker'} than the others, matched to them")
-                )
+                word, stops = "brighter" if light > 0 else "darker", abs(level) / np.log(2.0)
+                notes.append((k, f"{stops:.1f} stops {word} than the others ({light:+.0%} of light), matched to them"))
         by_corners = {k for m in self._matches if m.points > 0 for k in (m.old, m.new)}
         if not self._still:
+            steady = [self._traces[k].sharpness * gains[k].mean() ** 2 for k in frames]
+            notes += sorted(smeared_frames(frames, steady).items())
             notes += [
                 (k, "hardly anything to follow: registered by its large shapes") for k in frames if k not in by_corners
             ]

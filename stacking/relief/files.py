@@ -72,6 +72,11 @@ def read_relief(
 
 
 def _read(path: Path) -> tuple[NDArray[np.generic], str]:
+    if path.suffix.lower() == ".png":
+        raise SourceError(
+            f"{path.name}: a 16-bit PNG does not say what its values mean",
+            remedy="Give the float TIFF that --depth FILE.tif writes, or the file of --depth-16bit.",
+        )
     try:
         with tifffile.TiffFile(path) as file:
             values = file.asarray()

@@ -96,7 +96,7 @@ class Relief:
         return Relief(self.depth[cut], self.confidence[cut], self.filled[cut], self.scale)
 
 
-def relief_of(depth: F32, confidence: F32 | None, scale: Scale) -> Relief:
+def relief_of(depth: F32, confidence: F32 | None, scale: Scale, surface: F32 | None = None) -> Relief:
     """A relief whose holes are filled.
 
     Parameters
@@ -105,10 +105,13 @@ def relief_of(depth: F32, confidence: F32 | None, scale: Scale) -> Relief:
         NaN where unknown.
     confidence : ndarray (rows, columns), float32, or None
         0 to 1; None: full wherever there is depth.
+    surface : ndarray (rows, columns), float32, optional
+        What else is known of the holes, NaN where nothing is; the rest is filled from what lies around.
     """
     known = np.isfinite(depth)
     sure = known.astype(np.float32) if confidence is None else np.where(known, confidence, 0).astype(np.float32)
-    return Relief(depth, sure, fill_holes(depth, sure), scale)
+    told = depth if surface is None else np.where(known, depth, surface)
+    return Relief(depth, sure, fill_holes(told, sure), scale)
 
 
 def fill_holes(depth: F32, confidence: F32) -> F32:

@@ -274,8 +274,25 @@ def test_a_stack_is_of_one_size_and_depth(tmp_path: Path) -> None:
     development = Development(selection.sources)
     with pytest.raises(FrameError, match="40x60"):
         development.frame(Source(other_size))
-    with pytest.raises(FrameError, match="16 bits"):
-        development.gray_half(Source(other_depth))
+
+
+@pytest.mark.parametrize(("deep", "flat", "dtype"), [(1, 2, np.uint8), (2, 1, np.uint16)])
+def test_files_named_one_by_one_may_differ_in_depth(tmp_path: Path, deep: int, flat: int, dtype: type) -> None:
+    paths = [write(tmp_path / f"d{k}.png", SIXTEEN) for k in range(deep)]
+    paths += [write(tmp_path / f"f{k}.png", EIGHT) for k in range(flat)]
+    selection = alike([Source(path) for path in paths], mixed_depths=True)
+    assert [source.path for source in selection.sources] == paths
+    assert selection.left_out == ()
+    assert len(selection.notes) == 1
+    assert selection.like is not None
+    development = Development([selection.like])
+    assert development.dtype == dtype
+    top = np.iinfo(dtype).max
+    for path in paths:
+        found = development.frame(Source(path)).image
+        assert found.dtype == dtype
+        own = SIXTEEN / 65535 if path.name.startswith("d") else EIGHT / 255
+        np.testing.assert_allclose(found / top, own, atol=0.51 / 255)
 
 
 def test_gray_among_colour_is_noted(tmp_path: Path) -> None:
@@ -286,6 +303,7 @@ def test_gray_among_colour_is_noted(tmp_path: Path) -> None:
     assert [note.path for note in noted] == gray
     assert all("gray" in note.text for note in noted)
     assert not alike(Source(path) for path in gray).notes
+    assert alike(Source(path) for path in [*gray, *colour]).like == Source(colour[0])
     assert not alike(Source(path) for path in colour).notes
 
 

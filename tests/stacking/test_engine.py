@@ -146,9 +146,9 @@ def test_eight_bit_png_stays_eight_bit(folder: Path, tmp_path: Path) -> None:
     ("output", "options", "error"),
     [
         ("taken.tif", {}, OutputError),
-        ("out.xyz", {}, OutputError),
+        ("out.xyz", {}, StackingUsageError),
         ("nowhere/out.tif", {}, OutputError),
-        ("out.tif", {"depth": Path("depth.jpg")}, OutputError),
+        ("out.tif", {"depth": Path("depth.jpg")}, StackingUsageError),
         ("out.tif", {"method": Method.AVERAGE, "depth": Path("depth.tif")}, StackingUsageError),
         ("out.tif", {"memory_bytes": 1 << 20}, StackingError),
     ],
@@ -184,3 +184,19 @@ def test_an_interruption_leaves_nothing(folder: Path, tmp_path: Path) -> None:
 def test_nothing_to_stack() -> None:
     with pytest.raises(SourceError):
         Engine().finish()
+
+
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize("depth", [False, True])
+def test_the_picture_of_a_single_frame_is_that_frame(tmp_path: Path, deep: bool, depth: bool) -> None:
+    rng = np.random.default_rng(21)
+    frame = rng.integers(0, 65536, (50, 70, 3), dtype=np.uint16)
+    frame = frame if deep else (frame >> 8).astype(np.uint8)
+    cv2.imwrite(str(tmp_path / "only.png"), frame)
+    options = StackOptions(depth=tmp_path / "d.tif") if depth else StackOptions()
+    report = stack_pictures([tmp_path / "only.png"], tmp_path / "o.tif", options)
+    found = cv2.imread(str(tmp_path / "o.tif"), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(found, frame if deep else frame.astype(np.uint16) * 257)
+    assert any("only one picture" in note for note in report.notes)
+    if depth:
+        assert np.isnan(cv2.imread(str(tmp_path / "d.tif"), cv2.IMREAD_UNCHANGED)).all()

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from stacking.fuse.bands import Bands
 from stacking.fuse.canvas import Canvas
 from stacking.fuse.depth_kernels import OFFSET, STEPS_PER_OCTAVE, energy_table, focus_rows
+from stacking.fuse.depth_means import TREE_CHANGE, TreeSum
 from stacking.fuse.depth_volume import MOST_BINS, DepthVolume, enlarge
 
 F32 = NDArray[np.float32]
@@ -26,11 +27,14 @@ def defocused(picture: F32, distance: float) -> F32:
     return np.asarray(cv2.GaussianBlur(picture, (0, 0), 0.2 + 1.2 * abs(distance)), np.float32)
 
 
+def pyramid(frame: F32) -> list[F32]:
+    half = np.asarray(cv2.pyrDown(frame), np.float32)
+    return [frame, half, np.asarray(cv2.pyrDown(half), np.float32)]
+
+
 def add_all(volume: DepthVolume, frames: list[F32], positions: list[float]) -> None:
     for number, (frame, position) in enumerate(zip(frames, positions, strict=True)):
-        half = np.asarray(cv2.pyrDown(frame), np.float32)
-        size = (frame.shape[1], frame.shape[0])
-        volume.add(half, np.asarray(cv2.pyrDown(half), np.float32), STILL, size, number, position)
+        volume.add(pyramid(frame), STILL, (frame.shape[1], frame.shape[0]), number, position)
 
 
 def picture_of(luma: F32) -> NDArray[np.uint16]:
@@ -51,18 +55,19 @@ def two_halves(shape: tuple[int, int], near: float, far: float, frames: int) -> 
     return stack, sharp
 
 
-@pytest.mark.parametrize(("near", "far"), [(2.0, 8.0), (3.5, 6.0), (7.0, 1.0)])
-def test_two_surfaces_get_their_depths_in_the_unit_of_the_positions(near: float, far: float) -> None:
+@pytest.mark.parametrize(("near", "far", "level"), [(2.0, 8.0, 0), (3.5, 6.0, 1), (7.0, 1.0, 2)])
+def test_two_surfaces_get_their_depths_in_the_unit_of_the_positions(near: float, far: float, level: int) -> None:
     shape = (192, 256)
     stack, sharp = two_halves(shape, near, far, 11)
     positions = [100.0 + 40.0 * k for k in range(11)]
     with Bands(1) as bands:
-        volume = DepthVolume(Canvas(0, 0, 256, 192), 11, bands)
+        volume = DepthVolume(Canvas(0, 0, 256, 192), 11, bands, level)
         add_all(volume, stack, positions)
         depth, confidence = volume.depth(picture_of(sharp))
-    assert depth.shape == (48, 64)
-    assert np.abs(depth[:, :26] - (100 + 40 * near)).mean() < 12
-    assert np.abs(depth[:, -26:] - (100 + 40 * far)).mean() < 12
+    assert depth.shape == (192 >> level, 256 >> level)
+    inner = 104 >> level
+    assert np.abs(depth[:, :inner] - (100 + 40 * near)).mean() < 12
+    assert np.abs(depth[:, -inner:] - (100 + 40 * far)).mean() < 12
     assert confidence.min() >= 0.0
     assert confidence.max() <= 1.0
 
@@ -80,7 +85,8 @@ def test_a_flat_patch_takes_the_depth_of_its_surface() -> None:
     assert np.abs(depth - 4.0).max() < 0.6
 
 
-def test_a_thin_near_strand_stays_thin() -> None:
+@pytest.mark.parametrize("level", [0, 1, 2])
+def test_a_thin_near_strand_stays_thin(level: int) -> None:
     shape = (256, 256)
     back = texture(shape, 15, 7)
     strand = np.zeros(shape, np.float32)
@@ -91,11 +97,11 @@ def test_a_thin_near_strand_stays_thin() -> None:
         stack.append((defocused(back, k - 7) * (1 - cover) + 15.0 * cover).astype(np.float32))
     sharp = np.where(strand > 0, np.float32(15.0), back)
     with Bands(1) as bands:
-        volume = DepthVolume(Canvas(0, 0, 256, 256), 10, bands)
+        volume = DepthVolume(Canvas(0, 0, 256, 256), 10, bands, level)
         add_all(volume, stack, [float(k) for k in range(10)])
         depth, _ = volume.depth(picture_of(sharp))
-    near_columns = (np.median(depth, axis=0) < 4).sum()
-    assert 2 <= near_columns <= 5
+    near_px = (np.median(depth, axis=0) < 4).sum() << level
+    assert 8 <= near_px <= 20
 
 
 def test_many_frames_share_bins_and_the_memory_stays() -> None:
@@ -116,9 +122,8 @@ def test_a_frame_counts_only_where_it_covers_the_canvas() -> None:
     with Bands(1) as bands:
         volume = DepthVolume(Canvas(0, 0, 128, 128), 6, bands)
         add_all(volume, stack, [float(k) for k in range(5)])
-        half = np.asarray(cv2.pyrDown(wild), np.float32)
         beyond = np.array([[1.0, 0.0, 500.0], [0.0, 1.0, 0.0]])
-        volume.add(half, np.asarray(cv2.pyrDown(half), np.float32), beyond, (128, 128), 5, 5.0)
+        volume.add(pyramid(wild), beyond, (128, 128), 5, 5.0)
         depth, _ = volume.depth(picture_of(sharp))
     assert np.abs(depth - 2.0).max() < 0.6
 
@@ -159,6 +164,78 @@ def test_no_frame_is_an_error() -> None:
 
 def test_enlarged_samples_lie_at_every_fourth_pixel() -> None:
     plane = np.arange(12, dtype=np.float32).reshape(3, 4)
-    full = enlarge(plane, (12, 16))
+    full = enlarge(plane, (12, 16), 2)
     np.testing.assert_allclose(full[::4, ::4], plane)
     np.testing.assert_allclose(full[0, :5], [0, 0.25, 0.5, 0.75, 1.0])
+
+
+@pytest.mark.parametrize("frames", [5, 40])
+def test_noise_alone_has_no_depth(frames: int) -> None:
+    random = np.random.default_rng(11)
+    shape = (128, 160)
+    stack = [np.asarray(100 + random.normal(0, 2, shape), np.float32) for _ in range(frames)]
+    with Bands(1) as bands:
+        volume = DepthVolume(Canvas(0, 0, 160, 128), frames, bands)
+        add_all(volume, stack, [float(k) for k in range(frames)])
+        _, confidence = volume.depth(picture_of(np.mean(stack, axis=0)))
+    assert (confidence > 0).mean() < 0.05
+
+
+def test_a_textured_surface_is_sure_of_its_depth() -> None:
+    surface = texture((128, 128), 25, 12)
+    stack = [defocused(surface, k - 4) for k in range(9)]
+    with Bands(1) as bands:
+        volume = DepthVolume(Canvas(0, 0, 128, 128), 9, bands)
+        add_all(volume, stack, [float(k) for k in range(9)])
+        _, confidence = volume.depth(picture_of(surface))
+    assert np.median(confidence) > 0.3
+
+
+def test_what_frames_do_not_cover_is_no_quiet_noise() -> None:
+    random = np.random.default_rng(13)
+    shape = (96, 128)
+    stack = [np.asarray(100 + random.normal(0, 2, shape), np.float32) for _ in range(6)]
+    with Bands(1) as bands:
+        volume = DepthVolume(Canvas(0, 0, 128, 96), 6, bands)
+        for number, frame in enumerate(stack):
+            matrix = np.array([[1.0, 0.0, 40.0 if number != 3 else 0.0], [0.0, 1.0, 0.0]])
+            volume.add(pyramid(frame), matrix, (128, 96), number, float(number))
+        _, confidence = volume.depth(picture_of(np.mean(stack, axis=0)))
+    assert (confidence[:, 60:84] > 0).mean() < 0.1
+
+
+def test_the_tree_has_the_least_differences_and_sums_over_all_cells() -> None:
+    random = np.random.default_rng(14)
+    guide = random.random((7, 9, 3)).astype(np.float32)
+    values = random.random((7, 9)).astype(np.float32)
+    found = TreeSum(guide)(values)
+    colour = guide.reshape(-1, 3) * np.float32(255)
+    edges = [(k, k + 1) for k in range(63) if k % 9 < 8] + [(k, k + 9) for k in range(54)]
+    steps = {(a, b): int(np.abs(colour[a] - colour[b]).max()) for a, b in edges}
+    # Prim's way to the same tree where no two differences are equal along a ring; sums by brute force over its paths
+    ways: dict[int, dict[int, int]] = {k: {} for k in range(63)}
+    inside = {0}
+    while len(inside) < 63:
+        step, a, b = min((s, a, b) for (a, b), s in steps.items() if (a in inside) != (b in inside))
+        ways[a][b] = ways[b][a] = step
+        inside |= {a, b}
+    expected = np.zeros(63)
+    for start in range(63):
+        todo, seen = [(start, 0)], {start}
+        while todo:
+            cell, far = todo.pop()
+            expected[start] += values.flat[cell] * np.exp(-far / (255 * TREE_CHANGE))
+            todo += [(n, far + s) for n, s in ways[cell].items() if n not in seen]
+            seen |= set(ways[cell])
+    np.testing.assert_allclose(found.ravel(), expected, rtol=0.02)
+
+
+def test_the_mean_along_the_tree_does_not_cross_an_edge() -> None:
+    guide = np.zeros((20, 30), np.float32)
+    guide[:, 15:] = 1.0
+    values = np.zeros((20, 30), np.float32)
+    values[:, 15:] = 1.0
+    tree = TreeSum(guide)
+    mean = tree(values) / tree(np.ones_like(values))
+    assert mean[:, :15].max() < 0.02
+    assert mean[:, 15:].min() > 0.98

@@ -60,6 +60,18 @@ def test_a_hole_is_filled_from_around_it_and_stays_known_as_one() -> None:
     assert part.depth.shape == (14, 20)
 
 
+def test_a_hole_takes_what_its_surface_says_and_the_rest_what_lies_around() -> None:
+    depth = np.full((40, 60), 5.0, np.float32)
+    depth[10:30, 20:40] = np.nan
+    surface = np.full((40, 60), 5.0, np.float32)
+    surface[10:30, 20:30] = 9.0
+    surface[10:30, 30:40] = np.nan
+    relief = relief_of(depth, None, TRUE, surface)
+    assert (relief.filled[12:28, 21:29] == 9.0).all()
+    assert np.isfinite(relief.filled).all()
+    assert relief.holes[10:30, 20:40].all()
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 40), st.integers(1, 40), st.floats(0, 1), st.integers(0, 9))
 def test_filling_never_leaves_the_range_of_what_is_known(rows: int, columns: int, share: float, seed: int) -> None:

@@ -137,19 +137,26 @@ def test_an_overlap_of_the_whole_slab_is_refused() -> None:
 def test_slabbed_and_unslabbed_agree_within_a_third_of_a_decibel(size: int, overlap: int) -> None:
     once = psnr(fuse_at_once(task(), lambda stage, done, total: None).image)
     assert once > 33
-    assert abs(psnr(slabbed(task(), (size,), overlap).image) - once) < 0.3
+    assert abs(psnr(slabbed(task(), (size,), overlap, Method.AUTO).image) - once) < 0.3
 
 
 def test_slabs_of_slabs_lose_more_but_less_than_a_decibel() -> None:
     """Every stage of soft selection costs a little: the 0.3 dB of one stage of slabs do not hold for two."""
     once = psnr(fuse_at_once(task(), lambda stage, done, total: None).image)
-    assert abs(psnr(slabbed(task(), (3, 3), 1).image) - once) < 1.0
+    assert abs(psnr(slabbed(task(), (3, 3), 1, Method.AUTO).image) - once) < 1.0
+
+
+@pytest.mark.parametrize("sizes", [(4,), (3, 3), (2, 2, 2)])
+def test_without_a_method_of_their_own_slabs_do_not_change_the_picture(sizes: tuple[int, ...]) -> None:
+    found = slabbed(task(), sizes, 1)
+    assert len({slab.stage for slab in found.slabs}) == len(sizes)
+    np.testing.assert_array_equal(found.image, fuse_at_once(task(), lambda stage, done, total: None).image)
 
 
 def test_pyramid_slabs_are_merged_by_depth_map() -> None:
     found = slabbed(task(), (4,), 1, Method.DEPTHMAP)
     assert psnr(found.image) > 31
-    assert not np.array_equal(found.image, slabbed(task(), (4,), 1).image)
+    assert not np.array_equal(found.image, slabbed(task(), (4,), 1, Method.AUTO).image)
 
 
 class InStrips(FusionTask):
@@ -160,28 +167,30 @@ class InStrips(FusionTask):
 
 
 def test_slabs_do_not_depend_on_memory() -> None:
-    whole, strips = (slabbed(task(kind), (4,), 1).image.astype(int) for kind in (FusionTask, InStrips))
+    whole, strips = (slabbed(task(kind), (4,), 1, Method.AUTO).image.astype(int) for kind in (FusionTask, InStrips))
     assert np.abs(whole - strips).max() <= 1  # of 65535: the last rounding
 
 
-def test_depth_is_that_of_the_frames() -> None:
+@pytest.mark.parametrize("method", [None, Method.AUTO])
+def test_depth_is_that_of_the_frames(method: Method | None) -> None:
     wanted = replace(task(), wants_depth=True)
     at_once = fuse_at_once(wanted, lambda stage, done, total: None)
-    found = slabbed(wanted, (4,), 1)
+    found = slabbed(wanted, (4,), 1, method)
     np.testing.assert_array_equal(found.depth, at_once.depth)
 
 
-def test_a_frame_that_cannot_be_read_is_missed_once() -> None:
+@pytest.mark.parametrize("method", [None, Method.AUTO])
+def test_a_frame_that_cannot_be_read_is_missed_once(method: Method | None) -> None:
     whole = task()
     broken = replace(whole, decode=lambda k: "torn" if k == 3 else whole.decode(k))
-    found = slabbed(broken, (4,), 2)
+    found = slabbed(broken, (4,), 2, method)
     assert found.missed == {3: "torn"}
     assert all(3 not in slab.frames for slab in found.slabs if slab.frames and slab.frames[0] > 2)
 
 
 def test_slabs_are_written_beside_the_result_and_told(folder: Path, tmp_path: Path) -> None:
     output = tmp_path / "o.tif"
-    options = StackOptions(slabs=SlabOptions((5,), 2), align=Align.NONE)
+    options = StackOptions(slabs=SlabOptions((5,), 2, Method.AUTO), align=Align.NONE)
     values = stack_pictures([folder], output, options).values()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["o.slabs", "o.tif"]
     assert [len(slab["frames"]) for slab in values["slabs"]] == [5, 5, 5, 5]
@@ -213,12 +222,13 @@ def test_an_interruption_leaves_no_slab(folder: Path, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_crop_slabs_that_do_not_reach_the_border_leave_no_seam(tmp_path: Path) -> None:
+@pytest.mark.parametrize("method", [None, Method.AUTO])
+def test_without_crop_slabs_that_do_not_reach_the_border_leave_no_seam(tmp_path: Path, method: Method | None) -> None:
     """Frames that drift sideways: the border is covered by some slabs only."""
     rng = np.random.default_rng(2)
     big = cv2.GaussianBlur(rng.random((HEIGHT, WIDTH + 80)), (0, 0), 1.2)
     gray = np.clip(128 + 30 * (big - big.mean()) / big.std(), 0, 255)
-    engine = Engine(StackOptions(slabs=SlabOptions((3,), 1), crop=Crop.NONE, threads=1))
+    engine = Engine(StackOptions(slabs=SlabOptions((3,), 1, method), crop=Crop.NONE, threads=1))
     for k in range(7):
         cut = np.rint(gray[:, 8 * k : 8 * k + WIDTH]).astype(np.uint8)
         cv2.imwrite(str(tmp_path / f"{k}.png"), cut)

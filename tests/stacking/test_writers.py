@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from stacking.colour import srgb_profile
 from stacking.develop import read_picture
-from stacking.errors import OutputError
+from stacking.errors import OutputError, StackingError, StackingUsageError
 from stacking.metadata import read_header
 from stacking.writers import check_target, expected_bytes, replacing, write_depth, write_picture
 from tests.stacking.pictures import add_exif, as_bits, scene, write_jpeg
@@ -109,23 +109,25 @@ def test_depth_without_relief_is_written(tmp_path: Path, depth: NDArray[np.float
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "said", "kind"),
     [
-        ("there.tif", "exists"),
-        ("missing/a.tif", "does not exist"),
-        ("folder.tif", "is a folder"),
-        ("a.gif", "suffix"),
-        ("a", "suffix"),
-        ("file/a.tif", "is a file"),
+        ("there.tif", "exists", OutputError),
+        ("missing/a.tif", "does not exist", OutputError),
+        ("folder.tif", "is a folder", OutputError),
+        ("a.gif", "suffix", StackingUsageError),
+        ("a", "suffix", StackingUsageError),
+        ("file/a.tif", "is a file", OutputError),
     ],
 )
-def test_a_bad_target_is_refused_before_any_work(tmp_path: Path, name: str, said: str) -> None:
+def test_a_bad_target_is_refused_before_any_work(
+    tmp_path: Path, name: str, said: str, kind: type[StackingError]
+) -> None:
     (tmp_path / "there.tif").write_bytes(b"precious")
     (tmp_path / "folder.tif").mkdir()
     (tmp_path / "file").write_bytes(b"")
     before = sorted(tmp_path.rglob("*"))
     for refuse in (lambda: check_target(tmp_path / name, force=False), lambda: write_picture(tmp_path / name, EIGHT)):
-        with pytest.raises(OutputError, match=said) as caught:
+        with pytest.raises(kind, match=said) as caught:
             refuse()
         assert caught.value.remedy
     assert sorted(tmp_path.rglob("*")) == before
@@ -156,7 +158,7 @@ def test_a_write_that_fails_half_way_leaves_nothing(tmp_path: Path, name: str) -
     program = f"""
 import resource, numpy as np
 from pathlib import Path
-from stacking.errors import OutputError
+from stacking.errors import OutputError, StackingError, StackingUsageError
 from stacking.writers import write_depth, write_picture
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 noise = np.random.default_rng(1).integers(0, 65536, (200, 300, 3)).astype(np.uint16)
