@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from capture.errors import FocusError, UsageError
 from capture.focus.bands import BandEnergies
 from capture.focus.defocus import energy_of, fit_defocus
+from capture.focus.depths import Depths, match_depths, stands_out
 from capture.focus.growth import find_tops
 from capture.focus.range import find_range
 from capture.focus.region import Region
 from capture.focus.step import measure_step
+from capture.focus.structure import noise_variance, structured_share
 from capture.focus.sweep import sweep
 
 F32 = NDArray[np.float32]
@@ -154,6 +156,69 @@ def test_tops_lie_between_uneven_frames(centre: float, gaps: list[float]) -> Non
     inside = positions[1] < centre < positions[-2]
     if inside:
         assert found.position[0, 0] == pytest.approx(centre, abs=1.0)
+
+
+FREQUENCIES = (0.06, 0.13, 0.27)
+
+
+def curves(positions: NDArray[np.float64], depth: float, growth: float) -> F32:
+    """Energies of one textured block, shape (frames, bands)."""
+    return np.stack([energy_of((np.pi * f * growth * (positions - depth)) ** 2) for f in FREQUENCIES], axis=1).astype(
+        np.float32
+    )
+
+
+@settings(max_examples=30, deadline=None)
+@given(growth=st.floats(0.05, 0.5), near=st.floats(-6, 2), seed=st.integers(0, 99))
+def test_depths_are_matched_through_noise(growth: float, near: float, seed: int) -> None:
+    spacing = 2.5 / growth
+    positions = spacing * np.arange(-10.0, 11.0)
+    depths = (near + 0.2 * np.arange(16.0)) * spacing
+    energies = np.stack([curves(positions, depth, growth) for depth in depths], axis=2)[..., None].repeat(5, axis=3)
+    rng = np.random.default_rng(seed)
+    noisy = energies * rng.uniform(0.85, 1.15, energies.shape) + 0.01 * rng.chisquare(6, energies.shape) / 6
+    found = match_depths(positions, noisy, np.full(energies.shape[1:], 0.01), FREQUENCIES, growth)
+    assert found.textured == depths.size * 5
+    assert np.nanmedian(np.abs(found.position - depths[:, None])) < 0.15 * spacing
+    assert np.isfinite(found.position).mean() > 0.95
+
+
+def test_what_is_in_focus_beyond_the_sweep_is_said_to_be() -> None:
+    positions = np.arange(0.0, 100.0, 10.0)
+    rows = np.stack([curves(positions, depth, 0.2) for depth in (-8.0, 45.0, 112.0)], axis=2)
+    energies = rows[..., None].repeat(5, axis=3)
+    found = match_depths(positions, energies, np.full(energies.shape[1:], 1e-4), FREQUENCIES, 0.2)
+    assert (found.beyond_near, found.beyond_far) == (5, 5)
+    assert found.position[1, 1:4] == pytest.approx(45.0, abs=0.5)
+    assert np.isfinite(found.position).sum() == 3  # the others have no two neighbours
+
+
+def test_the_skirts_of_a_hair_are_not_texture() -> None:
+    position = np.full((20, 20), 50.0)
+    energy = np.full((20, 20), 0.01)
+    energy[:, 10] = 1.0
+    energy[:3, 18] = 0.3
+    depths = Depths(position, 5.0, 0, 0, 400)
+    assert stands_out(depths, energy)[:, 10].all()
+    assert not stands_out(depths, energy)[5:, 6:15][:, [0, 1, 2, 3, 5, 6, 7, 8]].any()
+    assert stands_out(depths, energy)[:, :6].all()
+    position[:, :10] = 500.0  # another depth: texture of its own
+    assert stands_out(Depths(position, 5.0, 0, 0, 400), energy)[:, :10].all()
+
+
+def test_the_share_with_structure_knows_noise_and_brightness() -> None:
+    rng = np.random.default_rng(8)
+    light = np.full((120, 160), 0.3, np.float32)
+    light[:, 80:] *= np.asarray(np.exp(0.2 * rng.standard_normal((120, 80))), np.float32)
+
+    def frame(flicker: float) -> F32:
+        return np.asarray(flicker * light + 0.003 * rng.standard_normal(light.shape), np.float32)
+
+    noise = noise_variance(frame(1.0), frame(1.04))
+    share = structured_share(frame(0.98), noise, 4)
+    assert share.shape == (30, 40)
+    assert share[:, 21:].mean() > 0.95
+    assert share[:, :19].mean() < 0.02
 
 
 @pytest.mark.parametrize(
