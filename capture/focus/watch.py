@@ -34,8 +34,8 @@ from stacking.errors import StackingError
 _log = logging.getLogger(__name__)
 
 _BELIEVED = 0.3
-# The ends have one neighbour each and cannot be judged by it: they are looked at after what is likely.
-_END_SCORE = LIKELY
+# The ends have one neighbour each and cannot be judged by it: they are looked at after what is doubtful.
+_END_SCORE = 1.01 * DOUBTFUL
 _LIGHT_FRAMES = 4
 _FEWEST_FRAMES = 3
 # Frames beyond an end at a time: how far it goes is told the better the nearer one is.
@@ -134,7 +134,7 @@ class FrameWatch:
         """Frames that may be shaken, the most doubtful first: a second exposure tells."""
         self._collect(wait=True)
         surveys = self._ordered()
-        if len(surveys) < 3:
+        if not surveys:
             return []
         numbers = [number for number, _ in surveys]
         noise = noise_levels([survey for _, survey in surveys])
@@ -143,7 +143,9 @@ class FrameWatch:
             dict(surveys),
             noise,
         )
-        if scores and least is Doubt.SOME:
+        if not scores:
+            self._note(f"{len(surveys)} frames, or frames at uneven steps, are too few to be judged for shake")
+        elif least is Doubt.SOME:
             scores |= dict.fromkeys((numbers[0], numbers[-1]), _END_SCORE)
         enough = {Doubt.SOME: DOUBTFUL, Doubt.LIKELY: LIKELY, Doubt.PLAIN: PLAIN}[least]
         return sorted((n for n in scores if scores[n] > enough), key=lambda n: -scores[n])
