@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,8 @@ _BEYOND = 0.004
 _BLUR_BETWEEN_PX = 2.5
 # Small blocks: the ends are often narrow.
 _WINDOW_PX, _STRIDE_PX, _MOST_BLOCKS = 1.0, 2, 30_000
+# The same in halves of the width of what the finest band that shows many blocks sees.
+_WIDTHS, _SHOWN, _SAMPLE_BLOCKS = 1.3, 0.5, 1500
 # Growth in found blocks by which one more look was worth it.
 _WORTH = 0.002
 
@@ -79,7 +82,8 @@ def find_range(
     depths = taken.depths(growth_px_per_unit)
     while True:
         room = MOST_FRAMES - len(taken.positions)
-        stretch = max(4, len(taken.positions) // 2) * spacing
+        spacing = max(spacing, _WIDTHS * _half_width(taken))
+        stretch = max(4 * spacing, (far - near) / 2)
         wants_near = grow_near and near > low and _open(depths, depths.beyond_near, near, spacing)
         wants_far = grow_far and far < high and _open(depths, depths.beyond_far, far, spacing)
         if not (wants_near or wants_far) or room < 8:
@@ -108,6 +112,17 @@ def _look(view: View, near: float, far: float, spacing: float, region: Region | 
     return sweep(view, positions, region, window_px=_WINDOW_PX, stride_px=_STRIDE_PX, most_blocks=_MOST_BLOCKS)
 
 
+def _half_width(taken: Sweep) -> float:
+    """Half the width of the curves in the finest band that shows; 0.0 where none does. Diffraction makes it larger than the law's."""
+    every = max(1, round(math.sqrt(taken.clipped.size / _SAMPLE_BLOCKS)))
+    found = [taken.peaks(band, every).half_width for band in range(len(taken.bands.frequencies))]
+    counts = [int(np.isfinite(widths).sum()) for widths in found]
+    if max(counts) < _FEWEST_BLOCKS:
+        return 0.0
+    finest = max(band for band, count in enumerate(counts) if count >= _SHOWN * max(counts))
+    return float(np.nanmedian(found[finest]))
+
+
 def _open(depths: Depths, beyond: int, end: float, spacing: float) -> bool:
     """Whether there may be more beyond this end of the sweep."""
     if depths.textured == 0:
@@ -118,8 +133,7 @@ def _open(depths: Depths, beyond: int, end: float, spacing: float) -> bool:
 
 
 def _conclude(taken: Sweep, depths: Depths, limits: tuple[float, float]) -> RangeEstimate:
-    # the root: how much of a block is structured is itself told roughly
-    areas = np.sqrt(taken.areas(depths))
+    areas = taken.areas(depths)
     counted = areas > 0
     positions, areas = depths.position[counted], areas[counted]
     if len(positions) < _FEWEST_BLOCKS:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from capture.errors import FocusError
 from capture.focus.bands import BandEnergies
-from capture.focus.depths import Depths, match_depths, stands_out
+from capture.focus.depths import Depths, match_depths, standing
 from capture.focus.growth import Growth, Peaks, estimate_growth, find_peaks
 from capture.focus.region import Region
 from capture.focus.structure import noise_variance, structured_share
@@ -99,9 +99,10 @@ class Sweep:
         return match_depths(self.positions, self._unclipped(), self.noise, self.bands.frequencies, growth_px_per_unit)
 
     def areas(self, depths: Depths) -> F32:
-        """Share of each block that shows structure where the block is in focus, 0 to 1; shape (block rows, block columns).
+        """For how much of its area each block counts, 0 to 1; shape (block rows, block columns).
 
-        0 for blocks that only show the skirts of what is far stronger close by.
+        By the root of the share that shows structure where the block is in focus, for that is itself told roughly; and less for what is
+        drawn wider than it is.
         """
         between = (self.positions[1:] + self.positions[:-1]) / 2
         nearest = np.searchsorted(between, np.nan_to_num(depths.position))
@@ -109,12 +110,13 @@ class Sweep:
         beside = [np.clip(nearest + shift, 0, last)[None] for shift in (-1, 0, 1)]
         shares = [np.take_along_axis(self.structured, index, axis=0)[0] for index in beside]
         energy = np.take_along_axis(self._unclipped() - self.noise, nearest[None, None], axis=0)[0].sum(axis=0)
-        own = np.isfinite(depths.position) & stands_out(depths, energy)
-        return np.asarray(np.where(own, np.max(shares, axis=0), 0.0), np.float32)
+        return np.asarray(np.sqrt(np.max(shares, axis=0)) * standing(depths, energy), np.float32)
 
-    def peaks(self, band: int) -> Peaks:
-        """Where each block is in focus, seen in one band."""
-        return find_peaks(self.positions, self._unclipped()[:, band], self.noise[band], self.bands.frequencies[band])
+    def peaks(self, band: int, every: int = 1) -> Peaks:
+        """Where each block is in focus, seen in one band; of each row and column of blocks only one in `every` is looked at."""
+        thinned = (slice(None, None, every), slice(None, None, every))
+        energies = np.where(self.clipped[thinned], np.float32(0), self.energies[:, band][:, *thinned])
+        return find_peaks(self.positions, energies, self.noise[band][thinned], self.bands.frequencies[band])
 
     def joined(self, other: Sweep) -> Sweep:
         """Both as one, by position."""
