@@ -30,8 +30,6 @@ _FEWEST_ALIKE = 2
 _ALIKE_PX = 2.0
 # What shows less than this share of the energy of a block so near, at the same depth, shows that block's skirts.
 _SKIRTS, _REACH = 0.15, 4
-# Thin is what fills less than this share of the blocks so near, with other things behind it in that share of them.
-_THIN, _BEHIND, _THIN_COUNTS = 0.5, 0.2, 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,27 +96,17 @@ def match_depths(
     return Depths(np.where(alone, np.nan, position), tolerance, near, far, textured)
 
 
-def standing(depths: Depths, energy: F64) -> F32:
-    """For how much each block stands by the `energy` that it shows where it is in focus, shape (block rows, block columns): 1, less, or 0.
+def standing(depths: Depths, energy: F64) -> NDArray[np.bool_]:
+    """Blocks whose `energy` where they are in focus, shape (block rows, block columns), is not just the skirts of a stronger neighbour's.
 
-    Bands and windows reach farther than a block: round a hair, ground without texture of its own shows the hair, and counts 0. What is
-    thin and before something else is drawn wider than it is, and counts less.
+    Bands and windows reach farther than a block: round a hair, ground without texture of its own shows the hair.
     """
-    strongest = np.zeros(energy.shape)
     own = np.where(np.isfinite(depths.position), energy, 0.0)
+    strongest = np.zeros(own.shape)
     for place, other in zip(_shifted(depths.position, _REACH), _shifted(own, _REACH), strict=True):
         same = np.abs(place - depths.position) < depths.tolerance
         strongest = np.where(same & (other > strongest), other, strongest)
-    stands = own > _SKIRTS * strongest
-    alike, behind = np.zeros(energy.shape), np.zeros(energy.shape)
-    for place, other in zip(
-        _shifted(depths.position, _REACH), _shifted(stands.astype(np.float64), _REACH), strict=True
-    ):
-        alike += (np.abs(place - depths.position) < depths.tolerance) & (other > 0)
-        behind += place - depths.position > depths.tolerance
-    window = (2 * _REACH + 1) ** 2
-    thin = (alike < _THIN * window) & (behind > _BEHIND * window)
-    return np.where(stands, np.where(thin, np.float32(_THIN_COUNTS), np.float32(1)), np.float32(0))
+    return np.asarray(own > _SKIRTS * strongest)
 
 
 def _shifted(plane: F64, reach: int) -> Iterator[F64]:

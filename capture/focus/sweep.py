@@ -101,8 +101,8 @@ class Sweep:
     def areas(self, depths: Depths) -> F32:
         """For how much of its area each block counts, 0 to 1; shape (block rows, block columns).
 
-        By the root of the share that shows structure where the block is in focus, for that is itself told roughly; and less for what is
-        drawn wider than it is.
+        By the root of the share that shows structure where the block is in focus, for that is itself told roughly; 0 for the skirts of
+        what is stronger close by.
         """
         between = (self.positions[1:] + self.positions[:-1]) / 2
         nearest = np.searchsorted(between, np.nan_to_num(depths.position))

@@ -11,7 +11,13 @@ from typing import Any
 import numpy as np
 
 from capture.camera.picture_file import inspect_picture
-from capture.depth_of_field import DEFAULT_WAVELENGTH_NM, PIXELS_PER_COC, Optics, depth_of_field
+from capture.depth_of_field import (
+    DEFAULT_WAVELENGTH_NM,
+    PIXELS_PER_COC,
+    Optics,
+    depth_of_field,
+    magnification_of_growth,
+)
 from capture.focus.certificate import Certificate, certify, dof_of_growth, frames_for, growth_of_stills, noise_levels
 from capture.focus.coverage_picture import draw_coverage
 from capture.focus.doubts import (
@@ -269,10 +275,7 @@ class FrameWatch:
         return [self._positions[number] for number, _ in self._ordered()]
 
     def _optics(self, growth_px: float | None) -> Optics | None:
-        """As the user gave them; else the magnification at which growth and the f-number in the files agree.
-
-        The blur circle grows by 2 NA m per pixel pitch, which is m^2 / (N (1 + m / P)) per pixel pitch.
-        """
+        """As the user gave them; else the magnification at which growth and the f-number in the files agree."""
         wishes, pitch = self._wishes, self._pixel_um
         m = wishes.magnification
         n = wishes.f_number if wishes.f_number is not None else self._f_number
@@ -281,9 +284,7 @@ class FrameWatch:
         if m is None:
             if growth_px is None:
                 return None
-            rate = growth_px * pitch
-            half = rate * n / (2 * wishes.pupil)
-            m = half + float(np.sqrt(half * half + rate * n))
+            m = magnification_of_growth(growth_px, n, pitch, wishes.pupil)
         return Optics(m, n, wishes.pupil, coc_um=PIXELS_PER_COC * pitch, wavelength_nm=wishes.wavelength_nm)
 
     def _formula(self) -> float | None:
