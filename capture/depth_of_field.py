@@ -14,6 +14,7 @@ References
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from capture.errors import UsageError
@@ -119,3 +120,23 @@ def depth_of_field(optics: Optics, overlap: float = DEFAULT_OVERLAP) -> DepthOfF
     geometric_um = optics.refractive_index * optics.coc_um / (optics.magnification * na)
     wave_um = optics.wavelength_nm / 1000 * optics.refractive_index / na**2
     return DepthOfField(geometric_um, wave_um, overlap)
+
+
+def magnification_of_growth(
+    growth_px_per_um: float, f_number: float, pixel_um: float, pupil_ratio: float = 1.0
+) -> float:
+    """The magnification at which the blur circle grows so fast: growth x pixel pitch = m^2 / (N (1 + m / P)), solved for m.
+
+    Parameters
+    ----------
+    growth_px_per_um : float
+        Of the blur circle's diameter, in pixels of the still per um of defocus.
+    f_number : float
+        As marked on the lens.
+    pixel_um : float
+        Pixel pitch of the still.
+    pupil_ratio : float
+    """
+    rate = growth_px_per_um * pixel_um
+    half = rate * f_number / (2 * pupil_ratio)
+    return half + math.sqrt(half * half + rate * f_number)

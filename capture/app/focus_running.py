@@ -11,8 +11,8 @@ from capture.depth_of_field import DEFAULT_OVERLAP, PIXELS_PER_COC, Optics
 from capture.errors import FocusError
 from capture.focus.axis_view import live_scale, look_at_still, looking
 from capture.focus.range import RangeEstimate, find_range
-from capture.focus.step import StepEstimate, measure_step
-from rail.axis import Axis
+from capture.focus.step import StepEstimate, StillOptics, measure_step
+from rail.axis import Axis, AxisUnit
 
 # Below this a measured growth is not acted on.
 USABLE_CONFIDENCE = 0.3
@@ -45,16 +45,19 @@ def find_focus(axis: Axis, camera: Camera, wishes: FocusWishes, *, want_range: b
     FocusError, CameraError, rail.errors.RailError
     """
     scale, pixel_um = wishes.live_scale, wishes.pixel_um
+    told: StillOptics | None = None
     if scale is None or (pixel_um is None and wishes.magnification is not None):
         say("one test shot, for the size of its pixels")
         still = look_at_still(camera)
         pixel_um = still.pixel_um if pixel_um is None else pixel_um
         scale = live_scale(still, camera) if scale is None else scale
+        if still.f_number is not None and pixel_um is not None and axis.capabilities.unit is AxisUnit.UM:
+            told = StillOptics(still.f_number, pixel_um)
     optics = wishes.optics(pixel_um)
     if optics is None and wishes.magnification is not None and wishes.f_number is not None:
         say("note: the pixel pitch is not known, so formula and measurement are not compared; give --pixel")
     with looking(axis, camera) as view:
-        step = measure_step(view, scale, wishes.overlap, optics, region=wishes.region, say=say)
+        step = measure_step(view, scale, wishes.overlap, optics, still=told, region=wishes.region, say=say)
         found_range = None
         if want_range:
             growth = _growth_for_range(step, optics, scale)

@@ -175,11 +175,12 @@ def looking(
 
 @dataclass(frozen=True, slots=True)
 class StillFacts:
-    """What one test shot tells: width and height in pixels, and the sensor's pixel pitch where the file says."""
+    """What one test shot tells: width and height in pixels, and the sensor's pixel pitch and the marked f-number where the file says."""
 
     width: int
     height: int
     pixel_um: float | None
+    f_number: float | None = None
 
 
 def look_at_still(camera: Camera) -> StillFacts:
@@ -196,8 +197,13 @@ def look_at_still(camera: Camera) -> StillFacts:
                 "this camera gives no pictures to look at", remedy="Give --live-scale, or near, far and step by hand."
             )
         found = probe(as_source(shot.files[0].path))
-    pitch = shot.exposure.get("pixel_um")
-    return StillFacts(found.width, found.height, pitch if isinstance(pitch, float) else None)
+    pitch, f_number = (shot.exposure.get(name) for name in ("pixel_um", "f_number"))
+    return StillFacts(
+        found.width,
+        found.height,
+        pitch if isinstance(pitch, float) else None,
+        f_number if isinstance(f_number, float) and f_number > 0 else None,
+    )
 
 
 def live_scale(still: StillFacts, camera: Camera) -> float:

@@ -22,7 +22,11 @@ _GAP_BLOCKS = 5
 _END_SHARE = 0.02
 # Energy above the noise with which what lies beyond an end is told.
 _SIGNAL = 8.0
+# Share of the half width of a curve at which two frames tell how steep it is.
+_APART = 0.5
 _FEWEST_FRAMES = 3
+# Growth of blur is believed from this confidence on.
+_BELIEVED = 0.3
 # A step that was planned from the depth of field may not come out this much wider.
 _SLACK = 1.02
 # Light differs over a frame, and noise with it, by this much at most.
@@ -96,18 +100,27 @@ def noise_levels(surveys: Sequence[FrameSurvey]) -> NDArray[np.float32]:
 
 
 def growth_of_stills(positions: F64, surveys: Sequence[FrameSurvey], surveyor: Surveyor) -> Growth:
-    """Growth of blur per unit of position, in pixels of the half-size frames, from the frames of a stack themselves."""
+    """Growth of blur per unit of position, in pixels of the half-size frames, from the frames of a stack themselves.
+
+    By its coarse bands; where these never go out of focus within the stack, for the step is a small part of the depth of field, with the
+    finer ones, which feel diffraction, too.
+    """
     energies, noise = energies_of(surveys)
-    # the finer bands feel diffraction, which is not part of the law
-    count = len(COARSE_BANDS)
-    return estimate_growth(
-        positions,
-        energies[:, :count],
-        noise[:count],
-        COARSE_BANDS,
-        window_px=surveyor.window_px,
-        stride_px=surveyor.stride_px,
-    )
+    best: Growth | None = None
+    for count in range(len(COARSE_BANDS), len(BANDS) + 1):
+        found = estimate_growth(
+            positions,
+            energies[:, :count],
+            noise[:count],
+            BANDS[:count],
+            window_px=surveyor.window_px,
+            stride_px=surveyor.stride_px,
+        )
+        if found.confidence >= _BELIEVED:
+            return found
+        best = found if best is None or found.confidence > best.confidence else best
+    assert best is not None
+    return best
 
 
 def dof_of_growth(growth_half_px: float) -> float:
@@ -205,7 +218,7 @@ def _outside(
         half_width = HALF_ENERGY_X / (np.pi * BANDS[band] * growth_half_px)
         signal = energies[:, band] - noise[band]
         top = signal.argmax(axis=0)
-        for end, beside in ((0, 1), (len(positions) - 1, len(positions) - 2)):
+        for end, beside in _ends(positions, _APART * half_width):
             enough = (top == end) & (signal[beside] > _SIGNAL * noise[band]) & ~np.isfinite(found)
             with np.errstate(divide="ignore", invalid="ignore"):
                 ratio = np.log(signal[end] / signal[beside])
@@ -215,6 +228,16 @@ def _outside(
             focus = np.clip(focus, positions[end] - 4 * half_width, positions[end] + 4 * half_width)
             found[enough] = focus[enough]
     return np.asarray(found[np.isfinite(found)], np.float64)
+
+
+def _ends(positions: F64, apart: float) -> tuple[tuple[int, int], tuple[int, int]]:
+    """The first and the last frame, each with the nearest that is `apart` from it: of very fine steps not the next one, which differs by
+    noise alone.
+    """
+    last = len(positions) - 1
+    inward = int(np.searchsorted(positions, positions[0] + apart))
+    outward = int(np.searchsorted(positions, positions[-1] - apart, side="right")) - 1
+    return (0, min(max(inward, 1), last)), (last, max(min(outward, last - 1), 0))
 
 
 def _gaps(positions: F64, known: F64, allowed: float) -> tuple[Gap, ...]:

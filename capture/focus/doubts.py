@@ -41,10 +41,11 @@ _LEAST_SCATTER = np.array([0.005, 0.005, 0.012, 0.012, 0.03, 0.08])
 _ENERGY_WEIGHT = 0.6
 _FEWEST_FRAMES = 6
 # From where a second exposure is worth its time, from where it is though the plan was given, and from where a frame is named without one.
-DOUBTFUL, LIKELY, PLAIN = 1.7, 3.0, 5.0
-# Two exposures of one position differ by noise alone.
+DOUBTFUL, LIKELY, PLAIN = 1.0, 2.2, 5.0
+# Two exposures of one position differ by noise alone, but for so little: in direction (x, y, x, y) and log energy of the two fine bands.
 _SURE = 5.0
-_LOST = (0.015, 0.05)
+_SAME_SCATTER = np.array([0.006, 0.006, 0.015, 0.015, 0.009, 0.022])
+_HOLDS = 4
 _MISFIRED_OCTAVES = 0.4
 _MISFIRED_SPREADS = 6.0
 _SAME_LEVELS = 0.02
@@ -206,38 +207,74 @@ def _scores(differences: Mapping[int, F64]) -> dict[int, float]:
 
 
 def _match(values: F64, scatter: F64) -> float:
+    return _best_match(values, scatter, energy_weight=_ENERGY_WEIGHT)[0]
+
+
+def _best_match(values: F64, scatter: F64, *, energy_weight: float) -> tuple[float, float]:
+    """How well a shake of some length and angle explains `values`, in standard deviations, and that angle in radians."""
     known = np.isfinite(values) & np.isfinite(scatter)
+    best, at = 0.0, 0.0
     if not known.any():
-        return 0.0
+        return best, at
     weights = 1 / scatter**2
-    weights[4:] *= _ENERGY_WEIGHT
-    best = 0.0
+    weights[4:] *= energy_weight
     for length in _LENGTHS_HALF_PX:
         bands = _expected(length)
         for angle in np.arange(_ANGLES) * np.pi / _ANGLES:
             turn = [-bands[b][0] * part for b in range(2) for part in (np.cos(2 * angle), np.sin(2 * angle))]
             wanted = np.array([*turn, bands[0][1], bands[1][1]])
             size = float(np.sqrt((wanted[known] ** 2 * weights[known]).sum()))
-            best = max(best, float((wanted * values * weights)[known].sum()) / size)
-    return best
+            score = float((wanted * values * weights)[known].sum()) / size
+            if score > best:
+                best, at = score, float(angle)
+    return best, at
 
 
 def shaken_against(frame: FrameSurvey, again: FrameSurvey, noise: F32) -> str:
     """Why `frame` is shaken, now that there is a second exposure of its position; "" where it is as good."""
-    for band in range(len(FINE_BANDS)):
-        plane = len(COARSE_BANDS) + band
-        # chosen by both alike: else the noise of the one it is chosen by speaks against the other
-        seen = frame.levels[plane].astype(np.float32) > noise[plane] + _SIGNAL_OCTAVES
-        one = _compare(frame, [again], band, noise, seen, np.zeros(seen.shape), [1.0])
-        if one.phase.size < _FEWEST_BLOCKS:
-            continue
-        (x, y, energy), errors = _robust_mean(one.values, 1 / one.variance)
-        turned = float(np.hypot(x, y)) > max(_LOST[band], _SURE * float(errors[:2].max()))
-        lost = -float(energy)
-        if (turned and lost > _LOST[band]) or lost > max(6 * _LOST[band], _SURE * float(errors[2])):
-            angle = float(np.degrees(np.arctan2(y, x)) / 2 + 90) % 180
-            return f"it is shaken: fine texture is lost along {angle:.0f} degrees"
-    return ""
+    parts = [_lost(frame, again, band, noise) for band in range(len(FINE_BANDS))]
+    # direction and energy of the first band, then of the second; `_match` has both directions first
+    order = [0, 1, 3, 4, 2, 5]
+    values = np.concatenate([part[0] for part in parts])[order]
+    errors = np.concatenate([part[1] for part in parts])[order]
+    best, angle = _best_match(values, np.hypot(errors, _SAME_SCATTER), energy_weight=1.0)
+    if best < _SURE:
+        return ""
+    return f"it is shaken: fine texture is lost along about {np.degrees(angle):.0f} degrees"
+
+
+def _lost(frame: FrameSurvey, again: FrameSurvey, band: int, noise: F32) -> tuple[F64, F64]:
+    """Change of direction (x, y) and of base-2 log energy from `again` to `frame` in one fine band, and their errors.
+
+    All blocks count, each by the share of its energy that is not noise: what shows little still adds up. In brighter frames there is less
+    noise to their light, so a change of the noise is fitted along with that of the texture.
+    """
+    plane = len(COARSE_BANDS) + band
+    one, other = (np.exp2(survey.levels[plane].astype(np.float64)).ravel() for survey in (frame, again))
+    mean = (one + other) / 2
+    texture = np.clip(1 - np.exp2(noise[plane].astype(np.float64)).ravel() / mean, 0, 1)
+    turned = (frame.direction[band].astype(np.float64) - again.direction[band]).reshape(2, -1) / 127
+    fits = [_fit_robustly(np.stack([texture]), axis) for axis in turned]
+    regressors = np.stack([texture, 1 - texture])
+    # the difference over the mean is the natural logarithm of the ratio, for small ones
+    fits.append(_fit_robustly(regressors, (one - other) / mean / np.log(2)))
+    return np.array([value for value, _ in fits]), np.array([error for _, error in fits])
+
+
+def _fit_robustly(regressors: F64, values: F64) -> tuple[float, float]:
+    """Coefficient of the first of `regressors`, shape (n, blocks), that explains `values`, outliers held, and its error."""
+    normal = regressors @ regressors.T + 1e-9 * np.eye(len(regressors))
+    held = values
+    for _ in range(_HOLDS):
+        found = np.linalg.solve(normal, regressors @ held)
+        left = values - found @ regressors
+        spread = 3 * (1.4826 * float(np.median(np.abs(left))) + 1e-9)
+        held = np.clip(left, -spread, spread) + found @ regressors
+    left = held - found @ regressors
+    inverse = np.linalg.inv(normal)
+    # neighbouring blocks share half their windows
+    variance = 2 * inverse @ ((regressors * left * left) @ regressors.T) @ inverse
+    return float(found[0]), float(np.sqrt(max(variance[0, 0], 0.0)))
 
 
 def is_misfired(frame: FrameSurvey, others: Sequence[FrameSurvey], spread_octaves: float) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from capture.errors import FocusError
-from capture.focus.growth import Peaks
+from capture.focus.depths import Depths
 from capture.focus.region import Region
 from capture.focus.sweep import MOST_FRAMES, Say, Sweep, View, silent, sweep
 
@@ -17,7 +18,11 @@ _FEWEST_BLOCKS = 20
 _BEYOND = 0.004
 _BLUR_BETWEEN_PX = 2.5
 # Small blocks: the ends are often narrow.
-_WINDOW_PX, _STRIDE_PX = 3.0, 5
+_WINDOW_PX, _STRIDE_PX, _MOST_BLOCKS = 1.0, 2, 30_000
+# The same in halves of the width of what the finest band that shows many blocks sees.
+_WIDTHS, _SHOWN, _SAMPLE_BLOCKS = 1.3, 0.5, 1500
+# Growth in found blocks by which one more look was worth it.
+_WORTH = 0.002
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +79,15 @@ def find_range(
     near, far = max(centre - 6 * spacing, low), min(centre + 6 * spacing, high)
     taken = _look(view, near, far, spacing, region, say)
     grow_near = grow_far = True
+    depths = taken.depths(growth_px_per_unit)
     while True:
-        peaks = best_peaks(taken)
         room = MOST_FRAMES - len(taken.positions)
-        stretch = max(4, len(taken.positions) // 2) * spacing
-        wants_near = grow_near and near > low and _open(peaks, peaks.beyond_near, near)
-        wants_far = grow_far and far < high and _open(peaks, peaks.beyond_far, far)
+        spacing = max(spacing, _WIDTHS * _half_width(taken))
+        stretch = max(4 * spacing, (far - near) / 2)
+        wants_near = grow_near and near > low and _open(depths, depths.beyond_near, near, spacing)
+        wants_far = grow_far and far < high and _open(depths, depths.beyond_far, far, spacing)
         if not (wants_near or wants_far) or room < 8:
             break
-        before = int(np.isfinite(peaks.position).sum())
         if wants_near:
             start = max(near - stretch, low)
             taken = taken.joined(_look(view, start, near - spacing, spacing, region, say))
@@ -91,42 +96,46 @@ def find_range(
             end = min(far + stretch, high)
             taken = taken.joined(_look(view, far + spacing, end, spacing, region, say))
             far = end
-        found = best_peaks(taken)
-        after = int(np.isfinite(found.position).sum())
-        if found.textured and after <= before:
+        before, depths = int(np.isfinite(depths.position).sum()), taken.depths(growth_px_per_unit)
+        after = int(np.isfinite(depths.position).sum())
+        if depths.textured and after <= before + _WORTH * depths.textured:
             # what seems to lie beyond does not come into focus there either
             grow_near = grow_near and not wants_near
             grow_far = grow_far and not wants_far
-    return _conclude(taken, best_peaks(taken), len(taken.positions), (low, high))
+    return _conclude(taken, depths, (low, high))
 
 
 def _look(view: View, near: float, far: float, spacing: float, region: Region | None, say: Say) -> Sweep:
     count = max(int((far - near) / spacing + 1e-6) + 1, 2)
     positions = near + spacing * np.arange(count) if far - near >= spacing else np.array([near, max(far, near + 1e-3)])
     say(f"sweep of {len(positions)} live frames from {positions[0]:.0f} to {positions[-1]:.0f}")
-    return sweep(view, positions, region, window_px=_WINDOW_PX, stride_px=_STRIDE_PX)
+    return sweep(view, positions, region, window_px=_WINDOW_PX, stride_px=_STRIDE_PX, most_blocks=_MOST_BLOCKS)
 
 
-def _open(peaks: Peaks, beyond: int, end: float) -> bool:
+def _half_width(taken: Sweep) -> float:
+    """Half the width of the curves in the finest band that shows; 0.0 where none does. Diffraction makes it larger than the law's."""
+    every = max(1, round(math.sqrt(taken.clipped.size / _SAMPLE_BLOCKS)))
+    found = [taken.peaks(band, every).half_width for band in range(len(taken.bands.frequencies))]
+    counts = [int(np.isfinite(widths).sum()) for widths in found]
+    if max(counts) < _FEWEST_BLOCKS:
+        return 0.0
+    finest = max(band for band, count in enumerate(counts) if count >= _SHOWN * max(counts))
+    return float(np.nanmedian(found[finest]))
+
+
+def _open(depths: Depths, beyond: int, end: float, spacing: float) -> bool:
     """Whether there may be more beyond this end of the sweep."""
-    if peaks.textured == 0:
+    if depths.textured == 0:
         return True
-    known = peaks.position[np.isfinite(peaks.position)]
-    width = float(np.nanmedian(peaks.half_width)) if len(known) else 0.0
-    close = int((np.abs(known - end) < width).sum())
-    return beyond + close > _BEYOND * peaks.textured
+    known = depths.position[np.isfinite(depths.position)]
+    close = int((np.abs(known - end) < spacing).sum())
+    return beyond + close > _BEYOND * depths.textured
 
 
-def best_peaks(taken: Sweep) -> Peaks:
-    """The peaks in the finest band that shows about as many blocks as any other does."""
-    found = [taken.tops(band) for band in range(len(taken.bands.frequencies))]
-    counts = [int(np.isfinite(peaks.position).sum()) for peaks in found]
-    enough = 0.8 * max(counts)
-    return next(peaks for peaks, count in zip(reversed(found), reversed(counts), strict=True) if count >= enough)
-
-
-def _conclude(taken: Sweep, peaks: Peaks, frames: int, limits: tuple[float, float]) -> RangeEstimate:
-    positions = peaks.position[np.isfinite(peaks.position)]
+def _conclude(taken: Sweep, depths: Depths, limits: tuple[float, float]) -> RangeEstimate:
+    areas = taken.areas(depths)
+    counted = areas > 0
+    positions, areas = depths.position[counted], areas[counted]
     if len(positions) < _FEWEST_BLOCKS:
         why = (
             "is clipped white: shorten the exposure"
@@ -138,12 +147,14 @@ def _conclude(taken: Sweep, peaks: Peaks, frames: int, limits: tuple[float, floa
             remedy="Light the subject well, jog until it is about in focus, choose an area with --roi, or give near and far.",
             state=f"Looked from {taken.positions[0]:g} to {taken.positions[-1]:g}; the rail stands at rest.",
         )
-    near, far = (float(np.quantile(positions, share)) for share in (NEAR_SHARE, FAR_SHARE))
+    order = np.argsort(positions)
+    total = np.cumsum(areas[order]) - 0.5 * areas[order]
+    near, far = (float(np.interp(share * areas.sum(), total, positions[order])) for share in (NEAR_SHARE, FAR_SHARE))
     notes = []
-    beyond = peaks.beyond_near + peaks.beyond_far
-    if beyond > 5 * _BEYOND * peaks.textured:
+    beyond = depths.beyond_near + depths.beyond_far
+    if beyond > 5 * _BEYOND * depths.textured:
         notes.append(
-            f"{beyond / max(peaks.textured, 1):.0%} of the texture lies beyond the travel, {limits[0]:g} to {limits[1]:g}"
+            f"{beyond / max(depths.textured, 1):.0%} of the texture lies beyond the travel, {limits[0]:g} to {limits[1]:g}"
         )
-    confidence = min(1.0, len(positions) / 150) * (1.0 - min(1.0, beyond / max(peaks.textured, 1)))
-    return RangeEstimate(near, far, round(confidence, 3), len(positions), tuple(notes), frames)
+    confidence = min(1.0, len(positions) / 150) * (1.0 - min(1.0, beyond / max(depths.textured, 1)))
+    return RangeEstimate(near, far, round(confidence, 3), len(positions), tuple(notes), len(taken.positions))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from capture.depth_of_field import PIXELS_PER_COC, DepthOfField, Optics, depth_of_field
+from capture.depth_of_field import PIXELS_PER_COC, DepthOfField, Optics, depth_of_field, magnification_of_growth
 from capture.focus.growth import Growth
 from capture.focus.region import Region
 from capture.focus.sweep import Say, Sweep, View, silent, sweep
@@ -18,6 +18,14 @@ _ENOUGH_CONFIDENCE = 0.6
 _FLAT = 1.6
 _LIKE = 0.15
 _MOSTLY = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class StillOptics:
+    """What a still says of the lens where the user said nothing: marked f-number, and pixel pitch in um."""
+
+    f_number: float
+    pixel_um: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,7 @@ def measure_step(
     overlap: float,
     optics: Optics | None = None,
     *,
+    still: StillOptics | None = None,
     region: Region | None = None,
     say: Say = silent,
 ) -> StepEstimate:
@@ -68,6 +77,8 @@ def measure_step(
         Share by which neighbouring zones of focus are to overlap.
     optics : Optics or None
         As the user gave them: the wave part of the depth of field comes from there, and the formula is compared.
+    still : StillOptics or None
+        Stands in for `optics` in the wave part, with the magnification at which the growth agrees with it; positions are in um then.
     region : Region or None
     say : callable
 
@@ -78,11 +89,16 @@ def measure_step(
     formula = None if optics is None else depth_of_field(optics, overlap)
     first = FIRST_SPACING if formula is None else 0.75 * live_scale * formula.geometric_um
     best, frames = _search(view, first, region, say)
-    return conclude(best, live_scale, overlap, formula, frames)
+    return conclude(best, live_scale, overlap, formula, frames, still)
 
 
 def conclude(
-    growth: Growth, live_scale: float, overlap: float, formula: DepthOfField | None, frames: int
+    growth: Growth,
+    live_scale: float,
+    overlap: float,
+    formula: DepthOfField | None,
+    frames: int,
+    still: StillOptics | None = None,
 ) -> StepEstimate:
     """Depth of field and step from the growth of blur in live pixels."""
     notes = [growth.why] if growth.why else []
@@ -94,8 +110,10 @@ def conclude(
         )
     per_um = growth.px_per_unit * live_scale
     geometric = 2 * PIXELS_PER_COC / per_um
-    wave = 0.0 if formula is None else formula.wave_um
+    wave, told = _wave(per_um, formula, still)
     total = geometric + wave
+    if told:
+        notes.append(told)
     if formula is not None:
         ratio = geometric / formula.geometric_um
         if abs(np.log(ratio)) > _LIKE:
@@ -105,6 +123,23 @@ def conclude(
             )
     return StepEstimate(
         per_um, total, total * (1 - overlap), overlap, round(growth.confidence, 3), formula, tuple(notes), frames
+    )
+
+
+def _wave(per_um: float, formula: DepthOfField | None, still: StillOptics | None) -> tuple[float, str]:
+    """The wave part of the depth of field, and what is to be said of it."""
+    if formula is not None:
+        return formula.wave_um, ""
+    if still is None:
+        return 0.0, (
+            "without the wave part, which takes the magnification and the f-number: depth of field and step come out too small "
+            "where diffraction counts, never too large"
+        )
+    m = magnification_of_growth(per_um, still.f_number, still.pixel_um)
+    wave = depth_of_field(Optics(m, still.f_number, coc_um=PIXELS_PER_COC * still.pixel_um)).wave_um
+    return wave, (
+        f"the wave part, {wave:.1f} um, is reckoned from the f/{still.f_number:g} that the still names and the magnification of {m:.2f} "
+        "at which blur grows so fast: give both if that is not your lens"
     )
 
 

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from capture.errors import FocusError
 from capture.focus.bands import BandEnergies
-from capture.focus.growth import Growth, Peaks, estimate_growth, find_peaks, find_tops
+from capture.focus.depths import Depths, match_depths, standing
+from capture.focus.growth import Growth, Peaks, estimate_growth, find_peaks
 from capture.focus.region import Region
+from capture.focus.structure import noise_variance, structured_share
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.floating]
@@ -64,6 +66,8 @@ class Sweep:
     energies : ndarray, shape (frames, bands, block rows, block columns), float32
     noise : ndarray, shape (bands, block rows, block columns), float32
     clipped : ndarray, shape (block rows, block columns), bool
+    structured : ndarray, shape (frames, block rows, block columns), float32
+        Share of each block that shows structure, 0 to 1.
     bands : BandEnergies
     """
 
@@ -71,6 +75,7 @@ class Sweep:
     energies: F32
     noise: F32
     clipped: NDArray[np.bool_]
+    structured: F32
     bands: BandEnergies
 
     @property
@@ -89,13 +94,29 @@ class Sweep:
             stride_px=self.bands.stride_px,
         )
 
-    def tops(self, band: int) -> Peaks:
-        """Where each block is sharpest, in one band: as `peaks`, but of blocks with two depths the one that shows more."""
-        return find_tops(self.positions, self._unclipped()[:, band], self.noise[band])
+    def depths(self, growth_px_per_unit: float) -> Depths:
+        """Where each block is in focus, seen in all bands, the growth of blur (live pixels per unit of position) being known."""
+        return match_depths(self.positions, self._unclipped(), self.noise, self.bands.frequencies, growth_px_per_unit)
 
-    def peaks(self, band: int) -> Peaks:
-        """Where each block is in focus, seen in one band."""
-        return find_peaks(self.positions, self._unclipped()[:, band], self.noise[band], self.bands.frequencies[band])
+    def areas(self, depths: Depths) -> F32:
+        """For how much of its area each block counts, 0 to 1; shape (block rows, block columns).
+
+        By the root of the share that shows structure where the block is in focus, for that is itself told roughly; 0 for the skirts of
+        what is stronger close by.
+        """
+        between = (self.positions[1:] + self.positions[:-1]) / 2
+        nearest = np.searchsorted(between, np.nan_to_num(depths.position))
+        last = len(self.positions) - 1
+        beside = [np.clip(nearest + shift, 0, last)[None] for shift in (-1, 0, 1)]
+        shares = [np.take_along_axis(self.structured, index, axis=0)[0] for index in beside]
+        energy = np.take_along_axis(self._unclipped() - self.noise, nearest[None, None], axis=0)[0].sum(axis=0)
+        return np.asarray(np.sqrt(np.max(shares, axis=0)) * standing(depths, energy), np.float32)
+
+    def peaks(self, band: int, every: int = 1) -> Peaks:
+        """Where each block is in focus, seen in one band; of each row and column of blocks only one in `every` is looked at."""
+        thinned = (slice(None, None, every), slice(None, None, every))
+        energies = np.where(self.clipped[thinned], np.float32(0), self.energies[:, band][:, *thinned])
+        return find_peaks(self.positions, energies, self.noise[band][thinned], self.bands.frequencies[band])
 
     def joined(self, other: Sweep) -> Sweep:
         """Both as one, by position."""
@@ -106,6 +127,7 @@ class Sweep:
             np.concatenate([self.energies, other.energies])[order],
             np.maximum(self.noise, other.noise),
             self.clipped | other.clipped,
+            np.concatenate([self.structured, other.structured])[order],
             self.bands,
         )
 
@@ -118,13 +140,17 @@ class _Gathering:
     region: Region
     window_px: float
     stride_px: int
+    most_blocks: int
     bands: BandEnergies | None = None
     positions: list[float] = field(default_factory=list)
     energies: list[F32] = field(default_factory=list)
     noise: list[F32] = field(default_factory=list)
+    structured: list[F32] = field(default_factory=list)
     clipped: NDArray[np.bool_] | None = None
+    variance: F32 | None = None
 
-    def add(self, position: float, frame: F32) -> F32:
+    def add(self, position: float, frame: F32, again: F32 | None) -> None:
+        """`again`: one more frame of the same position, which tells the noise; the first position has one."""
         part = np.ascontiguousarray(self.region.crop(frame))
         if self.bands is None:
             if min(part.shape) < 48:
@@ -132,14 +158,19 @@ class _Gathering:
                     f"the region is only {part.shape[1]}x{part.shape[0]} live pixels",
                     remedy="Choose a larger --roi: 48 pixels each way at least.",
                 )
-            self.bands = BandEnergies(
-                (part.shape[0], part.shape[1]), FREQUENCIES, window_px=self.window_px, stride_px=self.stride_px
-            )
+            stride = max(self.stride_px, int(np.ceil(np.sqrt(part.size / self.most_blocks))))
+            window = self.window_px * stride / self.stride_px
+            self.bands = BandEnergies((part.shape[0], part.shape[1]), FREQUENCIES, window_px=window, stride_px=stride)
         clipped = self.bands.clipped(part)
         self.clipped = clipped if self.clipped is None else self.clipped | clipped
         self.positions.append(position)
         self.energies.append(self.bands.measure(part))
-        return part
+        if again is not None:
+            other = np.ascontiguousarray(self.region.crop(again))
+            self.noise.append(self.bands.noise(part, other))
+            self.variance = noise_variance(part, other) if self.variance is None else self.variance
+        assert self.variance is not None
+        self.structured.append(structured_share(part, self.variance, self.bands.stride_px))
 
 
 def sweep(
@@ -150,8 +181,11 @@ def sweep(
     on_frame: Callable[[int, int], None] | None = None,
     window_px: float = 5.0,
     stride_px: int = 8,
+    most_blocks: int = 1_000_000,
 ) -> Sweep:
     """Look from each of `positions` (growing); twice from the first, the middle and the last, which tells the noise.
+
+    Of frames with more blocks than `most_blocks`, blocks lie farther apart and are larger.
 
     Raises
     ------
@@ -164,21 +198,23 @@ def sweep(
         raise FocusError(
             f"a sweep of {len(positions)} frames makes no sense", remedy="Give a shorter range, or a larger step."
         )
-    gathering = _Gathering(region or Region(), window_px, stride_px)
+    gathering = _Gathering(region or Region(), window_px, stride_px, most_blocks)
     twice = {0, len(positions) // 2, len(positions) - 1}
     for index, position in enumerate(positions):
         reached, frame = view.frame(float(position))
         if gathering.positions and reached <= gathering.positions[-1]:
             continue  # nearer together than the axis's own step
-        part = gathering.add(reached, frame)
-        if index in twice and gathering.bands is not None:
-            other = np.ascontiguousarray(gathering.region.crop(view.again()))
-            gathering.noise.append(gathering.bands.noise(part, other))
+        gathering.add(reached, frame, view.again() if index in twice else None)
         if on_frame is not None:
             on_frame(index + 1, len(positions))
     assert gathering.bands is not None
     assert gathering.clipped is not None
     noise = np.asarray(np.max(gathering.noise, axis=0), np.float32)
     return Sweep(
-        np.asarray(gathering.positions), np.stack(gathering.energies), noise, gathering.clipped, gathering.bands
+        np.asarray(gathering.positions),
+        np.stack(gathering.energies),
+        noise,
+        gathering.clipped,
+        np.stack(gathering.structured),
+        gathering.bands,
     )

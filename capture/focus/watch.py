@@ -11,7 +11,13 @@ from typing import Any
 import numpy as np
 
 from capture.camera.picture_file import inspect_picture
-from capture.depth_of_field import DEFAULT_WAVELENGTH_NM, PIXELS_PER_COC, Optics, depth_of_field
+from capture.depth_of_field import (
+    DEFAULT_WAVELENGTH_NM,
+    PIXELS_PER_COC,
+    Optics,
+    depth_of_field,
+    magnification_of_growth,
+)
 from capture.focus.certificate import Certificate, certify, dof_of_growth, frames_for, growth_of_stills, noise_levels
 from capture.focus.coverage_picture import draw_coverage
 from capture.focus.doubts import (
@@ -34,8 +40,8 @@ from stacking.errors import StackingError
 _log = logging.getLogger(__name__)
 
 _BELIEVED = 0.3
-# The ends have one neighbour each and cannot be judged by it: they are looked at after what is likely.
-_END_SCORE = LIKELY
+# The ends have one neighbour each and cannot be judged by it: they are looked at after what is doubtful.
+_END_SCORE = 1.01 * DOUBTFUL
 _LIGHT_FRAMES = 4
 _FEWEST_FRAMES = 3
 # Frames beyond an end at a time: how far it goes is told the better the nearer one is.
@@ -139,7 +145,7 @@ class FrameWatch:
         """Frames that may be shaken, the most doubtful first: a second exposure tells."""
         self._collect(wait=True)
         surveys = self._ordered()
-        if len(surveys) < 3:
+        if not surveys:
             return []
         numbers = [number for number, _ in surveys]
         noise = noise_levels([survey for _, survey in surveys])
@@ -148,7 +154,9 @@ class FrameWatch:
             dict(surveys),
             noise,
         )
-        if scores and least is Doubt.SOME:
+        if not scores:
+            self._note(f"{len(surveys)} frames, or frames at uneven steps, are too few to be judged for shake")
+        elif least is Doubt.SOME:
             scores |= dict.fromkeys((numbers[0], numbers[-1]), _END_SCORE)
         enough = {Doubt.SOME: DOUBTFUL, Doubt.LIKELY: LIKELY, Doubt.PLAIN: PLAIN}[least]
         return sorted((n for n in scores if scores[n] > enough), key=lambda n: -scores[n])
@@ -279,10 +287,7 @@ class FrameWatch:
         return [self._positions[number] for number, _ in self._ordered()]
 
     def _optics(self, growth_px: float | None) -> Optics | None:
-        """As the user gave them; else the magnification at which growth and the f-number in the files agree.
-
-        The blur circle grows by 2 NA m per pixel pitch, which is m^2 / (N (1 + m / P)) per pixel pitch.
-        """
+        """As the user gave them; else the magnification at which growth and the f-number in the files agree."""
         wishes, pitch = self._wishes, self._pixel_um
         m = wishes.magnification
         n = wishes.f_number if wishes.f_number is not None else self._f_number
@@ -291,9 +296,7 @@ class FrameWatch:
         if m is None:
             if growth_px is None:
                 return None
-            rate = growth_px * pitch
-            half = rate * n / (2 * wishes.pupil)
-            m = half + float(np.sqrt(half * half + rate * n))
+            m = magnification_of_growth(growth_px, n, pitch, wishes.pupil)
         return Optics(m, n, wishes.pupil, coc_um=PIXELS_PER_COC * pitch, wavelength_nm=wishes.wavelength_nm)
 
     def _formula(self) -> float | None:

@@ -27,8 +27,8 @@ _MOST_ROUNDS = 6
 _MOST_ADDED_SHARE = 1.0
 _FEWEST_ADDED = 20
 # After so many frames in a row that a second exposure cleared, the less doubtful ones are believed; of long stacks a share.
-_PATIENCE = 5
-_PATIENCE_SHARE = 0.06
+_PATIENCE = 8
+_PATIENCE_SHARE = 0.08
 _MOST_CLEARED_SHARE = 0.12
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from capture.focus.certificate import certify, dof_of_growth, frames_for, growth_of_stills, noise_levels
-from capture.focus.doubts import is_misfired, is_stale, neighbours, shaken_against
+from capture.focus.doubts import DOUBTFUL, is_misfired, is_stale, neighbours, shake_scores, shaken_against
 from capture.focus.survey import HALF_PX, FrameSurvey, Surveyor
 from tests.capture.test_focus_growth import Scene
 
@@ -69,6 +69,19 @@ def test_the_frames_tell_their_depth_of_field(stack: Stack, whole: dict[float, F
     assert dof_of_growth(growth.px_per_unit) == pytest.approx(DOF_UM, rel=0.15)
 
 
+def test_steps_far_finer_than_the_depth_of_field_tell_it_too(stack: Stack) -> None:
+    positions = np.arange(NEAR_UM - DOF_UM, FAR_UM / 3, DOF_UM / 5)
+    surveyor = Surveyor((240, 120))
+    # the near part alone: its coarse texture is never out of focus in so short a stack
+    surveys = [surveyor.survey(np.ascontiguousarray(stack.gray(float(position))[:, :120])) for position in positions]
+    growth = growth_of_stills(positions, surveys, surveyor)
+    assert growth.confidence > 0.3
+    assert dof_of_growth(growth.px_per_unit) == pytest.approx(DOF_UM, rel=0.2)
+    found = certify(positions, surveys, DOF_UM, growth_half_px=growth.px_per_unit, overlap=0.3)
+    assert found.gaps == ()
+    assert found.textured > 0
+
+
 def test_a_complete_stack_passes(whole: dict[float, FrameSurvey]) -> None:
     found = certify(np.array(list(whole)), list(whole.values()), DOF_UM, growth_half_px=GROWTH_PX / 2, overlap=0.3)
     assert found.passed
@@ -118,6 +131,30 @@ def test_a_second_exposure_shows_a_shake(stack: Stack, whole: dict[float, FrameS
     good, shaken = stack.survey(position), stack.survey(position, shake_px=shake_px)
     assert "shaken" in shaken_against(shaken, good, noise)
     assert shaken_against(good, shaken, noise) == ""
+
+
+def test_a_mild_shake_is_told_though_the_light_changed(stack: Stack, whole: dict[float, FrameSurvey]) -> None:
+    noise = noise_levels(list(whole.values()))
+    position = list(whole)[8]
+    good, shaken = stack.survey(position), stack.survey(position, shake_px=2.0, light=1.07)
+    assert "shaken" in shaken_against(shaken, good, noise)
+    brighter = stack.survey(position, light=1.07)
+    assert shaken_against(good, brighter, noise) == ""
+    assert shaken_against(brighter, good, noise) == ""
+
+
+@pytest.mark.parametrize("shake_px", [0.0, 3.0])
+def test_an_empty_frame_is_not_called_shaken(stack: Stack, whole: dict[float, FrameSurvey], shake_px: float) -> None:
+    noise = noise_levels(list(whole.values()))
+    beyond = FAR_UM + 12 * DOF_UM
+    empty = stack.survey(beyond)
+    assert shaken_against(stack.survey(beyond, shake_px=shake_px), empty, noise) == ""
+    positions = [*whole, *(FAR_UM + (3 + 0.7 * k) * DOF_UM for k in range(14))]
+    surveys = [*whole.values(), *(stack.survey(position) for position in positions[len(whole) :])]
+    scores = shake_scores(dict(enumerate(positions)), dict(enumerate(surveys)), noise_levels(surveys))
+    last = [score for number, score in scores.items() if positions[number] > FAR_UM + 6 * DOF_UM]
+    assert last
+    assert max(last) <= DOUBTFUL
 
 
 @pytest.mark.parametrize("index", [0, 3, 6, 9])

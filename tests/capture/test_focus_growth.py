@@ -9,13 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from capture.depth_of_field import Optics, depth_of_field
 from capture.errors import FocusError, UsageError
 from capture.focus.bands import BandEnergies
 from capture.focus.defocus import energy_of, fit_defocus
-from capture.focus.growth import find_tops
+from capture.focus.depths import Depths, match_depths, standing
+from capture.focus.growth import Growth, find_tops
 from capture.focus.range import find_range
 from capture.focus.region import Region
-from capture.focus.step import measure_step
+from capture.focus.step import StillOptics, conclude, measure_step
+from capture.focus.structure import noise_variance, structured_share
 from capture.focus.sweep import sweep
 
 F32 = NDArray[np.float32]
@@ -71,8 +74,10 @@ class Scene:
         depths = np.linspace(self.near, self.far, self._strips)
         edges = np.linspace(0, columns, self._strips + 1).astype(int)
         for depth, left, right in zip(depths, edges[:-1], edges[1:], strict=True):
-            diameter = self.growth * abs(self.here - depth)
-            out[:, left:right] = blurred(self._picture, min(diameter, 40.0))[:, left:right]
+            diameter = min(self.growth * abs(self.here - depth), 40.0)
+            reach = int(np.ceil(diameter / 2)) + 2
+            first, last = max(left - reach, 0), min(right + reach, columns)
+            out[:, left:right] = blurred(self._picture[:, first:last], diameter)[:, left - first : right - first]
         flicker = 1 + 0.02 * self._rng.standard_normal()
         return np.asarray(out * flicker + self.noise * self._rng.standard_normal(out.shape), np.float32)
 
@@ -100,6 +105,23 @@ def test_growth_is_measured_in_pixels_of_the_still(seed: int, growth: float, sca
     assert estimate.confidence > 0.5
     assert estimate.dof_um == pytest.approx(4 / (growth * scale), rel=0.15)
     assert estimate.step_um == pytest.approx(0.7 * estimate.dof_um)
+
+
+@settings(max_examples=60, deadline=None)
+@given(m=st.floats(0.3, 12.0), f_number=st.floats(1.4, 22.0), pixel=st.floats(2.0, 9.0), error=st.floats(-0.1, 0.1))
+def test_the_wave_part_follows_from_growth_and_the_stills_aperture(
+    m: float, f_number: float, pixel: float, error: float
+) -> None:
+    optics = Optics(m, f_number, coc_um=2 * pixel)
+    truth = depth_of_field(optics)
+    growth = Growth(4 / truth.geometric_um * (1 + error), 1.0, 0.0, 100)
+    told = conclude(growth, 1.0, 0.3, None, 28, StillOptics(f_number, pixel))
+    assert told.formula is None
+    assert told.dof_um == pytest.approx(truth.total_um, rel=0.25 if error else 1e-6)
+    assert any(f"f/{f_number:g}" in note for note in told.notes)
+    silent = conclude(growth, 1.0, 0.3, None, 28)
+    assert silent.dof_um == pytest.approx(truth.geometric_um / (1 + error))
+    assert any("too small" in note for note in silent.notes)
 
 
 @pytest.mark.parametrize(("seed", "growth", "width"), [(4, 0.1, 300.0), (5, 0.03, 1500.0), (6, 0.3, 20.0)])
@@ -154,6 +176,68 @@ def test_tops_lie_between_uneven_frames(centre: float, gaps: list[float]) -> Non
     inside = positions[1] < centre < positions[-2]
     if inside:
         assert found.position[0, 0] == pytest.approx(centre, abs=1.0)
+
+
+FREQUENCIES = (0.06, 0.13, 0.27)
+
+
+def curves(positions: NDArray[np.float64], depth: float, growth: float) -> F32:
+    """Energies of one textured block, shape (frames, bands)."""
+    return np.stack([energy_of((np.pi * f * growth * (positions - depth)) ** 2) for f in FREQUENCIES], axis=1).astype(
+        np.float32
+    )
+
+
+@settings(max_examples=30, deadline=None)
+@given(growth=st.floats(0.05, 0.5), near=st.floats(-6, 2), seed=st.integers(0, 99))
+def test_depths_are_matched_through_noise(growth: float, near: float, seed: int) -> None:
+    spacing = 2.5 / growth
+    positions = spacing * np.arange(-10.0, 11.0)
+    depths = (near + 0.2 * np.arange(16.0)) * spacing
+    energies = np.stack([curves(positions, depth, growth) for depth in depths], axis=2)[..., None].repeat(5, axis=3)
+    rng = np.random.default_rng(seed)
+    noisy = energies * rng.uniform(0.85, 1.15, energies.shape) + 0.01 * rng.chisquare(6, energies.shape) / 6
+    found = match_depths(positions, noisy, np.full(energies.shape[1:], 0.01), FREQUENCIES, growth)
+    assert found.textured == depths.size * 5
+    assert np.nanmedian(np.abs(found.position - depths[:, None])) < 0.15 * spacing
+    assert np.isfinite(found.position).mean() > 0.95
+
+
+def test_what_is_in_focus_beyond_the_sweep_is_said_to_be() -> None:
+    positions = np.arange(0.0, 100.0, 10.0)
+    rows = np.stack([curves(positions, depth, 0.2) for depth in (-8.0, 45.0, 112.0)], axis=2)
+    energies = rows[..., None].repeat(5, axis=3)
+    found = match_depths(positions, energies, np.full(energies.shape[1:], 1e-4), FREQUENCIES, 0.2)
+    assert (found.beyond_near, found.beyond_far) == (5, 5)
+    assert found.position[1, 1:4] == pytest.approx(45.0, abs=0.5)
+    assert np.isfinite(found.position).sum() == 3  # the others have no two neighbours
+
+
+def test_the_skirts_of_a_hair_are_not_texture() -> None:
+    position = np.full((20, 20), 50.0)
+    energy = np.full((20, 20), 0.01)
+    energy[:, 10] = 1.0
+    found = standing(Depths(position, 5.0, 0, 0, 400), energy)
+    assert found[:, 10].all()
+    assert not found[:, [6, 7, 8, 9, 11, 12, 13, 14]].any()
+    assert found[:, :6].all()
+    position[:, :10] = 500.0  # ground with texture of its own, behind the hair
+    assert standing(Depths(position, 5.0, 0, 0, 400), energy)[:, :11].all()
+
+
+def test_the_share_with_structure_knows_noise_and_brightness() -> None:
+    rng = np.random.default_rng(8)
+    light = np.full((120, 160), 0.3, np.float32)
+    light[:, 80:] *= np.asarray(np.exp(0.2 * rng.standard_normal((120, 80))), np.float32)
+
+    def frame(flicker: float) -> F32:
+        return np.asarray(flicker * light + 0.003 * rng.standard_normal(light.shape), np.float32)
+
+    noise = noise_variance(frame(1.0), frame(1.04))
+    share = structured_share(frame(0.98), noise, 4)
+    assert share.shape == (30, 40)
+    assert share[:, 21:].mean() > 0.95
+    assert share[:, :19].mean() < 0.02
 
 
 @pytest.mark.parametrize(
