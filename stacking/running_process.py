@@ -112,6 +112,8 @@ def serve(connection: Connection[Answer, Order]) -> None:
 
 
 if __name__ == "__main__":
+    # started by a job in a script's background it would be deaf to SIGINT, by which the reading thread ends it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with Connection(int(sys.argv[1])) as session:
             serve(session)
