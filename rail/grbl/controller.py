@@ -248,9 +248,13 @@ class Controller(ControllerReading):
                 return self._drop_held(need_offset=need_offset)
             elif status.at_rest:
                 if link.outstanding:
+                    if self.report().state in {"Hold", "Door"}:
+                        continue  # our hold, which that report was older than; in it no line would be answered
                     link.resynchronise()
                     continue
                 confirmed = self.rest_report()
+                if confirmed.state in {"Hold", "Door"}:  # our own, which came when the move had just ended
+                    return self._drop_held(need_offset=need_offset)
                 return Rest(confirmed, was_moving=moving, offset=self.work_offset_seen())
             self._pause(POLL_S / 4)
         raise RailTimeoutError(
