@@ -144,6 +144,8 @@ def befall(build: Build, count: int, seed: int) -> Befallen:
             bench.command("forget")
             bench.command("switch", **{"is": "free"})
             bench.command("pass", s=0.1)
+            if axis.status().state is AxisState.HOLDING:  # it came with the last step: still there, and harmless
+                axis.stop()
             here = believed(axis)
             if fault == "unplug":
                 bench.command("plug")

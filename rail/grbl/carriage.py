@@ -208,6 +208,9 @@ class Carriage:
             # A damaged byte before the line can make a comment of it: acknowledged, and nothing has moved.
             if grid.fits(goal, place[0]) or not grid.fits(start, place[0]):
                 break
+        if jog and in_digits and grid.fits(goal, place[0]):
+            # A jog that somebody else cancelled within its last step looks the same. This line ends nowhere else.
+            controller.run(goal_mm, rates.feed_mm_min, rates.limit_s(0), watch=lambda _: None, on_slice=on_slice)
         if not grid.fits(goal, place[0]):
             raise RailProtocolError(
                 f"The controller stands at {place[0]:.3f} mm of its own count instead of {goal_mm:.3f} mm.",

@@ -17,7 +17,7 @@ from rail.grbl import codes, encode
 from rail.grbl.identity import Rest
 from rail.grbl.link import LINE_S, POLL_S
 from rail.grbl.protocol import Alarm, Banner, Message, Reply, Status
-from rail.grbl.reading import ControllerReading
+from rail.grbl.reading import ControllerReading, held_error
 
 _log = logging.getLogger(__name__)
 
@@ -49,11 +49,7 @@ class Controller(ControllerReading):
             status = self._see(raw)
             idle = idle + 1 if status.state == "Idle" else 0
             if status.state in {"Hold", "Door", "Alarm", "Sleep", "Check"}:
-                raise RailProtocolError(
-                    f"The controller went into {status.state} in the middle of a move.",
-                    remedy="Was a button on the controller pressed? Then move again.",
-                    state="Being stopped.",
-                )
+                raise held_error(status.state, "in the middle of a move")
             if idle >= 2:  # one may be stale
                 raise _unanswered("At rest.")
             watch(status)
@@ -66,7 +62,8 @@ class Controller(ControllerReading):
 
         def seen(raw: Status) -> None:
             nonlocal reports
-            self._see(raw)
+            if self._see(raw).state in {"Hold", "Door"}:
+                raise held_error(raw.state, "before a move")
             reports += 1
             if reports >= 2:  # one may have been on its way
                 raise _unanswered("Being stopped.")
@@ -251,9 +248,13 @@ class Controller(ControllerReading):
                 return self._drop_held(need_offset=need_offset)
             elif status.at_rest:
                 if link.outstanding:
+                    if self.report().state in {"Hold", "Door"}:
+                        continue  # our hold, which that report was older than; in it no line would be answered
                     link.resynchronise()
                     continue
                 confirmed = self.rest_report()
+                if confirmed.state in {"Hold", "Door"}:  # our own, which came when the move had just ended
+                    return self._drop_held(need_offset=need_offset)
                 return Rest(confirmed, was_moving=moving, offset=self.work_offset_seen())
             self._pause(POLL_S / 4)
         raise RailTimeoutError(

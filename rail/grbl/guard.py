@@ -244,11 +244,21 @@ class GuardedAxis:
             alarm = self._controller.link.alarm is not None
             return self._axis_status(AxisState.ALARM if alarm else AxisState.UNKNOWN)
 
+    def _end_hold(self) -> None:
+        """GRBL answers no line while it is held: come to rest first, the origin kept."""
+        try:
+            state = self._controller.report().state
+        except (RailTimeoutError, RailAlarmError):
+            return
+        if state in {"Hold", "Door", "Run", "Jog"}:
+            self._carriage.halt()
+
     def _unlock(self) -> None:
         link, carriage = self._controller.link, self._carriage
         self._restart_untold = False
         try:
             link.drain()
+            self._end_hold()
             self._controller.unlock()
         except RailResetError:
             self._controller.unlock()

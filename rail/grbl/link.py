@@ -45,6 +45,7 @@ REPORT_S = 0.8
 LINE_S = 1.0
 """Deadline for the answer to a line that starts no motion."""
 
+_SYNC_S, _SYNC_TRIES = 0.35, 6  # a first one may have ended a broken line
 _DAMAGED = frozenset({1, 2, 3, 4, *range(20, 39), 100})
 """Refusals for what a line says, not for the controller's state: it was not carried out, and is sent once more. So is
 what was refused for a reason that nobody knows: a refused line has done nothing, and no line is relative.
@@ -312,11 +313,11 @@ class Link:
 
         ``$G`` makes an unfinished line before it invalid instead of finishing it, and its own answer is unmistakable.
         """
-        for _ in range(4):
+        for _ in range(_SYNC_TRIES):
             self.drain()
             self._write(b"$G\n")
             heard = False
-            deadline = self._clock() + LINE_S / 2
+            deadline = self._clock() + _SYNC_S
             while (reply := self.receive(deadline)) is not None:
                 if isinstance(reply, Banner):
                     raise self.reset_error()
@@ -325,7 +326,7 @@ class Link:
                 elif isinstance(reply, Ok) and heard:
                     self.outstanding = 0
                     return
-        raise self._silence("the answer to '$G'", 4 * LINE_S / 2)
+        raise self._silence("the answer to '$G'", _SYNC_TRIES * _SYNC_S)
 
     def reset_error(self) -> RailResetError:
         """The error for a banner that nobody asked for."""

@@ -196,13 +196,22 @@ class ControllerReading:
         """Declare the present place to be `work_x_mm` (None: leave X as it is), with the origin's mark."""
         self._offset = None
         for line in self.dialect.set_offset(work_x_mm, work_z_mm):
-            self.command(line)
+            self._unheld(line)
 
     def forget_origin(self) -> None:
         """Take the origin's mark away."""
         self._offset = None
         for line in self.dialect.forget_offset():
-            self.command(line)
+            self._unheld(line)
+
+    def _unheld(self, line: str) -> None:
+        """Send a line that starts no motion. A hold keeps it waiting, and the reports tell why."""
+
+        def seen(raw: Status) -> None:
+            if self._see(raw).state in {"Hold", "Door"}:
+                raise held_error(raw.state, "at rest")
+
+        self.link.command(line, LINE_S, watch=seen, poll=True)
 
     def _pause(self, seconds: float) -> None:
         """Keep reading until the next question is due."""
@@ -223,6 +232,15 @@ class ControllerReading:
 
     def _mm(self, values: tuple[float, ...]) -> tuple[float, ...]:
         return tuple(v * 25.4 for v in values) if self.inches else values
+
+
+def held_error(state: str, when: str) -> RailProtocolError:
+    """The error for a controller that somebody else has held."""
+    return RailProtocolError(
+        f"The controller went into {state} {when}.",
+        remedy="Was a button on the controller pressed? Then move again.",
+        state="Being stopped.",
+    )
 
 
 def _twice(read: Callable[[], _T], what: str) -> _T:

@@ -252,6 +252,41 @@ def test_a_foreign_hold_and_a_door_are_cleared_at_opening() -> None:
             assert believed_right(rail, again, origin)
 
 
+def test_unlock_ends_a_foreign_hold_and_keeps_the_position() -> None:
+    rail = VirtualRail()
+    axis, origin = zeroed(rail)
+    axis.move_to(500)
+    rail.controller.receive(b"!")
+    rail.controller.advance(rail.port.now + 0.1)
+    assert axis.status().state is AxisState.HOLDING
+    assert axis.unlock().state is AxisState.IDLE
+    assert believed_right(rail, axis, origin)
+
+
+@pytest.mark.parametrize("dialect", ["grbl", "grblhal", "fluidnc"])
+@pytest.mark.parametrize("word", [b"G92", b"G1X", b"G4P"])
+def test_a_hold_between_two_lines_is_called_one(dialect: str, word: bytes) -> None:
+    """It keeps the next line waiting, whichever that is, and the reports say why."""
+    rail = VirtualRail(dialect=dialect, steps_per_mm=3200.0)
+    axis, origin = zeroed(rail)
+    held: list[float] = []
+    wanted = b"G43.1" if word == b"G92" and dialect == "grblhal" else word
+
+    def hold_first(data: bytes) -> bytes:
+        if wanted in data and not held:
+            held.append(rail.port.now)
+            return b"!" + data
+        return data
+
+    rail.port.mangle_out = hold_first
+    with pytest.raises(RailProtocolError, match="Hold"):
+        axis.move_to(1000)
+    assert rail.port.now - held[0] < 1.0
+    assert not rail.moving()
+    assert axis.status().state is AxisState.IDLE
+    assert believed_right(rail, axis, origin)
+
+
 @pytest.mark.parametrize("line", ["$C", "$SLP"])
 def test_modes_that_do_not_move_are_refused_and_left_by_unlock(line: str) -> None:
     rail = VirtualRail()
