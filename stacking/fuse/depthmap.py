@@ -37,7 +37,7 @@ class DepthMapFusion:
         self._bands = bands
         # Two levels are all the depth is made of; power and clamp of the picture play no part.
         self._focus: PyramidFusion | None = PyramidFusion(
-            canvas, bands, noise, PyramidTuning(share=2.0, power=6, levels=2, clamp=False), wants_moments=True
+            canvas, bands, noise, PyramidTuning(share=2.0, powers=(6,), levels=2, clamp=False), wants_moments=True
         )
         self._estimate: DepthEstimate | None = None
         self._count = 0
