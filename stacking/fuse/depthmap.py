@@ -56,7 +56,7 @@ class DepthMapFusion:
         self, planes: FramePlanes, matrix: NDArray[np.float64], frame_size: tuple[int, int], position: float
     ) -> None:
         """Take in one frame."""
-        from stacking.fuse.pyramid_kernels import accumulate_near
+        from stacking.fuse.plain_kernels import accumulate_near
 
         if self._focus is not None:
             self._focus.add(planes, matrix, frame_size, position)
@@ -76,7 +76,8 @@ class DepthMapFusion:
 
     def result(self) -> tuple[NDArray[np.uint16], DepthEstimate | None]:
         """The picture and its depth."""
-        from stacking.fuse.pyramid_kernels import compose_rgb, divide_rows
+        from stacking.fuse.plain_kernels import compose_rgb
+        from stacking.fuse.pyramid_kernels import divide_rows
 
         for total, weight in zip(self._sums, (*self._weights, self._weights[1]), strict=True):
             self._bands.run(total.shape[0], rows_of(divide_rows, total, weight))

@@ -275,12 +275,14 @@ def accumulate_level(  # noqa: C901  (one loop on purpose: every row is still in
         here = square[e & 3]
         below = square[mirror(e + 1, height) & 3]
         out = energy[e & 3]
-        for x in range(width):
-            out[x] = np.float32(0.24) * (above[x] + below[x]) + np.float32(0.52) * here[x]
         if has_finer:
             more = finer_energy[e]
             for x in range(width):
-                out[x] += share * more[x]
+                own = np.float32(0.24) * (above[x] + below[x]) + np.float32(0.52) * here[x]
+                out[x] = own + share * more[x]
+        else:
+            for x in range(width):
+                out[x] = np.float32(0.24) * (above[x] + below[x]) + np.float32(0.52) * here[x]
         if y0 <= e < y1:
             band = ring[e & 3]
             if favour_step == 0:
@@ -288,20 +290,22 @@ def accumulate_level(  # noqa: C901  (one loop on purpose: every row is still in
                     factor[x] = np.float32(1.0)
             elif favour_step < 4 or (e & 1) == 0:  # of a plane that smooth, one row does for two
                 _favour_row(favour, favour_step, e, width, short, twice, factor)
-            for x in range(width):
-                v = (out[x] + floor) * scale * factor[x]
-                # In range, its eighth power and the sums of that are neither nothing nor infinite.
-                v = min(max(v, np.float32(LEAST_WEIGHED)), np.float32(MOST_WEIGHED))
-                weight[x] = v * v
-            if power == 6:
+            # Held in a range where neither the eighth power nor the sums of that are nothing or infinite.
+            least, most = np.float32(LEAST_WEIGHED), np.float32(MOST_WEIGHED)
+            if power == 2:
                 for x in range(width):
-                    weight[x] *= weight[x] * weight[x]
-            elif power >= 4:
+                    v = min(max((out[x] + floor) * scale * factor[x], least), most)
+                    weight[x] = v * v
+            elif power == 4:
                 for x in range(width):
-                    weight[x] *= weight[x]
-            if power == 8:
+                    v = min(max((out[x] + floor) * scale * factor[x], least), most)
+                    weight[x] = (v * v) * (v * v)
+            else:
                 for x in range(width):
-                    weight[x] *= weight[x]
+                    v = min(max((out[x] + floor) * scale * factor[x], least), most)
+                    v2 = v * v
+                    more_power = v2 if power == 6 else v2 * v2
+                    weight[x] = v2 * v2 * more_power
             left, right = spans[e, 0], spans[e, 1]
             count = right - left
             w = weight[left:right]
@@ -310,7 +314,6 @@ def accumulate_level(  # noqa: C901  (one loop on purpose: every row is still in
             bs = band_sum[e, left:right]
             for x in range(count):
                 ws[x] += w[x]
-            for x in range(count):
                 bs[x] += w[x] * bands[x]
             if wants_weight:
                 into = weight_plane[e]
@@ -373,70 +376,6 @@ def widen_range(plane: F32, spans: NDArray[np.int32], low: U16, high: U16, y0: i
             v = np.uint16(min(max(p[x] * np.float32(257.0) + np.float32(0.5), np.float32(0.0)), np.float32(65535.0)))
             lo[x] = min(lo[x], v)
             hi[x] = max(hi[x], v)
-
-
-@compiled(
-    "void(float32[:,::1], float32[:,::1], float32, float32, int32[:,::1], float32[:,::1], float32[:,::1], int64, int64)"
-)
-def accumulate_near(
-    plane: F32,
-    depth: F32,
-    position: float,
-    reach: float,
-    spans: NDArray[np.int32],
-    plane_sum: F32,
-    weight_sum: F32,
-    y0: int,
-    y1: int,
-) -> None:
-    """Rows y0 to y1 of running sums of a frame under a weight that falls straight to nothing ``reach`` from its depth.
-
-    ``weight_sum`` may have one row: not wanted.
-    """
-    wants_weight = weight_sum.shape[0] == plane.shape[0]
-    each = np.float32(1.0) / reach
-    weight = np.empty(plane.shape[1], np.float32)
-    for y in range(y0, y1):
-        a, b = spans[y, 0], spans[y, 1]
-        p, d, into, w = plane[y, a:b], depth[y, a:b], plane_sum[y, a:b], weight[a:b]
-        for x in range(b - a):
-            w[x] = max(np.float32(1.0) - abs(d[x] - position) * each, np.float32(1e-6))
-            into[x] += w[x] * p[x]
-        if wants_weight:
-            total = weight_sum[y, a:b]
-            for x in range(b - a):
-                total[x] += w[x]
-
-
-@compiled(
-    "void(float32[:,::1], uint16[:,::1], uint16[:,::1], float32[:,::1], float32[:,::1], uint16[:,:,::1], int64, int64)"
-)
-def compose_rgb(luma: F32, low: U16, high: U16, red: F32, blue: F32, rgb: NDArray[np.uint16], y0: int, y1: int) -> None:
-    """Rows y0 to y1 of the picture from luma, clamped to the range, and half-size chroma differences; uint16 RGB.
-
-    ``low`` and ``high`` may have one row: no clamp.
-    """
-    width = luma.shape[1]
-    clamps = low.shape[0] == luma.shape[0]
-    half = red.shape[1]
-    r_line = np.empty(half, np.float32)
-    b_line = np.empty(half, np.float32)
-    r_row = np.empty(width + 2, np.float32)
-    b_row = np.empty(width + 2, np.float32)
-    scale = np.float32(257.0)
-    for y in range(y0, y1):
-        linear_row(red, y, width, r_line, r_row)
-        linear_row(blue, y, width, b_line, b_row)
-        for x in range(width):
-            v = luma[y, x]
-            if clamps:
-                v = min(max(v, low[y, x] * np.float32(1.0 / 257.0)), high[y, x] * np.float32(1.0 / 257.0))
-            r = v + r_row[x]
-            b = v + b_row[x]
-            g = (v - np.float32(0.299) * r - np.float32(0.114) * b) * np.float32(1.0 / 0.587)
-            rgb[y, x, 0] = np.uint16(min(max(r * scale + np.float32(0.5), np.float32(0.0)), np.float32(65535.0)))
-            rgb[y, x, 1] = np.uint16(min(max(g * scale + np.float32(0.5), np.float32(0.0)), np.float32(65535.0)))
-            rgb[y, x, 2] = np.uint16(min(max(b * scale + np.float32(0.5), np.float32(0.0)), np.float32(65535.0)))
 
 
 @compiled("void(float32[:,::1], float32[:,::1], int64, int64)")
