@@ -93,10 +93,13 @@ def expand_row(coarse: Any, y: Any, width: Any, line: Any, out: Any) -> Any:
             line[i] = np.float32(0.125) * (a[i] + c[i]) + np.float32(0.75) * b[i]
     out[0] = np.float32(0.75) * line[0] + np.float32(0.25) * line[min(1, half - 1)]
     n = min(half - 1, (width - 1) // 2)
-    for i in range(1, n):
-        out[2 * i] = np.float32(0.125) * (line[i - 1] + line[i + 1]) + np.float32(0.75) * line[i]
-    for i in range(n):
-        out[2 * i + 1] = np.float32(0.5) * (line[i] + line[i + 1])
+    if n > 0:
+        out[1] = np.float32(0.5) * (line[0] + line[1])
+    # both in one loop: pairs of stores are interleaved in registers
+    before, here, after, pairs = line[0 : n - 1], line[1:n], line[2 : n + 1], out[2 : 2 * n]
+    for i in range(n - 1):
+        pairs[2 * i] = np.float32(0.125) * (before[i] + after[i]) + np.float32(0.75) * here[i]
+        pairs[2 * i + 1] = np.float32(0.5) * (here[i] + after[i])
     for i in range(max(n, 1), half):
         nxt = mirror(i + 1, half)
         if 2 * i < width:
