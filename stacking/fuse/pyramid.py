@@ -58,7 +58,7 @@ class PyramidTuning:
     share: float = 1.0
     powers: tuple[int, ...] = (4, 8, 2, 2)
     prior: bool = True
-    floors: tuple[float, ...] = (40.0, 8.0, 5.0, 2.0)
+    floors: tuple[float, ...] = (24.0, 4.0, 2.0, 2.0)
     clamp: bool = True
     levels: int | None = None
 
