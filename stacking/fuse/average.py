@@ -42,7 +42,7 @@ class AverageFusion:
 
     def result(self) -> tuple[NDArray[np.uint16], DepthEstimate | None]:
         """The mean; no depth."""
-        from stacking.fuse import pyramid_kernels as kernels
+        from stacking.fuse import plain_kernels as kernels
 
         luma, red, blue = self._sums
         full, half = (np.maximum(count, 1.0) for count in self._counts)

@@ -37,7 +37,7 @@ class DepthMapFusion:
         self._bands = bands
         # Two levels are all the depth is made of; power and clamp of the picture play no part.
         self._focus: PyramidFusion | None = PyramidFusion(
-            canvas, bands, noise, PyramidTuning(share=2.0, power=6, levels=2, clamp=False), wants_moments=True
+            canvas, bands, noise, PyramidTuning(share=2.0, powers=(6,), levels=2, clamp=False), wants_moments=True
         )
         self._estimate: DepthEstimate | None = None
         self._count = 0
@@ -56,7 +56,7 @@ class DepthMapFusion:
         self, planes: FramePlanes, matrix: NDArray[np.float64], frame_size: tuple[int, int], position: float
     ) -> None:
         """Take in one frame."""
-        from stacking.fuse.pyramid_kernels import accumulate_near
+        from stacking.fuse.plain_kernels import accumulate_near
 
         if self._focus is not None:
             self._focus.add(planes, matrix, frame_size, position)
@@ -76,7 +76,8 @@ class DepthMapFusion:
 
     def result(self) -> tuple[NDArray[np.uint16], DepthEstimate | None]:
         """The picture and its depth."""
-        from stacking.fuse.pyramid_kernels import compose_rgb, divide_rows
+        from stacking.fuse.plain_kernels import compose_rgb
+        from stacking.fuse.pyramid_kernels import divide_rows
 
         for total, weight in zip(self._sums, (*self._weights, self._weights[1]), strict=True):
             self._bands.run(total.shape[0], rows_of(divide_rows, total, weight))

@@ -17,6 +17,7 @@ from stacking.fuse.bands import Bands
 from stacking.fuse.canvas import Canvas
 from stacking.fuse.depth import DepthEstimate
 from stacking.fuse.depth_volume import grid_level
+from stacking.fuse.focus_prior import REACH_COARSE_PX
 from stacking.fuse.frame_planes import FramePlanes
 from stacking.fuse.methods import Fusion, bytes_per_pixel, fusion_for, noise_for
 from stacking.fuse.noise import NoiseEnergy
@@ -27,8 +28,9 @@ from stacking.options import Method
 
 Progress = Callable[[str, int, int], None]
 # A strip's own rows do not feel the borders of its aprons. Pixels of the coarsest level (8 rows each) that a pixel of the result
-# depends on: 2 through the reductions, 2 through expansion and energy, 2 through the collapse, 1 through the colour.
-_APRON_COARSE_PX = 7
+# depends on: 2 through the reductions, 2 through expansion and energy, 2 through the collapse, 1 through the colour; and through the
+# focus prior its window, halving and enlargement.
+_APRON_COARSE_PX = 7 + REACH_COARSE_PX + 2
 _RESULT_BYTES_PER_PIXEL = 6.0
 _PASSES = {Method.DEPTHMAP: 2}
 

@@ -20,7 +20,7 @@ from stacking.fuse.pyramid import PyramidFusion, PyramidTuning, levels_for
 from stacking.options import Method
 
 # Bytes per pixel of the canvas: running sums, planes of the frame at hand, and the result while it is made.
-_BYTES_PER_PIXEL = {Method.AVERAGE: 24.0, Method.DEPTHMAP: 44.0, Method.PYRAMID: 34.0, Method.AUTO: 34.0}
+_BYTES_PER_PIXEL = {Method.AVERAGE: 24.0, Method.DEPTHMAP: 44.0, Method.PYRAMID: 34.5, Method.AUTO: 34.5}
 # What is still held of them when the depth is made.
 _RESULT_BYTES_PER_PIXEL = 10.0
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from stacking.frames import Pixels
 from stacking.fuse.bands import Bands, rows_of
 from stacking.fuse.canvas import Canvas, windows
+from stacking.fuse.focus_prior import detail_energy
 from stacking.fuse.frame_planes import FramePlanes
 
 _QUIET_PERCENT = 10.0
+# One row in eight is looked at: over fewer cells the quietest tenth would be luck.
+_DETAIL_CELLS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +27,12 @@ class NoiseEnergy:
     ----------
     by_level : tuple of float
         From the finest level, squared 8-bit units, the share of finer levels included.
+    detail : float
+        Of `detail_energy`, the same unit.
     """
 
     by_level: tuple[float, ...]
+    detail: float = 0.0
 
     def at(self, level: int) -> float:
         """That of a level; beyond the last, that of the last."""
@@ -48,6 +55,7 @@ def measure_noise(image: Pixels, gain: NDArray[np.float64], levels: int, share: 
 
     rows, columns = image.shape[:2]
     found: list[list[NDArray[np.float32]]] = [[] for _ in range(levels)]
+    details: list[NDArray[np.float32]] = []
     none = np.empty((1, 1), np.float32)
     with Bands(1) as bands:
         for canvas in windows(columns, rows):
@@ -57,6 +65,7 @@ def measure_noise(image: Pixels, gain: NDArray[np.float64], levels: int, share: 
             planes = FramePlanes(Canvas(0, 0, canvas.width, canvas.height))
             planes.load(seen, np.eye(2, 3), gain, bands)
             fine, finer_energy = planes.luma, none
+            gauss = [fine]
             for level in range(levels):
                 coarse = np.empty(canvas.level_shape(level + 1), np.float32)
                 energy = np.empty_like(coarse)
@@ -64,9 +73,17 @@ def measure_noise(image: Pixels, gain: NDArray[np.float64], levels: int, share: 
                 nowhere = np.zeros((fine.shape[0], 2), np.int32)
                 sums = np.zeros_like(fine)
                 accumulate_level(
-                    fine, coarse, finer_energy, share, 0.0, 1.0, 2, nowhere, sums, sums, none, energy, 0.0, none, none,
+                    fine, coarse, finer_energy, share, 0.0, 1.0, 2, none, 0, nowhere, sums, sums, none, energy, 0.0, none, none,
                     0, fine.shape[0],
                 )  # fmt: skip
                 found[level].append(energy.ravel())
                 fine, finer_energy = coarse, energy
-    return NoiseEnergy(tuple(float(np.percentile(np.concatenate(e), _QUIET_PERCENT)) for e in found))
+                gauss.append(coarse)
+            if levels > 1:
+                grid = np.empty(((gauss[2].shape[0] + 1) // 2, gauss[2].shape[1]), np.float32)
+                detail = detail_energy(gauss[0], gauss[1], gauss[2], share, bands, grid)
+                steady = cv2.blur(detail, (_DETAIL_CELLS, _DETAIL_CELLS))
+                details.append(np.asarray(steady, np.float32).ravel())
+    quiet = [float(np.percentile(np.concatenate(e), _QUIET_PERCENT)) for e in found]
+    detail_noise = float(np.percentile(np.concatenate(details), _QUIET_PERCENT)) if details else 0.0
+    return NoiseEnergy(tuple(quiet), detail_noise)

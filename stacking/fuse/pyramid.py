@@ -18,6 +18,7 @@ from stacking.fuse.canvas import Canvas, spans_by_level
 from stacking.fuse.chroma_guide import compose_picture
 from stacking.fuse.depth import DepthEstimate, depth_from_moments
 from stacking.fuse.depth_volume import DepthVolume, enlarge
+from stacking.fuse.focus_prior import FocusPrior
 from stacking.fuse.frame_planes import FramePlanes
 from stacking.fuse.noise import NoiseEnergy
 
@@ -27,6 +28,8 @@ F32 = NDArray[np.float32]
 _LEVELS = 3
 # Rounding to eight bits alone has about this energy.
 _LEAST_FLOOR = 0.05
+# Times that the detail of the surroundings multiplies the base's energy.
+_DETAIL_IN_BASE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +40,10 @@ class PyramidTuning:
     ----------
     share : float
         Part of the finer level's energy that counts in the next coarser one: true focus shows in the finest detail.
-    power : int
-        Of the energy in the weight: 2, 4, 6 or 8.
+    powers : tuple of int
+        Of the energy in the weight, by level from the finest: 2, 4, 6 or 8; the last one holds for the base.
+    prior : bool
+        Whether a pixel's surroundings count too (`FocusPrior`); where there are three levels.
     floors : tuple of float
         Energy added to that of every frame, in multiples of the noise's energy, by level from the finest; the last one
         holds for the rest. It makes flat areas the mean of the frames.
@@ -48,9 +53,10 @@ class PyramidTuning:
         None: three, or what a small picture allows.
     """
 
-    share: float = 1.5
-    power: int = 8
-    floors: tuple[float, ...] = (40.0, 8.0, 5.0, 2.0)
+    share: float = 1.0
+    powers: tuple[int, ...] = (4, 8, 2, 2)
+    prior: bool = True
+    floors: tuple[float, ...] = (24.0, 4.0, 2.0, 2.0)
     clamp: bool = True
     levels: int | None = None
 
@@ -109,6 +115,9 @@ class PyramidFusion:
         self._moments: tuple[F32, F32] | None = None
         if wants_moments:
             self._moments = np.zeros(shapes[1], np.float32), np.zeros(shapes[1], np.float32)
+        self._prior: FocusPrior | None = None
+        if self.tuning.prior and self.levels == _LEVELS:
+            self._prior = FocusPrior(canvas, bands, noise.detail)
         self._volume: DepthVolume | None = None
         if depth_frames and self.levels >= 2:
             self._volume = DepthVolume(canvas, depth_frames, bands, depth_level)
@@ -132,6 +141,8 @@ class PyramidFusion:
         self._reduce(luma, red, blue)
         spans = spans_by_level(self.canvas, matrix, frame_size, self.levels + 1)
         number = float(len(self._positions))
+        if self._prior is not None:
+            self._prior.look(luma[0], luma[1], luma[2], self.tuning.share)
         for level in range(self.levels):
             self._accumulate(level, luma, red, blue, spans, number)
         self._accumulate_base(luma, red, blue, spans)
@@ -151,6 +162,7 @@ class PyramidFusion:
                 self._weight_sum[1], *self._moments, self._positions, (self.canvas.height, self.canvas.width)
             )
         # What the frame at hand took makes room for the picture.
+        self._prior = None
         for planes in (self._gauss, self._red, self._blue, self._energy, self._weight):
             planes.clear()
         for sums, finest in ((self._band_sum, 0), (self._red_sum, 1), (self._blue_sum, 1)):
@@ -175,6 +187,10 @@ class PyramidFusion:
         times = self.tuning.floors
         floors = [max(times[min(k, len(times) - 1)] * noise.at(k), _LEAST_FLOOR) for k in range(self.levels)]
         return [*floors, floors[-1]]
+
+    def _power(self, level: int) -> int:
+        powers = self.tuning.powers
+        return powers[-1] if level == self.levels else powers[min(level, len(powers) - 1)]
 
     def _reduce(self, luma: list[F32], red: list[F32], blue: list[F32]) -> None:
         from stacking.fuse.pyramid_kernels import reduce_rows
@@ -207,7 +223,9 @@ class PyramidFusion:
                 self.tuning.share,
                 self._floors[level],
                 self._scale,
-                self.tuning.power,
+                self._power(level),
+                self._none if self._prior is None else self._prior.favour,
+                0 if self._prior is None else 4 >> level,
                 spans[level],
                 self._weight_sum[level],
                 self._band_sum[level],
@@ -226,13 +244,18 @@ class PyramidFusion:
     def _accumulate_base(
         self, luma: list[F32], red: list[F32], blue: list[F32], spans: list[NDArray[np.int32]]
     ) -> None:
-        from stacking.fuse.pyramid_kernels import accumulate_weighted
+        from stacking.fuse.pyramid_kernels import LEAST_WEIGHED, MOST_WEIGHED, accumulate_weighted
 
         n = self.levels
         weight = self._weight[n]
         np.add(self._energy[n - 1], np.float32(self._floors[n]), out=weight)
         weight *= np.float32(self._scale)
-        np.power(weight, np.float32(self.tuning.power), out=weight)
+        if self._prior is not None:
+            # The base is chosen by the detail of its surroundings more than by its own.
+            for _ in range(_DETAIL_IN_BASE):
+                weight *= self._prior.detail
+        np.clip(weight, LEAST_WEIGHED, MOST_WEIGHED, out=weight)
+        np.power(weight, np.float32(self._power(n)), out=weight)
         for planes, sums, total in (
             (luma, self._band_sum, self._weight_sum[n]),
             (red, self._red_sum, self._none),

@@ -16,11 +16,13 @@ from stacking.fuse.compiled import compiled, inlined
 F32 = NDArray[np.float32]
 U16 = NDArray[np.uint16]
 
-_LEAST_HEADROOM = 0.02
+LEAST_HEADROOM = 0.02
+LEAST_WEIGHED, MOST_WEIGHED = 3e-5, 8e3
 
 
 @inlined
-def _mirror(i: Any, n: Any) -> Any:
+def mirror(i: Any, n: Any) -> Any:
+    """Index ``i`` among ``n``, mirrored at the borders."""
     if i < 0:
         i = -i
     if i >= n:
@@ -36,8 +38,8 @@ def _reduce_row(row: Any, width: Any, out: Any) -> Any:
     for i in range(min(1, half)):
         out[i] = (
             np.float32(0.375) * row[2 * i]
-            + np.float32(0.25) * (row[_mirror(2 * i - 1, width)] + row[_mirror(2 * i + 1, width)])
-            + np.float32(0.0625) * (row[_mirror(2 * i - 2, width)] + row[_mirror(2 * i + 2, width)])
+            + np.float32(0.25) * (row[mirror(2 * i - 1, width)] + row[mirror(2 * i + 1, width)])
+            + np.float32(0.0625) * (row[mirror(2 * i - 2, width)] + row[mirror(2 * i + 2, width)])
         )
     n = max(inner, 0)
     to = out[1 : 1 + n]
@@ -52,8 +54,8 @@ def _reduce_row(row: Any, width: Any, out: Any) -> Any:
     for i in range(n + 1, half):
         out[i] = (
             np.float32(0.375) * row[2 * i]
-            + np.float32(0.25) * (row[_mirror(2 * i - 1, width)] + row[_mirror(2 * i + 1, width)])
-            + np.float32(0.0625) * (row[_mirror(2 * i - 2, width)] + row[_mirror(2 * i + 2, width)])
+            + np.float32(0.25) * (row[mirror(2 * i - 1, width)] + row[mirror(2 * i + 1, width)])
+            + np.float32(0.0625) * (row[mirror(2 * i - 2, width)] + row[mirror(2 * i + 2, width)])
         )
 
 
@@ -63,18 +65,18 @@ def reduce_rows(fine: F32, coarse: F32, y0: int, y1: int) -> None:
     height, width = fine.shape
     line = np.empty(width, np.float32)
     for y in range(y0, y1):
-        a = fine[_mirror(2 * y - 2, height)]
-        b = fine[_mirror(2 * y - 1, height)]
+        a = fine[mirror(2 * y - 2, height)]
+        b = fine[mirror(2 * y - 1, height)]
         c = fine[2 * y]
-        d = fine[_mirror(2 * y + 1, height)]
-        e = fine[_mirror(2 * y + 2, height)]
+        d = fine[mirror(2 * y + 1, height)]
+        e = fine[mirror(2 * y + 2, height)]
         for x in range(width):
             line[x] = np.float32(0.375) * c[x] + np.float32(0.25) * (b[x] + d[x]) + np.float32(0.0625) * (a[x] + e[x])
         _reduce_row(line, width, coarse[y])
 
 
 @inlined
-def _expand_row(coarse: Any, y: Any, width: Any, line: Any, out: Any) -> Any:
+def expand_row(coarse: Any, y: Any, width: Any, line: Any, out: Any) -> Any:
     """Row ``y`` of the plane expanded from ``coarse``."""
     rows, half = coarse.shape
     j = y // 2
@@ -84,21 +86,24 @@ def _expand_row(coarse: Any, y: Any, width: Any, line: Any, out: Any) -> Any:
         for i in range(half):
             line[i] = np.float32(0.5) * (a[i] + b[i])
     else:
-        a = coarse[_mirror(j - 1, rows)]
+        a = coarse[mirror(j - 1, rows)]
         b = coarse[j]
-        c = coarse[_mirror(j + 1, rows)]
+        c = coarse[mirror(j + 1, rows)]
         for i in range(half):
             line[i] = np.float32(0.125) * (a[i] + c[i]) + np.float32(0.75) * b[i]
     out[0] = np.float32(0.75) * line[0] + np.float32(0.25) * line[min(1, half - 1)]
     n = min(half - 1, (width - 1) // 2)
-    for i in range(1, n):
-        out[2 * i] = np.float32(0.125) * (line[i - 1] + line[i + 1]) + np.float32(0.75) * line[i]
-    for i in range(n):
-        out[2 * i + 1] = np.float32(0.5) * (line[i] + line[i + 1])
+    if n > 0:
+        out[1] = np.float32(0.5) * (line[0] + line[1])
+    # both in one loop: pairs of stores are interleaved in registers
+    before, here, after, pairs = line[0 : n - 1], line[1:n], line[2 : n + 1], out[2 : 2 * n]
+    for i in range(n - 1):
+        pairs[2 * i] = np.float32(0.125) * (before[i] + after[i]) + np.float32(0.75) * here[i]
+        pairs[2 * i + 1] = np.float32(0.5) * (here[i] + after[i])
     for i in range(max(n, 1), half):
-        nxt = _mirror(i + 1, half)
+        nxt = mirror(i + 1, half)
         if 2 * i < width:
-            out[2 * i] = np.float32(0.125) * (line[_mirror(i - 1, half)] + line[nxt]) + np.float32(0.75) * line[i]
+            out[2 * i] = np.float32(0.125) * (line[mirror(i - 1, half)] + line[nxt]) + np.float32(0.75) * line[i]
         if 2 * i + 1 < width:
             out[2 * i + 1] = np.float32(0.5) * (line[i] + line[min(i + 1, half - 1)])
     if n < 1 and width > 1:
@@ -112,13 +117,13 @@ def expand_add(coarse: F32, detail: F32, out: F32, y0: int, y1: int) -> None:
     line = np.empty(coarse.shape[1], np.float32)
     up = np.empty(width + 2, np.float32)
     for y in range(y0, y1):
-        _expand_row(coarse, y, width, line, up)
+        expand_row(coarse, y, width, line, up)
         for x in range(width):
             out[y, x] = up[x] + detail[y, x]
 
 
 @inlined
-def _linear_row(coarse: Any, y: Any, width: Any, line: Any, out: Any) -> Any:
+def linear_row(coarse: Any, y: Any, width: Any, line: Any, out: Any) -> Any:
     """Row ``y`` of a plane of twice the size, by straight lines between the samples."""
     rows, half = coarse.shape
     j = y // 2
@@ -136,7 +141,7 @@ def _linear_row(coarse: Any, y: Any, width: Any, line: Any, out: Any) -> Any:
 
 
 @inlined
-def _half_row(row: Any, width: Any, out: Any) -> Any:
+def half_row(row: Any, width: Any, out: Any) -> Any:
     """[1 2 1] / 4 at every second pixel."""
     half = out.shape[0]
     out[0] = np.float32(0.5) * (row[0] + row[min(1, width - 1)])
@@ -151,19 +156,19 @@ def _half_row(row: Any, width: Any, out: Any) -> Any:
 
 @inlined
 def _energy_down(energy: Any, j: Any, height: Any, width: Any, out: Any, line: Any) -> Any:
-    a = energy[_mirror(j - 1, height) & 3]
+    a = energy[mirror(j - 1, height) & 3]
     b = energy[j & 3]
-    c = energy[_mirror(j + 1, height) & 3]
+    c = energy[mirror(j + 1, height) & 3]
     for x in range(width):
         line[x] = np.float32(0.25) * (a[x] + c[x]) + np.float32(0.5) * b[x]
-    _half_row(line, width, out)
+    half_row(line, width, out)
 
 
 @inlined
 def _energy_row(fine: Any, coarse: Any, y: Any, line: Any, up: Any, ring: Any, square: Any) -> Any:
     """Laplacian row ``y`` into the ring, and its square smoothed along the row."""
     width = fine.shape[1]
-    _expand_row(coarse, y, width, line, up)
+    expand_row(coarse, y, width, line, up)
     row = fine[y]
     band = ring[y & 3]
     for x in range(width):
@@ -171,7 +176,7 @@ def _energy_row(fine: Any, coarse: Any, y: Any, line: Any, up: Any, ring: Any, s
     sq = square[y & 3]
     # Blur mixes light, so what is bright spreads over what is dark: contrast counts less the brighter its surroundings.
     for x in range(width):
-        headroom = max(np.float32(1.0) - up[x] * np.float32(1.0 / 255.0), np.float32(_LEAST_HEADROOM))
+        headroom = max(np.float32(1.0) - up[x] * np.float32(1.0 / 255.0), np.float32(LEAST_HEADROOM))
         up[x] = band[x] * band[x] * headroom
     n = width - 2
     b0, b1, b2 = up[0:n], up[1 : 1 + n], up[2 : 2 + n]
@@ -182,9 +187,40 @@ def _energy_row(fine: Any, coarse: Any, y: Any, line: Any, up: Any, ring: Any, s
     sq[width - 1] = np.float32(0.48) * up[width - 2] + np.float32(0.52) * up[width - 1]
 
 
+@inlined
+def _favour_row(favour: Any, step: Any, y: Any, width: Any, line: Any, twice: Any, out: Any) -> Any:
+    """Row ``y`` of a plane ``step`` (1, 2 or 4) times as large as ``favour``, by straight lines."""
+    rows, columns = favour.shape
+    j = y // step
+    a, b = favour[j], favour[min(j + 1, rows - 1)]
+    part = np.float32(y - j * step) / np.float32(step)
+    for i in range(columns):
+        line[i] = a[i] + part * (b[i] - a[i])
+    if step == 1:
+        for i in range(width):
+            out[i] = line[i]
+    elif step == 2:
+        _between(line, columns, width, out)
+    else:
+        half = (width + 1) // 2
+        _between(line, columns, half, twice)
+        _between(twice, half, width, out)
+
+
+@inlined
+def _between(row: Any, count: Any, width: Any, out: Any) -> Any:
+    n = min(count - 1, width // 2)
+    for i in range(n):
+        out[2 * i] = row[i]
+        out[2 * i + 1] = np.float32(0.5) * (row[i] + row[i + 1])
+    for i in range(2 * n, width):
+        out[i] = row[count - 1]
+
+
 @compiled(
-    "void(float32[:,::1], float32[:,::1], float32[:,::1], float32, float32, float32, int64, int32[:,::1], float32[:,::1],"
-    " float32[:,::1], float32[:,::1], float32[:,::1], float32, float32[:,::1], float32[:,::1], int64, int64)"
+    "void(float32[:,::1], float32[:,::1], float32[:,::1], float32, float32, float32, int64, float32[:,::1], int64,"
+    " int32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], float32, float32[:,::1],"
+    " float32[:,::1], int64, int64)"
 )
 def accumulate_level(  # noqa: C901  (one loop on purpose: every row is still in the cache)
     fine: F32,
@@ -194,6 +230,8 @@ def accumulate_level(  # noqa: C901  (one loop on purpose: every row is still in
     floor: float,
     scale: float,
     power: int,
+    favour: F32,
+    favour_step: int,
     spans: NDArray[np.int32],
     weight_sum: F32,
     band_sum: F32,
@@ -207,6 +245,7 @@ def accumulate_level(  # noqa: C901  (one loop on purpose: every row is still in
 ) -> None:
     """Rows y0 to y1 of one level of one frame: Laplacian, local energy, weight, running sums.
 
+    ``favour`` is a factor on the energy with one sample for ``favour_step`` pixels each way (step 0: none).
     Only columns ``spans[y, 0]`` to ``spans[y, 1]`` of a row are candidates. ``energy_out`` has half the size (or one row:
     not wanted) and gets the energy seen from the next level; ``weight_plane`` and the moments of ``position`` have the size
     of ``fine`` (or one row: not wanted). y0 is even.
@@ -218,6 +257,9 @@ def accumulate_level(  # noqa: C901  (one loop on purpose: every row is still in
     square = np.empty((4, width), np.float32)
     energy = np.empty((4, width), np.float32)
     weight = np.empty(width, np.float32)
+    factor = np.empty(width + 2, np.float32)
+    twice = np.empty(width // 2 + 3, np.float32)
+    short = np.empty(favour.shape[1], np.float32)
     has_finer = finer_energy.shape[0] == height
     wants_energy = energy_out.shape[0] > 1
     wants_weight = weight_plane.shape[0] == height
@@ -232,33 +274,41 @@ def accumulate_level(  # noqa: C901  (one loop on purpose: every row is still in
         e = y - 1
         if e < done or e < max(y0 - 1, 0) or e > min(y1, height - 1):
             continue
-        above = square[_mirror(e - 1, height) & 3]
+        above = square[mirror(e - 1, height) & 3]
         here = square[e & 3]
-        below = square[_mirror(e + 1, height) & 3]
+        below = square[mirror(e + 1, height) & 3]
         out = energy[e & 3]
-        for x in range(width):
-            out[x] = np.float32(0.24) * (above[x] + below[x]) + np.float32(0.52) * here[x]
         if has_finer:
             more = finer_energy[e]
             for x in range(width):
-                out[x] += share * more[x]
+                own = np.float32(0.24) * (above[x] + below[x]) + np.float32(0.52) * here[x]
+                out[x] = own + share * more[x]
+        else:
+            for x in range(width):
+                out[x] = np.float32(0.24) * (above[x] + below[x]) + np.float32(0.52) * here[x]
         if y0 <= e < y1:
             band = ring[e & 3]
-            for x in range(width):
-                v = (out[x] + floor) * scale
-                v2 = v * v
-                weight[x] = v2 * v2
-            if power == 6:
+            if favour_step == 0:
                 for x in range(width):
-                    v = (out[x] + floor) * scale
-                    weight[x] *= v * v
-            elif power == 8:
+                    factor[x] = np.float32(1.0)
+            elif favour_step < 4 or (e & 1) == 0:  # of a plane that smooth, one row does for two
+                _favour_row(favour, favour_step, e, width, short, twice, factor)
+            # Held in a range where neither the eighth power nor the sums of that are nothing or infinite.
+            least, most = np.float32(LEAST_WEIGHED), np.float32(MOST_WEIGHED)
+            if power == 2:
                 for x in range(width):
-                    weight[x] *= weight[x]
-            elif power == 2:
-                for x in range(width):
-                    v = (out[x] + floor) * scale
+                    v = min(max((out[x] + floor) * scale * factor[x], least), most)
                     weight[x] = v * v
+            elif power == 4:
+                for x in range(width):
+                    v = min(max((out[x] + floor) * scale * factor[x], least), most)
+                    weight[x] = (v * v) * (v * v)
+            else:
+                for x in range(width):
+                    v = min(max((out[x] + floor) * scale * factor[x], least), most)
+                    v2 = v * v
+                    more_power = v2 if power == 6 else v2 * v2
+                    weight[x] = v2 * v2 * more_power
             left, right = spans[e, 0], spans[e, 1]
             count = right - left
             w = weight[left:right]
@@ -267,7 +317,6 @@ def accumulate_level(  # noqa: C901  (one loop on purpose: every row is still in
             bs = band_sum[e, left:right]
             for x in range(count):
                 ws[x] += w[x]
-            for x in range(count):
                 bs[x] += w[x] * bands[x]
             if wants_weight:
                 into = weight_plane[e]
@@ -314,7 +363,7 @@ def accumulate_band(fine: F32, coarse: F32, weight: F32, band_sum: F32, y0: int,
     line = np.empty(coarse.shape[1], np.float32)
     up = np.empty(width + 2, np.float32)
     for y in range(y0, y1):
-        _expand_row(coarse, y, width, line, up)
+        expand_row(coarse, y, width, line, up)
         f, w, into = fine[y], weight[y], band_sum[y]
         for x in range(width):
             into[x] += w[x] * (f[x] - up[x])
@@ -330,70 +379,6 @@ def widen_range(plane: F32, spans: NDArray[np.int32], low: U16, high: U16, y0: i
             v = np.uint16(min(max(p[x] * np.float32(257.0) + np.float32(0.5), np.float32(0.0)), np.float32(65535.0)))
             lo[x] = min(lo[x], v)
             hi[x] = max(hi[x], v)
-
-
-@compiled(
-    "void(float32[:,::1], float32[:,::1], float32, float32, int32[:,::1], float32[:,::1], float32[:,::1], int64, int64)"
-)
-def accumulate_near(
-    plane: F32,
-    depth: F32,
-    position: float,
-    reach: float,
-    spans: NDArray[np.int32],
-    plane_sum: F32,
-    weight_sum: F32,
-    y0: int,
-    y1: int,
-) -> None:
-    """Rows y0 to y1 of running sums of a frame under a weight that falls straight to nothing ``reach`` from its depth.
-
-    ``weight_sum`` may have one row: not wanted.
-    """
-    wants_weight = weight_sum.shape[0] == plane.shape[0]
-    each = np.float32(1.0) / reach
-    weight = np.empty(plane.shape[1], np.float32)
-    for y in range(y0, y1):
-        a, b = spans[y, 0], spans[y, 1]
-        p, d, into, w = plane[y, a:b], depth[y, a:b], plane_sum[y, a:b], weight[a:b]
-        for x in range(b - a):
-            w[x] = max(np.float32(1.0) - abs(d[x] - position) * each, np.float32(1e-6))
-            into[x] += w[x] * p[x]
-        if wants_weight:
-            total = weight_sum[y, a:b]
-            for x in range(b - a):
-                total[x] += w[x]
-
-
-@compiled(
-    "void(float32[:,::1], uint16[:,::1], uint16[:,::1], float32[:,::1], float32[:,::1], uint16[:,:,::1], int64, int64)"
-)
-def compose_rgb(luma: F32, low: U16, high: U16, red: F32, blue: F32, rgb: NDArray[np.uint16], y0: int, y1: int) -> None:
-    """Rows y0 to y1 of the picture from luma, clamped to the range, and half-size chroma differences; uint16 RGB.
-
-    ``low`` and ``high`` may have one row: no clamp.
-    """
-    width = luma.shape[1]
-    clamps = low.shape[0] == luma.shape[0]
-    half = red.shape[1]
-    r_line = np.empty(half, np.float32)
-    b_line = np.empty(half, np.float32)
-    r_row = np.empty(width + 2, np.float32)
-    b_row = np.empty(width + 2, np.float32)
-    scale = np.float32(257.0)
-    for y in range(y0, y1):
-        _linear_row(red, y, width, r_line, r_row)
-        _linear_row(blue, y, width, b_line, b_row)
-        for x in range(width):
-            v = luma[y, x]
-            if clamps:
-                v = min(max(v, low[y, x] * np.float32(1.0 / 257.0)), high[y, x] * np.float32(1.0 / 257.0))
-            r = v + r_row[x]
-            b = v + b_row[x]
-            g = (v - np.float32(0.299) * r - np.float32(0.114) * b) * np.float32(1.0 / 0.587)
-            rgb[y, x, 0] = np.uint16(min(max(r * scale + np.float32(0.5), np.float32(0.0)), np.float32(65535.0)))
-            rgb[y, x, 1] = np.uint16(min(max(g * scale + np.float32(0.5), np.float32(0.0)), np.float32(65535.0)))
-            rgb[y, x, 2] = np.uint16(min(max(b * scale + np.float32(0.5), np.float32(0.0)), np.float32(65535.0)))
 
 
 @compiled("void(float32[:,::1], float32[:,::1], int64, int64)")

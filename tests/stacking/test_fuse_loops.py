@@ -62,9 +62,16 @@ def test_expand_is_pyr_up_inside() -> None:
 
 
 @settings(max_examples=15, deadline=None)
-@given(rows=st.integers(6, 50), columns=st.integers(6, 50), cut=st.integers(1, 20), power=st.sampled_from([2, 4, 6, 8]))
-def test_bands_do_not_show(rows: int, columns: int, cut: int, power: int) -> None:
+@given(
+    rows=st.integers(6, 50),
+    columns=st.integers(6, 50),
+    cut=st.integers(1, 20),
+    power=st.sampled_from([2, 4, 6, 8]),
+    step=st.sampled_from([0, 1, 2, 4]),
+)
+def test_bands_do_not_show(rows: int, columns: int, cut: int, power: int, step: int) -> None:
     fine = plane(rows, columns)
+    favour = plane(-(-rows // step), -(-columns // step), 5) if step else NONE
     shape = ((rows + 1) // 2, (columns + 1) // 2)
     coarse = np.empty(shape, np.float32)
     pyramid_kernels.reduce_rows(fine, coarse, 0, shape[0])
@@ -77,7 +84,22 @@ def test_bands_do_not_show(rows: int, columns: int, cut: int, power: int) -> Non
         energy = np.zeros(shape, np.float32)
         for a, b in pairwise(edges):
             pyramid_kernels.accumulate_level(
-                fine, coarse, finer, 1.5, 2.0, 1e-3, power, spans, *planes[:3], energy, 3.0, *planes[3:], a, b
+                fine,
+                coarse,
+                finer,
+                1.5,
+                2.0,
+                1e-3,
+                power,
+                favour,
+                step,
+                spans,
+                *planes[:3],
+                energy,
+                3.0,
+                *planes[3:],
+                a,
+                b,
             )
         return [*planes, energy]
 
@@ -86,7 +108,9 @@ def test_bands_do_not_show(rows: int, columns: int, cut: int, power: int) -> Non
         np.testing.assert_array_equal(one, two)
 
 
-def test_weight_is_the_power_of_energy() -> None:
+@pytest.mark.parametrize("power", [2, 4, 6, 8])
+@pytest.mark.parametrize("step", [0, 1, 2, 4])
+def test_weight_is_the_power_of_energy(power: int, step: int) -> None:
     fine = plane(31, 44)
     coarse = np.ascontiguousarray(cv2.pyrDown(fine))
     up = np.empty_like(fine)
@@ -98,11 +122,38 @@ def test_weight_is_the_power_of_energy() -> None:
     )
     spans = np.zeros((31, 2), np.int32)
     spans[:, 1] = 44
+    favour, factor = NONE, np.ones_like(fine)
+    if step:
+        favour = 0.5 + plane(-(-31 // step), -(-44 // step), 7) / 255
+        # samples lie at every step-th pixel, the last one holds beyond itself
+        larger = np.array([[1 / step, 0, 0], [0, 1 / step, 0]])
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        factor = cv2.warpAffine(favour, larger, (44, 31), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        if step == 4:
+            factor = np.repeat(factor[::2], 2, axis=0)[:31]
     weight, total = np.zeros_like(fine), np.zeros_like(fine)
     pyramid_kernels.accumulate_level(
-        fine, coarse, NONE, 1.0, 5.0, 0.01, 4, spans, weight, total, NONE, NONE, 0.0, NONE, NONE, 0, 31
+        fine,
+        coarse,
+        NONE,
+        1.0,
+        5.0,
+        0.01,
+        power,
+        favour,
+        step,
+        spans,
+        weight,
+        total,
+        NONE,
+        NONE,
+        0.0,
+        NONE,
+        NONE,
+        0,
+        31,
     )
-    np.testing.assert_allclose(weight, ((energy + 5) * 0.01) ** 4, rtol=1e-3)
+    np.testing.assert_allclose(weight, ((energy + 5) * 0.01 * factor) ** power, rtol=2e-3)
     np.testing.assert_allclose(total / weight, band, atol=1e-2)
 
 
@@ -200,5 +251,5 @@ def test_loops_are_loaded_beside_the_registration() -> None:
         "print(sorted(m for m in sys.modules if m.startswith('stacking.fuse.') and m.endswith('_kernels')))"
     )
     seen = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
-    for name in ("warp", "pyramid", "chroma", "depth"):
+    for name in ("warp", "pyramid", "focus_prior", "chroma", "depth"):
         assert f"stacking.fuse.{name}_kernels" in seen.stdout
