@@ -3,7 +3,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := all
 PY := .venv/bin/python
 OUT ?= demo-out
-JOBS ?= 2
+JOBS ?= 3
 
 .PHONY: all dev demo test lint soak interop benchmarks firmware test-firmware flash clean
 all: ; @.ci/setup run

@@ -111,12 +111,14 @@ def alike(sources: Iterable[Source], *, mixed_depths: bool = False) -> Selection
     if not kept:
         first = f": {left_out[0].reason}" if left_out else ""
         raise SourceError(f"no picture can be read{first}", remedy="Give whole JPEG, PNG, TIFF or RAW files.")
-    group = _group if mixed_depths else _shape
-    largest = Counter(group(found) for _, found in kept).most_common(1)[0][0]
-    chosen = [(source, found) for source, found in kept if group(found) == largest]
+    group = [_group(source, found) if mixed_depths else _shape(found) for source, found in kept]
+    largest = Counter(group).most_common(1)[0][0]
+    chosen = [frame for frame, its in zip(kept, group, strict=True) if its == largest]
     wanted = Counter(_shape(found) for _, found in chosen).most_common(1)[0][0]
     left_out += [
-        LeftOut(source.path, _unlike(_shape(found), wanted)) for source, found in kept if group(found) != largest
+        LeftOut(source.path, _unlike(_shape(found), wanted))
+        for (source, found), its in zip(kept, group, strict=True)
+        if its != largest
     ]
     usual = [(source, found) for source, found in chosen if _shape(found) == wanted]
     like, pattern = next(((source, found) for source, found in usual if not found.gray), usual[0])
@@ -258,7 +260,7 @@ class Development:
 
     def _checked(self, source: Source) -> FrameProbe:
         found = probe(source)
-        same = _shape(found) == _shape(self._probe) or (not source.raw and _group(found) == _group(self._probe))
+        same = _shape(found) == _shape(self._probe) or _group(source, found) == _group(self.reference, self._probe)
         if not same:
             raise FrameError(
                 f"{source.path.name}: {_unlike(_shape(found), _shape(self._probe))}",
@@ -316,8 +318,9 @@ def _unlike(shape: tuple[int, int, str], wanted: tuple[int, int, str]) -> str:
     return f"it has {_BITS[dtype]} bits per channel, the stack {_BITS[wanted_dtype]}"
 
 
-def _group(found: FrameProbe) -> tuple[int, int, str]:
-    return found.width, found.height, ""
+def _group(source: Source, found: FrameProbe) -> tuple[int, int, str]:
+    """Pictures of all depths are one group; what is developed from RAW has no like among them."""
+    return found.width, found.height, "raw" if source.raw else "picture"
 
 
 def _bits(found: FrameProbe) -> int:
