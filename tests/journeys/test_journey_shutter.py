@@ -144,7 +144,7 @@ def test_an_interrupt_lets_go_of_the_shutter_and_the_session_goes_on(rail: Runni
 
 def test_collect_is_for_the_shutter_alone(tmp_path: Path) -> None:
     failed = focusrail(
-        *("shoot", "--rail", "socket://127.0.0.1:1", "--camera", "usb:1,1", "--near", "0", "--far", "1", "--step", "1"),
+        *("shoot", "--rail", "socket://127.0.0.1:3", "--camera", "usb:1,1", "--near", "0", "--far", "1", "--step", "1"),
         *("--collect", str(tmp_path), "--out", str(tmp_path / "s"), "--json"),
     )
     assert failed.code == 2
