@@ -19,10 +19,11 @@ lint: dev
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
+# A module's or class's tests stay in one process: they share a bench, and a port is held by one process at a time.
 # The firmware's tests need system packages; without them, and without the rights to install them, they are skipped, but never in CI.
 test: lint
 	@.ci/setup firmware || [ -z "$$CI" ]
-	$(PY) -m pytest -n $(JOBS) --dist loadgroup -m "not soak and not interop and not hardware"
+	$(PY) -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder -m "not soak and not interop and not hardware"
 
 # Long campaigns; their figures stand in docs/.
 soak: dev firmware

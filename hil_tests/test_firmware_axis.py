@@ -11,7 +11,7 @@ from rail.grbl.axis import GrblAxis
 from tests.rail.axis_suite import AxisSuite
 
 OTHER = other_build("$110=150")
-pytestmark = [pytest.mark.xdist_group("firmware-axis"), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.timeout(120)
 
 
 class FirmwareRig:

@@ -10,7 +10,7 @@ import pytest
 
 from hil_tests.firmware_sim import LOCKSTEP, FirmwareBench, Terminal, make
 
-pytestmark = [pytest.mark.xdist_group("firmware-bench"), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.timeout(120)
 
 SOURCE = Path(__file__).parent / "firmware" / "grbl_idioms.c"
 CHIP = ("-mmcu=atmega328p", "-DF_CPU=16000000L", "-Os", "-std=gnu11", "-Wall", "-Wextra", "-Werror")

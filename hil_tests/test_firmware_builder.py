@@ -11,7 +11,7 @@ import pytest
 from hil_tests.firmware_sim import ELF, FIRMWARE, FirmwareBench, Terminal
 from tests.journeys.program import focusrail
 
-pytestmark = [pytest.mark.xdist_group("firmware-builder"), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.timeout(120)
 
 README = (FIRMWARE / "README.md").read_text(encoding="utf-8")
 

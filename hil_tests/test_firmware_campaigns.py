@@ -12,7 +12,7 @@ import pytest
 from hil_tests.firmware_campaigns import ALWAYS_LOSES, COMPARED_HOMING, VISIBLE, Befallen, Slipped, befall, slip, wander
 from hil_tests.firmware_sim import OURS, Build, other_build
 
-pytestmark = [pytest.mark.xdist_group("firmware-campaigns"), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 FINE = Build(um_per_step=0.625, setup=("$110=900", "$120=500", "$270=20000"), speed=40)
 OTHER = other_build()

@@ -9,7 +9,7 @@ import pytest
 from hil_tests.firmware_sim import LOCKSTEP, FirmwareBench, Terminal
 from rail.opening import open_axis
 
-pytestmark = [pytest.mark.xdist_group("firmware-machine"), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.timeout(120)
 
 SETUP = (
     "$100=250",

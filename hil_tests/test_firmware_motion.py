@@ -11,7 +11,7 @@ import pytest
 
 from hil_tests.firmware_sim import LOCKSTEP, FirmwareBench, Terminal
 
-pytestmark = [pytest.mark.xdist_group("firmware-motion"), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.timeout(120)
 
 STEPS_PER_MM = 250.0
 FINE_UM = 0.625

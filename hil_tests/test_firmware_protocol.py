@@ -18,7 +18,7 @@ from rail.grbl import codes
 from rail.grbl.protocol import Banner, Message, Ok, Reply, Setting, Status, Unrecognised, classify
 from rail.grbl.settings import meaning
 
-pytestmark = [pytest.mark.xdist_group("firmware-protocol"), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.timeout(120)
 
 SCALE = ("$100=250", "$110=600", "$120=200", "$270=10000")
 

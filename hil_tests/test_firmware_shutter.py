@@ -21,7 +21,7 @@ from rail.opening import open_axis
 from rail.shutter import ShutterRelease, ShutterTimes
 from tests.journeys.program import command, focusrail
 
-pytestmark = [pytest.mark.xdist_group("firmware-shutter"), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.timeout(120)
 
 LONG_S = 30.0
 

@@ -13,8 +13,6 @@ from capture.errors import CameraError, CaptureError, FocusError
 from rail.errors import RailError, RailLimitError
 from tests.rail.grbl_virtual import VirtualRail
 
-pytestmark = pytest.mark.xdist_group("nowhere")  # a port is held by one process at a time, also one where nobody listens
-
 NOWHERE = "--rail socket://127.0.0.1:2"
 PLAN = "--near 0 --far 1mm --step 10um"
 REFUSALS = {

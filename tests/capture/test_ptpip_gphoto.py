@@ -22,8 +22,6 @@ JPEG_HEAD, TIFF_HEAD = "ffd8", "49492a00"
 FILE_ADDED, CAPTURE_COMPLETE = 2, 4
 IO, TIMEOUT, BUSY, BAD_PARAMETERS = -7, -10, -110, -2
 
-pytestmark = pytest.mark.xdist_group("ptpip-gphoto")
-
 
 class Peer:
     """A child process that takes JSON lines and answers with JSON lines."""

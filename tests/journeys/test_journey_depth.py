@@ -12,7 +12,6 @@ import tifffile
 
 from tests.journeys.program import focusrail
 
-pytestmark = pytest.mark.xdist_group("stack")
 ROWS, COLUMNS, FRAMES, STEP_UM = 160, 240, 5, 40.0
 
 

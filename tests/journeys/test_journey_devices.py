@@ -15,8 +15,6 @@ from capture.app.bench_launch import RunningBench
 from tests.journeys.program import BENCH_OPTIONS, command, focusrail
 from tests.journeys.test_journey_session import wait_until
 
-pytestmark = pytest.mark.xdist_group("devices")
-
 
 def rail(bench: RunningBench, *arguments: object) -> dict[str, Any]:
     return focusrail("rail", *arguments, "--rail", bench.rail, "--json").done()

@@ -12,8 +12,6 @@ import pytest
 from capture.app.bench_launch import RunningBench
 from tests.journeys.program import focusrail
 
-pytestmark = pytest.mark.xdist_group("focus")
-
 PIXEL_UM = 4.0
 
 

@@ -15,8 +15,6 @@ from capture.app.bench_launch import RunningBench
 from tests.journeys.program import Finished, command, focusrail
 from tests.journeys.session_campaign import devices, wait_for_frames
 
-pytestmark = pytest.mark.xdist_group("images")
-
 FRAMES, STEP_UM, NEAR_UM = 14, 45.0, 430.0
 PLAN = (
     "--near",

@@ -18,8 +18,6 @@ import pytest
 from capture.app.bench_launch import RunningBench
 from tests.journeys.program import BENCH_OPTIONS, command, focusrail
 
-pytestmark = pytest.mark.xdist_group("devices")
-
 PLAN = ("--near", "0", "--far", "0.6mm", "--step", "100um", "--settle", "0.15", "-m", "2", "-f", "2.8")
 FRAMES = 7
 

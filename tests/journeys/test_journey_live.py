@@ -19,8 +19,6 @@ from capture.app.bench_launch import RunningBench
 from rail.profiles import load_profile
 from tests.journeys.program import command, focusrail
 
-pytestmark = pytest.mark.xdist_group("live")
-
 BACKLASH_UM = 30.0
 DEADLINE_S = 100.0
 

@@ -15,8 +15,6 @@ import pytest
 from capture.app.bench_launch import RunningBench
 from tests.journeys.program import Finished, command, focusrail
 
-pytestmark = pytest.mark.xdist_group("orders")
-
 PLAN = ("--near", "1mm", "--far", "1.5mm", "--step", "100um", "--settle", "0.1", "-m", "2", "-f", "2.8")
 FRAMES = 6
 # Where nothing is to happen on the way, the last of two flags counts.

@@ -16,8 +16,6 @@ import pytest
 from capture.app.bench_launch import RunningBench
 from tests.journeys.program import command, focusrail
 
-pytestmark = pytest.mark.xdist_group("running")
-
 PLAN = ("--near", "100", "--far", "600um", "--step", "0.1mm", "--settle", "0.02", "--no-repair", "-m", "2", "-f", "2.8")
 
 

@@ -18,8 +18,6 @@ from capture.session.folder import SessionFolder
 from capture.session.records import SessionState, Verdict
 from tests.journeys.program import BENCH_OPTIONS, command, focusrail
 
-pytestmark = pytest.mark.xdist_group("session")
-
 PLAN = ("--near", "100", "--far", "700um", "--step", "0.2mm", "--settle", "0.02")
 # Without them a session measures its depth of field on live frames at the end.
 OPTICS = ("-m", "2", "-f", "2.8")

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from tests.journeys.program import command, focusrail
 
-pytestmark = pytest.mark.xdist_group("stack")
 ROWS, COLUMNS, FRAMES = 240, 320, 4
 
 
