@@ -129,7 +129,7 @@ def conclude(
 def _wave(per_um: float, formula: DepthOfField | None, still: StillOptics | None) -> tuple[float, str]:
     """The wave part of the depth of field, and what is to be said of it."""
     if formula is not None:
-        return formula.wave_um, ""
+        return wave_beside(2 * PIXELS_PER_COC / per_um, formula)
     if still is None:
         return 0.0, (
             "without the wave part, which takes the magnification and the f-number: depth of field and step come out too small "
@@ -140,6 +140,22 @@ def _wave(per_um: float, formula: DepthOfField | None, still: StillOptics | None
     return wave, (
         f"the wave part, {wave:.1f} um, is reckoned from the f/{still.f_number:g} that the still names and the magnification of {m:.2f} "
         "at which blur grows so fast: give both if that is not your lens"
+    )
+
+
+def wave_beside(geometric_um: float, formula: DepthOfField) -> tuple[float, str]:
+    """The wave part of optics of which `geometric_um` was measured, and what is to be said of it.
+
+    The wave part grows with (N_eff / m)^2, the geometric part with N_eff / m^2. Where the measured one departs from the formula's,
+    N_eff or m was entered wrong. Which of them is not known; the least that either would give never makes a step too large.
+    """
+    ratio = geometric_um / formula.geometric_um
+    if abs(np.log(ratio)) <= _LIKE or ratio > 1:
+        return formula.wave_um, ""
+    wave = formula.wave_um * ratio**2
+    return wave, (
+        f"the wave part is taken as {wave:.1f} um instead of the formula's {formula.wave_um:.1f} um: what was measured contradicts "
+        "the optics that were entered"
     )
 
 

@@ -32,6 +32,7 @@ from capture.focus.doubts import (
     shaken_against,
 )
 from capture.focus.shelf import SurveyShelf
+from capture.focus.step import wave_beside
 from capture.focus.survey import HALF_PX, FrameSurvey, Surveyor
 from capture.session.certifying import Doubt
 from stacking.develop import Development, as_source
@@ -212,7 +213,7 @@ class FrameWatch:
             growth = self._live_growth / HALF_PX
         dof = self._wishes.dof
         if dof is None:
-            dof = self._formula() if growth is None else dof_of_growth(growth) + self._wave_um(growth * HALF_PX)
+            dof = self._formula() if growth is None else self._measured(dof_of_growth(growth), growth * HALF_PX)
             if growth is None and dof is not None:
                 self._note("the depth of field is the formula's: the frames do not tell it surely")
         return certify(positions, surveys, dof, growth_half_px=growth, overlap=self._wishes.overlap)
@@ -303,9 +304,15 @@ class FrameWatch:
         optics = self._optics(None)
         return None if optics is None else depth_of_field(optics).total_um
 
-    def _wave_um(self, growth_px: float) -> float:
+    def _measured(self, geometric_um: float, growth_px: float) -> float:
+        """With the wave part, where the optics are known."""
         optics = self._optics(growth_px)
-        return 0.0 if optics is None else depth_of_field(optics).wave_um
+        if optics is None:
+            return geometric_um
+        wave_um, told = wave_beside(geometric_um, depth_of_field(optics))
+        if told:
+            self._note(told)
+        return geometric_um + wave_um
 
 
 def _number(value: object) -> float | None:

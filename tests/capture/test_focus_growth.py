@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 import pytest
@@ -122,6 +124,25 @@ def test_the_wave_part_follows_from_growth_and_the_stills_aperture(
     silent = conclude(growth, 1.0, 0.3, None, 28)
     assert silent.dof_um == pytest.approx(truth.geometric_um / (1 + error))
     assert any("too small" in note for note in silent.notes)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    m=st.floats(0.5, 10.0),
+    f_number=st.floats(2.8, 16.0),
+    errors=st.floats(0.5, 2.0).flatmap(lambda error: st.sampled_from([(error, 1.0), (1.0, error)])),
+)
+def test_optics_that_were_entered_wrong_never_make_the_step_too_large(
+    m: float, f_number: float, errors: tuple[float, float]
+) -> None:
+    truth = depth_of_field(Optics(m, f_number, coc_um=8.0))
+    m_error, f_error = errors
+    entered = depth_of_field(Optics(m * m_error, f_number * f_error, coc_um=8.0))
+    told = conclude(Growth(4 / truth.geometric_um, 1.0, 0.0, 100), 1.0, 0.3, entered, 28)
+    assert told.dof_um is not None
+    if abs(math.log(truth.geometric_um / entered.geometric_um)) > 0.15:
+        assert told.dof_um <= truth.total_um * (1 + 1e-6)
+        assert any("check the magnification" in note for note in told.notes)
 
 
 @pytest.mark.parametrize(("seed", "growth", "width"), [(4, 0.1, 300.0), (5, 0.03, 1500.0), (6, 0.3, 20.0)])
