@@ -18,7 +18,8 @@ from rail.axis import AxisUnit
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to `app`."""
-    app.command("control", epilog="Example: focusrail control beetle pause")(control)
+    negative = {"ignore_unknown_options": True}  # a distance may be below zero, to be refused in words
+    app.command("control", epilog="Example: focusrail control beetle pause", context_settings=negative)(control)
     app.command("report-bug", epilog="Example: focusrail report-bug beetle")(report_bug)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import sys
 import time
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from capture.session.watching import ShootProgress
 
 if TYPE_CHECKING:  # loaded where there is a terminal to draw on
     from rich.progress import Progress
+
+_log = logging.getLogger(__name__)
 
 
 class _Bar:
@@ -71,12 +74,14 @@ class ShootingProgress:
         self._bar.update(progress.done, progress.planned, f"{covered} {left}", ", ".join(parts))
 
     def notice(self, text: str) -> None:
-        """Something the user should read."""
+        """Something the user should read, now or in the log."""
         say(text)
+        _log.info("%s", text)
 
     def trouble(self, text: str) -> None:
         """Something went wrong and is tried again."""
         say(text)
+        _log.warning("%s", text)
         self.on_trouble(text)
 
     def __enter__(self) -> Self:

@@ -180,7 +180,7 @@ def send_order(session: Path, order: Order, distance: float | None = None, *, an
         For an extension without a distance.
     """
     if order is Order.EXTEND and (distance is None or distance <= 0):
-        raise UsageError("extend needs a distance", remedy="For example: focusrail control DIR extend 200um")
+        raise UsageError("extend needs a distance above zero", remedy="For example: focusrail control DIR extend 200um")
     path = session / FIFO_NAME
     try:
         if not stat.S_ISFIFO(path.stat().st_mode):

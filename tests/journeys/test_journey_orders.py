@@ -358,4 +358,9 @@ def test_a_cameras_cable_that_comes_back_loses_no_frame(
     running = Running(tmp_path / "s", devices).after_frames(3)
     bench.ask({"fault": "unplug", "part": "camera"})
     bench.ask({"fault": "plug", "part": "camera"})
-    assert running.end().done()["frames"] == FRAMES
+    ended = running.end()
+    assert ended.done()["frames"] == FRAMES
+    told = [line for line in ended.stderr.splitlines() if "again" in line]
+    log = (running.session / "log.txt").read_text()
+    assert told
+    assert all(line in log for line in told)
