@@ -27,6 +27,7 @@ OVERLAP = 0.4
 SETTLE_S = 0.1
 TIME_SCALE = 5.0
 COARSE_PX = 450
+FUSED_NAME = "fused.tif"
 
 
 def register(app: typer.Typer) -> None:
@@ -58,7 +59,7 @@ def demo(
             step_given=False,
         )
         say("looking for near end, far end and step on live frames")
-        with RunningStacker(out, StackOptions()) as running:
+        with RunningStacker(out, StackOptions(), FUSED_NAME) as running:
             shot = shoot_session(wanted, (running,))
             bench.ask({"save": "truth", "dir": str((out / "truth").resolve())})
             values = {**shot.values, **_pictures(out, running)}
@@ -94,8 +95,8 @@ def _pictures(out: Path, running: RunningStacker) -> dict[str, Any]:
     from stacking.finish import finish_picture, shipped_recipe
 
     with SessionFolder.open(out) as folder:
-        stacked = stack_session(folder, StackOptions(), "fused.tif", running)
-        fused = folder.result_path / "fused.tif"
+        stacked = stack_session(folder, StackOptions(), FUSED_NAME, running)
+        fused = folder.result_path / FUSED_NAME
         result, picture, average = (folder.result_path / name for name in ("picture.tif", "picture.jpg", "average.tif"))
         recipe = shipped_recipe("demo")
         finish_picture(fused, result, recipe, force=False)

@@ -44,16 +44,20 @@ class RunningStacker:
         The session's folder; need not be there before the first frame is.
     options : StackOptions
         Of the picture at the end.
+    name : str
+        Of the picture's file in ``result/``.
     """
 
-    def __init__(self, session: Path, options: StackOptions) -> None:
+    def __init__(self, session: Path, options: StackOptions, name: str = RESULT_NAME) -> None:
         self._session = session.absolute()
+        self._name = name
         self._in_um = True
         self._options = options
         self._orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[Told | Finished | None] = queue.SimpleQueue()
         self._started = False
         self._ordered: Finish | None = None
+        self._unanswered = 0
         self._child: subprocess.Popen[bytes] | None = None
         self._connection: Connection[Order, Answer] | None = None
 
@@ -71,7 +75,7 @@ class RunningStacker:
 
     def all_stored(self) -> None:
         """The picture can be made; `finish` asks for it."""
-        output = self._session / "result" / RESULT_NAME
+        output = self._session / "result" / self._name
         if self._child is not None and not output.exists():
             self._order(output, self._options)
 
@@ -96,10 +100,13 @@ class RunningStacker:
         while (answer := self._answers.get()) is not None:
             if isinstance(answer, Told):
                 progress(answer.stage, answer.done, answer.total)
-            elif answer.error is not None:
+                continue
+            self._unanswered -= 1
+            if self._unanswered:
+                continue  # of a picture that was ordered before, and is not this one
+            if answer.error is not None:
                 raise answer.error
-            else:
-                return answer.report
+            return answer.report
         _log.warning("the process that stacks ended unexpectedly: the picture is made without it")
         return None
 
@@ -107,6 +114,7 @@ class RunningStacker:
         order = Finish((self._session,), output, replace(options, force=False))
         if order != self._ordered:  # what was ordered before may have made the file that `force` is for
             self._ordered = order
+            self._unanswered += 1
             self._orders.put(replace(order, options=options))
 
     def close(self) -> None:
