@@ -9,12 +9,12 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from enum import Enum, auto
-from typing import Any, Protocol
+from typing import Any
 
 from capture.bench.interfaces import Carriage, CarriageSample, ExposureSettings, Imager
 from capture.bench.ptpip.codes import ObjectFormat
 from capture.bench.ptpip.faults import Faults, Parameter
+from capture.bench.ptpip.happenings import Happening, Listener, Readiness, Refusal, RefusedError
 from capture.bench.ptpip.lens import FocusMotor
 from capture.bench.ptpip.settings import BULB, BodySettings, Clock
 from capture.bench.ptpip.storage import CARD, Storage, StorageFullError
@@ -23,55 +23,6 @@ _log = logging.getLogger(__name__)
 _LONGEST_BULB_S = 900.0
 _FOCUS_HUNT_S = 0.4
 _METERED = BodySettings()  # what the eye is shown, whatever the still will be
-
-
-class Refusal(Enum):
-    """Why the body did not do what was asked."""
-
-    BUSY = auto()
-    STORE_FULL = auto()
-    OUT_OF_FOCUS = auto()
-    ACCESS_DENIED = auto()
-    NOT_LIVE = auto()
-    NOT_EXPOSING = auto()
-    BATTERY = auto()
-    MODE = auto()
-    END_OF_TRAVEL = auto()
-
-
-class RefusedError(Exception):
-    """The body refuses; nothing was done."""
-
-    def __init__(self, why: Refusal) -> None:
-        super().__init__(why.name)
-        self.why = why
-
-
-class Happening(Enum):
-    """What a body tells of itself."""
-
-    FILE_IN_MEMORY = auto()
-    FILE_ON_CARD = auto()
-    DONE_IN_MEMORY = auto()
-    DONE_ON_CARD = auto()
-    CARD_FULL = auto()
-    BATTERY_CHANGED = auto()
-    MODE_CHANGED = auto()
-
-
-class Readiness(Enum):
-    """Whether the body takes a command."""
-
-    READY = auto()
-    BUSY = auto()
-    BULB = auto()
-
-
-class Listener(Protocol):
-    """Who is told of happenings: the session that is open."""
-
-    def __call__(self, happening: Happening, handle: int = 0) -> None:
-        """`handle` names the object, where there is one."""
 
 
 @dataclass(frozen=True, slots=True)

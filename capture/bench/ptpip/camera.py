@@ -11,10 +11,11 @@ from pathlib import Path
 from types import MappingProxyType
 
 from capture.bench.interfaces import Carriage, Imager
-from capture.bench.ptpip.body import CameraBody, RefusedError
+from capture.bench.ptpip.body import CameraBody
 from capture.bench.ptpip.canon import CanonOperations
 from capture.bench.ptpip.faults import Faults, catalogue
 from capture.bench.ptpip.generic import GenericOperations, generic_properties
+from capture.bench.ptpip.happenings import RefusedError
 from capture.bench.ptpip.lens import FocusMotor
 from capture.bench.ptpip.nikon import NikonOperations, nikon_properties
 from capture.bench.ptpip.operations import Dialect, Identity, Push

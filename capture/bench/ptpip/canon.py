@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from capture.bench.ptpip.body import Happening, Refusal, RefusedError
 from capture.bench.ptpip.canon_wire import (
     CANON_EXTENSION,
     CARD,
@@ -28,6 +27,7 @@ from capture.bench.ptpip.canon_wire import (
 )
 from capture.bench.ptpip.codes import ObjectFormat, Response
 from capture.bench.ptpip.datasets import DeviceInfo
+from capture.bench.ptpip.happenings import Happening, Refusal, RefusedError
 from capture.bench.ptpip.operations import Reply, StandardOperations
 from capture.bench.ptpip.packets import OperationRequest
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from capture.bench.ptpip.body import Happening
 from capture.bench.ptpip.codes import DataType, EventCode, ObjectFormat, Property
 from capture.bench.ptpip.datasets import DeviceInfo, Range
+from capture.bench.ptpip.happenings import Happening
 from capture.bench.ptpip.operations import StandardOperations
 from capture.bench.ptpip.properties import Choice, Reading, WireProperty
 from capture.bench.ptpip.settings import BULB, F_NUMBERS, ISO_SPEEDS, SHUTTER_SPEEDS, BodySettings, Quality

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from capture.bench.ptpip.body import Happening, Readiness
 from capture.bench.ptpip.codes import (
     NIKON_EXTENSION,
     DataType,
@@ -20,6 +19,7 @@ from capture.bench.ptpip.codes import (
     Response,
 )
 from capture.bench.ptpip.datasets import DeviceInfo, Range, pack_array
+from capture.bench.ptpip.happenings import Happening, Readiness
 from capture.bench.ptpip.operations import Reply, StandardOperations
 from capture.bench.ptpip.packets import OperationRequest
 from capture.bench.ptpip.properties import Choice, Reading, Register, WireProperty

@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from capture.bench.ptpip.body import CameraBody, Happening, Refusal, RefusedError
+from capture.bench.ptpip.body import CameraBody
 from capture.bench.ptpip.codes import Operation, Response
 from capture.bench.ptpip.datasets import DatasetError, DeviceInfo, pack_array, pack_value, unpack_value
+from capture.bench.ptpip.happenings import Happening, Refusal, RefusedError
 from capture.bench.ptpip.packets import OperationRequest
 from capture.bench.ptpip.properties import WireProperty
 
