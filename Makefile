@@ -27,7 +27,7 @@ test: lint
 
 # Long campaigns; their figures stand in docs/.
 soak: dev firmware
-	$(PY) -m pytest -m soak --timeout 7200
+	$(PY) -m pytest -m soak --timeout 7200 --hypothesis-profile=default
 
 # Our outputs opened with outside programs: GIMP, a browser, exiftool, LibRaw, psd-tools, trimesh, FFmpeg's libraries.
 interop:
