@@ -91,11 +91,13 @@ def test_slips_are_told_at_the_switch_long(seed: int) -> None:
 
 if OTHER is not None:
 
+    @pytest.mark.timeout(7200)  # as long as was asked for
     def test_positions_equal_counted_steps_on_other_firmware() -> None:
         assert OTHER is not None
         tell("wander", wander(OTHER, int(os.environ.get("FOCUSRAIL_WANDER", "25")), 5))
 
     @pytest.mark.skipif("$22=1" not in OTHER.setup, reason="only for a build that homes X alone: $22=1 in the set-up")
+    @pytest.mark.timeout(7200)
     @pytest.mark.parametrize("hard", [0, 1])
     def test_slips_are_told_at_the_switch_of_other_firmware(hard: int) -> None:
         assert OTHER is not None
@@ -104,6 +106,7 @@ if OTHER is not None:
         tell("slip", figures)
         check_slipped(figures)
 
+    @pytest.mark.timeout(7200)
     def test_faults_at_random_moments_on_other_firmware() -> None:
         assert OTHER is not None
         figures = befall(OTHER, int(os.environ.get("FOCUSRAIL_BEFALL", str(2 * len(VISIBLE)))), 1)

@@ -43,6 +43,10 @@ _log = logging.getLogger(__name__)
 
 _STOP_S = 5.0
 _SCALE = {3, 100}  # settings that change where a count of steps is
+_WOKEN = {
+    "Sleep": "The controller was asleep when it was opened, its motor let go; a soft reset woke it.",
+    "Check": "The controller was in check mode when it was opened, in which nothing moves; a soft reset ended that.",
+}
 _ORIGIN_REMEDY = (
     "Home it with `focusrail rail home` (--origin home), or zero it where it stands with `focusrail rail zero` "
     "(--origin here)."
@@ -77,7 +81,8 @@ class GrblAxis(HomingAxis, OutputAxis):
     @classmethod
     def _connect(cls, link: Link, profile: RailProfile) -> Self:
         controller = greet(link)
-        rest = controller.halt(need_offset=True)
+        found = controller.halt(need_offset=True)
+        rest = controller.wake(found)
         identity = controller.identify()
         settings = controller.settings()
         grid = _step_grid(profile, settings, controller)
@@ -85,6 +90,8 @@ class GrblAxis(HomingAxis, OutputAxis):
         axis = cls(carriage, profile, identity, settings)
         if rest.was_moving:
             axis._say("The controller was moving or held when it was opened; it was stopped first.")
+        if rest is not found:
+            axis._say(_WOKEN[found.status.state])
         if rest.reset:
             carriage.restore(rest, scale=25.4 if controller.inches else 1.0)
         carriage.learn()

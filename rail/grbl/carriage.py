@@ -133,7 +133,7 @@ class Carriage:
         ledger.blur()
         ledger.read(place[0])
         if not rest.kept:
-            ledger.lose("the controller had to be reset in motion")
+            ledger.lose("the controller had to be reset in motion, or had let go of its motor")
             return
         offset = None if rest.offset is None else tuple(value * scale for value in rest.offset)
         mark = None if offset is None else self._mark(place, offset)

@@ -263,6 +263,20 @@ class Controller(ControllerReading):
             state="Probably still moving.",
         )
 
+    def wake(self, rest: Rest) -> Rest:
+        """Leave sleep (``$SLP``) and check mode (``$C``), in which some other program left it, by a soft reset.
+
+        No line is read in sleep, and in check mode ``$I`` is refused. Sleep let go of the motor: the count is worth nothing then.
+        """
+        state = rest.status.state
+        if state not in {"Sleep", "Check"}:
+            return rest
+        if state == "Check":
+            self.rest_report(need_offset=True)
+        offset = self.work_offset_seen()
+        self._reset()
+        return Rest(self.rest_report(), rest.was_moving, reset=True, kept=state == "Check", offset=offset)
+
     def _drop_held(self, *, need_offset: bool) -> Rest:
         before = self.machine(self.rest_report(need_offset=need_offset))
         offset = self.work_offset_seen()

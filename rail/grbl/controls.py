@@ -117,3 +117,6 @@ class Controls(Protocol):
 
     def halt(self, *, need_offset: bool) -> Rest:
         """Bring it to rest, keeping its count where that is possible."""
+
+    def wake(self, rest: Rest) -> Rest:
+        """Leave a state of rest in which it hears no line, or carries none out; `rest` as it is where it is in none."""

@@ -311,21 +311,29 @@ class Link:
     def resynchronise(self) -> None:
         """Find the beginning of the conversation again after an answer was lost or left unread.
 
-        ``$G`` makes an unfinished line before it invalid instead of finishing it, and its own answer is unmistakable.
+        ``$G`` makes an unfinished line before it invalid instead of finishing it, and its own answer is unmistakable. Where it had
+        to be asked more than once, all of its answers are waited for, or silence after one: a controller that was held up (a
+        dwell, a slow host) gives them all, and the next line would take one for its own.
         """
-        for _ in range(_SYNC_TRIES):
-            self.drain()
+        self.drain()
+        heard = 0
+        for asked in range(1, _SYNC_TRIES + 1):
             self._write(b"$G\n")
-            heard = False
+            named = False
             deadline = self._clock() + _SYNC_S
             while (reply := self.receive(deadline)) is not None:
                 if isinstance(reply, Banner):
                     raise self.reset_error()
                 if isinstance(reply, Message) and reply.tag == "GC":
-                    heard = True
-                elif isinstance(reply, Ok) and heard:
-                    self.outstanding = 0
-                    return
+                    named = True
+                elif isinstance(reply, Ok) and named:
+                    heard, named = heard + 1, False
+                    if heard == asked:
+                        break
+                    deadline = self._clock() + _SYNC_S
+            if heard:
+                self.outstanding = 0
+                return
         raise self._silence("the answer to '$G'", _SYNC_TRIES * _SYNC_S)
 
     def reset_error(self) -> RailResetError:

@@ -18,6 +18,7 @@ _T = TypeVar("_T")
 
 _STORE_S = 3.0
 _STILL_POLL_S = 0.02
+_NAME_TRIES = 3
 _OFFSET_POLLS = 35  # GRBL shows WCO in every 30th report while busy, in every 10th at rest
 
 SETTING_INCHES = 13
@@ -48,8 +49,11 @@ class ControllerReading:
             With what it said.
         """
         try:
-            self.link.resynchronise()
-            replies = self.link.command("$I")
+            for _ in range(_NAME_TRIES):
+                self.link.resynchronise()
+                replies = self.link.command("$I")
+                if set(dialects.tags(replies)) != {"GC"}:  # what a program before this one asked for
+                    break
         except RailTimeoutError as error:
             if self.link.unrecognised:
                 raise unknown_controller(self.link.unrecognised[-1]) from error

@@ -142,6 +142,10 @@ class MarlinController(MarlinReading):
         """Nothing more is sent: what was ends by itself within braking distance and `AHEAD_S`."""
         return f"Nothing more is sent to it: what it has of the move ends within braking distance and {AHEAD_S:.2f} s of travel."
 
+    def wake(self, rest: Rest) -> Rest:
+        """Return `rest` as it is: Marlin hears lines whenever it rests."""
+        return rest
+
     def halt(self, *, need_offset: bool) -> Rest:  # noqa: ARG002
         """Bring it to rest. What this program sent ends by itself; a longer plan of somebody else's is dropped, and steps with it."""
         link = self._marlin

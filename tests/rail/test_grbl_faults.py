@@ -302,6 +302,46 @@ def test_modes_that_do_not_move_are_refused_and_left_by_unlock(line: str) -> Non
     axis.move_to(500)
 
 
+@pytest.mark.parametrize(("line", "word", "kept"), [("$C", "check mode", True), ("$SLP", "asleep", False)])
+def test_modes_that_hear_no_line_are_left_when_it_is_opened(line: str, word: str, kept: bool) -> None:
+    rail = VirtualRail()
+    axis, origin = zeroed(rail)
+    axis.move_to(500)
+    axis.close()
+    rail.controller.receive(line.encode() + b"\n")
+    rail.controller.advance(rail.port.now + 0.1)
+    with rail.open() as again:
+        assert any(word in notice for notice in again.notices)
+        assert believed_right(rail, again, origin) is kept
+        if not kept:
+            with pytest.raises(RailDeviceError):
+                again.move_to(300)
+            again.unlock()
+            again.zero()
+        again.move_to(300)
+
+
+@pytest.mark.parametrize("dwell_s", [0.5, 0.8, 1.5, 1.9])
+def test_one_that_dwells_for_another_program_is_opened_all_the_same(dwell_s: float) -> None:
+    rail = VirtualRail()
+    rail.controller.receive(f"G4P{dwell_s}\n".encode())
+    rail.controller.advance(rail.port.now + 0.1)
+    with rail.open() as axis:
+        assert axis.identity.dialect == "grbl"
+        axis.zero()
+        axis.move_to(500)
+
+
+def test_answers_to_a_program_before_are_not_taken_for_a_name() -> None:
+    rail = VirtualRail()
+    rail.controller.receive(b"G4P3\n")
+    rail.controller.advance(rail.port.now + 0.1)
+    with pytest.raises(RailTimeoutError):
+        rail.open()
+    with rail.open() as axis:
+        assert axis.identity.dialect == "grbl"
+
+
 def test_a_scale_changed_by_another_program_voids_the_position() -> None:
     rail = VirtualRail()
     axis, _ = zeroed(rail)
