@@ -9,8 +9,8 @@ import pytest
 
 from rail.axis import AxisState
 from rail.errors import RailError
+from tests.rail.faults import believed_right
 from tests.rail.grbl_virtual import VirtualRail
-from tests.rail.test_grbl_faults import believed_right
 
 WITHIN_S = 1.0
 DIALECTS = ("grbl", "grblhal", "fluidnc", "marlin")
