@@ -31,6 +31,7 @@ class Controller(ControllerReading):
 
     hides_pull_off = False
 
+    shows_inputs = True
     def run(
         self,
         machine_mm: float,

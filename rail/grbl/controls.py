@@ -24,6 +24,10 @@ class Controls(Protocol):
     def hides_pull_off(self) -> bool:
         """It does not tell how far it backs off from its switch after homing."""
 
+    @property
+    def shows_inputs(self) -> bool:
+        """Its reports name the inputs that are active."""
+
     def identify(self) -> Identity:
         """Ask who answers."""
 

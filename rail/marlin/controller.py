@@ -42,6 +42,7 @@ class MarlinController(MarlinReading):
 
     hides_pull_off = True
 
+    shows_inputs = False
     @classmethod
     def over(cls, link: Link, *, reset_on_open: bool, busy: bool = False) -> MarlinController:
         """Take over the port of a link that has heard Marlin; `busy` with what a program that is gone has begun."""
