@@ -35,7 +35,7 @@ class Controls(Protocol):
         """Its settings, under GRBL's numbers whatever they are called there."""
 
     def write_setting(self, number: int, value: float) -> None:
-        """Set one of them."""
+        """Set one of them, in the unit in which this controller shows it."""
 
     def store_settings(self) -> str:
         """Make what was written last; returns what the user has to know, "" where all is done."""

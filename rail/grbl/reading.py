@@ -83,7 +83,7 @@ class ControllerReading:
         return found
 
     def write_setting(self, number: int, value: float) -> None:
-        """Set one setting, by GRBL's number; the controller is busy with its memory until it answers.
+        """Set one setting, by GRBL's number, in the unit in which it is shown; the controller is busy with its memory until it answers.
 
         Raises
         ------

@@ -16,6 +16,8 @@ from rail.grbl.encode import millimetres, setting
 from rail.grbl.identity import Identity, unknown_controller
 from rail.grbl.link import LINE_S, Link
 from rail.grbl.protocol import Message, Status
+from rail.grbl.reading import PRESSED
+from rail.grbl.settings import MARLIN_PER
 from rail.marlin import protocol
 from rail.marlin.link import MarlinLink
 from rail.marlin.protocol import Echo, Endstop, Position
@@ -81,7 +83,7 @@ class MarlinReading:
         for base, table, factor in ((100, steps, 1.0), (110, rates, 60.0), (120, accelerations, 1.0)):
             for axis, letter in enumerate("XYZ"):
                 if letter in table:
-                    found[base + axis] = table[letter] * factor
+                    found[base + axis] = table[letter] * MARLIN_PER[base]
         travel_acceleration = values.get("M204", {}).get("T", math.inf)
         if 120 in found:
             found[120] = min(found[120], travel_acceleration)
@@ -100,15 +102,14 @@ class MarlinReading:
         return dict(found)
 
     def write_setting(self, number: int, value: float) -> None:
-        """Set steps/mm, highest rate or acceleration."""
-        lines = {100: f"M92 X{setting(value)}", 110: f"M203 X{setting(value / 60)}", 120: f"M201 X{setting(value)}"}
-        if number not in lines:
+        """Set steps/mm, highest rate or acceleration, in Marlin's unit."""
+        if number not in MARLIN_PER:
             raise RailProtocolError(
                 f"Marlin has no command for {self.setting_name(number)}.",
                 remedy="It is fixed when Marlin is built: Configuration.h.",
                 state="At rest; nothing was written.",
             )
-        self._marlin.say(lines[number])
+        self._marlin.say(f"{self.setting_name(number)}{setting(value)}")
         if number == 120:
             self._marlin.say(f"M204 T{setting(value)}")
         self._scale = None
