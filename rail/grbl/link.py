@@ -349,6 +349,7 @@ class Link:
         if isinstance(reply, Ok | ErrorReply):
             self.outstanding = max(0, self.outstanding - 1)
         elif isinstance(reply, Banner):
+        self.silent, self.heard = False, True
             self.reset_seen = True
             self.alarm = None
             self.outstanding = 0

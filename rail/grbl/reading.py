@@ -22,6 +22,8 @@ _OFFSET_POLLS = 35  # GRBL shows WCO in every 30th report while busy, in every 1
 
 SETTING_INCHES = 13
 
+PRESSED = "A shutter release that was pressed may stay so until the controller is reset."
+
 
 class ControllerReading:
     """The part of `rail.grbl.controller.Controller` that moves nothing."""
@@ -212,6 +214,9 @@ class ControllerReading:
                 raise held_error(raw.state, "at rest")
 
         self.link.command(line, LINE_S, watch=seen, poll=True)
+
+    def _pressed(self) -> str:
+        return f" {PRESSED}" if self.outputs_on else ""
 
     def _pause(self, seconds: float) -> None:
         """Keep reading until the next question is due."""

@@ -17,6 +17,7 @@ from rail.grbl.encode import feed, millimetres
 from rail.grbl.identity import Rest
 from rail.grbl.link import LINE_S, Link
 from rail.grbl.protocol import Reply, Status
+from rail.grbl.reading import PRESSED
 from rail.marlin import protocol
 from rail.marlin.link import MarlinLink
 from rail.marlin.reading import MarlinReading
@@ -141,7 +142,8 @@ class MarlinController(MarlinReading):
 
     def hold(self) -> str:
         """Nothing more is sent: what was ends by itself within braking distance and `AHEAD_S`."""
-        return f"Nothing more is sent to it: what it has of the move ends within braking distance and {AHEAD_S:.2f} s of travel."
+        pressed = f" {PRESSED}" if self.outputs_on else ""
+        return f"Nothing more is sent to it: what it has of the move ends within braking distance and {AHEAD_S:.2f} s of travel.{pressed}"
 
     def halt(self, *, need_offset: bool) -> Rest:  # noqa: ARG002
         """Bring it to rest. What this program sent ends by itself; a longer plan of somebody else's is dropped, and steps with it."""

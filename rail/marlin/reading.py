@@ -80,7 +80,7 @@ class MarlinReading:
         found: dict[int, float] = {**_HOMING}
         values = dict(filter(None, (protocol.words(reply) for reply in said)))
         steps, rates, accelerations = (values.get(code, {}) for code in ("M92", "M203", "M201"))
-        for base, table, factor in ((100, steps, 1.0), (110, rates, 60.0), (120, accelerations, 1.0)):
+        for base, table in ((100, steps), (110, rates), (120, accelerations)):
             for axis, letter in enumerate("XYZ"):
                 if letter in table:
                     found[base + axis] = table[letter] * MARLIN_PER[base]
@@ -139,11 +139,24 @@ class MarlinReading:
         return 0.5 / settings[100]
 
     def let_go(self, word: str, limit_s: float) -> None:
-        """Switch outputs off; a build without them (COOLANT_CONTROL) has none on."""
+        """Switch outputs off; a build without them (COOLANT_CONTROL) has none on.
+
+        Raises
+        ------
+        RailAlarmError
+            It has halted itself, and hears nothing.
+        """
+        if self.link.alarm == protocol.HALTED:
+            state = f"Nothing moves; the position is lost. {PRESSED}"
+            raise self._marlin.book.alarmed(protocol.HALTED, state=state)
+        self.outputs_on = True
+        if self.link.silent:  # and said so already
+            return
         try:
             self._marlin.say(word, limit_s)
         except RailRefusedError as error:
             _log.debug("no outputs: %s", error.message)
+        self.outputs_on = False
 
     # Where -----------------------------------------------------------------------------------------------------------
 

@@ -147,6 +147,8 @@ class Firmware(Protocol):
     """What one kind of controller does otherwise than GRBL 1.1 (see `rail.simulator.dialects`)."""
 
     key: str
+    alarm_keeps_outputs: bool
+    """A hard limit switches no output off."""
 
     def main(self, core: Core) -> Task[None]:
         """The main program, from power-up for ever."""
@@ -270,14 +272,20 @@ class Core:
         pins = self.limits()
         changed, self.pins = pins != self.pins, pins
         if changed and self.eeprom.flag(21) and self.state not in (State.ALARM, State.HOMING) and not self.alarm:
-            self.reset_request()
-            self.alarm = ALARM_HARD_LIMIT
+            self.hard_limit()
         if self.probe.active and self.probe_triggered():
             self.probe.active = False
             self.probe.found = True
             self.stepper.sync(self.now)
             self.probe.position = self.counters()
             self.requests |= Request.CANCEL
+
+    def hard_limit(self) -> None:
+        """A limit switch closed in motion: the steppers stop dead."""
+        flood = self.flood_pin and self.firmware.alarm_keeps_outputs
+        self.reset_request()
+        self.flood_pin = flood
+        self.alarm = ALARM_HARD_LIMIT
 
     def byte_in(self, byte: int) -> None:
         """The receive interrupt: real-time bytes act at once, others go to the line buffer."""

@@ -24,6 +24,7 @@ class GrblFirmware:
     """GRBL 1.1h itself."""
 
     key = "grbl"
+    alarm_keeps_outputs = False
 
     def main(self, core: Core) -> Task[None]:
         """As GRBL."""
@@ -178,6 +179,7 @@ class FluidNcFirmware(GrblFirmware):
     """FluidNC: settings with names, log lines, reports that come by themselves, its own machine space."""
 
     key = "fluidnc"
+    alarm_keeps_outputs = True  # protocol_do_alarm stops the spindle, not the coolant
 
     _NUMBERS: ClassVar[Mapping[str, int]] = {
         "stepping/idle_ms": 1, "axes/x/soft_limits": 20, "axes/x/motor0/hard_limits": 21, "axes/x/homing/cycle": 22,

@@ -43,6 +43,7 @@ class MarlinFirmware(GrblFirmware):
     """Marlin 2.1 with settings memory, workspace offsets and, where wanted, the emergency parser."""
 
     key = "marlin"
+    alarm_keeps_outputs = True
 
     def __init__(self, *, emergency_parser: bool = True) -> None:
         self.emergency_parser = emergency_parser
