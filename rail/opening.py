@@ -39,7 +39,7 @@ def open_axis(url: str, profile: RailProfile | str | None = None, *, baud: int |
     try:
         axis = GrblAxis.connect(link, profile)
     except RailTimeoutError as error:
-        if not was_halted(url):
+        if link.heard or not was_halted(url):  # reset since then, and something else is wrong
             raise
         raise MarlinBook().alarmed(HALTED, doing="it still answers nothing") from error
     forget_halt(url)

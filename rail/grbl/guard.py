@@ -229,7 +229,8 @@ class GuardedAxis:
                 status = self._controller.report()
             if status.at_rest:
                 carriage.agree(status)
-            return self._axis_status(STATES.get(status.state, AxisState.UNKNOWN))
+            alarmed = self._controller.link.alarm is not None and status.at_rest  # Marlin's reports do not say so
+            return self._axis_status(AxisState.ALARM if alarmed else STATES.get(status.state, AxisState.UNKNOWN))
         except RailPortError:
             return self._gone()
         except RailResetError:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-from rail.errors import RailAlarmError, RailDeviceError, RailProtocolError, RailTimeoutError
+from rail.errors import RailAlarmError, RailDeviceError, RailError, RailProtocolError, RailTimeoutError
 from rail.grbl.encode import feed, millimetres
 from rail.grbl.identity import Rest
 from rail.grbl.link import LINE_S, Link
@@ -42,8 +42,8 @@ class MarlinController(MarlinReading):
     """One Marlin board behind a link. Every method raises rail errors only."""
 
     hides_pull_off = True
-
     shows_inputs = False
+
     @classmethod
     def over(cls, link: Link, *, reset_on_open: bool, busy: bool = False) -> MarlinController:
         """Take over the port of a link that has heard Marlin; `busy` with what a program that is gone has begun."""
@@ -66,6 +66,27 @@ class MarlinController(MarlinReading):
 
         As long as steps are counted it goes on; its deadline is a standstill of `_STALL_S`.
         """
+        with self._marked():
+            self._run(machine_mm, feed_mm_min, watch, on_slice)
+
+    @contextmanager
+    def _marked(self) -> Iterator[None]:
+        """The origin's mark does not outlive an alarm: the next program would believe it. A halted board forgets by itself."""
+        try:
+            yield
+        except RailAlarmError as error:
+            if error.code != protocol.HALTED:
+                with suppress(RailError):
+                    self.forget_origin()
+            raise
+
+    def _run(
+        self,
+        machine_mm: float,
+        feed_mm_min: float,
+        watch: Callable[[Status], None],
+        on_slice: Callable[[], None],
+    ) -> None:
         goal = round(machine_mm * self._axes()[0])
         self._marlin.say("G90")
         shift = self._shift()
@@ -97,7 +118,7 @@ class MarlinController(MarlinReading):
         try:
             yield
         finally:
-            if was_on and self.link.open:
+            if was_on and self.link.open and self.link.alarm != protocol.HALTED:
                 self._marlin.say("M211 S1")
 
     def place_in_alarm(self) -> tuple[float, ...]:
@@ -107,9 +128,10 @@ class MarlinController(MarlinReading):
     def watch(self, seconds: float, *, on_slice: Callable[[], None]) -> None:
         """Let time pass at rest; a restart, an alarm or silence ends it."""
         end = self.link.now() + seconds
-        while (left := end - self.link.now()) > 0:
-            self._pause(min(left, _WATCH_S), on_slice)
-            self.report()
+        with self._marked():
+            while (left := end - self.link.now()) > 0:
+                self._pause(min(left, _WATCH_S), on_slice)
+                self.report()
 
     def home(self, limit_s: float, *, on_slice: Callable[[], None]) -> list[str]:
         """Run G28 for X."""
@@ -133,9 +155,11 @@ class MarlinController(MarlinReading):
         link.drain()
         if link.alarm == protocol.HALTED:
             raise link.book.alarmed(protocol.HALTED, doing="it cannot be unlocked")
-        if link.alarm == protocol.STOPPED:
-            link.alarm = None
+        was, link.alarm = link.alarm, None
+        if was == protocol.STOPPED:
             link.say("M999")
+        if was is not None:
+            self.forget_origin()
         link.drain()
         link.alarm = None
         self.rest_report()

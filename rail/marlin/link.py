@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from rail.errors import RailAlarmError, RailRefusedError, RailResetError
+from rail.errors import RailAlarmError, RailProtocolError, RailRefusedError, RailResetError
 from rail.grbl.codes import Code, CodeBook
 from rail.grbl.link import LINE_S, Link
 from rail.grbl.protocol import Alarm, Banner, Blank, Ok, Reply, Status
@@ -19,6 +19,7 @@ RESENDS = 4
 
 _JUNK_S = 0.3
 _BUSY_S = 5.0  # Marlin says that it is busy every 2 s
+_BUSY_LONGEST_S = 120.0
 
 _HOME_AGAIN = "Home it with `focusrail rail home`, or set the origin by hand with `focusrail rail zero`."
 _ALARMS = {
@@ -79,12 +80,14 @@ class MarlinLink(Link):
     ) -> list[MarlinReply]:
         """Send one line and wait for its ``ok``, however often it has to be sent.
 
-        While Marlin says that it is busy, it is given `_BUSY_S` more each time, up to `limit_s` where that is longer.
+        While Marlin says that it is busy, it is given `_BUSY_S` more each time, up to `_BUSY_LONGEST_S`, or `limit_s` where that is longer.
 
         Raises
         ------
         RailRefusedError
             This build has no such command.
+        RailProtocolError
+            It waits for somebody at its display.
         RailAlarmError, RailResetError, RailTimeoutError, RailPortError
         """
         if len(line) > protocol.LINE_MAX or not line.isascii() or not line.isprintable():
@@ -94,6 +97,7 @@ class MarlinLink(Link):
         self._transmit(line)
         said: list[MarlinReply] = []
         deadline = self.now() + limit_s
+        longest = self.now() + max(limit_s, _BUSY_LONGEST_S)
         resends = 0
         while True:
             if on_slice is not None:
@@ -116,11 +120,21 @@ class MarlinLink(Link):
                 self._renumber()
                 self._transmit(line)
             elif isinstance(reply, Busy):
-                deadline = max(deadline, self.now() + _BUSY_S)
+                deadline = min(max(deadline, self.now() + self._busy_s(reply)), longest)
             elif isinstance(reply, Ok):
                 return _known(said, line)
             else:
                 said.append(self._no_end(reply))
+
+    def _busy_s(self, reply: Busy) -> float:
+        """How long it is waited for after this; not at all where it waits for somebody."""
+        if "paused" in reply.text:
+            raise RailProtocolError(
+                f"The controller waits for somebody at its display ({reply.text}).",
+                remedy="Press the button there, then try again.",
+                state="Nothing moves until then.",
+            )
+        return _BUSY_S
 
     def _transmit(self, line: str) -> None:
         self._number += 1
@@ -161,10 +175,11 @@ class MarlinLink(Link):
             self._write(protocol.numbered(self._number, f"M118 {word}").encode("ascii") + b"\n")
             heard = False
             deadline = self.now() + LINE_S
+            longest = self.now() + _BUSY_LONGEST_S
             while (reply := self.receive(deadline)) is not None:
                 found = self._no_end(reply)
                 if isinstance(found, Busy):
-                    deadline = max(deadline, self.now() + _BUSY_S)
+                    deadline = min(max(deadline, self.now() + self._busy_s(found)), longest)
                 if isinstance(found, Echo) and found.text == word:
                     heard = True
                 elif isinstance(found, Ok) and heard:
@@ -186,8 +201,7 @@ class MarlinLink(Link):
         while (reply := self.receive(deadline)) is not None:
             if isinstance(reply, Ok):
                 return
-            if isinstance(reply, Banner):
-                raise self.reset_error()
+            self._no_end(reply)
 
     def _note(self, reply: Reply) -> Reply:
         if isinstance(reply, Position):
