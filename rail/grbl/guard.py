@@ -207,6 +207,7 @@ class GuardedAxis:
                 raise self._told_restart() from error
             if isinstance(error, RailAlarmError):
                 self._ledger.lose("the controller went into alarm")
+            self._silent = link.silent
             raise
         if status.state in {"Check", "Sleep"} and not any_state:
             raise RailDeviceError(

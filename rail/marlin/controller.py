@@ -20,7 +20,7 @@ from rail.grbl.protocol import Reply, Status
 from rail.grbl.reading import PRESSED
 from rail.marlin import protocol
 from rail.marlin.link import MarlinLink
-from rail.marlin.reading import MarlinReading
+from rail.marlin.reading import BUSY_PLACE_S, MarlinReading
 
 AHEAD_S = 0.08
 """So much more than the braking distance is sent ahead, seconds of travel: what a stop comes late."""
@@ -32,7 +32,6 @@ SHORTEST = 8
 """Steps. Marlin drops a move of fewer than 6 (MIN_STEPS_PER_SEGMENT)."""
 
 _POLL_S = 0.03
-_MOVING_S = 0.8  # in motion every answer comes at once
 _WATCH_S = 0.5
 _STALL_S = 3.0
 _REST_S = 15.0
@@ -184,7 +183,7 @@ class MarlinController(MarlinReading):
         deadline = link.now() + _REST_S
         last: Status | None = None
         while link.now() < deadline:
-            planned, now = self._place("M114"), self._place("G92")
+            planned, now = self._place("M114", BUSY_PLACE_S), self._place("G92", BUSY_PLACE_S)
             status = self._status("Idle" if planned.counts == now.counts else "Run", now)
             if status.at_rest and last is not None and last.mpos == status.mpos:
                 return Rest(status, was_moving=moving, offset=self._offset)
@@ -225,7 +224,7 @@ class MarlinController(MarlinReading):
         sent, at, moved_s = here, here, link.now()
         while True:
             on_slice()
-            place = self._place("G92", _MOVING_S)
+            place = self._place("G92")
             watch(self._status("Run", place))
             if place.counts[0] != at:
                 at, moved_s = place.counts[0], link.now()
@@ -233,7 +232,7 @@ class MarlinController(MarlinReading):
                 left = goal - sent
                 step = left if abs(left) < 2 * piece else int(math.copysign(piece, left))
                 sent += step
-                link.say(f"G1 X{millimetres(sent / scale - shift)} F{feed(feed_mm_min)}", _MOVING_S)
+                link.say(f"G1 X{millimetres(sent / scale - shift)} F{feed(feed_mm_min)}")
                 on_slice()
                 moved_s = link.now()
             if sent == goal:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from rail.errors import RailAlarmError, RailProtocolError, RailRefusedError, RailResetError
 from rail.grbl.codes import Code, CodeBook
-from rail.grbl.link import LINE_S, Link
+from rail.grbl.link import LINE_S, REPORT_S, Link
 from rail.grbl.protocol import Alarm, Banner, Blank, Ok, Reply, Status
 from rail.marlin import protocol
 from rail.marlin.protocol import Busy, Echo, MarlinReply, Position, Resend, UnknownCommand
@@ -18,6 +18,7 @@ RESENDS = 4
 """So often a line is sent that arrives damaged."""
 
 _JUNK_S = 0.3
+_SYNC_TRIES, _SYNC_UNHEARD = 4, 2  # fewer where nothing comes at all
 _BUSY_S = 5.0  # Marlin says that it is busy every 2 s
 _BUSY_LONGEST_S = 120.0
 
@@ -76,7 +77,7 @@ class MarlinLink(Link):
         return [] if isinstance(reply, Blank) else [reply]  # type: ignore[list-item]
 
     def say(
-        self, line: str, limit_s: float = LINE_S, *, on_slice: Callable[[], None] | None = None
+        self, line: str, limit_s: float = REPORT_S, *, on_slice: Callable[[], None] | None = None
     ) -> list[MarlinReply]:
         """Send one line and wait for its ``ok``, however often it has to be sent.
 
@@ -162,8 +163,12 @@ class MarlinLink(Link):
 
     def resynchronise(self) -> None:
         """Find the beginning of the conversation again: a word is echoed that cannot be an older answer."""
-        for _ in range(4):
+        attempts, unheard = 0, 0
+        while attempts < _SYNC_TRIES and unheard < _SYNC_UNHEARD:
+            attempts += 1
+            unheard += 1
             self.drain()
+            self.silent = True  # until anything comes
             self._syncs += 1
             word = f"SYNC-{self._syncs}"
             # No byte sums to 999: an unfinished line before it becomes invalid instead of being carried out now. Marlin throws away what
@@ -185,7 +190,9 @@ class MarlinLink(Link):
                 elif isinstance(found, Ok) and heard:
                     self.outstanding = 0
                     return
-        raise self._silence("an echo", 4 * LINE_S)
+            if not self.silent:
+                unheard = 0
+        raise self._silence("an echo", attempts * LINE_S)
 
     def reset_error(self) -> RailResetError:
         """The error for a start that nobody asked for."""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from rail.errors import RailProtocolError, RailRefusedError
 from rail.grbl.encode import millimetres, setting
 from rail.grbl.identity import Identity, unknown_controller
-from rail.grbl.link import LINE_S, Link
+from rail.grbl.link import LINE_S, REPORT_S, Link
 from rail.grbl.protocol import Message, Status
 from rail.grbl.reading import PRESSED
 from rail.grbl.settings import MARLIN_PER
@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 OUTPUTS_OFF = "M9"
 
-_PLACE_S = 2.5  # where the answer takes longer, Marlin says every 2 s that it is busy
+BUSY_PLACE_S = 2.5  # where it may be busy with what a program that is gone has begun: it says so every 2 s
 _STORE_S = 3.0
 _HUNDREDTHS = 0.01
 _HOMING = {24: 120.0, 25: 300.0}  # no command tells Marlin's homing speeds; slow ones, for deadlines
@@ -257,7 +257,7 @@ class MarlinReading:
         scale = self._axes()
         self._marlin.say(f"G92 X{millimetres(place.counts[0] / scale[0])} Y0 Z0")
 
-    def _place(self, line: str, limit_s: float = _PLACE_S) -> Position:
+    def _place(self, line: str, limit_s: float = REPORT_S) -> Position:
         said = [reply for reply in self._marlin.say(line, limit_s) if isinstance(reply, Position)]
         if not said:
             raise RailProtocolError(

@@ -180,7 +180,7 @@ def test_a_halted_marlin_is_said_to_be_halted_to_later_programs(
             rail.inject("alarm", {"code": 3})
             with pytest.raises(RailAlarmError):
                 axis.jog(3000)
-        monkeypatch.setattr("rail.greeting.GREET_S", 1.0)  # all that it would wait
+        monkeypatch.setattr("rail.greeting.SILENT_S", 1.0)  # all that it would wait
         with pytest.raises(RailAlarmError, match="still answers nothing") as caught:
             open_axis(rail.url)
         assert "reset" in caught.value.remedy
