@@ -18,6 +18,7 @@ class Controls(Protocol):
     inches: bool
     reset_on_open: bool
     outputs_on: bool
+    speed_mm_min: float
     feed_override: float
 
     @property

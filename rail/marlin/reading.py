@@ -49,6 +49,7 @@ class MarlinReading:
         self._emergency = False
         self._soft_limits = False
         self.feed_override = 1.0
+        self.speed_mm_min = 0.0  # nothing tells
 
     # Who and what --------------------------------------------------------------------------------------------------
 

@@ -232,7 +232,7 @@ class FluidNcFirmware(GrblFirmware):
         if name == "cd" and equals:
             eeprom.saved = dict(eeprom.settings)
             return OK
-        if line[1:2].isdigit() and equals and int(line[1:4] if line[1:4].isdigit() else line[1:3]) != 10:
+        if line[1:2].isdecimal() and equals and int(line[1:4] if line[1:4].isdecimal() else line[1:3]) != 10:
             return ERROR_STATEMENT  # what has a number is a copy, to be read only
         if line == "$HX" and core.state in (State.IDLE, State.ALARM):
             return (yield from _home_alone(core))

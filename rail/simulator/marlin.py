@@ -161,7 +161,7 @@ class _Marlin:
     def check(self, text: str) -> str:
         """What is wrong with a numbered line; "" if nothing."""
         digits = text[1:].split(" ", 1)[0].partition("*")[0]
-        number = int(digits) if digits.isdigit() and len(digits) < 9 else -1
+        number = int(digits) if digits.isdecimal() and len(digits) < 9 else -1
         renumber = " M110" in text
         if number != self.last_number + 1 and not renumber:
             return "Line Number is not Last Line Number+1"

@@ -134,6 +134,22 @@ def test_a_speed_that_lost_a_digit_is_noticed_in_motion(digits: bytes) -> None:
     axis.close()
 
 
+@pytest.mark.parametrize("dialect", ["grbl", "grblhal", "fluidnc"])
+def test_a_target_that_lies_behind_the_right_one_is_noticed_before_it_is_reached(dialect: str) -> None:
+    """By the speed, where braking takes longer than from one report to the next."""
+    rail = VirtualRail(dialect=dialect, settings={110: 500, 120: 10})
+    axis = rail.open()
+    axis.zero()
+    origin = rail.steps()
+    rail.port.mangle_out = lambda data: data.replace(b"9F500", b"19F500")
+    with pytest.raises(RailError, match="too fast"):
+        axis.move_to(9000)
+    assert not rail.moving()
+    assert (rail.steps() - origin) * rail.step_um < 9000 + 2400  # it was 5300 with the end of the way alone
+    assert believed_right(rail, axis, origin)
+    axis.close()
+
+
 def test_a_speed_that_somebody_turned_down_is_no_fault() -> None:
     rail = VirtualRail(settings={110: 600, 120: 200})
     axis = rail.open()
