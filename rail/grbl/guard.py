@@ -21,8 +21,8 @@ from rail.errors import (
 from rail.grbl.carriage import Carriage
 from rail.grbl.contact import HARD_LIMIT, SwitchPlace, place_of
 from rail.grbl.identity import Identity
-from rail.grbl.turn import Turn
 from rail.profiles import RailProfile
+from rail.turn import Turn
 
 _log = logging.getLogger(__name__)
 
