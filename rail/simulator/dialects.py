@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from rail.simulator import commands, program, reports
-from rail.simulator.core import Core, ParserState, Request, State, Task
+from rail.simulator.core import Core, Task
 from rail.simulator.eeprom import OK
 from rail.simulator.single import print_number, single
+from rail.simulator.states import ParserState, Request, State
 
 ERROR_STATEMENT = 3
 ERROR_VALUE = 2
