@@ -47,6 +47,9 @@ class RailError(Exception):
         self.remedy = remedy
         self.state = state
 
+    def __str__(self) -> str:
+        return self.message
+
 
 class RailUsageError(RailError):
     """The request makes no sense."""

@@ -14,13 +14,16 @@ from rail.marlin.link import MarlinBook
 from rail.marlin.protocol import ASK_NAME, HALTED, names_marlin, names_stranger, says_busy, says_halted
 
 GREET_S = 6.0
-"""How long a controller may take to say its first word; an Uno with a slow bootloader needs 2 s."""
+"""How long a controller may take until it has said who it is."""
+
+SILENT_S = 3.5
+"""How long until its first word, whatever that is: an Uno with a slow boot loader needs 2 s; a reset is sent at 2.5 s."""
 
 _ASK_NAME_S = (0.3, 1.5, 4.0)
 _KICK_S = 2.5
 
 
-def greet(link: Link, limit_s: float | None = None) -> Controls:
+def greet(link: Link) -> Controls:
     """Wait for the first sign of life: a status report, the banner of a controller that restarts when opened, or Marlin's name.
 
     A controller of GRBL's family that stays silent may be homing or locked by a critical alarm; a soft reset ends both.
@@ -32,13 +35,12 @@ def greet(link: Link, limit_s: float | None = None) -> Controls:
     RailTimeoutError
         Nothing answers.
     """
-    limit_s = GREET_S if limit_s is None else limit_s
     start = link.now()
     next_poll, kicked = start, False
     asks = [start + after for after in _ASK_NAME_S]
     heard: list[str] = []
     restarted = False
-    while (now := link.now()) < start + limit_s:
+    while (now := link.now()) < (end := start + (GREET_S if link.heard else SILENT_S)):
         if now >= next_poll:
             link.realtime(encode.STATUS)
             next_poll = now + POLL_S
@@ -48,7 +50,7 @@ def greet(link: Link, limit_s: float | None = None) -> Controls:
         if not kicked and now >= start + _KICK_S and not heard:
             kicked = True
             link.realtime(encode.SOFT_RESET)
-        reply = link.receive(min([next_poll, start + limit_s, *asks]))
+        reply = link.receive(min([next_poll, end, *asks]))
         if isinstance(reply, Banner):
             link.reset_seen = False
             return Controller(link, banner=reply.text, reset_on_open=not kicked)

@@ -8,7 +8,7 @@ from rail.errors import RailTimeoutError
 from rail.grbl.axis import GrblAxis
 from rail.grbl.configure import Change
 from rail.grbl.link import Link
-from rail.grbl.settings import meaning
+from rail.grbl.settings import meaning, per
 from rail.last_words import forget_halt, remember_halt, was_halted
 from rail.marlin.link import MarlinBook
 from rail.marlin.protocol import HALTED
@@ -39,7 +39,7 @@ def open_axis(url: str, profile: RailProfile | str | None = None, *, baud: int |
     try:
         axis = GrblAxis.connect(link, profile)
     except RailTimeoutError as error:
-        if not was_halted(url):
+        if link.heard or not was_halted(url):  # reset since then, and something else is wrong
             raise
         raise MarlinBook().alarmed(HALTED, doing="it still answers nothing") from error
     forget_halt(url)
@@ -53,10 +53,14 @@ def describe_settings(axis: GrblAxis) -> dict[str, dict[str, Any]]:
     ------
     rail.errors.RailError
     """
-    named = {axis.setting_name(number): (number, value) for number, value in sorted(axis.settings().items())}
-    if axis.identity.dialect == "marlin":  # what has no command there is no setting of its own
-        named = {name: entry for name, entry in named.items() if not name.startswith("$")}
-    return {name: {"value": value, "meaning": meaning(number)} for name, (number, value) in named.items()}
+    dialect = axis.identity.dialect
+    named = {
+        axis.setting_name(number): {"value": value / per(number, dialect), "meaning": meaning(number, dialect)}
+        for number, value in sorted(axis.settings().items())
+    }
+    if dialect != "marlin":
+        return named
+    return {name: entry for name, entry in named.items() if not name.startswith("$")}  # the rest has no command there
 
 
 def examine(axis: GrblAxis) -> list[dict[str, str]]:

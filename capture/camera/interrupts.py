@@ -5,17 +5,17 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 _HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextlib.contextmanager
-def held_interrupts(stopping: threading.Event) -> Iterator[None]:
-    """Set `stopping` when a signal comes, and obey the signal when the context ends; off the main thread nothing is held.
+def held_interrupts(ask_stop: Callable[[], None]) -> Iterator[None]:
+    """Call `ask_stop` when a signal comes, and obey the signal when the context ends; off the main thread nothing is held.
 
-    What runs inside must look at `stopping` often, and end soon once it is set.
+    What runs inside must end soon after it was called.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -24,7 +24,7 @@ def held_interrupts(stopping: threading.Event) -> Iterator[None]:
 
     def note(number: int, frame: FrameType | None) -> None:
         came.append((number, frame))
-        stopping.set()
+        ask_stop()
 
     before = {number: signal.getsignal(number) for number in _HELD}
     # Those that are ignored stay so, and those set outside of Python cannot be put back.
@@ -37,5 +37,4 @@ def held_interrupts(stopping: threading.Event) -> Iterator[None]:
         for number, how in held.items():
             signal.signal(number, how)
         if came:
-            stopping.clear()
             signal.raise_signal(came[0][0])

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -23,6 +22,7 @@ from capture.camera.roles import Setting
 from capture.errors import CameraError, FocusEndError
 from rail.axis import AxisCapabilities, AxisState, AxisStatus, AxisUnit
 from rail.errors import (
+    RailBusyError,
     RailDeviceError,
     RailLimitError,
     RailPositionUnknownError,
@@ -30,6 +30,7 @@ from rail.errors import (
     RailStoppedError,
     RailUsageError,
 )
+from rail.turn import Turn
 
 _STOP_S = 20.0
 _LONGEST_TRAVEL = 250_000
@@ -94,8 +95,7 @@ class LensAxis:
         self._place = self._ledger.read()
         self._owned = owned
         self._closed = False
-        self._moving = threading.Lock()
-        self._stopping = threading.Event()
+        self._turn = Turn()
 
     @property
     def capabilities(self) -> AxisCapabilities:
@@ -111,9 +111,14 @@ class LensAxis:
         """Where it stands, as counted."""
         if self._closed:
             return AxisStatus(AxisState.DISCONNECTED, None, position_known=False, homed=False)
+        try:
+            # A stop is short, and what it leaves is worth waiting for.
+            with self._turn.taken(_STOP_S if self._turn.stopping else 0.0):
+                state = AxisState.IDLE
+        except RailBusyError:
+            state = AxisState.MOVING
         place = self._place
         known = place.position is not None
-        state = AxisState.MOVING if self._moving.locked() else AxisState.IDLE
         return AxisStatus(state, float(place.position) if place.position is not None else None, known, place.homed)
 
     # -- origin ------------------------------------------------------------------------------------------------------------------
@@ -137,12 +142,14 @@ class LensAxis:
 
     def _run_to_near_end(self) -> None:
         for _ in range(0, _LONGEST_TRAVEL, self._chunk):
-            if self._stopping.is_set():
-                raise RailStoppedError("homing was stopped", remedy="Home it again.", state="Its position is unknown.")
             try:
+                self._turn.check()
                 self._drive(-self._chunk)
             except FocusEndError:
                 return
+            except RailStoppedError as error:
+                error.remedy, error.state = "Home it again.", "Its position is unknown."
+                raise
         raise RailDeviceError(
             f"the lens came to no end within {_LONGEST_TRAVEL} steps",
             remedy="See that the lens is switched to autofocus (its motor is off in manual), then home again; or zero it.",
@@ -174,12 +181,11 @@ class LensAxis:
                 state="Nothing has moved.",
             )
         self._check_limits(goal)
-        if not self._travel(goal - position):
-            raise RailStoppedError(
-                f"the move to {goal} st was stopped at {self._place.position} st",
-                remedy="Move on when ready; the position is kept.",
-                state="The lens stands still.",
-            )
+        try:
+            self._travel(goal - position)
+        except RailStoppedError as error:
+            error.message = f"the move to {goal} st was stopped at {self._place.position} st"
+            raise
         return self.status()
 
     def jog(self, distance: float) -> AxisStatus:
@@ -190,33 +196,32 @@ class LensAxis:
             raise _outside(f"a distance of {steps} st", -self._reach, self._reach)
         if self._place.position is not None:
             self._check_limits(self._place.position + steps)
-        self._travel(steps)
+        with contextlib.suppress(RailStoppedError):
+            self._travel(steps)
         return self.status()
 
     def stop(self) -> AxisStatus:
         """End a motion that another thread waits for; the position is kept."""
-        self._stopping.set()
-        if self._moving.acquire(timeout=_STOP_S):
-            self._moving.release()
-        self._stopping.clear()
+        if self._turn.mine:
+            self._turn.ask_stop()
+        else:
+            with self._turn.taken(_STOP_S, by_stopping=True):
+                pass
         return self.status()
 
-    def _travel(self, steps: int) -> bool:
-        """Move by `steps` with the take-up where it is needed; False where `stop` ended it."""
+    def _travel(self, steps: int) -> None:
+        """Move by `steps` with the take-up where it is needed; `RailStoppedError` where `stop` ended it."""
         if steps == 0 and (self._place.taken_up or self._place.position is None):
-            return True
+            return
         back = 0 if steps > 0 and self._place.taken_up else min(steps, 0) - self._take_up
         with self._motion():
             for leg in (back, steps - back):
-                if leg and not self._leg(leg):
-                    return False
-        return True
+                self._leg(leg)
 
-    def _leg(self, steps: int) -> bool:
+    def _leg(self, steps: int) -> None:
         sign, left, done = (1 if steps > 0 else -1), abs(steps), 0
         while left:
-            if self._stopping.is_set():
-                return False
+            self._turn.check()
             part = min(left, self._chunk)
             before, self._place = self._place, LensPlace()
             self._drive(sign * part)
@@ -224,16 +229,17 @@ class LensAxis:
             # Reversed, the play comes first: only after the take-up is it surely on this side.
             taken_up = sign > 0 and (before.taken_up or done >= self._take_up)
             self._place = replace(before, position=_moved(before.position, sign * part), taken_up=taken_up)
-        return True
 
     @contextlib.contextmanager
     def _motion(self) -> Iterator[None]:
         """A motion: the record says "unknown" until it has ended, and what then is known."""
-        if not self._moving.acquire(timeout=_STOP_S):
-            raise RailDeviceError("the lens is still moving", remedy="Wait, then try again.", state="It moves.")
+        with self._turn.taken(_STOP_S):
+            yield from self._recorded()
+
+    def _recorded(self) -> Iterator[None]:
         self._ledger.write(LensPlace())
         try:
-            with held_interrupts(self._stopping), self.camera.focusing():
+            with held_interrupts(self._turn.ask_stop), self.camera.focusing():
                 yield
         except FocusEndError as error:
             self._place = LensPlace()  # it may have been told late, of an order that seemed done
@@ -247,7 +253,6 @@ class LensAxis:
             raise RailDeviceError(error.message, remedy=error.remedy, state=self._where()) from error
         finally:
             self._ledger.write(self._place)
-            self._moving.release()
 
     def _where(self) -> str:
         position = self._place.position

@@ -85,6 +85,7 @@ class Moving:
         rule = rule_for(error)
         if rule.repeat is not Repeat.REOPEN or self._reopen is None:
             raise error
+        began = error.message.rstrip(".")
         while True:
             if tries >= rule.tries:
                 raise error
@@ -96,6 +97,8 @@ class Moving:
             try:
                 self.axis = self._reopen()
             except RailError as again:
+                # what had gone wrong before comes first
+                again.message = f"{began}; opening it again: {again.message}"
                 error, tries = again, tries + 1
                 continue
             if not self.axis.status().position_known:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
 from rail.axis import AxisCapabilities, AxisState, AxisStatus, AxisUnit
 from rail.errors import (
     RailBusyError,
+    RailDeviceError,
     RailError,
     RailLimitError,
     RailPortError,
@@ -60,6 +62,8 @@ class GrblAxis(HomingAxis, OutputAxis):
     under way then ends by itself within 50 ms.
     """
 
+    _unread = False  # settings were written and could not be read again
+
     @classmethod
     def connect(cls, link: Link, profile: RailProfile) -> Self:
         """Greet, stop what a predecessor left moving, identify, read settings and position. Closes `link` on failure.
@@ -97,6 +101,7 @@ class GrblAxis(HomingAxis, OutputAxis):
         carriage.learn()
         if controller.outputs_on:  # whoever pressed a shutter here is gone
             controller.let_go(OUTPUTS_OFF, axis._output_s)
+            carriage.learn()  # where that took a reset, no origin is left
             axis._say("An output of the controller (a shutter) was on when it was opened; it was switched off first.")
         if carriage.known and not carriage.ledger.exact and rest.status.state == "Idle":
             carriage.snap()
@@ -145,7 +150,7 @@ class GrblAxis(HomingAxis, OutputAxis):
             return self._in_motion()
 
     def settings(self) -> dict[int, float]:
-        """The controller's ``$`` settings, number to value, read now.
+        """The controller's settings under GRBL's numbers and in its units, read now.
 
         Raises
         ------
@@ -181,7 +186,7 @@ class GrblAxis(HomingAxis, OutputAxis):
         Raises
         ------
         RailRefusedError
-            The controller does not take one; those before it are written.
+            The controller does not take one; those before it are written, and are gone on with.
         RailProtocolError
             It took one and shows another.
         """
@@ -190,16 +195,18 @@ class GrblAxis(HomingAxis, OutputAxis):
             if any(change.number in _SCALE for change in wanted):
                 self._carriage.forget_origin()
                 self._ledger.lose("the controller's scale was changed")
-            for change in wanted:
-                self._controller.write_setting(change.number, change.wanted)
-            hint = self._controller.store_settings() if wanted else ""
-            self._settings = self._controller.settings()
+            try:
+                for change in wanted:
+                    self._controller.write_setting(change.number, change.wanted)
+                hint = self._controller.store_settings() if wanted else ""
+            except RailDeviceError:  # those before it count
+                self._unread = True
+                with suppress(RailDeviceError):
+                    self._take_up_settings()
+                raise
+            self._take_up_settings()
             left = changes(self._profile, self._settings, self._identity.dialect, self._controller.setting_name)
             unwritten = [change for change in left if change.number in {c.number for c in wanted}]
-            self._grid = _step_grid(self._profile, self._settings, self._controller)
-            self._carriage = Carriage(self._controller, self._grid, Rates.of(self._profile, self._settings, self._grid))
-            self._ledger = self._carriage.ledger
-            self._carriage.learn()
         if unwritten:
             said = ", ".join(f"{change.name}={change.now:g} instead of {change.wanted:g}" for change in unwritten)
             raise RailProtocolError(
@@ -208,6 +215,20 @@ class GrblAxis(HomingAxis, OutputAxis):
                 state="At rest.",
             )
         return hint
+
+    def _ready(self, *, any_state: bool = False) -> str:
+        state = super()._ready(any_state=any_state)
+        if self._unread:
+            self._take_up_settings()
+        return state
+
+    def _take_up_settings(self) -> None:
+        self._settings = self._controller.settings()
+        self._unread = False
+        self._grid = _step_grid(self._profile, self._settings, self._controller)
+        self._carriage = Carriage(self._controller, self._grid, Rates.of(self._profile, self._settings, self._grid))
+        self._ledger = self._carriage.ledger
+        self._carriage.learn()
 
     def zero(self) -> AxisStatus:
         """Call the present position 0.

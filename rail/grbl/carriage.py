@@ -24,6 +24,7 @@ _log = logging.getLogger(__name__)
 
 _PACE_LAG_S = 0.15  # from the line's answer to the motor's first step
 _PACE = 0.5
+_BRAKES = 1.1
 _NO_ORIGIN = "the rail was not homed or zeroed since its controller started"
 
 
@@ -242,6 +243,11 @@ class Carriage:
                 >= _PACE * min(self.controller.feed_override, 1.0) * due - slack * self.grid.controller_steps_per_mm
             )
 
+        def can_brake(left_mm: float) -> bool:
+            """False for a carriage that goes on past its goal: a digit of that was damaged, and the line was taken."""
+            speed = self.controller.speed_mm_min / 60
+            return speed * speed / (2 * rates.acceleration_mm_s2) <= _BRAKES * left_mm + slack
+
         def watch(status: Status) -> None:
             nonlocal late
             if seen is not None:
@@ -255,6 +261,12 @@ class Carriage:
                 raise RailProtocolError(
                     f"The carriage left its way: {place[0]:.3f} mm is not between {low:.3f} and {high:.3f} mm of its count.",
                     remedy="A line to the controller was damaged, or it restarted: check the cable, then move again.",
+                    state="Being stopped.",
+                )
+            if not can_brake(high - place[0] if goal > start else place[0] - low):
+                raise RailProtocolError(
+                    "The carriage is too fast to come to rest where it was told to.",
+                    remedy="A digit of its target was damaged on the wire: move again, and check the cable.",
                     state="Being stopped.",
                 )
             late = 0 if keeps_pace(abs(self.grid.steps_at(place[0]) - start)) else late + 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from rail.grbl.settings import meaning
+from rail.grbl.settings import meaning, per
 from rail.profiles import RailProfile
 
 _SAME = 0.0006  # settings have three decimals
@@ -22,8 +22,9 @@ class Change:
     name : str
         What it is called on this controller.
     now, wanted : float
+        In the unit in which this controller shows it.
     meaning : str
-        With its unit.
+        With that unit.
     """
 
     number: int
@@ -58,9 +59,10 @@ def changes(
         wanted[130] = profile.travel_um / 1000 + settings.get(27, 0.0) * bool(
             settings.get(22, 0) and dialect != "fluidnc"
         )
-    decimals = 0.006 if dialect == "marlin" else _SAME  # M503 shows two
-    return [
-        Change(number, name(number), settings[number], value, meaning(number))
+    rounding = 0.006 if dialect == "marlin" else _SAME  # M503 shows two decimals
+    found = (
+        Change(number, name(number), settings[number] / unit, value / unit, meaning(number, dialect))
         for number, value in wanted.items()
-        if number in settings and abs(settings[number] - value) > max(decimals, 1e-6 * abs(value))
-    ]
+        if number in settings and (unit := per(number, dialect))
+    )
+    return [change for change in found if abs(change.now - change.wanted) > max(rounding, 1e-6 * abs(change.wanted))]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from rail.errors import RailAlarmError
 from rail.grbl.carriage import Carriage
+from rail.grbl.link import POLL_S
 from rail.grbl.protocol import Status
 from rail.profiles import RailProfile
 
@@ -28,6 +29,7 @@ _PAST_UM = 1000.0  # so far past its place it is looked for slowly
 _FAR_UM = 5000.0  # and so far where the controller stops by itself
 _STRIDE_UM = 100.0
 _BLIND_UM = 3000.0  # farther than this from where homing ends no switch is looked for where its place is not told
+_LEAVE_UM = 5000.0  # a switch that is still closed so far from where it closed is stuck
 _TAKE_UP_UM = 300.0  # more than the play of any screw: the switch is always met on the way towards it
 
 
@@ -55,10 +57,20 @@ class SwitchPlace:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """Where the switch closed, in machine steps; `past`: it had not closed there yet, and was not looked for farther on."""
+    """Where the switch closed, in machine steps.
+
+    Attributes
+    ----------
+    step : int
+    past : bool
+        It had not closed there yet, and was not looked for farther on.
+    already : bool
+        It was closed there before anything moved: where it closes is not known.
+    """
 
     step: int
     past: bool = False
+    already: bool = False
 
 
 class _SwitchClosedError(Exception):
@@ -107,6 +119,7 @@ class SwitchSearch:
         self._slow = min(max(settings.get(24, 25.0), 0.1), carriage.rates.feed_mm_min)
         self._fast = min(max(settings.get(25, 500.0), 0.1), carriage.rates.feed_mm_min)
         self._um = abs(carriage.grid.um(1))
+        self._travel = self._steps((settings[130] - 2 * settings.get(27, 0.0)) * 1000) if settings.get(130, 0) else None
         self._open_at = place.home
         self._near = max(round(notable_steps(self._um) / 2), 1)
 
@@ -150,6 +163,11 @@ class SwitchSearch:
         slowly = end
         if place.contact is not None and not place.bounded:
             slowly = place.contact + place.toward * self._steps(_PAST_UM)
+        here = carriage.ledger.machine
+        assert here is not None
+        if self._closed():  # a hard limit is a change of the input: there would be none on the way into the end
+            early = place.contact is not None and (place.contact - here) * place.toward > self._near
+            return Contact(here, already=True) if early else None
         try:
             carriage.go(place.home, on_slice=self._on_slice)
             carriage.go(slowly, feed_mm_min=self._slow, on_slice=self._on_slice)
@@ -166,10 +184,12 @@ class SwitchSearch:
     def _by_looking(self) -> Contact | None:
         place, carriage = self._place, self._carriage
         closed_at: int | None = None
-        try:
-            carriage.go(place.home, on_slice=self._on_slice, seen=self._look_out())
-        except _SwitchClosedError:
-            carriage.halt()
+        if not self._closed():  # else it is on it already: not a step nearer to the end behind it
+            try:
+                # No faster than homing would meet it: it is seen a fifth of a second late.
+                carriage.go(place.home, feed_mm_min=self._fast, on_slice=self._on_slice, seen=self._look_out())
+            except _SwitchClosedError:
+                carriage.halt()
         here = carriage.ledger.machine
         assert here is not None
         if self._closed():
@@ -203,11 +223,18 @@ class SwitchSearch:
         return self._carriage.controller.switch_closed()
 
     def _look_out(self) -> Callable[[Status], None]:
-        was_open = not self._closed()
+        """Ends a motion in which the switch closes: by the reports, or asked for where those do not show inputs."""
+        link = self._carriage.controller.link
+        next_s = link.now()
 
         def seen(status: Status) -> None:
-            if was_open and "X" in status.pins:
+            nonlocal next_s
+            if "X" in status.pins:
                 raise _SwitchClosedError
+            if not self._carriage.controller.shows_inputs and link.now() >= next_s:
+                if self._closed():
+                    raise _SwitchClosedError
+                next_s = link.now() + POLL_S
 
         return seen
 
@@ -228,9 +255,13 @@ class SwitchSearch:
         self._carriage.go(step, feed_mm_min=self._fast, on_slice=self._on_slice)
 
     def _leave(self, here: int) -> bool:
-        """From a closed switch away until it is open."""
-        for way in range(1, 61):
-            self._open_at = here - self._place.toward * self._steps(_TAKE_UP_UM * way)
+        """From a closed switch away until it is open; not for ever, and not past the other end: it may be stuck."""
+        far = self._steps(_LEAVE_UM)
+        if self._travel is not None:
+            far = min(far, self._travel - abs(self._place.home - here) - self._steps(_TAKE_UP_UM))
+        stride = self._steps(_TAKE_UP_UM)
+        for way in range(stride, far + 1, stride):
+            self._open_at = here - self._place.toward * way
             self._carriage.go(self._open_at, feed_mm_min=self._fast, on_slice=self._on_slice)
             if not self._closed():
                 return True

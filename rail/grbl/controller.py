@@ -23,6 +23,7 @@ _log = logging.getLogger(__name__)
 
 _HALT_S = 15.0
 _ALARM_S = 0.55  # GRBL hears no reset in the half second after a hard alarm
+_HEARD_S = 0.5  # from a soft reset to the banner, amply
 _SAME = 0.0021  # two roundings of a report that gives work positions
 
 
@@ -30,6 +31,7 @@ class Controller(ControllerReading):
     """One controller of GRBL's family behind a link. Every method raises rail errors only."""
 
     hides_pull_off = False
+    shows_inputs = True
 
     def run(
         self,
@@ -131,32 +133,53 @@ class Controller(ControllerReading):
         ------
         RailTimeoutError, RailPortError
         """
-        link = self.link
-        alarm, deadline = link.alarm, link.now() + _ALARM_S
-        while link.receive(deadline) is not None:
+        alarm = self.link.alarm
+        self._reset_in_alarm()
+        place = self.machine(self.rest_report())
+        self.link.alarm = alarm
+        return place
+
+    def _reset_in_alarm(self) -> None:
+        """Soft reset, once it is heard; the controller stays locked."""
+        alarm, deadline = self.link.alarm, self.link.now() + _ALARM_S
+        while self.link.receive(deadline) is not None:
             pass
         self._reset()
-        place = self.machine(self.rest_report())
-        link.alarm = alarm
-        return place
+        self.link.alarm = alarm
 
     def let_go(self, word: str, limit_s: float) -> None:
         """Switch outputs off by `word`; by a soft reset where the line does not get through.
 
+        What is locked by an alarm takes no line. GRBL has switched them off with the alarm (``mc_reset``), FluidNC has not
+        (``protocol_do_alarm``); every soft reset does.
+
         Raises
         ------
         RailTimeoutError
-            It did not; after the soft reset, which cleared the work offset, they are off.
+            It took no line; where it heard the soft reset, which cleared the work offset, they are off, else `outputs_on` stays.
         """
+        link = self.link
+        try:
+            if link.alarm is not None or not (link.silent or self._takes(word, limit_s)):
+                self._reset_in_alarm()
+        except RailTimeoutError:
+            self._reset_unheard()
+            raise
+        self.outputs_on = False
+        if link.silent:  # and said so already: no time is lost over another line
+            self._reset_unheard()
+
+    def _reset_unheard(self) -> None:
+        self._offset = None
+        self.outputs_on = not self.link.soft_reset(_HEARD_S)
+
+    def _takes(self, word: str, limit_s: float) -> bool:
         try:
             self.command(word, limit_s)
         except RailRefusedError as error:
-            _log.info("outputs are off in an alarm: %s", error.message)
-        except RailTimeoutError:
-            if self.link.soft_reset():
-                self._offset = None
-            raise
-        self.outputs_on = False
+            _log.info("locked: %s", error.message)
+            return False
+        return True
 
     def watch(self, seconds: float, *, on_slice: Callable[[], None]) -> None:
         """Let time pass at rest; a restart, an alarm or silence ends it.
@@ -203,7 +226,7 @@ class Controller(ControllerReading):
         self.link.realtime(encode.FEED_HOLD)
         return (
             "It was told to hold, and has not said that it does: if it heard, nothing moves; if not, a move that was under way "
-            "goes on to its end."
+            f"goes on to its end.{self._pressed()}"
         )
 
     def halt(self, *, need_offset: bool) -> Rest:

@@ -18,11 +18,16 @@ class Controls(Protocol):
     inches: bool
     reset_on_open: bool
     outputs_on: bool
+    speed_mm_min: float
     feed_override: float
 
     @property
     def hides_pull_off(self) -> bool:
         """It does not tell how far it backs off from its switch after homing."""
+
+    @property
+    def shows_inputs(self) -> bool:
+        """Its reports name the inputs that are active."""
 
     def identify(self) -> Identity:
         """Ask who answers."""
@@ -31,7 +36,7 @@ class Controls(Protocol):
         """Its settings, under GRBL's numbers whatever they are called there."""
 
     def write_setting(self, number: int, value: float) -> None:
-        """Set one of them."""
+        """Set one of them, in the unit in which this controller shows it."""
 
     def store_settings(self) -> str:
         """Make what was written last; returns what the user has to know, "" where all is done."""

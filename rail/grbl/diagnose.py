@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from rail.grbl.identity import Identity
+from rail.grbl.settings import MARLIN_PER
 from rail.profiles import RailProfile
 
 
@@ -72,19 +73,18 @@ class Setup:
     def shown(self, number: int) -> str:
         """``$1=25``; ``M203 X10, that is 600`` where the controller counts in another unit."""
         value = self.settings.get(number, 0.0)
-        if self.identity.dialect == "marlin" and number in _MARLIN_PER:
-            unit = _MARLIN_PER[number]
+        if self.identity.dialect == "marlin" and number in MARLIN_PER:
+            unit = MARLIN_PER[number]
             return f"{self.name(number)}{value / unit:g}" + (f", that is {value:g}" if unit != 1.0 else "")
         return f"{self.name(number)}={value:g}"
 
     def mend(self, number: int, value: float) -> str:
         """``Set $1=255.``, in the controller's own words and unit."""
-        if self.identity.dialect == "marlin" and number in _MARLIN_PER:
-            return f"Send `{self.name(number)}{value / _MARLIN_PER[number]:.4g}`, then `M500`."
+        if self.identity.dialect == "marlin" and number in MARLIN_PER:
+            return f"Send `{self.name(number)}{value / MARLIN_PER[number]:.4g}`, then `M500`."
         return f"Set {self.name(number)}={value:g}."
 
 
-_MARLIN_PER = {100: 1.0, 110: 60.0, 120: 1.0}
 _TOLERANCE = 0.002
 _STEP_RATE = {"grbl": 30_000.0, "grblhal": 100_000.0, "fluidnc": 75_000.0, "marlin": 40_000.0}
 """Steps/s that such a board makes without trouble (Marlin on an AVR makes several a tick; 32-bit boards make more)."""

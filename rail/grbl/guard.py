@@ -21,8 +21,8 @@ from rail.errors import (
 from rail.grbl.carriage import Carriage
 from rail.grbl.contact import HARD_LIMIT, SwitchPlace, place_of
 from rail.grbl.identity import Identity
-from rail.grbl.turn import Turn
 from rail.profiles import RailProfile
+from rail.turn import Turn
 
 _log = logging.getLogger(__name__)
 
@@ -207,6 +207,7 @@ class GuardedAxis:
                 raise self._told_restart() from error
             if isinstance(error, RailAlarmError):
                 self._ledger.lose("the controller went into alarm")
+            self._silent = link.silent
             raise
         if status.state in {"Check", "Sleep"} and not any_state:
             raise RailDeviceError(
@@ -229,7 +230,8 @@ class GuardedAxis:
                 status = self._controller.report()
             if status.at_rest:
                 carriage.agree(status)
-            return self._axis_status(STATES.get(status.state, AxisState.UNKNOWN))
+            alarmed = self._controller.link.alarm is not None and status.at_rest  # Marlin's reports do not say so
+            return self._axis_status(AxisState.ALARM if alarmed else STATES.get(status.state, AxisState.UNKNOWN))
         except RailPortError:
             return self._gone()
         except RailResetError:

@@ -82,7 +82,8 @@ class HomingAxis(GuardedAxis):
                     raise
                 self._unlock()  # not this way, then: homing still works
                 return None
-        self._locked_at_contact = found is not None and not found.past and bool(self._settings.get(21, 0))
+        stopped = found is not None and not found.past and not found.already
+        self._locked_at_contact = stopped and bool(self._settings.get(21, 0))
         return found
 
     def _compare(self, place: SwitchPlace, before: Contact) -> None:
@@ -91,7 +92,8 @@ class HomingAxis(GuardedAxis):
         expected = place.contact
         if expected is None:  # the controller does not tell where: look again, in the new count
             again = self._search(SwitchPlace(here, place.toward, None, bounded=place.bounded))
-            self._carriage.go(here, on_slice=self._turn.check)
+            with self._halting():
+                self._carriage.go(here, on_slice=self._turn.check)
             if again is None or again.past:
                 return
             expected = again.step
@@ -103,16 +105,17 @@ class HomingAxis(GuardedAxis):
         notable = notable_steps(abs(self._grid.um(1)))
         self._shift_um = self._grid.um(shift) if before.past or abs(shift) > 0 else 0.0
         if abs(shift) > notable or before.past:
-            self._tell_shift(self._shift_um, early=shift * place.toward < 0, least=before.past)
+            least = before.past or before.already
+            self._tell_shift(self._shift_um, early=shift * place.toward < 0, least=least)
 
     def _shows_switch(self, place: SwitchPlace) -> bool:
         """Do reports show the switch at all? Right after homing it must be closed behind its place."""
         assert place.contact is not None
-        self._carriage.go(
-            place.contact + place.toward * round(notable_steps(abs(self._grid.um(1)))), on_slice=self._turn.check
-        )
-        shown = self._controller.switch_closed()
-        self._carriage.go(place.home, on_slice=self._turn.check)
+        behind = place.contact + place.toward * round(notable_steps(abs(self._grid.um(1))))
+        with self._halting():
+            self._carriage.go(behind, on_slice=self._turn.check)
+            shown = self._controller.switch_closed()
+            self._carriage.go(place.home, on_slice=self._turn.check)
         return shown
 
     def _take_told(self, said: list[str]) -> None:

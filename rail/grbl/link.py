@@ -87,6 +87,8 @@ class Link:
         What this controller's numbers mean.
     asked_s : float
         When the oldest question was asked that the last report may be the answer to.
+    heard : bool
+        Something came since the port was opened.
     silent : bool
         The last deadline passed without a word; False where reports came, but not what was waited for.
     on_halt : callable
@@ -110,6 +112,7 @@ class Link:
         self.unrecognised: deque[str] = deque(maxlen=20)
         self.asked_s = math.inf
         self.silent = False
+        self.heard = False
         self.on_halt: Callable[[], None] = lambda: None
 
     @property
@@ -354,6 +357,7 @@ class Link:
         )
 
     def _note(self, reply: Reply) -> Reply:
+        self.silent, self.heard = False, True
         if isinstance(reply, Ok | ErrorReply):
             self.outstanding = max(0, self.outstanding - 1)
         elif isinstance(reply, Banner):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -15,6 +16,7 @@ from rail.grbl.protocol import Banner, Message, Reply, Status
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
+_SPEED = re.compile(r"\d{1,7}(\.\d{1,4})?")
 
 _STORE_S = 3.0
 _STILL_POLL_S = 0.02
@@ -22,6 +24,8 @@ _NAME_TRIES = 3
 _OFFSET_POLLS = 35  # GRBL shows WCO in every 30th report while busy, in every 10th at rest
 
 SETTING_INCHES = 13
+
+PRESSED = "A shutter release that was pressed may stay so until the controller is reset."
 
 
 class ControllerReading:
@@ -38,6 +42,7 @@ class ControllerReading:
         self._offset: tuple[float, ...] | None = None  # in report units; None: not seen since the last reset
         self._homing = False
         self.feed_override = 1.0  # somebody may turn a knob
+        self.speed_mm_min = 0.0  # at the last report
         self.outputs_on = False  # coolant outputs (a shutter, on a rail), as $G last said
 
     def identify(self) -> Identity:
@@ -87,7 +92,7 @@ class ControllerReading:
         return found
 
     def write_setting(self, number: int, value: float) -> None:
-        """Set one setting, by GRBL's number; the controller is busy with its memory until it answers.
+        """Set one setting, by GRBL's number, in the unit in which it is shown; the controller is busy with its memory until it answers.
 
         Raises
         ------
@@ -217,6 +222,9 @@ class ControllerReading:
 
         self.link.command(line, LINE_S, watch=seen, poll=True)
 
+    def _pressed(self) -> str:
+        return f" {PRESSED}" if self.outputs_on else ""
+
     def _pause(self, seconds: float) -> None:
         """Keep reading until the next question is due."""
         deadline = self.link.now() + seconds
@@ -232,6 +240,9 @@ class ControllerReading:
         if "Ov" in raw.fields:
             feed = raw.fields["Ov"].partition(",")[0]
             self.feed_override = int(feed) / 100 if feed.isdigit() and len(feed) < 4 else 1.0
+        told = (raw.fields.get("FS") or raw.fields.get("F") or "").partition(",")[0]
+        number = float(told) if _SPEED.fullmatch(told) else 0.0
+        self.speed_mm_min = number * 25.4 if self.inches else number
         return raw.in_millimetres(inches=self.inches)
 
     def _mm(self, values: tuple[float, ...]) -> tuple[float, ...]:

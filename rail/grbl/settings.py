@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from rail.grbl import firmware_codes
 
+MARLIN_PER = {100: 1.0, 110: 60.0, 120: 1.0}
+"""What Marlin has a command for, and GRBL's unit in one of its own: it counts speeds in mm/s."""
+
 _AXES = "XYZ"
 _MEANINGS: dict[int, str] = {
     0: "step pulse length, us",
@@ -38,6 +41,12 @@ for _base, _what in (
     _MEANINGS.update({_base + _n: f"{_axis}: {_what}" for _n, _axis in enumerate(_AXES)})
 
 
-def meaning(number: int) -> str:
-    """What setting `number` is, with its unit; "" where neither GRBL 1.1 nor focusrail's firmware has it."""
-    return _MEANINGS.get(number) or firmware_codes.SETTINGS.get(number, "")
+def per(number: int, dialect: str) -> float:
+    """GRBL's unit of setting `number` in one of that which controllers of this dialect show."""
+    return MARLIN_PER.get(number, 1.0) if dialect == "marlin" else 1.0
+
+
+def meaning(number: int, dialect: str = "grbl") -> str:
+    """What setting `number` is, with the unit that `dialect` shows it in; "" where nobody here knows it."""
+    words = _MEANINGS.get(number) or firmware_codes.SETTINGS.get(number, "")
+    return words.replace("mm/min", "mm/s") if per(number, dialect) == 60.0 else words

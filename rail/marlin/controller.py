@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-from rail.errors import RailAlarmError, RailDeviceError, RailProtocolError, RailTimeoutError
+from rail.errors import RailAlarmError, RailDeviceError, RailError, RailProtocolError, RailTimeoutError
 from rail.grbl.encode import feed, millimetres
 from rail.grbl.identity import Rest
 from rail.grbl.link import LINE_S, Link
 from rail.grbl.protocol import Reply, Status
+from rail.grbl.reading import PRESSED
 from rail.marlin import protocol
 from rail.marlin.link import MarlinLink
-from rail.marlin.reading import MarlinReading
+from rail.marlin.reading import BUSY_PLACE_S, MarlinReading
 
 AHEAD_S = 0.08
 """So much more than the braking distance is sent ahead, seconds of travel: what a stop comes late."""
@@ -31,7 +32,6 @@ SHORTEST = 8
 """Steps. Marlin drops a move of fewer than 6 (MIN_STEPS_PER_SEGMENT)."""
 
 _POLL_S = 0.03
-_MOVING_S = 0.8  # in motion every answer comes at once
 _WATCH_S = 0.5
 _STALL_S = 3.0
 _REST_S = 15.0
@@ -41,6 +41,7 @@ class MarlinController(MarlinReading):
     """One Marlin board behind a link. Every method raises rail errors only."""
 
     hides_pull_off = True
+    shows_inputs = False
 
     @classmethod
     def over(cls, link: Link, *, reset_on_open: bool, busy: bool = False) -> MarlinController:
@@ -64,6 +65,27 @@ class MarlinController(MarlinReading):
 
         As long as steps are counted it goes on; its deadline is a standstill of `_STALL_S`.
         """
+        with self._marked():
+            self._run(machine_mm, feed_mm_min, watch, on_slice)
+
+    @contextmanager
+    def _marked(self) -> Iterator[None]:
+        """The origin's mark does not outlive an alarm: the next program would believe it. A halted board forgets by itself."""
+        try:
+            yield
+        except RailAlarmError as error:
+            if error.code != protocol.HALTED:
+                with suppress(RailError):
+                    self.forget_origin()
+            raise
+
+    def _run(
+        self,
+        machine_mm: float,
+        feed_mm_min: float,
+        watch: Callable[[Status], None],
+        on_slice: Callable[[], None],
+    ) -> None:
         goal = round(machine_mm * self._axes()[0])
         self._marlin.say("G90")
         shift = self._shift()
@@ -95,7 +117,7 @@ class MarlinController(MarlinReading):
         try:
             yield
         finally:
-            if was_on and self.link.open:
+            if was_on and self.link.open and self.link.alarm != protocol.HALTED:
                 self._marlin.say("M211 S1")
 
     def place_in_alarm(self) -> tuple[float, ...]:
@@ -105,9 +127,10 @@ class MarlinController(MarlinReading):
     def watch(self, seconds: float, *, on_slice: Callable[[], None]) -> None:
         """Let time pass at rest; a restart, an alarm or silence ends it."""
         end = self.link.now() + seconds
-        while (left := end - self.link.now()) > 0:
-            self._pause(min(left, _WATCH_S), on_slice)
-            self.report()
+        with self._marked():
+            while (left := end - self.link.now()) > 0:
+                self._pause(min(left, _WATCH_S), on_slice)
+                self.report()
 
     def home(self, limit_s: float, *, on_slice: Callable[[], None]) -> list[str]:
         """Run G28 for X."""
@@ -131,16 +154,19 @@ class MarlinController(MarlinReading):
         link.drain()
         if link.alarm == protocol.HALTED:
             raise link.book.alarmed(protocol.HALTED, doing="it cannot be unlocked")
-        if link.alarm == protocol.STOPPED:
-            link.alarm = None
+        was, link.alarm = link.alarm, None
+        if was == protocol.STOPPED:
             link.say("M999")
+        if was is not None:
+            self.forget_origin()
         link.drain()
         link.alarm = None
         self.rest_report()
 
     def hold(self) -> str:
         """Nothing more is sent: what was ends by itself within braking distance and `AHEAD_S`."""
-        return f"Nothing more is sent to it: what it has of the move ends within braking distance and {AHEAD_S:.2f} s of travel."
+        pressed = f" {PRESSED}" if self.outputs_on else ""
+        return f"Nothing more is sent to it: what it has of the move ends within braking distance and {AHEAD_S:.2f} s of travel.{pressed}"
 
     def wake(self, rest: Rest) -> Rest:
         """Return `rest` as it is: Marlin hears lines whenever it rests."""
@@ -161,7 +187,7 @@ class MarlinController(MarlinReading):
         deadline = link.now() + _REST_S
         last: Status | None = None
         while link.now() < deadline:
-            planned, now = self._place("M114"), self._place("G92")
+            planned, now = self._place("M114", BUSY_PLACE_S), self._place("G92", BUSY_PLACE_S)
             status = self._status("Idle" if planned.counts == now.counts else "Run", now)
             if status.at_rest and last is not None and last.mpos == status.mpos:
                 return Rest(status, was_moving=moving, offset=self._offset)
@@ -202,7 +228,7 @@ class MarlinController(MarlinReading):
         sent, at, moved_s = here, here, link.now()
         while True:
             on_slice()
-            place = self._place("G92", _MOVING_S)
+            place = self._place("G92")
             watch(self._status("Run", place))
             if place.counts[0] != at:
                 at, moved_s = place.counts[0], link.now()
@@ -210,7 +236,7 @@ class MarlinController(MarlinReading):
                 left = goal - sent
                 step = left if abs(left) < 2 * piece else int(math.copysign(piece, left))
                 sent += step
-                link.say(f"G1 X{millimetres(sent / scale - shift)} F{feed(feed_mm_min)}", _MOVING_S)
+                link.say(f"G1 X{millimetres(sent / scale - shift)} F{feed(feed_mm_min)}")
                 on_slice()
                 moved_s = link.now()
             if sent == goal:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from rail.errors import RailAlarmError, RailRefusedError, RailResetError
+from rail.errors import RailAlarmError, RailProtocolError, RailRefusedError, RailResetError
 from rail.grbl.codes import Code, CodeBook
-from rail.grbl.link import LINE_S, Link
+from rail.grbl.link import LINE_S, REPORT_S, Link
 from rail.grbl.protocol import Alarm, Banner, Blank, Ok, Reply, Status
 from rail.marlin import protocol
 from rail.marlin.protocol import Busy, Echo, MarlinReply, Position, Resend, UnknownCommand
@@ -18,7 +18,9 @@ RESENDS = 4
 """So often a line is sent that arrives damaged."""
 
 _JUNK_S = 0.3
+_SYNC_TRIES, _SYNC_UNHEARD = 4, 2  # fewer where nothing comes at all
 _BUSY_S = 5.0  # Marlin says that it is busy every 2 s
+_BUSY_LONGEST_S = 120.0
 
 _HOME_AGAIN = "Home it with `focusrail rail home`, or set the origin by hand with `focusrail rail zero`."
 _ALARMS = {
@@ -75,16 +77,18 @@ class MarlinLink(Link):
         return [] if isinstance(reply, Blank) else [reply]  # type: ignore[list-item]
 
     def say(
-        self, line: str, limit_s: float = LINE_S, *, on_slice: Callable[[], None] | None = None
+        self, line: str, limit_s: float = REPORT_S, *, on_slice: Callable[[], None] | None = None
     ) -> list[MarlinReply]:
         """Send one line and wait for its ``ok``, however often it has to be sent.
 
-        While Marlin says that it is busy, it is given `_BUSY_S` more each time, up to `limit_s` where that is longer.
+        While Marlin says that it is busy, it is given `_BUSY_S` more each time, up to `_BUSY_LONGEST_S`, or `limit_s` where that is longer.
 
         Raises
         ------
         RailRefusedError
             This build has no such command.
+        RailProtocolError
+            It waits for somebody at its display.
         RailAlarmError, RailResetError, RailTimeoutError, RailPortError
         """
         if len(line) > protocol.LINE_MAX or not line.isascii() or not line.isprintable():
@@ -94,6 +98,7 @@ class MarlinLink(Link):
         self._transmit(line)
         said: list[MarlinReply] = []
         deadline = self.now() + limit_s
+        longest = self.now() + max(limit_s, _BUSY_LONGEST_S)
         resends = 0
         while True:
             if on_slice is not None:
@@ -116,11 +121,21 @@ class MarlinLink(Link):
                 self._renumber()
                 self._transmit(line)
             elif isinstance(reply, Busy):
-                deadline = max(deadline, self.now() + _BUSY_S)
+                deadline = min(max(deadline, self.now() + self._busy_s(reply)), longest)
             elif isinstance(reply, Ok):
                 return _known(said, line)
             else:
                 said.append(self._no_end(reply))
+
+    def _busy_s(self, reply: Busy) -> float:
+        """How long it is waited for after this; not at all where it waits for somebody."""
+        if "paused" in reply.text:
+            raise RailProtocolError(
+                f"The controller waits for somebody at its display ({reply.text}).",
+                remedy="Press the button there, then try again.",
+                state="Nothing moves until then.",
+            )
+        return _BUSY_S
 
     def _transmit(self, line: str) -> None:
         self._number += 1
@@ -148,8 +163,12 @@ class MarlinLink(Link):
 
     def resynchronise(self) -> None:
         """Find the beginning of the conversation again: a word is echoed that cannot be an older answer."""
-        for _ in range(4):
+        attempts, unheard = 0, 0
+        while attempts < _SYNC_TRIES and unheard < _SYNC_UNHEARD:
+            attempts += 1
+            unheard += 1
             self.drain()
+            self.silent = True  # until anything comes
             self._syncs += 1
             word = f"SYNC-{self._syncs}"
             # No byte sums to 999: an unfinished line before it becomes invalid instead of being carried out now. Marlin throws away what
@@ -161,16 +180,19 @@ class MarlinLink(Link):
             self._write(protocol.numbered(self._number, f"M118 {word}").encode("ascii") + b"\n")
             heard = False
             deadline = self.now() + LINE_S
+            longest = self.now() + _BUSY_LONGEST_S
             while (reply := self.receive(deadline)) is not None:
                 found = self._no_end(reply)
                 if isinstance(found, Busy):
-                    deadline = max(deadline, self.now() + _BUSY_S)
+                    deadline = min(max(deadline, self.now() + self._busy_s(found)), longest)
                 if isinstance(found, Echo) and found.text == word:
                     heard = True
                 elif isinstance(found, Ok) and heard:
                     self.outstanding = 0
                     return
-        raise self._silence("an echo", 4 * LINE_S)
+            if not self.silent:
+                unheard = 0
+        raise self._silence("an echo", attempts * LINE_S)
 
     def reset_error(self) -> RailResetError:
         """The error for a start that nobody asked for."""
@@ -186,8 +208,7 @@ class MarlinLink(Link):
         while (reply := self.receive(deadline)) is not None:
             if isinstance(reply, Ok):
                 return
-            if isinstance(reply, Banner):
-                raise self.reset_error()
+            self._no_end(reply)
 
     def _note(self, reply: Reply) -> Reply:
         if isinstance(reply, Position):

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from rail.grbl.protocol import Alarm, Banner, Blank, Message, Ok, Reply, Unrecognised
 
 ASK_NAME = "M115"
-HALTED = 1
-"""`Alarm` code used here for a controller that has killed itself: it reads nothing any more."""
-STOPPED = 2
-"""`Alarm` code used here for one that waits for M999."""
-ENDSTOP = 3
-"""`Alarm` code used here for an end switch that was hit in motion."""
+HALTED = 1001
+"""`Alarm` code used here (Marlin has none; these are no ``ALARM:N``) for one that has killed itself: it reads nothing any more."""
+STOPPED = 1002
+"""For one that waits for M999."""
+ENDSTOP = 1003
+"""For an end switch that was hit in motion."""
 
 LINE_MAX = 90
 """Marlin's buffer holds 96 characters of a line."""

@@ -14,8 +14,10 @@ from collections.abc import Callable, Mapping
 from rail.errors import RailProtocolError, RailRefusedError
 from rail.grbl.encode import millimetres, setting
 from rail.grbl.identity import Identity, unknown_controller
-from rail.grbl.link import LINE_S, Link
+from rail.grbl.link import LINE_S, REPORT_S, Link
 from rail.grbl.protocol import Message, Status
+from rail.grbl.reading import PRESSED
+from rail.grbl.settings import MARLIN_PER
 from rail.marlin import protocol
 from rail.marlin.link import MarlinLink
 from rail.marlin.protocol import Echo, Endstop, Position
@@ -24,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 OUTPUTS_OFF = "M9"
 
-_PLACE_S = 2.5  # where the answer takes longer, Marlin says every 2 s that it is busy
+BUSY_PLACE_S = 2.5  # where it may be busy with what a program that is gone has begun: it says so every 2 s
 _STORE_S = 3.0
 _HUNDREDTHS = 0.01
 _HOMING = {24: 120.0, 25: 300.0}  # no command tells Marlin's homing speeds; slow ones, for deadlines
@@ -47,6 +49,7 @@ class MarlinReading:
         self._emergency = False
         self._soft_limits = False
         self.feed_override = 1.0
+        self.speed_mm_min = 0.0  # nothing tells
 
     # Who and what --------------------------------------------------------------------------------------------------
 
@@ -78,10 +81,10 @@ class MarlinReading:
         found: dict[int, float] = {**_HOMING}
         values = dict(filter(None, (protocol.words(reply) for reply in said)))
         steps, rates, accelerations = (values.get(code, {}) for code in ("M92", "M203", "M201"))
-        for base, table, factor in ((100, steps, 1.0), (110, rates, 60.0), (120, accelerations, 1.0)):
+        for base, table in ((100, steps), (110, rates), (120, accelerations)):
             for axis, letter in enumerate("XYZ"):
                 if letter in table:
-                    found[base + axis] = table[letter] * factor
+                    found[base + axis] = table[letter] * MARLIN_PER[base]
         travel_acceleration = values.get("M204", {}).get("T", math.inf)
         if 120 in found:
             found[120] = min(found[120], travel_acceleration)
@@ -100,15 +103,14 @@ class MarlinReading:
         return dict(found)
 
     def write_setting(self, number: int, value: float) -> None:
-        """Set steps/mm, highest rate or acceleration."""
-        lines = {100: f"M92 X{setting(value)}", 110: f"M203 X{setting(value / 60)}", 120: f"M201 X{setting(value)}"}
-        if number not in lines:
+        """Set steps/mm, highest rate or acceleration, in Marlin's unit."""
+        if number not in MARLIN_PER:
             raise RailProtocolError(
                 f"Marlin has no command for {self.setting_name(number)}.",
                 remedy="It is fixed when Marlin is built: Configuration.h.",
                 state="At rest; nothing was written.",
             )
-        self._marlin.say(lines[number])
+        self._marlin.say(f"{self.setting_name(number)}{setting(value)}")
         if number == 120:
             self._marlin.say(f"M204 T{setting(value)}")
         self._scale = None
@@ -138,11 +140,24 @@ class MarlinReading:
         return 0.5 / settings[100]
 
     def let_go(self, word: str, limit_s: float) -> None:
-        """Switch outputs off; a build without them (COOLANT_CONTROL) has none on."""
+        """Switch outputs off; a build without them (COOLANT_CONTROL) has none on.
+
+        Raises
+        ------
+        RailAlarmError
+            It has halted itself, and hears nothing.
+        """
+        if self.link.alarm == protocol.HALTED:
+            state = f"Nothing moves; the position is lost. {PRESSED}"
+            raise self._marlin.book.alarmed(protocol.HALTED, state=state)
+        self.outputs_on = True
+        if self.link.silent:  # and said so already
+            return
         try:
             self._marlin.say(word, limit_s)
         except RailRefusedError as error:
             _log.debug("no outputs: %s", error.message)
+        self.outputs_on = False
 
     # Where -----------------------------------------------------------------------------------------------------------
 
@@ -243,7 +258,7 @@ class MarlinReading:
         scale = self._axes()
         self._marlin.say(f"G92 X{millimetres(place.counts[0] / scale[0])} Y0 Z0")
 
-    def _place(self, line: str, limit_s: float = _PLACE_S) -> Position:
+    def _place(self, line: str, limit_s: float = REPORT_S) -> Position:
         said = [reply for reply in self._marlin.say(line, limit_s) if isinstance(reply, Position)]
         if not said:
             raise RailProtocolError(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from rail.simulator import gcode, homing, motion, reports
-from rail.simulator.core import Core, Request, State, Task
+from rail.simulator.core import Core, Task
 from rail.simulator.eeprom import OK, STARTUP_LINES
 from rail.simulator.single import read_number, to_uint8
+from rail.simulator.states import Request, State
 
 NUMBER = 2
 STATEMENT = 3

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 
-from rail.simulator.core import EEPROM_BYTE_S, Core, Firmware, State, Task
+from rail.simulator.core import EEPROM_BYTE_S, Core, Firmware, Task
 from rail.simulator.dialects import GRBL
 from rail.simulator.eeprom import Eeprom
 from rail.simulator.slide import Slide, SlideSpec
+from rail.simulator.states import State
 
 STOCK_HOMING = ((2,), (0, 1))
 """Stock GRBL homes Z first, then X and Y together."""

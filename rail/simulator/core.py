@@ -10,84 +10,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
-from enum import Enum, Flag, auto
 from typing import Protocol, TypeVar
 
 from rail.simulator.eeprom import Eeprom
 from rail.simulator.planner import Overrides, Planner
 from rail.simulator.single import divide
 from rail.simulator.slide import Slide
+from rail.simulator.states import (
+    ALARM_ABORT,
+    ALARM_HARD_LIMIT,
+    ALARM_HOMING_RESET,
+    ParserState,
+    Probe,
+    Request,
+    SpindleStop,
+    State,
+    Suspend,
+)
 from rail.simulator.stepper import Stepper
 from rail.simulator.uart import BYTE_S, Receiver, Transmitter
 
 T = TypeVar("T")
 Task = Generator[float | None, None, T]
 
-
-class State(Enum):
-    """What the controller is doing; the value is its name in status reports."""
-
-    IDLE = "Idle"
-    ALARM = "Alarm"
-    CHECK = "Check"
-    HOMING = "Home"
-    CYCLE = "Run"
-    HOLD = "Hold"
-    JOG = "Jog"
-    DOOR = "Door"
-    SLEEP = "Sleep"
-
-
-class Request(Flag):
-    """What interrupts ask of the main program."""
-
-    NONE = 0
-    STATUS = auto()
-    CYCLE_START = auto()
-    CYCLE_STOP = auto()
-    FEED_HOLD = auto()
-    RESET = auto()
-    DOOR = auto()
-    CANCEL = auto()
-    SLEEP = auto()
-
-
-class Suspend(Flag):
-    """How far a suspension has come."""
-
-    NONE = 0
-    HOLD_COMPLETE = auto()
-    RETRACTED = auto()
-    RESTORING = auto()
-    RESTORED = auto()
-    DOOR_AJAR = auto()
-    MOTION_CANCEL = auto()
-    JOG_CANCEL = auto()
-
-
-class SpindleStop(Enum):
-    """The spindle-stop override's own small state machine."""
-
-    OFF = auto()
-    STARTING = auto()
-    STOPPED = auto()
-    RESTORE = auto()
-    RESTORE_AND_RUN = auto()
-
-
-ALARM_HARD_LIMIT = 1
-ALARM_SOFT_LIMIT = 2
-ALARM_ABORT = 3
-ALARM_PROBE_START = 4
-ALARM_PROBE_CONTACT = 5
-ALARM_HOMING_RESET = 6
-ALARM_HOMING_DOOR = 7
-ALARM_HOMING_PULLOFF = 8
-ALARM_HOMING_APPROACH = 9
-
-MOVING = (State.CYCLE, State.HOMING, State.HOLD, State.JOG, State.DOOR)
-"""States in which a speed is reported and reports of rare fields are farther apart."""
 
 EEPROM_BYTE_S = 0.0034
 
@@ -101,52 +46,12 @@ _MOTION_OVERRIDES = range(0x90, 0x98)
 _ACCESSORY_OVERRIDES = (*range(0x99, 0x9F), 0xA0)
 
 
-@dataclass(slots=True)
-class Modal:
-    """The parser's modal groups, as the numbers of their G and M codes (38.2 as 382)."""
-
-    motion: int = 0
-    coordinates: int = 54
-    plane: int = 17
-    units: int = 21
-    distance: int = 90
-    feed_mode: int = 94
-    flow: int = 0
-    spindle: int = 5
-    flood: bool = False
-    tool_length: bool = False
-
-
-@dataclass(slots=True)
-class ParserState:
-    """What the G-code parser remembers. Lengths mm, feed mm/min, all in single precision."""
-
-    modal: Modal = field(default_factory=Modal)
-    feed: float = 0.0
-    rpm: float = 0.0
-    tool: int = 0
-    position: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    system: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    tool_offset: float = 0.0
-
-
-@dataclass(slots=True)
-class Probe:
-    """The probe input and cycle."""
-
-    closed: bool = False
-    away: bool = False
-    active: bool = False
-    found: bool = False
-    succeeded: bool = False
-    position: tuple[int, int, int] = (0, 0, 0)
-
-
 class Firmware(Protocol):
     """What one kind of controller does otherwise than GRBL 1.1 (see `rail.simulator.dialects`)."""
 
     key: str
+    alarm_keeps_outputs: bool
+    """A hard limit switches no output off."""
 
     def main(self, core: Core) -> Task[None]:
         """The main program, from power-up for ever."""
@@ -270,14 +175,20 @@ class Core:
         pins = self.limits()
         changed, self.pins = pins != self.pins, pins
         if changed and self.eeprom.flag(21) and self.state not in (State.ALARM, State.HOMING) and not self.alarm:
-            self.reset_request()
-            self.alarm = ALARM_HARD_LIMIT
+            self.hard_limit()
         if self.probe.active and self.probe_triggered():
             self.probe.active = False
             self.probe.found = True
             self.stepper.sync(self.now)
             self.probe.position = self.counters()
             self.requests |= Request.CANCEL
+
+    def hard_limit(self) -> None:
+        """A limit switch closed in motion: the steppers stop dead."""
+        flood = self.flood_pin and self.firmware.alarm_keeps_outputs
+        self.reset_request()
+        self.flood_pin = flood
+        self.alarm = ALARM_HARD_LIMIT
 
     def byte_in(self, byte: int) -> None:
         """The receive interrupt: real-time bytes act at once, others go to the line buffer."""

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from rail.simulator import commands, program, reports
-from rail.simulator.core import Core, ParserState, Request, State, Task
+from rail.simulator.core import Core, Task
 from rail.simulator.eeprom import OK
 from rail.simulator.single import print_number, single
+from rail.simulator.states import ParserState, Request, State
 
 ERROR_STATEMENT = 3
 ERROR_VALUE = 2
@@ -24,6 +25,7 @@ class GrblFirmware:
     """GRBL 1.1h itself."""
 
     key = "grbl"
+    alarm_keeps_outputs = False
 
     def main(self, core: Core) -> Task[None]:
         """As GRBL."""
@@ -178,6 +180,7 @@ class FluidNcFirmware(GrblFirmware):
     """FluidNC: settings with names, log lines, reports that come by themselves, its own machine space."""
 
     key = "fluidnc"
+    alarm_keeps_outputs = True  # protocol_do_alarm stops the spindle, not the coolant
 
     _NUMBERS: ClassVar[Mapping[str, int]] = {
         "stepping/idle_ms": 1, "axes/x/soft_limits": 20, "axes/x/motor0/hard_limits": 21, "axes/x/homing/cycle": 22,
@@ -230,7 +233,7 @@ class FluidNcFirmware(GrblFirmware):
         if name == "cd" and equals:
             eeprom.saved = dict(eeprom.settings)
             return OK
-        if line[1:2].isdigit() and equals and int(line[1:4] if line[1:4].isdigit() else line[1:3]) != 10:
+        if line[1:2].isdecimal() and equals and int(line[1:4] if line[1:4].isdecimal() else line[1:3]) != 10:
             return ERROR_STATEMENT  # what has a number is a copy, to be read only
         if line == "$HX" and core.state in (State.IDLE, State.ALARM):
             return (yield from _home_alone(core))

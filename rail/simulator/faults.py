@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rail.simulator.controller import GrblController
-from rail.simulator.core import State
+from rail.simulator.states import State
 
 Value = bool | int | float | str
 

@@ -10,9 +10,10 @@ import math
 from dataclasses import dataclass, field
 
 from rail.simulator import motion, realtime, reports
-from rail.simulator.core import Core, Modal, Request, State, Task
+from rail.simulator.core import Core, Task
 from rail.simulator.planner import MoveRequest
 from rail.simulator.single import single, to_uint8
+from rail.simulator.states import Modal, Request, State
 from rail.simulator.words import UNSUPPORTED, AxisUse, RefusedError, Words, parse
 
 Position = tuple[float, float, float]

@@ -5,17 +5,16 @@ from __future__ import annotations
 import math
 
 from rail.simulator import realtime
-from rail.simulator.core import (
+from rail.simulator.core import Core, Task
+from rail.simulator.planner import MoveRequest
+from rail.simulator.single import single, to_steps
+from rail.simulator.states import (
     ALARM_HOMING_APPROACH,
     ALARM_HOMING_DOOR,
     ALARM_HOMING_PULLOFF,
     ALARM_HOMING_RESET,
-    Core,
     Request,
-    Task,
 )
-from rail.simulator.planner import MoveRequest
-from rail.simulator.single import single, to_steps
 
 _SEARCH = 1.5
 _LOCATE = 5.0

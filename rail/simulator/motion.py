@@ -6,17 +6,10 @@ import math
 from collections.abc import Sequence
 
 from rail.simulator import realtime, reports
-from rail.simulator.core import (
-    ALARM_PROBE_CONTACT,
-    ALARM_PROBE_START,
-    ALARM_SOFT_LIMIT,
-    Core,
-    Request,
-    State,
-    Task,
-)
+from rail.simulator.core import Core, Task
 from rail.simulator.planner import MoveRequest
 from rail.simulator.single import single, to_uint16
+from rail.simulator.states import ALARM_PROBE_CONTACT, ALARM_PROBE_START, ALARM_SOFT_LIMIT, Request, State
 
 Position = tuple[float, float, float]
 

@@ -9,12 +9,13 @@ from typing import Any
 
 from rail.mark import DIGITS, Mark, encode_mark
 from rail.simulator.controller import ONE_AXIS_HOMING, STOCK_HOMING, GrblController
-from rail.simulator.core import Firmware, State
+from rail.simulator.core import Firmware
 from rail.simulator.dialects import FLUIDNC, GRBL, GRBLHAL, X_ALONE
 from rail.simulator.eeprom import STOCK_SETTINGS, Eeprom
 from rail.simulator.marlin import MARLIN
 from rail.simulator.single import single, to_steps
 from rail.simulator.slide import Slide, SlideSpec
+from rail.simulator.states import State
 
 FIRMWARES: Mapping[str, Firmware] = {"grbl": GRBL, "grblhal": GRBLHAL, "fluidnc": FLUIDNC, "marlin": MARLIN}
 

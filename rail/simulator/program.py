@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from rail.simulator import commands, gcode, motion, realtime, reports
-from rail.simulator.core import Core, State, Task
+from rail.simulator.core import Core, Task
+from rail.simulator.states import State
 
 LINE_SIZE = 80
 OVERFLOW = 11

@@ -3,16 +3,8 @@
 from __future__ import annotations
 
 from rail.simulator import reports
-from rail.simulator.core import (
-    ALARM_HARD_LIMIT,
-    ALARM_SOFT_LIMIT,
-    Core,
-    Request,
-    SpindleStop,
-    State,
-    Suspend,
-    Task,
-)
+from rail.simulator.core import Core, Task
+from rail.simulator.states import ALARM_HARD_LIMIT, ALARM_SOFT_LIMIT, Request, SpindleStop, State, Suspend
 
 _ALARM_S = 0.5
 _STATUS_FIRST_BYTE_S = 0.0004

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rail.simulator.core import MOVING, Core, State, Suspend
+from rail.simulator.core import Core
 from rail.simulator.eeprom import COORDINATES
 from rail.simulator.planner import CAPACITY
 from rail.simulator.single import print_number, single
+from rail.simulator.states import MOVING, State, Suspend
 from rail.simulator.uart import RX_SIZE
 
 BANNER = "\r\nGrbl 1.1h ['$' for help]\r\n"

@@ -10,8 +10,8 @@ from copy import copy
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from rail.simulator.core import Modal
 from rail.simulator.single import read_number, single, to_uint8, to_uint16
+from rail.simulator.states import Modal
 
 LETTER = 1
 NUMBER = 2

@@ -315,7 +315,8 @@ def stopped_after(orders: int, camera: BareCamera, axis: LensAxis) -> Iterator[N
         left -= 1
         if left == 0:
             stopper.start()
-            assert axis._stopping.wait(10)
+            while not axis._turn.stopping:
+                time.sleep(0.001)
 
     camera.before_order = count_down
     yield
@@ -339,6 +340,32 @@ def test_a_stop_anywhere_keeps_the_count(
                 axis.move_to(target)
         axis.move_to(17)
         assert camera.motor.position_steps - origin == 17
+
+
+def test_a_stop_is_not_for_the_move_after_it(tmp_path: Path) -> None:
+    camera = BareCamera()
+    with LensAxis(camera, ledger=LensLedger("bare", tmp_path)) as axis:
+        axis.zero()
+        stoppers: list[threading.Thread] = []
+        asked = threading.Event()
+
+        def stop() -> None:
+            if not asked.is_set():
+                asked.set()
+                stoppers.append(threading.Thread(target=axis.stop))
+                stoppers[-1].start()
+                while not axis._turn.stopping:
+                    time.sleep(0.0002)
+
+        camera.before_order = stop
+        for _ in range(30):
+            asked.clear()
+            with pytest.raises(RailStoppedError):
+                axis.move_to(3000)
+            assert axis.status().state is AxisState.IDLE
+            assert axis.move_to(0).position == 0
+        for stopper in stoppers:
+            stopper.join(30)
 
 
 def test_a_motor_of_words_needs_a_zero(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from capture.session.policy import RULES, Repeat, Rule
 from capture.session.records import EventKind, Verdict
 from capture.session.watching import ShootProgress
 from rail.axis import Axis, AxisStatus
-from rail.errors import RailError, RailPositionUnknownError
+from rail.errors import RailError, RailPositionUnknownError, RailTimeoutError
 from rail.grbl.axis import GrblAxis
 from tests.rail.grbl_virtual import VirtualRail
 
@@ -173,6 +173,22 @@ def test_a_rail_that_comes_back_is_gone_on_with_only_where_it_knows_its_place(
         assert ended.value.state
     assert pauses == [rule.pause_s]
     moving.close()
+
+
+def test_a_rail_that_falls_silent_is_said_to_be_silent_to_the_end(
+    folder: SessionFolder, rig: VirtualRail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    axis = rig.open()
+    axis.zero()
+    moving = Moving(folder, axis, Reader(), lambda _: None, rig.open)
+    assert moving.move(3, 100.0) == pytest.approx(100, abs=1)
+    monkeypatch.setattr(rig.controller, "take_output", lambda: b"")
+    begin = rig.controller.core.now
+    with pytest.raises(
+        RailTimeoutError, match=r"no sign of a status report for 0.8 s; opening it again: Nothing answers"
+    ):
+        moving.move(4, 200.0)
+    assert rig.controller.core.now - begin < 5.5  # 0.8 s, and the greeting
 
 
 @pytest.mark.parametrize("rule", RAIL_RULES, ids=name)

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rail.errors import RailRefusedError, RailTimeoutError
 from rail.grbl.diagnose import Finding, Setup, Severity, diagnose
 from rail.grbl.identity import Identity
+from rail.opening import describe_settings
 from rail.profiles import load_profile
 from tests.rail.grbl_virtual import VirtualRail
 
@@ -172,3 +176,53 @@ def test_the_profiles_settings_are_written_and_read_back(dialect: str) -> None:
     left = {c.number for c in kept.changes()}
     assert left == ({1, 100, 110, 120} if dialect == "fluidnc" else set())  # FluidNC keeps them in its file only
     kept.close()
+
+
+@pytest.mark.parametrize("feed_um_s", [333, 1003])
+def test_a_speed_that_marlin_rounds_is_written_all_the_same(feed_um_s: int) -> None:
+    rail = VirtualRail(dialect="marlin", profile=f"feed_um_s = {feed_um_s}")
+    axis = rail.open()
+    (change,) = axis.changes()
+    assert change.wanted == pytest.approx(feed_um_s / 1000)  # mm/s, as Marlin shows it
+    assert "mm/s" in change.meaning
+    assert axis.write([change]) == ""
+    assert axis.changes() == []
+    assert describe_settings(axis)["M203 X"] == {"value": round(feed_um_s / 1000, 2), "meaning": change.meaning}
+    axis.close()
+
+
+def test_what_was_written_before_a_refusal_counts() -> None:
+    rail = VirtualRail(profile="feed_um_s = 1500\n[drive]\nlead_mm = 2.0")
+    axis = rail.open()
+    axis.zero()
+    changes = axis.changes()
+    assert [change.number for change in changes] == [100, 110]
+    with pytest.raises(RailRefusedError):
+        axis.write([changes[0], replace(changes[1], wanted=-1.0)])
+    assert not axis.status().position_known
+    axis.zero()
+    before = rail.steps()
+    axis.move_to(500)
+    assert rail.steps() - before == 800
+    axis.close()
+
+
+def test_what_was_written_before_a_silence_counts() -> None:
+    rail = VirtualRail(profile="feed_um_s = 1500\n[drive]\nlead_mm = 2.0")
+    axis = rail.open()
+    axis.zero()
+
+    def fall_silent(data: bytes) -> bytes:
+        if b"$110" in data:
+            rail.port.mangle_in = lambda data: b""
+        return data
+
+    rail.port.mangle_out = fall_silent
+    with pytest.raises(RailTimeoutError):
+        axis.write(axis.changes())
+    rail.port.mangle_in = rail.port.mangle_out = lambda data: data
+    axis.zero()
+    before = rail.steps()
+    axis.move_to(500)
+    assert rail.steps() - before == 800
+    axis.close()

@@ -9,8 +9,8 @@ import pytest
 
 from rail.axis import AxisState
 from rail.errors import RailError
+from tests.rail.faults import believed_right
 from tests.rail.grbl_virtual import VirtualRail
-from tests.rail.test_grbl_faults import believed_right
 
 WITHIN_S = 1.0
 DIALECTS = ("grbl", "grblhal", "fluidnc", "marlin")
@@ -71,7 +71,9 @@ def noticed_after_s(dialect: str, fault: str, seed: int) -> float:
         begun[0] = rail.port.now
         FAULTS[fault](rail)
 
-    rail.call_later(rng.uniform(0.05, 1.5), strike)
+    rail.call_later(
+        rng.choice([rng.uniform(0.0, 0.06), rng.uniform(0.06, 1.5)]), strike
+    )  # before the first step, or in motion
     with pytest.raises(RailError) as caught:
         axis.move_to(rng.choice([-1, 1]) * 18_000)
     took = rail.port.now - begun[0]
@@ -128,6 +130,22 @@ def test_a_speed_that_lost_a_digit_is_noticed_in_motion(digits: bytes) -> None:
             axis.move_to(4000)
         assert rail.port.now - lines[0] < WITHIN_S
         assert not rail.moving()
+    assert believed_right(rail, axis, origin)
+    axis.close()
+
+
+@pytest.mark.parametrize("dialect", ["grbl", "grblhal", "fluidnc"])
+def test_a_target_that_lies_behind_the_right_one_is_noticed_before_it_is_reached(dialect: str) -> None:
+    """By the speed, where braking takes longer than from one report to the next."""
+    rail = VirtualRail(dialect=dialect, settings={110: 500, 120: 10})
+    axis = rail.open()
+    axis.zero()
+    origin = rail.steps()
+    rail.port.mangle_out = lambda data: data.replace(b"9F500", b"19F500")
+    with pytest.raises(RailError, match="too fast"):
+        axis.move_to(9000)
+    assert not rail.moving()
+    assert (rail.steps() - origin) * rail.step_um < 9000 + 2400  # it was 5300 with the end of the way alone
     assert believed_right(rail, axis, origin)
     axis.close()
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from rail.errors import RailError, RailPortError, RailStoppedError
+from rail.errors import RailAlarmError, RailError, RailPortError, RailStoppedError, RailTimeoutError
 from rail.shutter import ShutterRelease, ShutterTimes
 from tests.rail.grbl_virtual import VirtualRail
 
@@ -70,6 +70,64 @@ def test_every_way_out_lets_go(
             ShutterRelease(axis, TIMES).release(30.0)
         assert presses
         assert not pressed(rail)
+
+
+def hit(rail: VirtualRail) -> None:
+    """A limit switch closes; what Marlin makes of it."""
+    core = rail.controller.core
+    if core.firmware.key == "marlin":
+        core.raise_alarm(1)
+    else:
+        core.hard_limit()
+    rail.controller.changed()
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_an_alarm_in_a_press_lets_go(dialect: str) -> None:
+    rail, presses = watched(dialect)
+    with rail.open() as axis:
+        axis.zero()
+        rail.call_later(0.8, lambda: hit(rail))
+        with pytest.raises(RailAlarmError):
+            ShutterRelease(axis, TIMES).release(30.0)
+        assert presses
+        assert not pressed(rail)
+        assert not axis.status().position_known
+        axis.unlock()
+        axis.zero()
+        ShutterRelease(axis, TIMES).release(0.1)
+        assert len(presses) == 2
+        assert not pressed(rail)
+
+
+def test_a_marlin_that_halts_in_a_press_is_said_to_keep_it() -> None:
+    rail, _ = watched("marlin")
+    with rail.open() as axis:
+        axis.zero()
+        rail.call_later(0.8, lambda: (rail.controller.core.raise_alarm(3), rail.controller.changed()))
+        with pytest.raises(RailAlarmError, match="halted itself") as caught:
+            ShutterRelease(axis, TIMES).release(30.0)
+        assert "may stay so" in caught.value.state
+        assert pressed(rail)
+        rail.restart()
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_controller_that_falls_silent_in_a_press_is_said_to_keep_it(dialect: str) -> None:
+    rail, _ = watched(dialect)
+    with rail.open() as axis:
+        axis.zero()
+
+        def cut() -> None:
+            rail.port.mangle_in = rail.port.mangle_out = lambda data: b""
+
+        rail.call_later(0.8, cut)
+        begin = rail.port.now
+        with pytest.raises(RailTimeoutError) as caught:
+            ShutterRelease(axis, TIMES).release(30.0)
+        assert rail.port.now - begin < 0.8 + 4.2
+        assert "may stay so" in caught.value.state
+        assert pressed(rail)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

@@ -150,3 +150,14 @@ def test_a_rail_that_has_been_homed_is_found_so(simulated: SimulatedRail) -> Non
     memory = snapshot(simulated.controller)
     again = build(simulated.options, 0.0, memory, powered=True)
     assert again.core.counters() == simulated.controller.core.counters()
+
+
+@pytest.mark.parametrize(
+    ("wire", "line", "answer"),
+    [("marlin", "N\u00b219 M115*5", "Line Number is not"), ("fluidnc", "$\u00b2=1", "error:")],
+    indirect=["wire"],
+)
+def test_a_digit_that_is_none_is_no_number(wire: Wire, line: str, answer: str) -> None:
+    """A flipped bit makes a superscript two of a two."""
+    wire.controller.receive(line.encode("latin-1") + b"\n")
+    assert any(answer in said for said in wire.run(0.6))

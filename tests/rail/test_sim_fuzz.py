@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rail.simulator.controller import ONE_AXIS_HOMING, STOCK_HOMING, GrblController
-from rail.simulator.core import State
 from rail.simulator.eeprom import Eeprom
 from rail.simulator.slide import Slide, SlideSpec
+from rail.simulator.states import State
 
 WORD_LIST = """
 G0 G1 G2 G3 G4 G10 G17 G18 G20 G21 G28 G28.1 G30 G38.2 G38.5 G43.1 G49 G53 G54 G55 G61 G80 G90 G91 G92 G92.1 G93 G94

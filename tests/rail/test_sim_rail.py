@@ -13,8 +13,8 @@ import serial
 
 from rail.mark import decode_mark
 from rail.simulator import CarriageSample, DeviceClock, ManualClock, RailOptions, SimulatedRail
-from rail.simulator.core import State
 from rail.simulator.faults import FAULTS
+from rail.simulator.states import State
 
 SCALE = 25.0
 DEADLINE_S = 20.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -144,6 +145,79 @@ def test_an_interrupt_while_it_looks_stops_it() -> None:
     rail, axis = homed()
     axis.move_to(-9000)
     rail.call_later(2.0, rail.interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        axis.home()
+    assert not rail.moving()
+    axis.close()
+
+
+def shove(rail: VirtualRail, past_um: float) -> list[float]:
+    """By hand, so far past the switch; how far past it the carriage then goes at most, um."""
+    slide, farthest = rail.slide, [past_um]
+    assert slide.spec.switch_um is not None
+    by = slide.spec.switch_um + past_um - slide.carriage_um
+    slide._zero_um += by
+    slide.rest = replace(slide.rest, carriage_um=slide.carriage_um + by)
+    turn = slide.move
+
+    def move(steps: int) -> None:
+        turn(steps)
+        assert slide.spec.switch_um is not None
+        farthest[0] = max(farthest[0], slide.carriage_um - slide.spec.switch_um)
+
+    slide.move = move  # type: ignore[method-assign]
+    rail.controller.core.pins = rail.controller.core.limits()  # with nobody to hear the edge
+    rail.controller.changed()
+    return farthest
+
+
+@pytest.mark.parametrize(("dialect", "hard"), [("grbl", 0), ("grbl", 1), ("marlin", 0)])
+def test_a_carriage_that_stands_on_its_switch_goes_no_farther_onto_it(dialect: str, hard: int) -> None:
+    rail, axis = homed(dialect, hard)
+    axis.move_to(-3000)
+    farthest = shove(rail, 300.0)
+    assert axis.home().position == 0.0
+    assert farthest[0] < 320  # what homing itself goes
+    assert axis.switch_shift_um == pytest.approx(-4000 if hard else -4300, abs=5)  # where it stands, or where it closed
+    assert ("at least" in axis.notices[-1]) == bool(hard)
+    axis.close()
+
+
+@pytest.mark.parametrize("dialect", ["grbl", "marlin"])
+def test_a_switch_far_before_its_place_is_seen_on_the_way(dialect: str) -> None:
+    rail, axis = homed(dialect, s110=600)
+    axis.move_to(-6000)
+    farthest = shove(rail, -50.0)
+    assert axis.home().position == 0.0
+    assert farthest[0] < 1600  # 5 mm/s ($25) for a fifth of a second, and the brake
+    assert axis.switch_shift_um == pytest.approx(-6950, abs=5)
+    axis.close()
+
+
+@pytest.mark.parametrize(("travel_mm", "away_um"), [(60, 5000), (20, 1700)])
+def test_a_switch_that_never_opens_is_left_no_farther_than_the_rail_is_long(travel_mm: int, away_um: float) -> None:
+    rail, axis = homed(s130=travel_mm, s110=600)
+    axis.move_to(-16_500)
+    start = rail.carriage_um()
+    lowest = [start]
+    rail.port.mangle_out = lambda data: (lowest.append(rail.carriage_um()), data)[1]
+    rail.slide.stuck = True
+    with pytest.raises(RailAlarmError, match="did not open"):
+        axis.home()
+    assert 0.5 * away_um < start - min(lowest) - 1000 <= away_um  # 1 mm is homing's own pull-off
+    assert not axis.status().position_known
+    axis.close()
+
+
+def test_an_interrupt_while_it_looks_whether_reports_show_the_switch_stops_it() -> None:
+    rail, axis = homed()
+    axis.move_to(-9000)
+    rail.slide.jammed = True
+    axis.move_to(-4000)
+    rail.slide.jammed = False  # the switch is farther away than it is looked for
+    place = rail.slide.spec.switch_um
+    assert place is not None
+    rail.call_when(lambda: axis.status().position_known and rail.carriage_um() > place - 500, rail.interrupt)
     with pytest.raises(KeyboardInterrupt):
         axis.home()
     assert not rail.moving()

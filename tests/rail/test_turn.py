@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from rail.errors import RailBusyError, RailStoppedError
-from rail.grbl.turn import Turn
+from rail.turn import Turn
 
 
 def test_an_operation_inside_another_is_refused() -> None:
