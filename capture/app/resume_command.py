@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from capture.app.flags import with_flags
-from capture.app.opening import Origin
+from capture.app.opening import DeviceNames, Origin, release_autofocus
 from capture.app.output import JsonFlag, Reply, say
 from capture.app.session_collecting import certify_frames, collect_session, how_to_collect
 from capture.app.session_commands import UNSTACKED, finish_run
@@ -20,13 +20,11 @@ from capture.app.session_options import ResumeFlags
 from capture.app.session_position import establish_position
 from capture.app.session_running import (
     KEPT_ROLES,
-    DeviceNames,
     Shoot,
     ShotSession,
     clear_the_way,
     open_devices,
     outcome_values,
-    release_autofocus,
     shoot_frames,
 )
 from capture.app.session_stacking import RunningStacker
@@ -251,4 +249,4 @@ def put_back_settings(camera: Camera, state: dict[str, str], written: dict[str, 
                 remedy=f"Set it on the camera, then resume again. ({error.message})",
                 state="Nothing has moved, nothing was shot.",
             ) from error
-        say(f"{role.value} was {now.value}; put back to the session's {value}")
+        say(f"{role.value} was {now.value or 'not told'}; put back to the session's {value}")

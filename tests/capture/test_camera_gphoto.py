@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from capture.app.resume_command import put_back_settings
+from capture.app.session_running import camera_state
 from capture.camera.gphoto_camera import GphotoCamera
 from capture.camera.opening import Deadlines, list_cameras, open_camera
 from capture.camera.protocol import Role, Shot
@@ -203,7 +205,8 @@ def test_bulb_needs_a_time(camera: GphotoCamera, tmp_path: Path) -> None:
 def test_a_bulb_time_is_set_like_any_other(camera: GphotoCamera, tmp_path: Path, wish: str, held_s: float) -> None:
     before = camera.get(Role.SHUTTER)
     try:
-        assert camera.set(Role.SHUTTER, wish).value == "Bulb"
+        told = f"bulb:{held_s:g}"
+        assert camera.set(Role.SHUTTER, wish).value == camera.get(Role.SHUTTER).value == told
         assert not any(one.about == "shutter" for one in camera.obstacles())
         begun = time.monotonic()
         check_pair(camera.shoot(tmp_path, "0001"), tmp_path, "0001")
@@ -213,10 +216,27 @@ def test_a_bulb_time_is_set_like_any_other(camera: GphotoCamera, tmp_path: Path,
     assert camera.get(Role.SHUTTER).value == before.value
 
 
+def test_a_bulb_session_that_is_gone_on_with_holds_its_time(
+    bench: NetworkCamera, camera: GphotoCamera, tmp_path: Path
+) -> None:
+    before = camera.get(Role.SHUTTER)
+    camera.set(Role.SHUTTER, "bulb:0.3")
+    state = camera_state(camera)
+    camera.close()
+    with open_camera(bench.port, deadlines=QUICK) as resumed:
+        try:
+            put_back_settings(resumed, state, {})
+            begun = time.monotonic()
+            check_files(resumed.shoot(tmp_path, "0001"), tmp_path, "0001")
+            assert time.monotonic() - begun >= 0.3
+        finally:
+            resumed.set(Role.SHUTTER, before.value)
+
+
 def test_a_time_beyond_the_longest_is_held_by_bulb(camera: GphotoCamera, tmp_path: Path) -> None:
     before = camera.get(Role.SHUTTER)
     try:
-        assert camera.set(Role.SHUTTER, "45s").value == "Bulb"
+        assert camera.set(Role.SHUTTER, "45s").value == "bulb:45"
         # a time of the camera's own is its own again
         assert camera.set(Role.SHUTTER, "30").value != "Bulb"
         assert camera.set(Role.SHUTTER, "bulb").value == "Bulb"
