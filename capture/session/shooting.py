@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 from capture.camera.protocol import Camera, Shot
 from capture.errors import CaptureError, SessionError
 from capture.session.certifying import Certifier, Certifying
-from capture.session.control import Controls
+from capture.session.control import Controls, Extension
 from capture.session.exposing import Exposing
 from capture.session.extending import EXTENDED, extended, far_end, why_not
 from capture.session.folder import SessionFolder
@@ -60,13 +60,12 @@ class Companion(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ShootOutcome:
-    """What came of a session's shooting. `stopped` where the user ended it before the plan's end."""
+    """What came of a session's shooting."""
 
     planned: int
     frames: int
     added: int
     reshot: int
-    stopped: bool = False
 
 
 class StoppedByUserError(Exception):
@@ -211,16 +210,10 @@ class Shooting:
         shot_again: dict[int, int] = {}
         room = RoomWatch(self._folder.path)
 
-        def refusal(distance: float) -> str:
-            said = why_not(plan, far_end(plan, todo, done.values()), self.axis.limits[1], distance)
-            if said:
-                self._watcher.notice(f"the far end is not extended: {said}")
-            return said
-
-        self._controls.refuse_extension = refusal
+        self._controls.extend = lambda distance: self._extend(plan, todo, distance)
         while True:
             while todo:
-                self._obey(plan, todo, done)
+                self._obey()
                 if said := room.look(len(todo), self._exposing.frame_bytes):
                     self._watcher.trouble(said)
                 target = todo.popleft()
@@ -238,11 +231,10 @@ class Shooting:
                 self._certified(lambda one: one.learn(self.axis), None)
                 with self._folder.journal.together():  # killed half way, what is added would be another plan
                     todo.extend(self._certified(lambda one: one.repairs(plan, done, self.axis.limits), []))
-            if not todo:
-                self._take_extension(plan, todo, done)
+            self._controls.wait(0)
             if not todo:
                 break
-        self._controls.refuse_extension = _too_late
+        self._controls.extend = _too_late
         if done:
             # the picture is fused while the frames are judged together and the carriage goes home
             self._folder.write_manifest()
@@ -259,7 +251,7 @@ class Shooting:
             number, position = target.number, record.position
             self._tell(lambda companion: companion.frame_stored(number, position, path))
 
-    def _obey(self, plan: StackPlan, todo: deque[FrameTarget], done: dict[int, float]) -> None:
+    def _obey(self) -> None:
         """What the user asked for since the last frame; waits while the session is paused."""
         controls = self._controls
         controls.wait(0)
@@ -271,17 +263,26 @@ class Shooting:
             self._watcher.notice("going on")
         if controls.stopping:
             raise StoppedByUserError
-        self._take_extension(plan, todo, done)
 
-    def _take_extension(self, plan: StackPlan, todo: deque[FrameTarget], done: dict[int, float]) -> None:
-        self._controls.wait(0)
-        if distance := self._controls.take_extension():
-            added = extended(plan, far_end(plan, todo, done.values()), distance)
-            last = max([plan.count, *done, *(target.number for target in todo)])
-            for number, position in enumerate(added, last + 1):
-                self._folder.journal.record(EventKind.ADDED, number, target=position, reason=EXTENDED)
-                todo.append(FrameTarget(number, position, EXTENDED))
-            self._watcher.notice(f"the far end is extended to {added[-1]:g} {plan.unit.value}")
+    def _extend(self, plan: StackPlan, todo: deque[FrameTarget], distance: float) -> Extension:
+        """Recorded before it is answered: what was promised outlives a stop, and a kill."""
+        targets = targets_of(plan, self._folder.frames())  # the frame that is being shot is among them
+        far = far_end(targets)
+        if said := why_not(plan, far, self.axis.limits[1], distance):
+            self._watcher.notice(f"the far end is not extended: {said}")
+            return Extension(said)
+        added = [
+            FrameTarget(number, position, EXTENDED)
+            for number, position in enumerate(
+                extended(plan, far, distance), max(target.number for target in targets) + 1
+            )
+        ]
+        with self._folder.journal.together():
+            for target in added:
+                self._folder.journal.record(EventKind.ADDED, target.number, target=target.position, reason=EXTENDED)
+        todo.extend(added)
+        self._watcher.notice(f"the far end is extended to {added[-1].position:g} {plan.unit.value}")
+        return Extension(far=added[-1].position)
 
     def _doubtful(self, shot_again: dict[int, int]) -> list[int]:
         """Frames that their checks reject; each is shot again at its position, once."""
@@ -380,9 +381,9 @@ class Shooting:
         self._folder.journal.record(EventKind.PARKED, position=reached.position)
 
 
-def _too_late(distance: float) -> str:
+def _too_late(distance: float) -> Extension:
     del distance
-    return "all frames are done"
+    return Extension("all frames are done")
 
 
 def _folder_failed(folder: SessionFolder, error: OSError) -> SessionError:
