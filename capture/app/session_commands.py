@@ -11,13 +11,12 @@ from typing import Any
 import typer
 
 from capture.app.flags import with_flags
-from capture.app.opening import Origin, apply_camera_settings, camera_beside, held_rail, set_origin
+from capture.app.opening import DeviceNames, Origin, apply_camera_settings, camera_beside, held_rail, set_origin
 from capture.app.output import InterruptedRunError, JsonFlag, Reply
 from capture.app.session_collecting import check_collectable, collect_after_shooting
 from capture.app.session_options import AUTO, ShootFlags
 from capture.app.session_plan import expected_s, wish_for
 from capture.app.session_running import (
-    DeviceNames,
     Shoot,
     ShotSession,
     check_ready,
@@ -191,6 +190,7 @@ def dry_run_reply(wanted: Shoot) -> Reply:
         "expected_s": round(expected_s(plan), 1),
         "focus": focus or None,
         "preflight": [check.values() for check in checks],
+        **(UNSTACKED if wanted.stack is not None else {}),
     }
     unit = plan.unit.value
     lines = [

@@ -161,7 +161,7 @@ def _settle_s(
     live_scale: float | None = None,
 ) -> float:
     """As told, as calibrated, or as measured now, whichever there is first."""
-    from capture.app.calibrate_commands import settle_for
+    from capture.app.focus_running import settle_for
 
     if wish.settle_s is not None:
         return wish.settle_s

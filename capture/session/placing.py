@@ -12,19 +12,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from capture.camera.protocol import Camera
 from capture.errors import SessionError
-from capture.session.bounded import BoundedAxis
 from capture.session.certifying import CHECK_PREFIX
 from capture.session.folder import SessionFolder
 from capture.session.place import MOST_FRAMES, PlaceFinder, Side, Sighting
 from capture.session.plan import StackPlan
 from capture.session.records import EventKind
-from rail.axis import Axis, AxisState, AxisStatus
+from rail.axis import Axis, AxisState
 from stacking.errors import StackingError
 
 _log = logging.getLogger(__name__)
@@ -41,14 +39,6 @@ _ANOTHER_PICTURE = 1.4
 # In distances between frames: what the comparison itself is off, as measured on rendered stacks (docs/session.md).
 _COMMON, _COMMON_ASIDE = 0.03, 0.08
 _SLOPE = (0.75, 1.3)
-
-
-@runtime_checkable
-class SetsPosition(Protocol):
-    """An axis that can be told where it stands."""
-
-    def set_position(self, position: float) -> AxisStatus:
-        """Call the present place `position`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +101,7 @@ class Placing:
             EventKind.NOTED,
             text=f"place found by {placed.stills} stills: {placed.position:.3f} {plan.unit.value}, to within {placed.error:.3f}",
         )
-        set_position(self._axis, placed.position)
+        self._axis.set_position(placed.position)
         return placed
 
     def check(self, plan: StackPlan) -> None:
@@ -264,8 +254,7 @@ class Placing:
         return round(distance / resolution) * resolution
 
     def _take_up(self, plan: StackPlan) -> float:
-        inner = self._axis.axis if isinstance(self._axis, BoundedAxis) else self._axis
-        profile = getattr(inner, "profile", None)
+        profile = getattr(self._axis, "profile", None)
         return plan.step if profile is None else _TAKE_UP * float(profile.backlash_um)
 
     def _not_found(self, why: str) -> SessionError:
@@ -275,13 +264,3 @@ class Placing:
             f"go on with: focusrail resume {self._folder.path} --origin here",
             state="The position is unknown; the carriage stands still. The frames so far are safe.",
         )
-
-
-def set_position(axis: Axis, position: float) -> None:
-    """Let `axis` call its present place `position`; one that can only be zeroed is taken to its 0."""
-    inner = axis.axis if isinstance(axis, BoundedAxis) else axis
-    if isinstance(inner, SetsPosition):
-        inner.set_position(position)
-    else:
-        inner.jog(-position)
-        inner.zero()
