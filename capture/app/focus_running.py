@@ -57,8 +57,10 @@ def find_focus(axis: Axis, camera: Camera, wishes: FocusWishes, *, want_range: b
         scale = still.live_scale if scale is None else scale
         if still.f_number is not None and pixel_um is not None and axis.capabilities.unit is AxisUnit.UM:
             told = StillOptics(still.f_number, pixel_um)
-    optics = wishes.optics(pixel_um)
-    if optics is None and wishes.magnification is not None and wishes.f_number is not None:
+    # optics are known in um; in steps of a lens only the measurement counts
+    in_um = axis.capabilities.unit is AxisUnit.UM
+    optics = wishes.optics(pixel_um) if in_um else None
+    if optics is None and in_um and wishes.magnification is not None and wishes.f_number is not None:
         say("note: the pixel pitch is not known, so formula and measurement are not compared; give --pixel")
     with looking(axis, camera) as view:
         step = measure_step(view, scale, wishes.overlap, optics, still=told, region=wishes.region, say=say)

@@ -90,7 +90,8 @@ def wish_for(settings: Settings, flags: ShootFlags) -> PlanWish:
         roi=flags.roi,
         live_scale=flags.live_scale,
     )
-    if step is None and flags.step is None and near is not None and far is not None:
+    counts_um = near is not None and near.unit is AxisUnit.UM
+    if step is None and flags.step is None and counts_um and far is not None:
         step = formula_step(settings, flags)
     settle_s = None if flags.settle == AUTO else settings.choose("settle_s", _seconds(flags.settle), DEFAULT_SETTLE_S)
     wish = PlanWish(near, far, step, settle_s, focus)

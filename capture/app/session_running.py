@@ -275,7 +275,8 @@ def frame_watch(folder: SessionFolder) -> FrameWatch:
 
     known = {field.name for field in fields(WatchWishes)}
     judged = folder.journal.opened().get("judged_by", {})
-    return FrameWatch(WatchWishes(**{name: value for name, value in judged.items() if name in known}))
+    wishes = WatchWishes(**{name: value for name, value in judged.items() if name in known})
+    return FrameWatch(wishes, folder.plan.unit)
 
 
 def outcome_values(folder: SessionFolder, outcome: ShootOutcome) -> dict[str, Any]:

@@ -35,6 +35,7 @@ from capture.focus.shelf import SurveyShelf
 from capture.focus.step import wave_beside
 from capture.focus.survey import HALF_PX, FrameSurvey, Surveyor
 from capture.session.certifying import Doubt
+from rail.axis import AxisUnit
 from stacking.develop import Development, as_source
 from stacking.errors import StackingError
 
@@ -80,10 +81,13 @@ class FrameWatch:
     Parameters
     ----------
     wishes : WatchWishes
+    unit : AxisUnit
+        What positions count. Optics are known in um only: in steps of a lens the frames alone tell the depth of field.
     """
 
-    def __init__(self, wishes: WatchWishes) -> None:
+    def __init__(self, wishes: WatchWishes, unit: AxisUnit = AxisUnit.UM) -> None:
         self._wishes = wishes
+        self._unit = unit
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="frame-watch")
         self._waiting: dict[int, Future[FrameSurvey | None]] = {}
         self._surveys = SurveyShelf()
@@ -229,7 +233,7 @@ class FrameWatch:
                 drawn = picture.name
             except (OSError, ValueError) as error:
                 self._note(f"the coverage could not be drawn: {error}")
-        return {
+        values: dict[str, Any] = {
             "passed": certificate.passed,
             "weakest": None
             if certificate.weakest is None
@@ -237,14 +241,18 @@ class FrameWatch:
                 "position": round(certificate.weakest, 2),
                 "of_half_dof": None if certificate.weakest_share is None else round(certificate.weakest_share, 3),
             },
-            "gaps_um": [[round(gap.near, 2), round(gap.far, 2)] for gap in certificate.gaps],
-            "dof_um": None if certificate.dof is None else round(certificate.dof, 3),
+            "gaps_um": None,
+            "dof_um": None,
             "cut_off_near": round(certificate.cut_near, 4),
             "cut_off_far": round(certificate.cut_far, 4),
             "textured_blocks": certificate.textured,
             "map": drawn,
             "notes": [*certificate.notes, *self.notes],
         }
+        suffix = "um" if self._unit is AxisUnit.UM else "steps"
+        values[f"gaps_{suffix}"] = [[round(gap.near, 2), round(gap.far, 2)] for gap in certificate.gaps]
+        values[f"dof_{suffix}"] = None if certificate.dof is None else round(certificate.dof, 3)
+        return values
 
     # -- inside --------------------------------------------------------------------------------------------------------------------
 
@@ -292,7 +300,7 @@ class FrameWatch:
         wishes, pitch = self._wishes, self._pixel_um
         m = wishes.magnification
         n = wishes.f_number if wishes.f_number is not None else self._f_number
-        if pitch is None or n is None:
+        if pitch is None or n is None or self._unit is not AxisUnit.UM:
             return None
         if m is None:
             if growth_px is None:

@@ -205,7 +205,7 @@ class Certifying:
         coverage = self._certifier.coverage(self._folder.result_path / PICTURE)
         self._folder.journal.record(EventKind.CERTIFIED, **coverage)
         words = {True: "passed", False: "NOT passed", None: "could not be made"}[coverage["passed"]]
-        gaps = coverage.get("gaps_um") or []
+        gaps = coverage.get("gaps_um") or coverage.get("gaps_steps") or []
         more = f", {len(gaps)} gaps, the first from {gaps[0][0]:g} to {gaps[0][1]:g}" if gaps else ""
         self._notice(f"certificate of coverage: {words}{more}")
         return dict(coverage)
