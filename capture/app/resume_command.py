@@ -209,6 +209,7 @@ def _go_on(
             frames=len(missing),
             frame_bytes=size or None,
             last_event=folder.journal.events()[-1].at,
+            stacks=wanted.stack is not None,
         )
         clear_the_way(checks)
         folder.journal.record(

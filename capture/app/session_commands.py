@@ -146,6 +146,7 @@ def _wanted(flags: ShootFlags, options: StackOptions | None) -> Shoot:
 def dry_run_reply(wanted: Shoot) -> Reply:
     """The plan in words, checked against the rail where one is named; nothing moves, unless something of the plan is to be found."""
     check_new_folder(wanted.out)
+    stacks = wanted.stack is not None
     focus: dict[str, Any] = {}
     if isinstance(wanted.plan, StackPlan):
         plan = wanted.plan
@@ -163,7 +164,7 @@ def dry_run_reply(wanted: Shoot) -> Reply:
                     check_plan(plan, axis)
                 if names.camera is not None:
                     camera = stack.enter_context(camera_beside(found_axis, wanted.settings, names.camera))
-            checks = preflight(plan, wanted.out, axis, camera, FileFormat.RAW)
+            checks = preflight(plan, wanted.out, axis, camera, FileFormat.RAW, stacks=stacks)
     else:
         with open_devices(wanted.settings, wanted.devices, wanted.never_beyond) as devices:
             if wanted.origin is Origin.KEEP:
@@ -172,7 +173,7 @@ def dry_run_reply(wanted: Shoot) -> Reply:
             set_origin(devices.axis, wanted.origin, ends=ends_of(wanted.plan))
             found = plan_of(wanted.plan, devices.axis, devices.camera)
             plan, focus = found.plan, found.focus
-            checks = preflight(plan, wanted.out, devices.axis, devices.camera, FileFormat.RAW)
+            checks = preflight(plan, wanted.out, devices.axis, devices.camera, FileFormat.RAW, stacks=stacks)
     values: dict[str, Any] = {
         "session": None,
         "planned": plan.count,

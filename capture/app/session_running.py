@@ -141,7 +141,8 @@ def shoot_session(wanted: Shoot, companions: tuple[Companion, ...] = ()) -> Shot
         plan = found.plan
         check_ready(plan, axis)
         file_format = _format(flags, wanted.settings)
-        clear_the_way(preflight(plan, wanted.out, axis, camera, file_format))
+        stacks = wanted.stack is not None
+        clear_the_way(preflight(plan, wanted.out, axis, camera, file_format, stacks=stacks))
         folder = stack.enter_context(
             SessionFolder.create(
                 wanted.out,

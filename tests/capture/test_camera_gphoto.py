@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -18,6 +20,7 @@ from capture.camera.protocol import Role, Shot
 from capture.errors import (
     CameraLostError,
     CameraNotFoundError,
+    NotStoredError,
     ShotIncompleteError,
     ShotRefusedError,
 )
@@ -245,6 +248,18 @@ def test_a_time_beyond_the_longest_is_held_by_bulb(camera: GphotoCamera, tmp_pat
             camera.shoot(tmp_path, "0001")
     finally:
         camera.set(Role.SHUTTER, before.value)
+
+
+def test_a_full_disk_is_named_and_the_shot_not_repeated(bench: NetworkCamera, camera: GphotoCamera) -> None:
+    """A device that takes no byte stands for a disk that is full."""
+    assert camera.driver_pid is not None
+    resource.prlimit(camera.driver_pid, resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
+    before = bench.order(get="truth")["shots"]
+    with TemporaryDirectory() as folder:
+        with pytest.raises(NotStoredError, match="could not be stored"):
+            camera.shoot(Path(folder), "0001")
+        assert list(Path(folder).iterdir()) == []
+    assert bench.order(get="truth")["shots"] == before + 1
 
 
 def test_a_flash_has_time_to_charge(camera: GphotoCamera, tmp_path: Path) -> None:
