@@ -36,8 +36,9 @@ from capture.session.folder import SessionFolder
 from capture.session.preflight import preflight
 from capture.session.reconcile import reconcile
 from capture.session.records import EventKind, SessionState, Verdict
-from capture.session.shooting import AfterShooting, Companion, ShootOutcome
+from capture.session.shooting import AfterShooting, ShootOutcome
 from capture.session.targets import targets_of
+from capture.session.watching import Companion
 from capture.settings import Settings, load_settings
 
 

@@ -37,8 +37,10 @@ from capture.session.log import SessionLog
 from capture.session.notify import Notifier
 from capture.session.plan import StackPlan
 from capture.session.preflight import Check, preflight
-from capture.session.shooting import AfterShooting, Companion, Shooting, ShootOutcome, StoppedByUserError
+from capture.session.records import place_in_doubt
+from capture.session.shooting import AfterShooting, Shooting, ShootOutcome, StoppedByUserError
 from capture.session.targets import check_plan, targets_of
+from capture.session.watching import Companion
 from capture.settings import Settings
 from rail.axis import Axis
 from rail.errors import RailError
@@ -317,7 +319,7 @@ def _run(shooting: Shooting, folder: SessionFolder, plan: StackPlan, after: Afte
             status = shooting.axis.status()
             where = (
                 "its position is unknown"
-                if status.position is None
+                if status.position is None or place_in_doubt(folder.journal.events())
                 else f"it stands at {status.position:g} {plan.unit.value}"
             )
             kept = f"{safe} of {_wanted_frames(folder, plan)} frames are safe in {folder.path}. The rail is {status.state.value}; {where}."

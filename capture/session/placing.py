@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -53,12 +53,15 @@ class Placed:
         That were taken; none of them counts as a frame.
     shift_px : float
         How far the picture lies aside of the session's frames, in pixels of the still.
+    counted : float or None
+        Where the axis counted itself until then; None where it did not know.
     """
 
     position: float
     error: float
     stills: int
     shift_px: float
+    counted: float | None
 
 
 class Placing:
@@ -70,13 +73,24 @@ class Placing:
     axis, camera : Axis, Camera
         Open; the axis need not know its position.
     say : callable
+    without : collection of int
+        Frames that are not compared with.
     """
 
-    def __init__(self, folder: SessionFolder, axis: Axis, camera: Camera, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        folder: SessionFolder,
+        axis: Axis,
+        camera: Camera,
+        say: Callable[[str], None],
+        *,
+        without: Collection[int] = (),
+    ) -> None:
         self._folder = folder
         self._axis = axis
         self._camera = camera
         self._say = say
+        self._without = without
         self._stills = 0
 
     def find(self, plan: StackPlan) -> Placed:
@@ -152,7 +166,8 @@ class Placing:
     # -- frames that are known ---------------------------------------------------------------------------------------------------
 
     def _finder(self) -> PlaceFinder:
-        frames = [frame for frame in self._folder.accepted() if frame.files and frame.position is not None]
+        accepted = [frame for frame in self._folder.accepted() if frame.number not in self._without]
+        frames = [frame for frame in accepted if frame.files and frame.position is not None]
         last = self._last_known()
         if last is not None:
             frames.sort(key=lambda frame: abs((frame.position or 0.0) - last))
@@ -226,7 +241,7 @@ class Placing:
             raise self._not_found(
                 f"the place is only known to within {error:.3g} {plan.unit.value}, more than a quarter of the step of {plan.step:g}"
             )
-        return Placed(place, error, self._stills, shift_px)
+        return Placed(place, error, self._stills, shift_px, self._axis.status().position)
 
     def _look(self, finder: PlaceFinder, plan: StackPlan) -> Sighting:
         time.sleep(plan.settle_s)  # a length of time by its nature
