@@ -19,6 +19,7 @@
             ├── ShotRefusedError      the camera did not take it (autofocus, card full); nothing was exposed
             │   └── ShotBusyError     it stayed busy until the deadline; nothing was exposed
             └── ShotIncompleteError   exposed, but a file is missing, cut short or stale
+                └── NotStoredError        the computer's disk did not take it
 
 A message says what happened; ``state`` what the hardware is in now; ``remedy`` what to do next.
 """
@@ -132,3 +133,9 @@ class ShotIncompleteError(ShotError):
     """The shot was exposed, but a file is missing, cut short or stale."""
 
     kind = "shot-incomplete"
+
+
+class NotStoredError(ShotIncompleteError):
+    """The shot was exposed, but the computer's disk did not take its files: no fault of the camera's, and no shot again would mend it."""
+
+    kind = "not-stored"

@@ -94,6 +94,9 @@ class Axis(Protocol):
     def zero(self) -> AxisStatus:
         """Call the present position 0."""
 
+    def set_position(self, position: float) -> AxisStatus:
+        """Call the present place `position`: found again by other means than a switch."""
+
     def unlock(self) -> AxisStatus:
         """Leave an alarm. The position stays unknown where the alarm lost it."""
 

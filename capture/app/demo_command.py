@@ -11,11 +11,11 @@ import typer
 
 from capture.app.bench_launch import RunningBench
 from capture.app.focus_options import FocusWishes
-from capture.app.opening import Origin
+from capture.app.opening import DeviceNames, Origin
 from capture.app.output import JsonFlag, Reply, say
 from capture.app.progress import StackingProgress
 from capture.app.session_plan import PlanWish
-from capture.app.session_running import DeviceNames, Shoot, shoot_session
+from capture.app.session_running import Shoot, shoot_session
 from capture.app.session_stacking import RunningStacker, stack_session
 from capture.session.folder import SessionFolder, check_new_folder
 from capture.session.shooting import AfterShooting

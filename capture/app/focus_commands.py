@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,17 +12,15 @@ import typer
 
 from capture.app.flags import with_flags
 from capture.app.focus_options import FocusWishes
-from capture.app.opening import Origin, apply_camera_settings, camera_beside, held_rail, set_origin
+from capture.app.opening import DeviceNames, Origin, looking_devices
 from capture.app.output import JsonFlag, Reply
 from capture.app.session_options import CameraOption, ProfileOption, RailOption
-from capture.app.session_running import release_autofocus
 from capture.camera.protocol import Camera
 from capture.errors import UsageError
 from capture.lengths import parse_length
 from capture.session.bounded import bounded
 from capture.settings import load_settings
 from rail.axis import Axis, AxisUnit
-from rail.errors import RailPositionUnknownError
 
 if TYPE_CHECKING:  # array libraries are loaded by the commands that need them
     from capture.app.focus_running import Found
@@ -171,21 +169,9 @@ def _position(text: str, axis: Axis) -> float:
 
 @contextmanager
 def _devices(flags: FocusFlags) -> Iterator[tuple[Axis, Camera]]:
-    settings = load_settings(Path.cwd())
     _wishes(flags)  # refused before anything is opened
-    with ExitStack() as stack:
-        axis = stack.enter_context(held_rail(settings, flags.rail, flags.profile, flags.camera))
-        if flags.origin is Origin.KEEP and not axis.status().position_known:
-            raise RailPositionUnknownError(
-                "the position of the rail is unknown",
-                remedy="Give --origin here to zero it where it stands, or --origin home to home it.",
-                state="Nothing has moved.",
-            )
-        camera = stack.enter_context(camera_beside(axis, settings, flags.camera))
-        apply_camera_settings(
-            camera, settings, {"iso": flags.iso, "shutter": flags.shutter, "aperture": flags.aperture}
-        )
-        release_autofocus(camera)
-        set_origin(axis, flags.origin)
+    names = DeviceNames(flags.rail, flags.profile, flags.camera)
+    exposure = {"iso": flags.iso, "shutter": flags.shutter, "aperture": flags.aperture}
+    with looking_devices(load_settings(Path.cwd()), names, flags.origin, exposure) as (axis, camera):
         bound = None if flags.never_beyond is None else _position(flags.never_beyond, axis)
         yield bounded(axis, bound), camera

@@ -1,19 +1,23 @@
-"""Step and range from live frames, for the commands that show them and for sessions that take them."""
+"""Step, range and settle time from live frames, for the commands that show them and for sessions that take them."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from capture.app.focus_options import FocusWishes
 from capture.app.output import say
-from capture.camera.protocol import Camera
+from capture.camera.protocol import Camera, Role
+from capture.camera.values import BULB_S, shutter_seconds
 from capture.depth_of_field import DEFAULT_OVERLAP, PIXELS_PER_COC, Optics
-from capture.errors import FocusError
-from capture.focus.axis_view import live_scale, look_at_still, looking
+from capture.errors import CameraSettingError, FocusError
+from capture.focus.axis_view import look_at_still, looking, returning
 from capture.focus.range import RangeEstimate, find_range
+from capture.focus.settle import measure_settle
 from capture.focus.step import StepEstimate, StillOptics, measure_step
 from rail.axis import Axis, AxisUnit
 
+_QUICK_MOVES = 6
 # Below this a measured growth is not acted on.
 USABLE_CONFIDENCE = 0.3
 
@@ -50,11 +54,13 @@ def find_focus(axis: Axis, camera: Camera, wishes: FocusWishes, *, want_range: b
         say("one test shot, for the size of its pixels")
         still = look_at_still(camera)
         pixel_um = still.pixel_um if pixel_um is None else pixel_um
-        scale = live_scale(still, camera) if scale is None else scale
+        scale = still.live_scale if scale is None else scale
         if still.f_number is not None and pixel_um is not None and axis.capabilities.unit is AxisUnit.UM:
             told = StillOptics(still.f_number, pixel_um)
-    optics = wishes.optics(pixel_um)
-    if optics is None and wishes.magnification is not None and wishes.f_number is not None:
+    # optics are known in um; in steps of a lens only the measurement counts
+    in_um = axis.capabilities.unit is AxisUnit.UM
+    optics = wishes.optics(pixel_um) if in_um else None
+    if optics is None and in_um and wishes.magnification is not None and wishes.f_number is not None:
         say("note: the pixel pitch is not known, so formula and measurement are not compared; give --pixel")
     with looking(axis, camera) as view:
         step = measure_step(view, scale, wishes.overlap, optics, still=told, region=wishes.region, say=say)
@@ -95,3 +101,77 @@ def look_for_growth(axis: Axis, camera: Camera, still_px: int, within: tuple[flo
         scale = still_px / max(view.again().shape)
         step = measure_step(view, scale, DEFAULT_OVERLAP, say=say)
     return step.blur_px_per_um if step.confidence >= USABLE_CONFIDENCE else None
+
+
+def shutter_mode(camera: Camera) -> str:
+    """How the camera opens its shutter now, as far as it tells; empty where it does not."""
+    try:
+        return camera.get(Role.SHUTTER_TYPE).value
+    except CameraSettingError:
+        return ""
+
+
+def mode_name(mode: str) -> str:
+    """The name under which a profile keeps the settle time of a shutter mode."""
+    return "settle-" + re.sub(r"[^a-z0-9]+", "-", mode.casefold()).strip("-")
+
+
+def calibrated_settle_s(axis: Axis, camera: Camera | None = None) -> float | None:
+    """The settle time that was calibrated for this rail, in the camera's shutter mode where that was; None where none was."""
+    profile = getattr(axis, "profile", None)
+    known = {} if profile is None else profile.calibration
+    mode = shutter_mode(camera) if camera is not None and any(name.startswith("settle-") for name in known) else ""
+    found = known.get(mode_name(mode)) or known.get("settle")
+    return None if found is None else float(found.value)
+
+
+def settle_for(axis: Axis, camera: Camera, step: float, place: float, live_scale: float | None = None) -> float | None:
+    """The settle time for a session: as calibrated, else measured on live frames at `place`; None where it cannot be seen there.
+
+    The carriage is back where it was afterwards; after Ctrl-C it stays where it was stopped.
+
+    Raises
+    ------
+    CaptureError, rail.errors.RailError
+        What the devices failed with.
+    """
+    known = calibrated_settle_s(axis, camera)
+    if known is not None:
+        say(f"settle {known:g} s, as calibrated")
+        return known
+    scale = look_at_still(camera).live_scale if live_scale is None else live_scale
+    low, high = axis.limits
+    try:
+        with returning(axis):
+            axis.move_to(min(max(place, low + abs(step)), high - abs(step)))
+            with camera.live() as frames:
+                found = measure_settle(
+                    axis,
+                    frames,
+                    scale,
+                    step=approach_sign(axis) * abs(step),
+                    exposure_s=live_exposure_s(camera),
+                    moves=_QUICK_MOVES,
+                    say=say,
+                )
+    except FocusError as error:
+        say(f"note: the settle time could not be measured: {error.message}")
+        return None
+    value = round(found.value_s + found.uncertainty_s / 2, 3)
+    say(f"settle {value:g} s, measured on live frames; `focusrail rail calibrate settle` measures it better")
+    return value
+
+
+def live_exposure_s(camera: Camera) -> float | None:
+    """Exposure time that the camera is set to; None where it does not tell one."""
+    try:
+        seconds = shutter_seconds(camera.get(Role.SHUTTER).value)
+    except CameraSettingError:
+        return None
+    return seconds if seconds is not None and seconds != BULB_S else None
+
+
+def approach_sign(axis: Axis) -> int:
+    """The side from which the axis approaches its targets: 1 going up, -1 going down."""
+    profile = getattr(axis, "profile", None)
+    return -1 if profile is not None and profile.approach_sign < 0 else 1

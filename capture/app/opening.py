@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from enum import StrEnum
 
-from capture.app.output import say
+import typer
+
+from capture.app.output import InterruptedRunError, say
 from capture.camera.gphoto_camera import GphotoCamera
 from capture.camera.lens_axis import LensAxis
 from capture.camera.protocol import Camera, Role
@@ -16,7 +19,7 @@ from capture.errors import CameraError, CaptureError, UsageError
 from capture.session.claims import claimed_camera, claimed_rail
 from capture.settings import Settings
 from rail.axis import Axis
-from rail.errors import RailError, RailLimitError
+from rail.errors import RailError, RailLimitError, RailPositionUnknownError
 from rail.grbl.axis import GrblAxis
 
 LENS = "lens:"
@@ -30,6 +33,23 @@ class Origin(StrEnum):
     HOME = "home"
 
 
+@dataclass(frozen=True, slots=True)
+class DeviceNames:
+    """The ports as they were named; None: as the settings say."""
+
+    rail: str | None
+    profile: str | None
+    camera: str | None
+
+    @classmethod
+    def chosen(cls, settings: Settings, rail: str | None, profile: str | None, camera: str | None) -> DeviceNames:
+        """Flags over settings."""
+        return cls(
+            settings.choose("rail", rail), settings.choose("profile", profile), settings.choose("camera", camera)
+        )
+
+
+MANUAL_FOCUS_WORDS = ("off", "manual", "mf")
 EXPOSURE_ROLES = {"iso": Role.ISO, "shutter": Role.SHUTTER, "aperture": Role.APERTURE}
 
 
@@ -140,9 +160,21 @@ def held_camera(settings: Settings, port: str | None) -> Iterator[GphotoCamera]:
 
 @contextmanager
 def telling_where(axis: Axis) -> Iterator[None]:
-    """An error that does not say where the carriage stands is made to, on its way out."""
+    """An error that does not say where the carriage stands is made to, on its way out; so is Ctrl-C, and motion is stopped.
+
+    Raises
+    ------
+    InterruptedRunError
+        For Ctrl-C that nobody answered who knows more.
+    """
     try:
         yield
+    except (KeyboardInterrupt, typer.Abort):
+        with suppress(CaptureError, RailError):  # what it says to that must not hide why we leave
+            axis.stop()
+        raise InterruptedRunError(
+            "interrupted", state=f"Motion is stopped. {where_it_stands(axis)}", remedy="Give the command again."
+        ) from None
     except (CaptureError, RailError) as error:
         told = error.state[:1].upper() + error.state[1:].rstrip(".")  # of a camera, which knows nothing of the rail
         if not told or (isinstance(error, CameraError) and "stands" not in told):
@@ -180,6 +212,75 @@ def camera_beside(axis: Axis, settings: Settings, port: str | None) -> Iterator[
         return
     with held_camera(settings, port) as camera:
         yield camera
+
+
+@contextmanager
+def held_devices(settings: Settings, names: DeviceNames) -> Iterator[tuple[Axis, Camera]]:
+    """The rail, and the camera beside it, held and open; closed when the context ends, motion stopped.
+
+    Raises
+    ------
+    HeldError, UsageError, CameraError, rail.errors.RailError
+    """
+    with (
+        held_rail(settings, names.rail, names.profile, names.camera) as axis,
+        camera_beside(axis, settings, names.camera) as camera,
+    ):
+        yield axis, camera
+
+
+@contextmanager
+def looking_devices(
+    settings: Settings,
+    names: DeviceNames,
+    origin: Origin,
+    exposure: dict[str, str | None],
+    *,
+    positioned: bool = True,
+) -> Iterator[tuple[Axis, Camera]]:
+    """As `held_devices`, ready to be looked through: the camera set as asked, its autofocus off, the origin set.
+
+    Parameters
+    ----------
+    exposure : dict
+        What the flags ask of the camera, by the settings' names.
+    positioned : bool
+        Whether a rail must know its position; it is refused before the camera is opened.
+    """
+    with held_rail(settings, names.rail, names.profile, names.camera) as axis:
+        if positioned and origin is Origin.KEEP:
+            require_position(axis)
+        with camera_beside(axis, settings, names.camera) as camera:
+            apply_camera_settings(camera, settings, exposure)
+            release_autofocus(camera)
+            set_origin(axis, origin)
+            yield axis, camera
+
+
+def require_position(axis: Axis) -> None:
+    """Refuse a rail that does not know where it stands.
+
+    Raises
+    ------
+    rail.errors.RailPositionUnknownError
+    """
+    if not axis.status().position_known:
+        raise RailPositionUnknownError(
+            "the position of the rail is unknown",
+            remedy="Give --origin here to zero it where it stands, or --origin home to home it.",
+            state="Nothing has moved, nothing was shot.",
+        )
+
+
+def release_autofocus(camera: Camera) -> None:
+    """Take the focus away from the camera where it can be asked: on a rail it must stay where it is."""
+    state = camera.info().roles.get(Role.AUTOFOCUS)
+    if state is None or state.read_only:
+        return
+    offered = [choice for choice in state.choices if choice.casefold() in MANUAL_FOCUS_WORDS]
+    if offered and state.value.casefold() not in MANUAL_FOCUS_WORDS:
+        camera.set(Role.AUTOFOCUS, offered[0])
+        say(f"autofocus is switched off for the session ({state.name} was {state.value})")
 
 
 def set_origin(axis: Axis, origin: Origin, *, ends: tuple[float, ...] = ()) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -37,10 +37,23 @@ def control(
             f"this session counts in {unit.value}, not in {length.unit.value}",
             remedy=f"Write the distance in {unit.value}.",
         )
-    obeyed = send_order(session, order, None if length is None else length.value)
-    waits = "" if obeyed else " (it has not answered yet: it is exposing; what it says to it is in its log.txt)"
-    values = {"session": str(session.resolve()), "order": order.value, "obeyed": obeyed}
-    return Reply(values, [f"told {session}: {order.value}{waits}"])
+    answer = send_order(session, order, None if length is None else length.value)
+    values: dict[str, Any] = {"session": str(session.resolve()), "order": order.value, "obeyed": True}
+    if order is not Order.EXTEND:
+        return Reply(values, [f"told {session}: {order.value}"])
+    in_um = unit is not AxisUnit.STEP
+    far = None if answer is None else answer.far
+    values |= {
+        "obeyed": answer is not None,
+        "far_um": far if in_um else None,
+        **({} if in_um else {"far_steps": far}),
+    }
+    said = (
+        " (it has not answered yet: it is exposing; what it says to it is in its log.txt)"
+        if far is None
+        else f"; it lies at {far:g} {'um' if in_um else 'st'} now"
+    )
+    return Reply(values, [f"told {session}: {order.value}{said}"])
 
 
 def _unit_of(session: Path) -> AxisUnit | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,19 +18,11 @@ from rail.grbl.axis import GrblAxis
 RailOption = Annotated[str | None, typer.Option("--rail", help="Rail port: /dev/ttyUSB0, socket://host:port.")]
 ProfileOption = Annotated[str | None, typer.Option("--profile", help="Rail profile: a name or a TOML file.")]
 
-_FURTHER: list[Callable[[typer.Typer], None]] = []
-
 _DIVISIONS = {"um": 1.0, "mm": 1000.0, "cm": 10_000.0}
 
 
-def add_to_calibrate(register: Callable[[typer.Typer], None]) -> None:
-    """Let `register` add commands to ``rail calibrate``; to be called before `calibrate_group`."""
-    if register not in _FURTHER:
-        _FURTHER.append(register)
-
-
 def calibrate_group() -> typer.Typer:
-    """The ``calibrate`` commands."""
+    """The ``calibrate`` commands of this module, to which others may be added."""
     group = typer.Typer(
         help="Measure what the rail really does, and write it into its profile.",
         epilog="Example: focusrail rail calibrate steps --rail /dev/ttyUSB0 --profile t8-lead2",
@@ -39,8 +30,6 @@ def calibrate_group() -> typer.Typer:
     )
     example = "Example: focusrail rail calibrate steps --profile t8-lead2 --commanded 10mm --measured 9.87mm --measured 9.88mm"
     group.command("steps", epilog=example)(steps)
-    for register in _FURTHER:
-        register(group)
     return group
 
 

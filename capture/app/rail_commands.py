@@ -14,7 +14,7 @@ from capture.app import calibrate_commands
 from capture.app.holding import end_holder
 from capture.app.opening import Origin, held_controller, held_rail, set_origin
 from capture.app.output import InterruptedRunError, JsonFlag, Reply, say
-from capture.app.rail_calibrate import add_to_calibrate, calibrate_group
+from capture.app.rail_calibrate import calibrate_group
 from capture.errors import UsageError
 from capture.lengths import parse_length
 from capture.settings import load_settings
@@ -45,8 +45,9 @@ def register(app: typer.Typer) -> None:
     group.command("stop", epilog=example.format("stop"))(stop)
     group.command("settings", epilog=example.format("settings --profile t8-lead2 --write"))(settings)
     group.command("doctor", epilog=example.format("doctor"))(doctor)
-    add_to_calibrate(calibrate_commands.register)
-    group.add_typer(calibrate_group(), name="calibrate")
+    calibrate = calibrate_group()
+    calibrate_commands.register(calibrate)
+    group.add_typer(calibrate, name="calibrate")
     app.add_typer(group, name="rail")
 
 

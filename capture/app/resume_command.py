@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from capture.app.flags import with_flags
-from capture.app.opening import Origin
+from capture.app.opening import DeviceNames, Origin, release_autofocus
 from capture.app.output import JsonFlag, Reply, say
 from capture.app.session_collecting import certify_frames, collect_session, how_to_collect
 from capture.app.session_commands import UNSTACKED, finish_run
@@ -20,13 +20,11 @@ from capture.app.session_options import ResumeFlags
 from capture.app.session_position import establish_position
 from capture.app.session_running import (
     KEPT_ROLES,
-    DeviceNames,
     Shoot,
     ShotSession,
     clear_the_way,
     open_devices,
     outcome_values,
-    release_autofocus,
     shoot_frames,
 )
 from capture.app.session_stacking import RunningStacker
@@ -38,8 +36,9 @@ from capture.session.folder import SessionFolder
 from capture.session.preflight import preflight
 from capture.session.reconcile import reconcile
 from capture.session.records import EventKind, SessionState, Verdict
-from capture.session.shooting import AfterShooting, Companion, ShootOutcome
+from capture.session.shooting import AfterShooting, ShootOutcome
 from capture.session.targets import targets_of
+from capture.session.watching import Companion
 from capture.settings import Settings, load_settings
 
 
@@ -211,6 +210,7 @@ def _go_on(
             frames=len(missing),
             frame_bytes=size or None,
             last_event=folder.journal.events()[-1].at,
+            stacks=wanted.stack is not None,
         )
         clear_the_way(checks)
         folder.journal.record(
@@ -251,4 +251,4 @@ def put_back_settings(camera: Camera, state: dict[str, str], written: dict[str, 
                 remedy=f"Set it on the camera, then resume again. ({error.message})",
                 state="Nothing has moved, nothing was shot.",
             ) from error
-        say(f"{role.value} was {now.value}; put back to the session's {value}")
+        say(f"{role.value} was {now.value or 'not told'}; put back to the session's {value}")

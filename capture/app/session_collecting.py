@@ -11,6 +11,7 @@ from typing import Any
 
 import typer
 
+from capture.app.output import InterruptedRunError
 from capture.app.session_running import ShotSession, frame_watch
 from capture.camera.shutter_camera import PORT
 from capture.errors import SessionError, UsageError
@@ -49,12 +50,18 @@ def collect_after_shooting(shot: ShotSession, session: Path, source: Path | None
             return shot
         if source is None:
             return replace(shot, lines=[*shot.lines, how_to_collect(session, len(waiting))])
-        if sys.stdin is not None and sys.stdin.isatty():
-            typer.prompt(
-                f"Bring the camera's card to {source}, then press Enter", default="", show_default=False, err=True
-            )
         try:
+            if sys.stdin is not None and sys.stdin.isatty():
+                typer.prompt(
+                    f"Bring the camera's card to {source}, then press Enter", default="", show_default=False, err=True
+                )
             return collect_session(folder, source, shot)
+        except (KeyboardInterrupt, typer.Abort):
+            raise InterruptedRunError(
+                "interrupted before all pictures were brought in",
+                state=f"All {len(waiting)} frames were shot; their pictures are on the camera's card.",
+                remedy=f"Bring them in with: focusrail resume {session} --collect {source}",
+            ) from None
         except SessionError as error:
             error.state = (
                 f"All {len(waiting)} frames were shot; their pictures are on the camera's card. {error.state}".strip()

@@ -11,13 +11,12 @@ from typing import Any
 import typer
 
 from capture.app.flags import with_flags
-from capture.app.opening import Origin, apply_camera_settings, camera_beside, held_rail, set_origin
+from capture.app.opening import DeviceNames, Origin, apply_camera_settings, camera_beside, held_rail, set_origin
 from capture.app.output import InterruptedRunError, JsonFlag, Reply
 from capture.app.session_collecting import check_collectable, collect_after_shooting
 from capture.app.session_options import AUTO, ShootFlags
 from capture.app.session_plan import expected_s, wish_for
 from capture.app.session_running import (
-    DeviceNames,
     Shoot,
     ShotSession,
     check_ready,
@@ -147,6 +146,7 @@ def _wanted(flags: ShootFlags, options: StackOptions | None) -> Shoot:
 def dry_run_reply(wanted: Shoot) -> Reply:
     """The plan in words, checked against the rail where one is named; nothing moves, unless something of the plan is to be found."""
     check_new_folder(wanted.out)
+    stacks = wanted.stack is not None
     focus: dict[str, Any] = {}
     if isinstance(wanted.plan, StackPlan):
         plan = wanted.plan
@@ -164,7 +164,7 @@ def dry_run_reply(wanted: Shoot) -> Reply:
                     check_plan(plan, axis)
                 if names.camera is not None:
                     camera = stack.enter_context(camera_beside(found_axis, wanted.settings, names.camera))
-            checks = preflight(plan, wanted.out, axis, camera, FileFormat.RAW)
+            checks = preflight(plan, wanted.out, axis, camera, FileFormat.RAW, stacks=stacks)
     else:
         with open_devices(wanted.settings, wanted.devices, wanted.never_beyond) as devices:
             if wanted.origin is Origin.KEEP:
@@ -173,7 +173,7 @@ def dry_run_reply(wanted: Shoot) -> Reply:
             set_origin(devices.axis, wanted.origin, ends=ends_of(wanted.plan))
             found = plan_of(wanted.plan, devices.axis, devices.camera)
             plan, focus = found.plan, found.focus
-            checks = preflight(plan, wanted.out, devices.axis, devices.camera, FileFormat.RAW)
+            checks = preflight(plan, wanted.out, devices.axis, devices.camera, FileFormat.RAW, stacks=stacks)
     values: dict[str, Any] = {
         "session": None,
         "planned": plan.count,
@@ -191,6 +191,7 @@ def dry_run_reply(wanted: Shoot) -> Reply:
         "expected_s": round(expected_s(plan), 1),
         "focus": focus or None,
         "preflight": [check.values() for check in checks],
+        **(UNSTACKED if wanted.stack is not None else {}),
     }
     unit = plan.unit.value
     lines = [

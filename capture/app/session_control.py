@@ -13,7 +13,7 @@ import termios
 import threading
 import tty
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -55,8 +55,7 @@ def keys_and_signals(controls: Controls, step: float) -> Iterator[None]:
 
 @contextmanager
 def _keyboard(controls: Controls, step: float) -> Iterator[None]:
-    # a job in the background must not touch the terminal: it would be stopped
-    if not (sys.stdin is not None and sys.stdin.isatty()) or os.tcgetpgrp(sys.stdin.fileno()) != os.getpgrp():
+    if not _may_read_keys():
         yield
         return
     descriptor = sys.stdin.fileno()
@@ -68,7 +67,10 @@ def _keyboard(controls: Controls, step: float) -> Iterator[None]:
             ready, _, _ = select.select([descriptor, end_read], [], [])
             if end_read in ready:
                 return
-            key = os.read(descriptor, 1).decode("ascii", "replace").lower()
+            try:
+                key = os.read(descriptor, 1).decode("ascii", "replace").lower()
+            except OSError:
+                return  # the terminal was closed; the session goes on
             if not key:
                 return
             order = _KEYS.get(key)
@@ -85,6 +87,15 @@ def _keyboard(controls: Controls, step: float) -> Iterator[None]:
         os.write(end_write, b".")
         if thread.ident is not None:
             thread.join(timeout=2)
-        termios.tcsetattr(descriptor, termios.TCSADRAIN, saved)
+        with suppress(termios.error):  # a terminal that was closed needs no mode
+            termios.tcsetattr(descriptor, termios.TCSADRAIN, saved)
         os.close(end_read)
         os.close(end_write)
+
+
+def _may_read_keys() -> bool:
+    """Whether a terminal is there whose keys are for us: a job in the background that touched it would be stopped."""
+    try:
+        return sys.stdin is not None and sys.stdin.isatty() and os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    except OSError:
+        return False  # a terminal, but not ours: started by setsid

@@ -90,7 +90,8 @@ def wish_for(settings: Settings, flags: ShootFlags) -> PlanWish:
         roi=flags.roi,
         live_scale=flags.live_scale,
     )
-    if step is None and flags.step is None and near is not None and far is not None:
+    counts_um = near is not None and near.unit is AxisUnit.UM
+    if step is None and flags.step is None and counts_um and far is not None:
         step = formula_step(settings, flags)
     settle_s = None if flags.settle == AUTO else settings.choose("settle_s", _seconds(flags.settle), DEFAULT_SETTLE_S)
     wish = PlanWish(near, far, step, settle_s, focus)
@@ -161,7 +162,7 @@ def _settle_s(
     live_scale: float | None = None,
 ) -> float:
     """As told, as calibrated, or as measured now, whichever there is first."""
-    from capture.app.calibrate_commands import settle_for
+    from capture.app.focus_running import settle_for
 
     if wish.settle_s is not None:
         return wish.settle_s

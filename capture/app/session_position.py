@@ -13,6 +13,7 @@ from capture.app.session_running import Devices
 from capture.camera.shutter_camera import ShutterCamera
 from capture.errors import SessionError
 from capture.session.folder import SessionFolder
+from capture.session.records import place_in_doubt
 from rail.axis import Axis
 from rail.errors import RailPositionUnknownError
 
@@ -41,7 +42,8 @@ def establish_position(
         )
     homed = bool(folder.journal.opened().get("homed", False))
     _refuse_another_origin(origin, folder, homed=homed)
-    if origin is ResumeOrigin.KEEP and not homed and not axis.status().position_known:
+    doubted = place_in_doubt(folder.journal.events())
+    if origin is ResumeOrigin.KEEP and not homed and (doubted or not axis.status().position_known):
         origin = _ask(axis)
     how: dict[str, Any] = {"origin": origin.value}
     match origin:
@@ -55,8 +57,15 @@ def establish_position(
         case ResumeOrigin.KEEP:
             pass
     status = axis.status()
-    if not status.position_known or status.homed != homed:
-        what = "unknown" if not status.position_known else "counted from another origin than the session's"
+    doubted = doubted and origin is ResumeOrigin.KEEP
+    if doubted or not status.position_known or status.homed != homed:
+        what = (
+            "unknown"
+            if not status.position_known
+            else "in doubt since it lost steps or jammed"
+            if doubted
+            else "counted from another origin than the session's"
+        )
         resume = f"focusrail resume {folder.path} --origin"
         ways = (
             f"Go on with: {resume} home"

@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from capture.app.focus_options import FocusWishes
-from capture.app.opening import Origin, apply_camera_settings, camera_beside, held_rail, open_rail, set_origin
+from capture.app.opening import (
+    DeviceNames,
+    Origin,
+    apply_camera_settings,
+    held_devices,
+    open_rail,
+    release_autofocus,
+    require_position,
+    set_origin,
+)
 from capture.app.output import InterruptedRunError, say
 from capture.app.progress import ShootingProgress
 from capture.app.session_control import keys_and_signals
@@ -28,11 +37,13 @@ from capture.session.log import SessionLog
 from capture.session.notify import Notifier
 from capture.session.plan import StackPlan
 from capture.session.preflight import Check, preflight
-from capture.session.shooting import AfterShooting, Companion, Shooting, ShootOutcome, StoppedByUserError
-from capture.session.targets import check_plan
+from capture.session.records import place_in_doubt
+from capture.session.shooting import AfterShooting, Shooting, ShootOutcome, StoppedByUserError
+from capture.session.targets import check_plan, targets_of
+from capture.session.watching import Companion
 from capture.settings import Settings
 from rail.axis import Axis
-from rail.errors import RailError, RailPositionUnknownError
+from rail.errors import RailError
 from rail.grbl.axis import GrblAxis
 
 if TYPE_CHECKING:  # array libraries are loaded by what needs them
@@ -42,23 +53,6 @@ _log = logging.getLogger(__name__)
 
 # What a session that is gone on with puts back, in this order.
 KEPT_ROLES = (Role.EXPOSURE_MODE, Role.FORMAT, Role.TARGET, Role.WHITE_BALANCE, Role.ISO, Role.APERTURE, Role.SHUTTER)
-MANUAL_FOCUS_WORDS = ("off", "manual", "mf")
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceNames:
-    """The ports as they were named, flags and settings taken together."""
-
-    rail: str | None
-    profile: str | None
-    camera: str | None
-
-    @classmethod
-    def chosen(cls, settings: Settings, rail: str | None, profile: str | None, camera: str | None) -> DeviceNames:
-        """Flags over settings."""
-        return cls(
-            settings.choose("rail", rail), settings.choose("profile", profile), settings.choose("camera", camera)
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +111,7 @@ def open_devices(
     """The rail and the camera, held for this session; closed when the context ends, motion stopped."""
     with ExitStack() as stack:
         log = stack.enter_context(SessionLog(logging.DEBUG if log_wire else logging.INFO))
-        axis = stack.enter_context(held_rail(settings, names.rail, names.profile, names.camera))
-        camera = stack.enter_context(camera_beside(axis, settings, names.camera))
+        axis, camera = stack.enter_context(held_devices(settings, names))
         yield Devices(bounded(axis, never_beyond), camera, log)
 
 
@@ -150,7 +143,8 @@ def shoot_session(wanted: Shoot, companions: tuple[Companion, ...] = ()) -> Shot
         plan = found.plan
         check_ready(plan, axis)
         file_format = _format(flags, wanted.settings)
-        clear_the_way(preflight(plan, wanted.out, axis, camera, file_format))
+        stacks = wanted.stack is not None
+        clear_the_way(preflight(plan, wanted.out, axis, camera, file_format, stacks=stacks))
         folder = stack.enter_context(
             SessionFolder.create(
                 wanted.out,
@@ -250,16 +244,14 @@ def shoot_frames(
 def _live_growth(axis: Axis, camera: Camera, watch: FrameWatch, plan: StackPlan) -> float | None:
     """Growth of blur, in pixels of the still, from live frames about the middle of the plan; None where it cannot be seen."""
     from capture.app.focus_running import look_for_growth
+    from capture.focus.axis_view import returning
 
     if watch.still_px is None:
         return None
     say("the frames do not tell the depth of field: measuring it on live frames")
-    stood = axis.status().position
-    axis.move_to((plan.near + plan.far) / 2)
-    growth = look_for_growth(axis, camera, watch.still_px, (plan.near, plan.far))
-    if stood is not None:  # where the carriage stays is the plan's to say
-        axis.move_to(stood)
-    return growth
+    with returning(axis):  # where the carriage stays is the plan's to say
+        axis.move_to((plan.near + plan.far) / 2)
+        return look_for_growth(axis, camera, watch.still_px, (plan.near, plan.far))
 
 
 def _open_rail_anew(wanted: Shoot, camera: Camera) -> Axis:
@@ -286,7 +278,8 @@ def frame_watch(folder: SessionFolder) -> FrameWatch:
 
     known = {field.name for field in fields(WatchWishes)}
     judged = folder.journal.opened().get("judged_by", {})
-    return FrameWatch(WatchWishes(**{name: value for name, value in judged.items() if name in known}))
+    wishes = WatchWishes(**{name: value for name, value in judged.items() if name in known})
+    return FrameWatch(wishes, folder.plan.unit)
 
 
 def outcome_values(folder: SessionFolder, outcome: ShootOutcome) -> dict[str, Any]:
@@ -309,33 +302,37 @@ def _run(shooting: Shooting, folder: SessionFolder, plan: StackPlan, after: Afte
     try:
         return shooting.run(plan, after)
     except (KeyboardInterrupt, StoppedByUserError) as reason:
-        done = len(folder.accepted())
+        done = folder.accepted()
         status = shooting.axis.status()
         where = "at an unknown position" if status.position is None else f"at {status.position:g} {plan.unit.value}"
         asked = " as asked" if isinstance(reason, StoppedByUserError) else ""
-        stacks = f" Or stack what is there: focusrail stack {folder.path} -o picture.tif" if done else ""
+        stackable = any(frame.files for frame in done)
+        stacks = f" Or stack what is there: focusrail stack {folder.path} -o picture.tif" if stackable else ""
         raise InterruptedRunError(
-            f"stopped{asked} after {done} of {plan.count} frames",
+            f"stopped{asked} after {len(done)} of {_wanted_frames(folder, plan)} frames",
             state=f"Motion is stopped, the carriage stands {where}. The frames are in {folder.path}.",
             remedy=f"Go on with: focusrail resume {folder.path}.{stacks}",
         ) from None
     except (CaptureError, RailError) as error:
         with contextlib.suppress(SessionError):  # the journal itself may be what failed
-            done = len(folder.accepted())
+            safe = len(folder.accepted())
             status = shooting.axis.status()
             where = (
                 "its position is unknown"
-                if status.position is None
+                if status.position is None or place_in_doubt(folder.journal.events())
                 else f"it stands at {status.position:g} {plan.unit.value}"
             )
-            kept = (
-                f"{done} of {plan.count} frames are safe in {folder.path}. The rail is {status.state.value}; {where}."
-            )
+            kept = f"{safe} of {_wanted_frames(folder, plan)} frames are safe in {folder.path}. The rail is {status.state.value}; {where}."
             told = error.state[:1].upper() + error.state[1:].rstrip(".")
             error.state = f"{told}. {kept}" if told else kept
             if "focusrail resume" not in error.remedy:
                 error.remedy = f"{error.remedy} Then go on with: focusrail resume {folder.path}".strip()
         raise
+
+
+def _wanted_frames(folder: SessionFolder, plan: StackPlan) -> int:
+    """How many frames the session is to have, those that were added among them."""
+    return len(targets_of(plan, folder.frames()))
 
 
 def check_ready(plan: StackPlan | None, axis: Axis) -> None:
@@ -347,23 +344,7 @@ def check_ready(plan: StackPlan | None, axis: Axis) -> None:
     """
     if plan is not None:
         check_plan(plan, axis)
-    if not axis.status().position_known:
-        raise RailPositionUnknownError(
-            "the position of the rail is unknown",
-            remedy="Give --origin here to zero it where it stands, or --origin home to home it.",
-            state="Nothing has moved, nothing was shot.",
-        )
-
-
-def release_autofocus(camera: Camera) -> None:
-    """Take the focus away from the camera where it can be asked: on a rail it must stay where it is."""
-    state = camera.info().roles.get(Role.AUTOFOCUS)
-    if state is None or state.read_only:
-        return
-    offered = [choice for choice in state.choices if choice.casefold() in MANUAL_FOCUS_WORDS]
-    if offered and state.value.casefold() not in MANUAL_FOCUS_WORDS:
-        camera.set(Role.AUTOFOCUS, offered[0])
-        say(f"autofocus is switched off for the session ({state.name} was {state.value})")
+    require_position(axis)
 
 
 def camera_state(camera: Camera) -> dict[str, str]:

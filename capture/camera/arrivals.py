@@ -10,7 +10,7 @@ from pathlib import Path
 from capture.camera.picture_file import PictureFacts, inspect_picture
 from capture.camera.protocol import FileFormat, Shot, ShotFile
 from capture.camera.wire import Collected, FetchedFile, ShotOrder
-from capture.errors import ShotIncompleteError, ShotRefusedError
+from capture.errors import NotStoredError, ShotIncompleteError, ShotRefusedError
 
 
 class Arrivals:
@@ -138,7 +138,7 @@ class Arrivals:
         except OSError as error:
             for path in done:
                 path.unlink(missing_ok=True)
-            raise ShotIncompleteError(
+            raise NotStoredError(
                 f"The picture could not be stored in {folder}: {error.strerror or error}.",
                 remedy="Make room on the disk, or choose a folder that can be written.",
                 state="exposed; not stored",

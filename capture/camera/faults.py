@@ -14,6 +14,7 @@ from capture.errors import (
     CameraSettingError,
     CameraTimeoutError,
     FocusEndError,
+    NotStoredError,
     ShotBusyError,
     ShotIncompleteError,
     ShotRefusedError,
@@ -209,7 +210,7 @@ def shot_error(failed: Failed, doing: str, *, exposed: bool) -> CameraError:
     """As `camera_error`, for a shot: what the camera's words mean, and whether the shutter had opened."""
     words = said(failed)
     if failed.code in {OPERATING_SYSTEM, NO_SPACE, OS_FAILURE}:
-        return ShotIncompleteError(
+        return NotStoredError(
             f"The picture could not be stored while {doing}: {words}.",
             remedy="Make room on the disk, or choose a folder that can be written.",
             state="exposed; not stored" if exposed else "nothing was exposed",

@@ -39,6 +39,8 @@ _DRAIN_S = 0.15
 _ABANDON_S = 1.0
 _UNKNOWN_QUIET_S = 2.0
 _REFUSED_S = 5.0
+# What a disk that took a file in part must still take to be believed that it is not full.
+_MORE_BYTES = 1 << 16
 _NETWORK_MODEL = "PTP/IP Camera"
 
 
@@ -312,11 +314,15 @@ class GphotoDriver:
         try:
             try:
                 told = self._told_size(where, what)
-                with self._calls() as camera:
-                    # libgphoto2 closes the descriptor that it is given.
-                    file = gp.CameraFile(os.dup(descriptor))
-                    camera.file_get(where, what, gp.GP_FILE_TYPE_NORMAL, file, self._context)
-                    del file
+                try:
+                    with self._calls() as camera:
+                        # libgphoto2 closes the descriptor that it is given.
+                        file = gp.CameraFile(os.dup(descriptor))
+                        camera.file_get(where, what, gp.GP_FILE_TYPE_NORMAL, file, self._context)
+                        del file
+                except DriverError:
+                    _require_disk(descriptor)
+                    raise
                 size = os.fstat(descriptor).st_size
                 if told not in {None, 0, 0xFFFFFFFF, size}:
                     raise DriverError(gp.GP_ERROR_CORRUPTED_DATA, f"{what} is {size} bytes here, {told} on the camera.")
@@ -383,6 +389,12 @@ class GphotoDriver:
         if camera is not None:
             with contextlib.suppress(gp.GPhoto2Error):
                 camera.exit(self._context)
+
+
+def _require_disk(descriptor: int) -> None:
+    """`OSError` where the disk takes nothing more: libgphoto2 has no word for that, and blames the camera."""
+    os.pwrite(descriptor, bytes(_MORE_BYTES), os.fstat(descriptor).st_size)
+    os.fsync(descriptor)
 
 
 def _sync(path: Path) -> None:

@@ -23,7 +23,7 @@ from capture.camera.process import LibraryProcess
 from capture.camera.protocol import CameraInfo, LiveFrame, Role, RoleState, Shot
 from capture.camera.readiness import BatteryWatch, Obstacle, Store, obstacles
 from capture.camera.roles import Setting, find_roles, state_of
-from capture.camera.values import bulb_time
+from capture.camera.values import BULB_S, bulb_time, shutter_seconds
 from capture.errors import CameraError, CameraLostError, CameraSettingError, ShotError
 
 _UNMAGNIFIED = "1"
@@ -93,13 +93,21 @@ class GphotoCamera:
         with self._lock:
             self._check_open()
             tree = self._link.idempotent(self._link.read_tree)
-            return CameraInfo(self._link.model, find_roles(tree))
+            roles = find_roles(tree)
+            return CameraInfo(self._link.model, roles | {Role.SHUTTER: self._held(roles[Role.SHUTTER])})
 
     def get(self, role: Role) -> RoleState:
         """One role as it stands now; `CameraSettingError` where the camera lacks it."""
         with self._lock:
             self._check_open()
-            return self._link.idempotent(lambda: state_of(self._link.read_anew(needed_entry(self._link, role))))
+            state = self._link.idempotent(lambda: state_of(self._link.read_anew(needed_entry(self._link, role))))
+            return (self._held(state) or state) if role is Role.SHUTTER else state
+
+    def _held(self, state: RoleState | None) -> RoleState | None:
+        """The shutter's state; at bulb with the time for which shots hold it, as `set` takes it."""
+        if state is None or self._bulb_s is None or shutter_seconds(state.value) != BULB_S:
+            return state
+        return replace(state, value=f"bulb:{self._bulb_s:g}")
 
     def obstacles(self, *, frames: int = 1, bytes_a_frame: int | None = None) -> tuple[Obstacle, ...]:
         """What stands in the way of `frames` frames: battery, card, modes; see `capture.camera.readiness`."""
@@ -112,14 +120,13 @@ class GphotoCamera:
             except CameraError:
                 told = None  # bodies that keep it to themselves
             stores = [store for store in told if isinstance(store, Store)] if isinstance(told, list) else None
-            found = obstacles(info, stores, frames=frames, bytes_a_frame=bytes_a_frame)
-            # bulb is no obstacle where the time to hold it is known
-            return tuple(one for one in found if one.about != "shutter" or self._bulb_s is None)
+            return obstacles(info, stores, frames=frames, bytes_a_frame=bytes_a_frame)
 
     def set(self, role: Role, value: str) -> RoleState:
         """Write one role and read it back; equal spellings match, what is not offered is refused with the nearest that is.
 
-        A shutter time longer than those offered (or ``bulb:SECONDS``) sets the camera to bulb; shots are then held for that time.
+        A shutter time longer than those offered (or ``bulb:SECONDS``) sets the camera to bulb; shots are then held for that time, and the
+        role's value is ``bulb:SECONDS`` as long as the camera stands at bulb.
         """
 
         def call() -> RoleState:
@@ -131,9 +138,11 @@ class GphotoCamera:
             if read.value != choice or role is Role.TARGET:
                 read = write_checked(self._link, role, read, choice)
             self._link.asked[role] = choice
-            if role is Role.SHUTTER:
-                self._bulb_s = bulb_s
-            return state_of(read)
+            state = state_of(read)
+            if role is not Role.SHUTTER:
+                return state
+            self._bulb_s = bulb_s
+            return self._held(state) or state
 
         with self._lock:
             self._check_open()

@@ -158,8 +158,12 @@ class LensAxis:
 
     def zero(self) -> AxisStatus:
         """Call the present position 0."""
+        return self.set_position(0.0)
+
+    def set_position(self, position: float) -> AxisStatus:
+        """Call the present place `position`, rounded to whole steps."""
         self._check_open()
-        self._settle_at(LensPlace(0, homed=False, taken_up=self._place.taken_up))
+        self._settle_at(LensPlace(_whole(position), homed=False, taken_up=self._place.taken_up))
         return self.status()
 
     def unlock(self) -> AxisStatus:

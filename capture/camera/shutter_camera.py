@@ -56,7 +56,7 @@ class ShutterCamera:
         """The model's name says what it is; the roles are what was told of it."""
         roles: dict[Role, RoleState | None] = dict.fromkeys(Role)
         roles[Role.FORMAT] = RoleState("format", self._format, _FORMATS)
-        roles[Role.SHUTTER] = RoleState("shutter", self._shutter, ()) if self._shutter else None
+        roles[Role.SHUTTER] = RoleState("shutter", self._shutter, ())
         return CameraInfo(MODEL, roles)
 
     def get(self, role: Role) -> RoleState:

@@ -153,43 +153,64 @@ def _difference(one: F32, other: F32) -> float:
 def looking(
     axis: Axis, camera: Camera, *, come_back: bool = True, within: tuple[float, float] | None = None
 ) -> Iterator[AxisView]:
-    """A view through `camera`; live view ends with the context, and the axis goes back to where it stood.
-
-    After Ctrl-C, or an error of the rail's, it stays where it was stopped.
-    """
+    """A view through `camera`; live view ends with the context, and the axis comes back as `returning` has it."""
     with camera.live() as frames:
         view = AxisView(axis, frames, within)
-        stood = view.here
-        back = come_back
-        try:
+        with returning(axis, come_back=come_back):
             yield view
-        except (KeyboardInterrupt, RailError):
-            back = False
-            with suppress(RailError):
-                axis.stop()
-            raise
-        finally:
-            if back and axis.status().state is AxisState.IDLE:
-                axis.move_to(stood)
+
+
+@contextmanager
+def returning(axis: Axis, *, come_back: bool = True) -> Iterator[None]:
+    """The axis is back where it stood when the context ends, whatever ends it, as far as it knew where that was.
+
+    But after Ctrl-C, or an error of the rail's, it stays where it was stopped.
+    """
+    stood = axis.status().position
+    back = come_back and stood is not None
+    try:
+        yield
+    except (KeyboardInterrupt, RailError):
+        back = False
+        with suppress(RailError):
+            axis.stop()
+        raise
+    finally:
+        if back and stood is not None and axis.status().state is AxisState.IDLE:
+            axis.move_to(stood)
 
 
 @dataclass(frozen=True, slots=True)
 class StillFacts:
-    """What one test shot tells: width and height in pixels, and the sensor's pixel pitch and the marked f-number where the file says."""
+    """What one test shot tells.
+
+    Attributes
+    ----------
+    width, height : int
+        In pixels.
+    live_scale : float
+        Pixels of the still for one of a live frame that shows the whole of it.
+    pixel_um, f_number : float or None
+        The sensor's pixel pitch and the marked f-number, where the file says.
+    """
 
     width: int
     height: int
+    live_scale: float
     pixel_um: float | None
     f_number: float | None = None
 
 
 def look_at_still(camera: Camera) -> StillFacts:
-    """Take one test shot, which is thrown away.
+    """Take a live frame and one test shot, which is thrown away. A camera without live frames is refused before anything is exposed.
 
     Raises
     ------
-    CameraError, stacking.errors.StackingError
+    CameraError, FocusError, stacking.errors.StackingError
     """
+    encoded = cv2.imdecode(np.frombuffer(camera.preview().jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
+    if encoded is None:
+        raise CameraError("the live frame cannot be read", remedy="Switch the camera off and on, and try again.")
     with TemporaryDirectory(prefix="focusrail-") as folder:
         shot = camera.shoot(Path(folder), "test")
         if not shot.files:
@@ -201,15 +222,7 @@ def look_at_still(camera: Camera) -> StillFacts:
     return StillFacts(
         found.width,
         found.height,
+        max(found.width, found.height) / max(int(side) for side in encoded.shape[:2]),
         pitch if isinstance(pitch, float) else None,
         f_number if isinstance(f_number, float) and f_number > 0 else None,
     )
-
-
-def live_scale(still: StillFacts, camera: Camera) -> float:
-    """Pixels of the still for one of a live frame that shows the whole of it."""
-    encoded = cv2.imdecode(np.frombuffer(camera.preview().jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
-    if encoded is None:
-        raise CameraError("the live frame cannot be read", remedy="Switch the camera off and on, and try again.")
-    rows, columns = encoded.shape[:2]
-    return max(still.width, still.height) / max(int(rows), int(columns))

@@ -94,7 +94,11 @@ def noise_levels(surveys: Sequence[FrameSurvey]) -> NDArray[np.float32]:
     Noise grows with a block's own light, so it is what the block shows where it is farthest out of focus; a block that never is gets
     what the flattest of all show.
     """
-    least = np.min(np.stack([survey.levels for survey in surveys]).astype(np.float32), axis=0)
+    return noise_of_least(np.min(np.stack([survey.levels for survey in surveys]).astype(np.float32), axis=0))
+
+
+def noise_of_least(least: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The same from the least level that each block showed in any frame."""
     floor = np.quantile(least.reshape(len(least), -1), 0.05, axis=1)[:, None, None]
     return np.asarray(np.minimum(least, floor + _NOISE_RANGE_OCTAVES), np.float32)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from capture.camera.picture_file import inspect_picture
 from capture.depth_of_field import (
@@ -18,7 +19,15 @@ from capture.depth_of_field import (
     depth_of_field,
     magnification_of_growth,
 )
-from capture.focus.certificate import Certificate, certify, dof_of_growth, frames_for, growth_of_stills, noise_levels
+from capture.focus.certificate import (
+    Certificate,
+    certify,
+    dof_of_growth,
+    frames_for,
+    growth_of_stills,
+    noise_levels,
+    noise_of_least,
+)
 from capture.focus.coverage_picture import draw_coverage
 from capture.focus.doubts import (
     DOUBTFUL,
@@ -34,7 +43,9 @@ from capture.focus.doubts import (
 from capture.focus.shelf import SurveyShelf
 from capture.focus.step import wave_beside
 from capture.focus.survey import HALF_PX, FrameSurvey, Surveyor
+from capture.focus.travel import FEWEST_FRAMES, STANDS, Stray, find_stray, way_back
 from capture.session.certifying import Doubt
+from rail.axis import AxisUnit
 from stacking.develop import Development, as_source
 from stacking.errors import StackingError
 
@@ -48,6 +59,11 @@ _FEWEST_FRAMES = 3
 # Frames beyond an end at a time: how far it goes is told the better the nearer one is.
 _MOST_BEYOND = 6
 _MOST_WAITED_S = 600.0
+# Frames that are looked at again, before those that came since, to know the usual way from one to the next.
+_WAY_BEFORE = 5
+_LEAPS = 4
+# In usual ways from one frame to the next: another picture of a frame's place is no farther from it.
+_SAME_PLACE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +96,19 @@ class FrameWatch:
     Parameters
     ----------
     wishes : WatchWishes
+    unit : AxisUnit
+        What positions count. Optics are known in um only: in steps of a lens the frames alone tell the depth of field.
     """
 
-    def __init__(self, wishes: WatchWishes) -> None:
+    def __init__(self, wishes: WatchWishes, unit: AxisUnit = AxisUnit.UM) -> None:
         self._wishes = wishes
+        self._unit = unit
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="frame-watch")
         self._waiting: dict[int, Future[FrameSurvey | None]] = {}
         self._surveys = SurveyShelf()
+        self._least: NDArray[np.float32] | None = None  # of every block's levels, in all frames so far
+        self._way_judged: int | None = None  # the frame up to which the way from frame to frame is as planned
+        self._way_trusted: set[int] = set()
         self._positions: dict[int, float] = {}
         self._judged: set[int] = set()
         self._development: Development | None = None
@@ -118,6 +140,7 @@ class FrameWatch:
         self._surveys.pop(number, None)
         self._positions.pop(number, None)
         self._judged.discard(number)
+        self._way_judged = None
 
     def all_stored(self) -> None:
         """The certificate is asked for by itself."""
@@ -139,6 +162,50 @@ class FrameWatch:
             if reason := is_stale(self._surveys[number], earlier) or is_misfired(self._surveys[number], others, spread):
                 found[number] = reason
         return found
+
+    def strayed(self, *, wait: bool) -> tuple[int, str] | None:
+        """The first frame that does not lie where the rail says, and what speaks for that."""
+        self._collect(wait=wait)
+        order = sorted(self._surveys, key=lambda number: self._positions[number])
+        if self._least is None or len(order) < FEWEST_FRAMES:
+            return None
+        since = order.index(self._way_judged) if self._way_judged in order else 0
+        begin = 0 if wait else max(0, since - _WAY_BEFORE)
+        order = order[begin:]
+        first = 1 if wait else max(1, since - begin)
+        surveys = [self._surveys[number] for number in order]
+        positions = np.asarray([self._positions[number] for number in order], np.float64)
+        noise = noise_of_least(self._least)
+        trusted = {index for index, number in enumerate(order) if number in self._way_trusted}
+        for index in range(first, len(order) - 1):  # one may be the camera's, two in a row are not
+            again = is_stale(surveys[index], surveys[index - 1 : index]) and is_stale(
+                surveys[index + 1], surveys[index : index + 1]
+            )
+            if again and index not in trusted:
+                return order[index], Stray(index, 0.0).words
+        while (found := find_stray(positions, surveys, noise, first=first, trusted=trusted)) is not None:
+            # terraces, and flat subjects, come into focus by leaps: where that was seen often only a picture that stands still counts
+            if found.share < STANDS or len(self._way_trusted) < _LEAPS:
+                return order[found.index], found.words
+            trusted.add(found.index)
+        self._way_judged = order[-2]  # the last is judged again with the one behind it
+        return None
+
+    def trust(self, number: int) -> None:
+        """Frame `number` was looked after: it lies where the rail says."""
+        self._way_trusted.add(number)
+
+    def lies_at(self, number: int, again: Path) -> bool | None:
+        """Whether the picture in `again` was taken where frame `number` was; None where it does not tell."""
+        survey = self._survey(again)
+        order = sorted(self._surveys, key=lambda one: self._positions[one])
+        if survey is None or self._least is None or number not in order:
+            return None
+        at = order.index(number)
+        near = order[max(0, at - _WAY_BEFORE) : at + _WAY_BEFORE]
+        surveys = [self._surveys[one] for one in near]
+        way = way_back(surveys, near.index(number), survey, noise_of_least(self._least))
+        return None if way is None else way < _SAME_PLACE
 
     # -- the certifier -------------------------------------------------------------------------------------------------------------
 
@@ -229,7 +296,7 @@ class FrameWatch:
                 drawn = picture.name
             except (OSError, ValueError) as error:
                 self._note(f"the coverage could not be drawn: {error}")
-        return {
+        values: dict[str, Any] = {
             "passed": certificate.passed,
             "weakest": None
             if certificate.weakest is None
@@ -237,14 +304,18 @@ class FrameWatch:
                 "position": round(certificate.weakest, 2),
                 "of_half_dof": None if certificate.weakest_share is None else round(certificate.weakest_share, 3),
             },
-            "gaps_um": [[round(gap.near, 2), round(gap.far, 2)] for gap in certificate.gaps],
-            "dof_um": None if certificate.dof is None else round(certificate.dof, 3),
+            "gaps_um": None,
+            "dof_um": None,
             "cut_off_near": round(certificate.cut_near, 4),
             "cut_off_far": round(certificate.cut_far, 4),
             "textured_blocks": certificate.textured,
             "map": drawn,
             "notes": [*certificate.notes, *self.notes],
         }
+        suffix = "um" if self._unit is AxisUnit.UM else "steps"
+        values[f"gaps_{suffix}"] = [[round(gap.near, 2), round(gap.far, 2)] for gap in certificate.gaps]
+        values[f"dof_{suffix}"] = None if certificate.dof is None else round(certificate.dof, 3)
+        return values
 
     # -- inside --------------------------------------------------------------------------------------------------------------------
 
@@ -278,6 +349,8 @@ class FrameWatch:
                 if survey is not None and number in self._positions:
                     self._certificate = None
                     self._surveys[number] = survey
+                    levels = survey.levels.astype(np.float32)
+                    self._least = levels if self._least is None else np.minimum(self._least, levels)
 
     def _ordered(self) -> list[tuple[int, FrameSurvey]]:
         """By position; of two at one place the later."""
@@ -292,7 +365,7 @@ class FrameWatch:
         wishes, pitch = self._wishes, self._pixel_um
         m = wishes.magnification
         n = wishes.f_number if wishes.f_number is not None else self._f_number
-        if pitch is None or n is None:
+        if pitch is None or n is None or self._unit is not AxisUnit.UM:
             return None
         if m is None:
             if growth_px is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from capture.session.plan import StackPlan
 from rail.axis import Axis, AxisCapabilities, AxisStatus
@@ -84,6 +84,10 @@ class BoundedAxis:
         """The axis's; the bound is counted from the new origin."""
         return self.axis.zero()
 
+    def set_position(self, position: float) -> AxisStatus:
+        """The axis's; the bound is counted from the session's origin, as `position` is."""
+        return self.axis.set_position(position)
+
     def unlock(self) -> AxisStatus:
         """The axis's."""
         return self.axis.unlock()
@@ -116,6 +120,10 @@ class BoundedAxis:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def __getattr__(self, name: str) -> Any:
+        """What an axis has beyond the protocol (a profile, the time of its last stop) is there as without a bound."""
+        return getattr(self.axis, name)
 
     def _beyond(self, what: str) -> RailLimitError:
         return RailLimitError(

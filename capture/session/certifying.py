@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -43,6 +44,15 @@ class Doubt(StrEnum):
 class Certifier(Protocol):
     """Judges the frames of a session together. Never raises."""
 
+    def strayed(self, *, wait: bool) -> tuple[int, str] | None:
+        """The first frame that does not lie where the rail says, and why; `wait`: when all are judged that are stored."""
+
+    def trust(self, number: int) -> None:
+        """Frame `number` was looked after: it lies where the rail says."""
+
+    def lies_at(self, number: int, again: Path) -> bool | None:
+        """Whether the picture in `again` was taken where frame `number` was; None where it does not tell."""
+
     def doubts(self, least: Doubt) -> list[int]:
         """Frames that may be shaken, the most doubtful first."""
 
@@ -78,6 +88,10 @@ class Certifying:
         Whether spoilt frames are shot again; else they are named.
     look : callable, optional
         Growth of blur from live frames, for stacks that do not tell it themselves; None from it where it cannot be seen.
+
+    Attributes
+    ----------
+    certifier : Certifier
     """
 
     def __init__(
@@ -93,7 +107,7 @@ class Certifying:
     ) -> None:
         self._folder = folder
         self._camera = camera
-        self._certifier = certifier
+        self.certifier = certifier
         self._notice = notice
         self._repairs = repairs
         self._reshoots = reshoots
@@ -118,7 +132,7 @@ class Certifying:
         rail.errors.RailError
         """
         if not self._reshoots:
-            for number in self._certifier.doubts(Doubt.PLAIN):
+            for number in self.certifier.doubts(Doubt.PLAIN):
                 if number not in self._checked:
                     self._checked.add(number)
                     self._notice(f"frame {number} looks shaken: look at it before you leave")
@@ -127,7 +141,7 @@ class Certifying:
         budget = math.ceil(_MOST_CLEARED_SHARE * len(targets)) + patience
         found: dict[int, str] = {}
         cleared = 0
-        for number in self._certifier.doubts(Doubt.SOME if self._repairs else Doubt.LIKELY):
+        for number in self.certifier.doubts(Doubt.SOME if self._repairs else Doubt.LIKELY):
             if cleared >= patience or self._cleared >= budget:
                 break
             if number in self._checked or number not in targets:
@@ -143,11 +157,26 @@ class Certifying:
                 self._cleared += 1
         return found
 
+    def lies_at(self, number: int) -> bool | None:
+        """Whether the carriage stands where frame `number` was taken, by another exposure; None where it does not tell.
+
+        Raises
+        ------
+        CameraError
+        """
+        with self._again(number) as picture:
+            return self.certifier.lies_at(number, picture)
+
+    @contextmanager
+    def _again(self, number: int) -> Iterator[Path]:
+        """Another exposure where the carriage stands, which is thrown away."""
+        with TemporaryDirectory(dir=self._folder.path, prefix=CHECK_PREFIX) as folder:
+            yield self._camera.shoot(Path(folder), f"{number:04d}").files[0].path
+
     def _compare(self, number: int) -> str:
         try:
-            with TemporaryDirectory(dir=self._folder.path, prefix=CHECK_PREFIX) as folder:
-                shot = self._camera.shoot(Path(folder), f"{number:04d}")
-                reason = self._certifier.verdict(number, shot.files[0].path) if shot.files else ""
+            with self._again(number) as picture:
+                reason = self.certifier.verdict(number, picture)
         except CameraError as error:
             self._notice(f"frame {number} could not be checked by a second exposure: {error.message}")
             return ""
@@ -162,7 +191,7 @@ class Certifying:
         ------
         rail.errors.RailError
         """
-        if self._look is None or not self._certifier.lacks_growth():
+        if self._look is None or not self.certifier.lacks_growth():
             return
         look, self._look = self._look, None
         try:
@@ -171,7 +200,7 @@ class Certifying:
             self._notice(f"the depth of field could not be measured: {error.message}")
             return
         if growth is not None:
-            self._certifier.learn_growth(growth)
+            self.certifier.learn_growth(growth)
             self._folder.journal.record(
                 EventKind.NOTED, text=f"live frames: blur grows by {growth:.6g} px of the still per unit"
             )
@@ -180,7 +209,7 @@ class Certifying:
         """Frames to shoot beyond the plan, recorded as such; none where the certificate passes, or the bound is reached."""
         if not self._repairs or self._rounds >= _MOST_ROUNDS:
             return []
-        wanted = self._certifier.missing(plan.step, limits)
+        wanted = self.certifier.missing(plan.step, limits)
         if not wanted:
             return []
         self._rounds += 1
@@ -202,10 +231,10 @@ class Certifying:
 
     def certify(self) -> dict[str, Any]:
         """Judge, draw, record; the coverage."""
-        coverage = self._certifier.coverage(self._folder.result_path / PICTURE)
+        coverage = self.certifier.coverage(self._folder.result_path / PICTURE)
         self._folder.journal.record(EventKind.CERTIFIED, **coverage)
         words = {True: "passed", False: "NOT passed", None: "could not be made"}[coverage["passed"]]
-        gaps = coverage.get("gaps_um") or []
+        gaps = coverage.get("gaps_um") or coverage.get("gaps_steps") or []
         more = f", {len(gaps)} gaps, the first from {gaps[0][0]:g} to {gaps[0][1]:g}" if gaps else ""
         self._notice(f"certificate of coverage: {words}{more}")
         return dict(coverage)

@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from capture.errors import HeldError
+from rail.holders import holders
 
 _LONGEST_COMMAND = 160
-# Parts of another device, which is claimed under its own name: a lens of its camera, a shutter of its rail.
-_PARTS = {"lens:", "shutter"}
+# Part of another device, which is claimed under its own name: the shutter release of its rail.
+_SHUTTER = "shutter"
 _ONLY = "the only one"
 _JOURNAL = "journal.db"
 
@@ -67,7 +68,9 @@ def flock_holder(path: Path) -> Holder | None:
             # 12: FLOCK  ADVISORY  WRITE 4711 08:01:393217 0 EOF; one that waits has "->" behind its number
             if len(words) >= 8 and words[1] == "FLOCK" and words[5] == wanted and words[4].isdigit():
                 return describe_process(int(words[4]))
-    return _opener(path)
+    # where the table is not to be read: a process that has it open
+    opened = [holder.pid for holder in holders(str(path)) if holder.pid != os.getpid()]
+    return describe_process(opened[0]) if opened else None
 
 
 def describe_process(pid: int) -> Holder:
@@ -137,7 +140,7 @@ def rail_claimant(port: str) -> Holder | None:
 
 @contextmanager
 def _claimed(kind: str, port: str | None) -> Iterator[None]:
-    descriptor = -1 if port is None or port in _PARTS else _open_claim(kind, port)
+    descriptor = -1 if port in (None, _SHUTTER) else _open_claim(kind, port)
     if descriptor < 0:  # of another device, or there is no place for a claim
         yield
         return
@@ -173,28 +176,24 @@ def _open_claim(kind: str, port: str) -> int:
     """A file to lock; -1 where there is no place for one (a claim is a courtesy, never a reason to refuse)."""
     name = os.path.realpath(port) if port.startswith("/") else port.casefold()
     folder = _claims_folder()
+    path = folder / f"{kind}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
     with contextlib.suppress(OSError):
         folder.mkdir(mode=0o1777, parents=True, exist_ok=True)
         with contextlib.suppress(OSError):
             folder.chmod(0o1777)  # of all users of this machine: they share its rails
-        path = folder / f"{kind}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+        with contextlib.suppress(FileNotFoundError):
+            return os.open(path, flags)  # another user's may be read, which is enough for a lock, but not written
+        with contextlib.suppress(FileExistsError):
+            descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o644)
+            os.fchmod(descriptor, 0o644)  # whatever the umask
+            return descriptor
+        return os.open(path, flags)  # made by another in this moment
     return -1
 
 
 def _claims_folder() -> Path:
     return Path(tempfile.gettempdir()) / "focusrail-claims"
-
-
-def _opener(path: Path) -> Holder | None:
-    """A process that has `path` open, for systems whose table of locks is not to be read."""
-    for entry in Path("/proc").glob("[0-9]*"):
-        if entry.name == str(os.getpid()):
-            continue
-        with contextlib.suppress(OSError):
-            if any(os.path.realpath(link) == str(path.resolve()) for link in (entry / "fd").iterdir()):
-                return describe_process(int(entry.name))
-    return None
 
 
 def _short(words: list[str]) -> str:

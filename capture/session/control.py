@@ -13,6 +13,7 @@ import select
 import stat
 import time
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
@@ -37,6 +38,14 @@ class Order(StrEnum):
     EXTEND = "extend"  # with a distance: the far end lies farther by so much
 
 
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """What a session says to an extension of its far end: why not ("" where it is extended), and where it lies now, in the axis's unit."""
+
+    refused: str = ""
+    far: float | None = None
+
+
 class Controls:
     """The receiving end; the thread that shoots reads it.
 
@@ -48,17 +57,14 @@ class Controls:
     Attributes
     ----------
     paused, stopping : bool
-    extension : float
-        How far the far end was extended since `take_extension`, in the axis's unit.
-    refuse_extension : callable
-        Says why the far end cannot be extended by a distance, "" where it can. The answer goes to whoever asked.
+    extend : callable
+        Extends the far end by a distance, in the axis's unit, before it returns; whoever asked is told what it says.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         self.paused = False
         self.stopping = False
-        self.extension = 0.0
-        self.refuse_extension: Callable[[float], str] = _not_yet
+        self.extend: Callable[[float], Extension] = _not_yet
         self._rest = b""
         self._pipe = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._path = None if folder is None else folder / FIFO_NAME
@@ -89,11 +95,6 @@ class Controls:
         while self.paused and not self.stopping:
             self.wait(3600.0)
 
-    def take_extension(self) -> float:
-        """The distance by which the far end was extended since the last call."""
-        distance, self.extension = self.extension, 0.0
-        return distance
-
     def _take(self, seconds: float) -> None:
         sources = [self._pipe[0], *([self._fifo] if self._fifo >= 0 else [])]
         ready, _, _ = select.select(sources, [], [], seconds)
@@ -119,21 +120,19 @@ class Controls:
                     self._extend(max(0.0, float(distance)), asked_by)
 
     def _extend(self, distance: float, asked_by: list[str]) -> None:
-        refusal = self.refuse_extension(self.extension + distance)
-        if not refusal:
-            self.extension += distance
+        extension = self.extend(distance)
         if self._path is not None and len(asked_by) == 1 and asked_by[0].isdigit():
             with contextlib.suppress(OSError):  # who asked may be gone
                 answer = os.open(self._path.with_name(_ANSWERS + asked_by[0]), os.O_WRONLY | os.O_NONBLOCK)
                 try:
-                    os.write(answer, json.dumps({"refused": refusal}).encode("ascii") + b"\n")
+                    os.write(answer, json.dumps(asdict(extension)).encode("ascii") + b"\n")
                 finally:
                     os.close(answer)
 
     def close(self) -> None:
         """Answer what still waits, and take the FIFO away; idempotent."""
         if self._fifo >= 0:
-            self.refuse_extension = _over
+            self.extend = _over
             self._take(0)
             os.close(self._fifo)
             self._fifo = -1
@@ -154,23 +153,25 @@ class Controls:
         self.close()
 
 
-def _not_yet(distance: float) -> str:
+def _not_yet(distance: float) -> Extension:
     del distance
-    return "nothing is shot yet"
+    return Extension("nothing is shot yet")
 
 
-def _over(distance: float) -> str:
+def _over(distance: float) -> Extension:
     del distance
-    return "the session has ended"
+    return Extension("the session has ended")
 
 
-def send_order(session: Path, order: Order, distance: float | None = None, *, answer_s: float = ANSWER_S) -> bool:
+def send_order(
+    session: Path, order: Order, distance: float | None = None, *, answer_s: float = ANSWER_S
+) -> Extension | None:
     """Give an order to the process that shoots `session`.
 
     Returns
     -------
-    bool
-        Whether it is known to be obeyed; an extension that was not answered within `answer_s` is not. The others need no answer.
+    Extension or None
+        What it says to an extension; None where that was not answered within `answer_s`, and for orders that need no answer.
 
     Raises
     ------
@@ -190,15 +191,17 @@ def send_order(session: Path, order: Order, distance: float | None = None, *, an
     except OSError as error:
         raise _nobody_there(session) from error
     try:
-        if order is not Order.EXTEND:
-            os.write(descriptor, _line(order, distance))
-            return True
-        return _extended(session, descriptor, distance, answer_s)
+        if order is Order.EXTEND:
+            return _extended(session, descriptor, distance, answer_s)
+        os.write(descriptor, _line(order, distance))
+        return None
+    except BrokenPipeError as error:  # it ended in this moment
+        raise _nobody_there(session) from error
     finally:
         os.close(descriptor)
 
 
-def _extended(session: Path, descriptor: int, distance: float | None, answer_s: float) -> bool:
+def _extended(session: Path, descriptor: int, distance: float | None, answer_s: float) -> Extension | None:
     """Order an extension, and wait for what the session says to it."""
     path = session / f"{_ANSWERS}{os.getpid()}"
     try:
@@ -207,21 +210,21 @@ def _extended(session: Path, descriptor: int, distance: float | None, answer_s: 
         answers = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:  # a disk without FIFOs has none to give orders through either; the order is given all the same
         os.write(descriptor, _line(Order.EXTEND, distance))
-        return False
+        return None
     try:
         os.write(descriptor, _line(Order.EXTEND, distance, os.getpid()))
         ready, _, _ = select.select([answers], [], [], answer_s)
-        refused = json.loads(os.read(answers, _MOST_BYTES))["refused"] if ready else ""
+        answer = Extension(**json.loads(os.read(answers, _MOST_BYTES))) if ready else None
     finally:
         os.close(answers)
         path.unlink(missing_ok=True)
-    if refused:
+    if answer is not None and answer.refused:
         raise SessionError(
-            f"the far end of {session} is not extended: {refused}",
+            f"the far end of {session} is not extended: {answer.refused}",
             remedy="Give a distance that stays inside, or shoot the rest as a session of its own.",
             state="The session goes on as planned.",
         )
-    return bool(ready)
+    return answer
 
 
 def _nobody_there(session: Path) -> SessionError:

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable
 
 from capture.camera.protocol import Camera, Shot
-from capture.errors import CameraError, CaptureError, SessionError, ShotIncompleteError
+from capture.errors import CameraError, CaptureError, NotStoredError, SessionError, ShotIncompleteError
 from capture.session.folder import SessionFolder
 from capture.session.policy import Repeat, rule_for
 from capture.session.preflight import LARGER, ROOM_FOR_THE_JOURNAL_BYTES
@@ -71,6 +71,14 @@ class Exposing:
             try:
                 shot = self._camera.shoot(self._folder.frames_path, stem)
                 self._refuse_old(shot)
+            except NotStoredError as error:
+                files = self._set_aside(stem, attempt)
+                journal.record(EventKind.REJECTED, number, reason=error.message, files=files)
+                raise SessionError(
+                    f"the disk took no more: {error.message}",
+                    remedy=f"Free some space, then go on with: focusrail resume {self._folder.path}. The frames so far are kept.",
+                    state=f"Frame {number} was exposed, and does not count.",
+                ) from error
             except ShotIncompleteError as error:
                 files = self._set_aside(stem, attempt)
                 journal.record(EventKind.REJECTED, number, reason=error.message, files=files)

@@ -13,9 +13,9 @@ _MOST = 3
 _CLOSE = 1e-6
 
 
-def far_end(plan: StackPlan, todo: Iterable[FrameTarget], done: Iterable[float]) -> float:
-    """Position of the farthest frame there is, or is to be."""
-    return max([plan.far, *done, *(target.position for target in todo)])
+def far_end(targets: Iterable[FrameTarget]) -> float:
+    """Position of the farthest frame there is, or is to be; of one or more."""
+    return max(target.position for target in targets)
 
 
 def why_not(plan: StackPlan, far: float, high: float, distance: float) -> str:

@@ -75,7 +75,7 @@ class Moving:
             if reached is None:
                 raise RailDeviceError(
                     f"the rail lost its position before frame {number}: {lost}",
-                    remedy=self._ways_on(),
+                    remedy=self.ways_on(),
                     state="Motion is stopped.",
                 )
             return reached
@@ -104,13 +104,14 @@ class Moving:
             if not self.axis.status().position_known:
                 raise RailDeviceError(
                     f"the rail lost its position before frame {number}: {error.message}",
-                    remedy=self._ways_on(),
+                    remedy=self.ways_on(),
                     state="The rail answers again, but does not know where it stands.",
                 )
             self._watcher.notice("the rail is back and knows its position: going on")
             return
 
-    def _ways_on(self) -> str:
+    def ways_on(self) -> str:
+        """How a session is gone on with whose place was lost."""
         resume = f"focusrail resume {self._folder.path} --origin"
         if self._folder.journal.opened().get("homed"):
             return f"Go on with: {resume} home"

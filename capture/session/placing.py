@@ -8,23 +8,21 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from capture.camera.protocol import Camera
 from capture.errors import SessionError
-from capture.session.bounded import BoundedAxis
 from capture.session.certifying import CHECK_PREFIX
 from capture.session.folder import SessionFolder
 from capture.session.place import MOST_FRAMES, PlaceFinder, Side, Sighting
 from capture.session.plan import StackPlan
 from capture.session.records import EventKind
-from rail.axis import Axis, AxisState, AxisStatus
+from rail.axis import Axis, AxisState
 from stacking.errors import StackingError
 
 _log = logging.getLogger(__name__)
@@ -43,14 +41,6 @@ _COMMON, _COMMON_ASIDE = 0.03, 0.08
 _SLOPE = (0.75, 1.3)
 
 
-@runtime_checkable
-class SetsPosition(Protocol):
-    """An axis that can be told where it stands."""
-
-    def set_position(self, position: float) -> AxisStatus:
-        """Call the present place `position`."""
-
-
 @dataclass(frozen=True, slots=True)
 class Placed:
     """What was found.
@@ -63,12 +53,15 @@ class Placed:
         That were taken; none of them counts as a frame.
     shift_px : float
         How far the picture lies aside of the session's frames, in pixels of the still.
+    counted : float or None
+        Where the axis counted itself until then; None where it did not know.
     """
 
     position: float
     error: float
     stills: int
     shift_px: float
+    counted: float | None
 
 
 class Placing:
@@ -80,13 +73,24 @@ class Placing:
     axis, camera : Axis, Camera
         Open; the axis need not know its position.
     say : callable
+    without : collection of int
+        Frames that are not compared with.
     """
 
-    def __init__(self, folder: SessionFolder, axis: Axis, camera: Camera, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        folder: SessionFolder,
+        axis: Axis,
+        camera: Camera,
+        say: Callable[[str], None],
+        *,
+        without: Collection[int] = (),
+    ) -> None:
         self._folder = folder
         self._axis = axis
         self._camera = camera
         self._say = say
+        self._without = without
         self._stills = 0
 
     def find(self, plan: StackPlan) -> Placed:
@@ -111,7 +115,7 @@ class Placing:
             EventKind.NOTED,
             text=f"place found by {placed.stills} stills: {placed.position:.3f} {plan.unit.value}, to within {placed.error:.3f}",
         )
-        set_position(self._axis, placed.position)
+        self._axis.set_position(placed.position)
         return placed
 
     def check(self, plan: StackPlan) -> None:
@@ -162,7 +166,8 @@ class Placing:
     # -- frames that are known ---------------------------------------------------------------------------------------------------
 
     def _finder(self) -> PlaceFinder:
-        frames = [frame for frame in self._folder.accepted() if frame.files and frame.position is not None]
+        accepted = [frame for frame in self._folder.accepted() if frame.number not in self._without]
+        frames = [frame for frame in accepted if frame.files and frame.position is not None]
         last = self._last_known()
         if last is not None:
             frames.sort(key=lambda frame: abs((frame.position or 0.0) - last))
@@ -236,7 +241,7 @@ class Placing:
             raise self._not_found(
                 f"the place is only known to within {error:.3g} {plan.unit.value}, more than a quarter of the step of {plan.step:g}"
             )
-        return Placed(place, error, self._stills, shift_px)
+        return Placed(place, error, self._stills, shift_px, self._axis.status().position)
 
     def _look(self, finder: PlaceFinder, plan: StackPlan) -> Sighting:
         time.sleep(plan.settle_s)  # a length of time by its nature
@@ -264,8 +269,7 @@ class Placing:
         return round(distance / resolution) * resolution
 
     def _take_up(self, plan: StackPlan) -> float:
-        inner = self._axis.axis if isinstance(self._axis, BoundedAxis) else self._axis
-        profile = getattr(inner, "profile", None)
+        profile = getattr(self._axis, "profile", None)
         return plan.step if profile is None else _TAKE_UP * float(profile.backlash_um)
 
     def _not_found(self, why: str) -> SessionError:
@@ -275,13 +279,3 @@ class Placing:
             f"go on with: focusrail resume {self._folder.path} --origin here",
             state="The position is unknown; the carriage stands still. The frames so far are safe.",
         )
-
-
-def set_position(axis: Axis, position: float) -> None:
-    """Let `axis` call its present place `position`; one that can only be zeroed is taken to its 0."""
-    inner = axis.axis if isinstance(axis, BoundedAxis) else axis
-    if isinstance(inner, SetsPosition):
-        inner.set_position(position)
-    else:
-        inner.jog(-position)
-        inner.zero()

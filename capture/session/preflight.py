@@ -20,6 +20,8 @@ from rail.errors import RailError
 
 # Generous sizes of one exposure's files, before the first frame tells the true one.
 EXPECTED_BYTES = {FileFormat.RAW: 60_000_000, FileFormat.JPEG: 20_000_000, FileFormat.RAW_JPEG: 80_000_000}
+# The picture (16 bit, three channels, compressed by little) in sizes of a frame: RAW is 12 to 16 bit of one channel, JPEG a few bit.
+PICTURE_TIMES = {FileFormat.RAW: 4, FileFormat.JPEG: 15, FileFormat.RAW_JPEG: 3}
 _BUILT = datetime(2024, 1, 1, tzinfo=UTC)
 _OFF = {"0", "off", "false", "none", ""}
 ROOM_FOR_THE_JOURNAL_BYTES = 2_000_000
@@ -65,6 +67,7 @@ def preflight(
     frames: int | None = None,
     frame_bytes: int | None = None,
     last_event: str | None = None,
+    stacks: bool = False,
 ) -> list[Check]:
     """Look at everything that can be looked at without moving or exposing.
 
@@ -82,9 +85,11 @@ def preflight(
         Size of a frame, where it is known.
     last_event : str, optional
         When the session last recorded something, ISO 8601: the clock must not lie before it.
+    stacks : bool
+        Whether a picture is made of the frames, on the same disk.
     """
     left = plan.count if frames is None else frames
-    checks = [_disk(folder, left, file_format, frame_bytes), _clock(folder, last_event)]
+    checks = [_disk(folder, left, file_format, frame_bytes, stacks=stacks), _clock(folder, last_event)]
     if axis is not None:
         checks += [_travel(plan, axis)]
     if isinstance(camera, TellsObstacles):
@@ -104,13 +109,15 @@ def _travel(plan: StackPlan, axis: Axis) -> Check:
     return Check("travel", True, words)
 
 
-def _disk(folder: Path, frames: int, file_format: FileFormat, frame_bytes: int | None) -> Check:
+def _disk(folder: Path, frames: int, file_format: FileFormat, frame_bytes: int | None, *, stacks: bool) -> Check:
     above = next((path for path in (folder, *folder.absolute().parents) if path.is_dir()), Path("/"))
     free = shutil.disk_usage(above).free
     a_frame = EXPECTED_BYTES[file_format] if frame_bytes is None else frame_bytes
-    needed = frames * a_frame
+    of_frames = frames * a_frame
+    needed = of_frames + (PICTURE_TIMES[file_format] * a_frame if stacks else 0)
     measured = "" if frame_bytes is not None else "up to "
-    words = f"{frames} frames need {measured}{_size(needed)}, {_size(free)} are free"
+    what = f"{frames} frames and their picture" if stacks else f"{frames} frames"
+    words = f"{what} need {measured}{_size(needed)}, {_size(free)} are free"
     if free >= needed:
         return Check("disk", True, words)
     # a guess must not stop anybody: what the frames really take is judged before each of them (`RoomWatch`)
@@ -119,7 +126,7 @@ def _disk(folder: Path, frames: int, file_format: FileFormat, frame_bytes: int |
         False,
         words,
         f"Free some space on the disk of {above}" + (", or choose another with --out." if frame_bytes is None else "."),
-        fatal=frame_bytes is not None,
+        fatal=frame_bytes is not None and free < of_frames,
     )
 
 

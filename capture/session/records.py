@@ -28,6 +28,10 @@ class EventKind(StrEnum):
     ENDED = "ended"  # state: finished, interrupted or failed
 
 
+DOUBTED, KNOWN = "doubted", "known"
+"""What a `NOTED` event says of the rail's place under ``place``."""
+
+
 class SessionState(StrEnum):
     """How far a session has come; a journal without an end was killed, and is `open`."""
 
@@ -122,3 +126,23 @@ def fold_state(events: Iterable[Event]) -> SessionState:
         elif event.kind is EventKind.ENDED:
             state = SessionState(event.detail["state"])
     return state
+
+
+def exposed_since(events: Iterable[Event], number: int) -> set[int]:
+    """Frames exposed since frame `number` was exposed last, that one among them."""
+    since: set[int] = set()
+    for event in events:
+        if event.kind is EventKind.EXPOSING and event.frame is not None:
+            since = {number} if event.frame == number else since | ({event.frame} if since else set())
+    return since
+
+
+def place_in_doubt(events: Iterable[Event]) -> bool:
+    """Whether the rail was seen to have lost its place, on no wire, and it was not found again since."""
+    doubted = False
+    for event in events:
+        if event.kind is EventKind.NOTED and "place" in event.detail:
+            doubted = event.detail["place"] == DOUBTED
+        elif event.kind is EventKind.RESUMED:
+            doubted = doubted and event.detail.get("origin") == "keep"
+    return doubted

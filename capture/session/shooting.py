@@ -9,13 +9,12 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from capture.camera.protocol import Camera, Shot
 from capture.errors import CaptureError, SessionError
 from capture.session.certifying import Certifier, Certifying
-from capture.session.control import Controls
+from capture.session.control import Controls, Extension
 from capture.session.exposing import Exposing
 from capture.session.extending import EXTENDED, extended, far_end, why_not
 from capture.session.folder import SessionFolder
@@ -23,9 +22,10 @@ from capture.session.moving import Moving
 from capture.session.plan import StackPlan
 from capture.session.preflight import RoomWatch
 from capture.session.reconcile import put_aside
-from capture.session.records import EventKind, FrameRecord, SessionState, Verdict
+from capture.session.records import EventKind, FrameRecord, SessionState, Verdict, exposed_since
+from capture.session.recovering import Recovering
 from capture.session.targets import Coverage, FrameTarget, check_plan, targets_of
-from capture.session.watching import ShootProgress, Watcher
+from capture.session.watching import Beside, Companion, ShootProgress, Watcher
 from rail.axis import Axis
 from rail.errors import RailError
 
@@ -42,31 +42,14 @@ class AfterShooting(StrEnum):
     ORIGIN = "origin"
 
 
-class Companion(Protocol):
-    """What lives beside the shooting: the running stack, the checks of frames. It never delays the shutter, and never raises."""
-
-    def frame_stored(self, number: int, position: float, path: Path) -> None:
-        """An accepted frame is on disk."""
-
-    def frame_withdrawn(self, number: int) -> None:
-        """It does not count any more."""
-
-    def all_stored(self) -> None:
-        """No more frames come, and none is taken back; the manifest tells them all."""
-
-    def suspects(self, *, wait: bool) -> dict[int, str]:
-        """Frames to shoot again, and why, of those checked since the last call; `wait`: until all that are stored are checked."""
-
-
 @dataclass(frozen=True, slots=True)
 class ShootOutcome:
-    """What came of a session's shooting. `stopped` where the user ended it before the plan's end."""
+    """What came of a session's shooting."""
 
     planned: int
     frames: int
     added: int
     reshot: int
-    stopped: bool = False
 
 
 class StoppedByUserError(Exception):
@@ -117,10 +100,18 @@ class Shooting:
         self._watcher = watcher
         self._controls = Controls() if controls is None else controls
         self._own_controls = controls is None
-        self._companions = list(companions)
+        self._beside = Beside(companions, watcher.notice)
         self._moving = Moving(folder, axis, watcher, self._pause, reopen)
         self._reshoots = reshoots
         self._exposing = Exposing(folder, camera, watcher.trouble, self._pause)
+        self._recovering = Recovering(
+            folder,
+            camera,
+            watcher.trouble,
+            watcher.notice,
+            lies_at=self._lies_at,
+            ways_on=self._moving.ways_on,
+        )
         self._certifying = None
         if certifier is not None:
             self._certifying = Certifying(
@@ -211,16 +202,10 @@ class Shooting:
         shot_again: dict[int, int] = {}
         room = RoomWatch(self._folder.path)
 
-        def refusal(distance: float) -> str:
-            said = why_not(plan, far_end(plan, todo, done.values()), self.axis.limits[1], distance)
-            if said:
-                self._watcher.notice(f"the far end is not extended: {said}")
-            return said
-
-        self._controls.refuse_extension = refusal
+        self._controls.extend = lambda distance: self._extend(plan, todo, distance)
         while True:
             while todo:
-                self._obey(plan, todo, done)
+                self._obey()
                 if said := room.look(len(todo), self._exposing.frame_bytes):
                     self._watcher.trouble(said)
                 target = todo.popleft()
@@ -232,21 +217,21 @@ class Shooting:
                 self._folder.refresh_manifest()
                 coverage.add(target.position)
                 self._watcher.frame_done(ShootProgress(len(done), total, position, left_s, coverage.share), shot)
+                self._follow(plan, todo, done, wait=not todo)
             again = self._doubtful(shot_again) or self._shaken(plan, done, shot_again)
             todo.extend(FrameTarget(number, done.pop(number)) for number in again)
             if not todo:
                 self._certified(lambda one: one.learn(self.axis), None)
                 with self._folder.journal.together():  # killed half way, what is added would be another plan
                     todo.extend(self._certified(lambda one: one.repairs(plan, done, self.axis.limits), []))
-            if not todo:
-                self._take_extension(plan, todo, done)
+            self._controls.wait(0)
             if not todo:
                 break
-        self._controls.refuse_extension = _too_late
+        self._controls.extend = _too_late
         if done:
             # the picture is fused while the frames are judged together and the carriage goes home
             self._folder.write_manifest()
-            self._tell(lambda companion: companion.all_stored())
+            self._beside.tell(lambda companion: companion.all_stored())
             self._certified(lambda one: bool(one.certify()), False)
 
     def _take_up(self, target: FrameTarget, record: FrameRecord) -> None:
@@ -257,9 +242,9 @@ class Shooting:
         if record.files and record.position is not None:
             path = self._folder.path / str(record.files[0]["file"])
             number, position = target.number, record.position
-            self._tell(lambda companion: companion.frame_stored(number, position, path))
+            self._beside.tell(lambda companion: companion.frame_stored(number, position, path))
 
-    def _obey(self, plan: StackPlan, todo: deque[FrameTarget], done: dict[int, float]) -> None:
+    def _obey(self) -> None:
         """What the user asked for since the last frame; waits while the session is paused."""
         controls = self._controls
         controls.wait(0)
@@ -271,32 +256,74 @@ class Shooting:
             self._watcher.notice("going on")
         if controls.stopping:
             raise StoppedByUserError
-        self._take_extension(plan, todo, done)
 
-    def _take_extension(self, plan: StackPlan, todo: deque[FrameTarget], done: dict[int, float]) -> None:
-        self._controls.wait(0)
-        if distance := self._controls.take_extension():
-            added = extended(plan, far_end(plan, todo, done.values()), distance)
-            last = max([plan.count, *done, *(target.number for target in todo)])
-            for number, position in enumerate(added, last + 1):
-                self._folder.journal.record(EventKind.ADDED, number, target=position, reason=EXTENDED)
-                todo.append(FrameTarget(number, position, EXTENDED))
-            self._watcher.notice(f"the far end is extended to {added[-1]:g} {plan.unit.value}")
+    def _extend(self, plan: StackPlan, todo: deque[FrameTarget], distance: float) -> Extension:
+        """Recorded before it is answered: what was promised outlives a stop, and a kill."""
+        targets = targets_of(plan, self._folder.frames())  # the frame that is being shot is among them
+        far = far_end(targets)
+        if said := why_not(plan, far, self.axis.limits[1], distance):
+            self._watcher.notice(f"the far end is not extended: {said}")
+            return Extension(said)
+        added = [
+            FrameTarget(number, position, EXTENDED)
+            for number, position in enumerate(
+                extended(plan, far, distance), max(target.number for target in targets) + 1
+            )
+        ]
+        with self._folder.journal.together():
+            for target in added:
+                self._folder.journal.record(EventKind.ADDED, target.number, target=target.position, reason=EXTENDED)
+        todo.extend(added)
+        self._watcher.notice(f"the far end is extended to {added[-1].position:g} {plan.unit.value}")
+        return Extension(far=added[-1].position)
 
     def _doubtful(self, shot_again: dict[int, int]) -> list[int]:
         """Frames that their checks reject; each is shot again at its position, once."""
         reasons: dict[int, str] = {}
-        self._tell(lambda companion: reasons.update(companion.suspects(wait=True)))
+        self._beside.tell(lambda companion: reasons.update(companion.suspects(wait=True)))
         return self._shoot_again(reasons, shot_again)
 
     def _shaken(self, plan: StackPlan, done: dict[int, float], shot_again: dict[int, int]) -> list[int]:
         """Frames that a second exposure shows to be shaken."""
 
-        def go(number: int, target: float) -> None:
-            self._moving.move(number, target)
-            self._settle(plan)
+        return self._shoot_again(
+            self._certified(lambda one: one.shaken(done, lambda n, at: self._go(plan, n, at)), {}), shot_again
+        )
 
-        return self._shoot_again(self._certified(lambda one: one.shaken(done, go), {}), shot_again)
+    def _follow(self, plan: StackPlan, todo: deque[FrameTarget], done: dict[int, float], *, wait: bool) -> None:
+        """Look after the rail's place where the frames speak against it; what was shot at a wrong one is to be shot again."""
+        while found := self._certified(lambda one: one.certifier.strayed(wait=wait), None):
+            number, why = found
+            doubtful = exposed_since(self._folder.journal.events(), number) & done.keys()
+            try:
+                lost = self._recovering.look_after(self.axis, plan, number, why, doubtful)
+            except RailError:
+                self._withdraw_all(doubtful, f"shot after the rail had lost its place: {why}")
+                raise
+            if lost:
+                self._withdraw_all(doubtful, f"shot after the rail had lost its place: {why}")
+                again = [FrameTarget(number, done.pop(number)) for number in doubtful]
+                targets = sorted([*again, *todo], key=lambda target: (target.position, target.number))
+                todo.clear()
+                todo.extend(targets)
+                return
+            self._trust(number)
+
+    def _trust(self, number: int) -> None:
+        self._certified(lambda one: one.certifier.trust(number), None)
+
+    def _go(self, plan: StackPlan, number: int, target: float) -> None:
+        self._moving.move(number, target)
+        self._settle(plan)
+
+    def _lies_at(self, plan: StackPlan, number: int, target: float) -> bool | None:
+        self._go(plan, number, target)
+        return self._certified(lambda one: one.lies_at(number), None)
+
+    def _withdraw_all(self, numbers: Iterable[int], reason: str) -> None:
+        records = self._folder.frames()
+        for number in sorted(numbers):
+            self._withdraw(records[number], reason)
 
     def _shoot_again(self, reasons: dict[int, str], shot_again: dict[int, int]) -> list[int]:
         again = []
@@ -311,12 +338,12 @@ class Shooting:
         return again
 
     def _withdraw(self, record: FrameRecord, reason: str) -> None:
-        self._tell(lambda companion: companion.frame_withdrawn(record.number))
+        self._beside.tell(lambda companion: companion.frame_withdrawn(record.number))
         paths = [self._folder.path / str(entry["file"]) for entry in record.files]
         moved = [{"file": put_aside(self._folder, path), "sha256": None} for path in paths]
         self._folder.journal.record(EventKind.REJECTED, record.number, reason=reason, files=moved)
         self._exposing.reshot += 1
-        self._watcher.notice(f"frame {record.number} is shot again: {reason}")
+        self._watcher.notice(f"frame {record.number} is set aside, and shot again: {reason}")
 
     def _frame(self, target: FrameTarget, plan: StackPlan) -> tuple[Shot, float]:
         number = target.number
@@ -327,36 +354,12 @@ class Shooting:
         shot = self._exposing.shoot(number, plan.count)
         if shot.files:
             path = shot.files[0].path
-            self._tell(lambda companion: companion.frame_stored(number, reached, path))
+            self._beside.tell(lambda companion: companion.frame_stored(number, reached, path))
         return shot, reached
 
-    def _tell(self, what: Callable[[Companion], None]) -> None:
-        """What lives beside the shooting never ends it: one that fails is left out from there on."""
-        for companion in list(self._companions):
-            try:
-                what(companion)
-            except (CaptureError, RailError):
-                raise
-            except Exception as error:  # noqa: BLE001
-                self._beside_failed(type(companion).__name__, error)
-                self._companions.remove(companion)
-
     def _certified(self, what: Callable[[Certifying], T], otherwise: T) -> T:
-        """The same for the certifier: without one the frames are kept as they are."""
-        if self._certifying is None:
-            return otherwise
-        try:
-            return what(self._certifying)
-        except (CaptureError, RailError, OSError):
-            raise
-        except Exception as error:  # noqa: BLE001
-            self._beside_failed("the certificate of coverage", error)
-            self._certifying = None
-            return otherwise
-
-    def _beside_failed(self, name: str, error: Exception) -> None:
-        _log.error("%s failed", name, exc_info=error)
-        self._watcher.notice(f"{name} failed ({type(error).__name__}: {error}) and is left out; the shooting goes on")
+        """What the certifier says: without one the frames are kept as they are."""
+        return otherwise if self._certifying is None else self._beside.ask(self._certifying, what, otherwise)
 
     def _settle(self, plan: StackPlan) -> None:
         """A length of time by its nature; orders are taken meanwhile, and obeyed before the next frame."""
@@ -380,9 +383,9 @@ class Shooting:
         self._folder.journal.record(EventKind.PARKED, position=reached.position)
 
 
-def _too_late(distance: float) -> str:
+def _too_late(distance: float) -> Extension:
     del distance
-    return "all frames are done"
+    return Extension("all frames are done")
 
 
 def _folder_failed(folder: SessionFolder, error: OSError) -> SessionError:

@@ -9,8 +9,13 @@ import pytest
 
 from capture.app.main import run
 from capture.app.opening import telling_where
+from capture.app.output import InterruptedRunError
 from capture.errors import CameraError, CaptureError, FocusError
+from capture.focus.axis_view import returning
 from rail.errors import RailError, RailLimitError
+from rail.grbl.axis import GrblAxis
+from rail.opening import open_axis
+from rail.simulator import DeviceClock, RailOptions, SimulatedRail
 from tests.rail.grbl_virtual import VirtualRail
 
 NOWHERE = "--rail socket://127.0.0.1:2"
@@ -78,6 +83,39 @@ def test_an_error_says_where_the_carriage_stands(error: CaptureError | RailError
         with pytest.raises(type(error)) as told, telling_where(axis):
             raise error
     assert told.value.state == state
+
+
+def go_and_end(axis: GrblAxis, target: float, error: BaseException) -> None:
+    with returning(axis):
+        axis.move_to(target)
+        raise error
+
+
+def test_ctrl_c_leaves_the_carriage_where_it_was_stopped_and_says_where() -> None:
+    with VirtualRail().open() as axis:
+        axis.zero()
+        axis.move_to(200)
+        with pytest.raises(InterruptedRunError) as told, telling_where(axis):
+            go_and_end(axis, 300, KeyboardInterrupt())
+        assert told.value.state == "Motion is stopped. The rail is idle, the carriage stands at 300 um."
+        assert axis.status().position == 300
+        with pytest.raises(FocusError):
+            go_and_end(axis, 400, FocusError("what"))
+        assert axis.status().position == 300
+
+
+def test_nothing_zeroes_unasked(capsys: pytest.CaptureFixture[str]) -> None:
+    rail = SimulatedRail(RailOptions(), DeviceClock(20.0))
+    rail.start()
+    try:
+        assert run(["rail", "calibrate", "settle", "--rail", rail.url, "--camera", "usb:9,9", "--json"]) == 1
+        error = json.loads(capsys.readouterr().out)["error"]
+        assert error["kind"] == "rail-position-unknown"
+        assert "--origin here" in error["remedy"]
+        with open_axis(rail.url) as axis:
+            assert not axis.status().position_known
+    finally:
+        rail.stop()
 
 
 def test_a_place_that_is_not_known_is_said_to_be() -> None:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
+from capture.app.resume_command import put_back_settings
+from capture.app.session_running import camera_state
 from capture.camera.gphoto_camera import GphotoCamera
 from capture.camera.opening import Deadlines, list_cameras, open_camera
 from capture.camera.protocol import Role, Shot
 from capture.errors import (
     CameraLostError,
     CameraNotFoundError,
+    NotStoredError,
     ShotIncompleteError,
     ShotRefusedError,
 )
@@ -203,7 +208,8 @@ def test_bulb_needs_a_time(camera: GphotoCamera, tmp_path: Path) -> None:
 def test_a_bulb_time_is_set_like_any_other(camera: GphotoCamera, tmp_path: Path, wish: str, held_s: float) -> None:
     before = camera.get(Role.SHUTTER)
     try:
-        assert camera.set(Role.SHUTTER, wish).value == "Bulb"
+        told = f"bulb:{held_s:g}"
+        assert camera.set(Role.SHUTTER, wish).value == camera.get(Role.SHUTTER).value == told
         assert not any(one.about == "shutter" for one in camera.obstacles())
         begun = time.monotonic()
         check_pair(camera.shoot(tmp_path, "0001"), tmp_path, "0001")
@@ -213,10 +219,27 @@ def test_a_bulb_time_is_set_like_any_other(camera: GphotoCamera, tmp_path: Path,
     assert camera.get(Role.SHUTTER).value == before.value
 
 
+def test_a_bulb_session_that_is_gone_on_with_holds_its_time(
+    bench: NetworkCamera, camera: GphotoCamera, tmp_path: Path
+) -> None:
+    before = camera.get(Role.SHUTTER)
+    camera.set(Role.SHUTTER, "bulb:0.3")
+    state = camera_state(camera)
+    camera.close()
+    with open_camera(bench.port, deadlines=QUICK) as resumed:
+        try:
+            put_back_settings(resumed, state, {})
+            begun = time.monotonic()
+            check_files(resumed.shoot(tmp_path, "0001"), tmp_path, "0001")
+            assert time.monotonic() - begun >= 0.3
+        finally:
+            resumed.set(Role.SHUTTER, before.value)
+
+
 def test_a_time_beyond_the_longest_is_held_by_bulb(camera: GphotoCamera, tmp_path: Path) -> None:
     before = camera.get(Role.SHUTTER)
     try:
-        assert camera.set(Role.SHUTTER, "45s").value == "Bulb"
+        assert camera.set(Role.SHUTTER, "45s").value == "bulb:45"
         # a time of the camera's own is its own again
         assert camera.set(Role.SHUTTER, "30").value != "Bulb"
         assert camera.set(Role.SHUTTER, "bulb").value == "Bulb"
@@ -225,6 +248,18 @@ def test_a_time_beyond_the_longest_is_held_by_bulb(camera: GphotoCamera, tmp_pat
             camera.shoot(tmp_path, "0001")
     finally:
         camera.set(Role.SHUTTER, before.value)
+
+
+def test_a_full_disk_is_named_and_the_shot_not_repeated(bench: NetworkCamera, camera: GphotoCamera) -> None:
+    """A device that takes no byte stands for a disk that is full."""
+    assert camera.driver_pid is not None
+    resource.prlimit(camera.driver_pid, resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
+    before = bench.order(get="truth")["shots"]
+    with TemporaryDirectory() as folder:
+        with pytest.raises(NotStoredError, match="could not be stored"):
+            camera.shoot(Path(folder), "0001")
+        assert list(Path(folder).iterdir()) == []
+    assert bench.order(get="truth")["shots"] == before + 1
 
 
 def test_a_flash_has_time_to_charge(camera: GphotoCamera, tmp_path: Path) -> None:

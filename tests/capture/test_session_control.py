@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from capture.app.main import run
 from capture.errors import SessionError, UsageError
-from capture.session.control import Controls, Order, send_order
+from capture.session.control import FIFO_NAME, Controls, Extension, Order, send_order
 from capture.session.folder import SessionFolder
 from capture.session.plan import StackPlan
 from rail.axis import AxisUnit
@@ -40,15 +41,19 @@ def shooting(controls: Controls) -> Iterator[None]:
 
 
 def test_an_extension_is_answered(controls: Controls, shooting: None, tmp_path: Path) -> None:
-    controls.refuse_extension = lambda distance: "too far" if distance > 300 else ""
-    assert send_order(tmp_path, Order.EXTEND, 200.5) is True
-    assert controls.extension == 200.5
-    with pytest.raises(SessionError, match="is not extended: too far") as refused:  # with what was ordered before
-        send_order(tmp_path, Order.EXTEND, 100.0)
+    asked: list[float] = []
+
+    def extend(distance: float) -> Extension:
+        asked.append(distance)
+        return Extension("too far") if distance > 300 else Extension(far=1000 + distance)
+
+    controls.extend = extend
+    assert send_order(tmp_path, Order.EXTEND, 200.5) == Extension(far=1200.5)
+    with pytest.raises(SessionError, match="is not extended: too far") as refused:
+        send_order(tmp_path, Order.EXTEND, 301.0)
     assert refused.value.remedy
     assert refused.value.state
-    assert controls.take_extension() == 200.5
-    assert send_order(tmp_path, Order.EXTEND, 100.0) is True
+    assert asked == [200.5, 301.0]
     assert [path.name for path in tmp_path.glob(".answer*")] == []
 
 
@@ -61,15 +66,16 @@ def test_an_extension_that_comes_when_all_is_over_is_refused(controls: Controls,
 
 
 def test_an_extension_that_is_not_read_is_not_said_to_be_obeyed(controls: Controls, tmp_path: Path) -> None:
-    assert send_order(tmp_path, Order.EXTEND, 10.0, answer_s=0.01) is False
-    controls.refuse_extension = lambda distance: ""
+    assert send_order(tmp_path, Order.EXTEND, 10.0, answer_s=0.01) is None
+    asked: list[float] = []
+    controls.extend = lambda distance: asked.append(distance) or Extension(far=10.0)
     controls.wait(0)  # who asked is gone by now
-    assert controls.extension == 10.0
+    assert asked == [10.0]
 
 
 def test_orders_need_no_answer(controls: Controls, tmp_path: Path) -> None:
-    assert send_order(tmp_path, Order.PAUSE)
-    assert send_order(tmp_path, Order.STOP)
+    send_order(tmp_path, Order.PAUSE)
+    send_order(tmp_path, Order.STOP)
     controls.wait(0)
     assert (controls.paused, controls.stopping) == (True, True)
     with pytest.raises(UsageError):
@@ -85,6 +91,24 @@ def test_who_is_not_there_is_told_what_to_do(tmp_path: Path) -> None:
         send_order(tmp_path, Order.PAUSE)
     assert "focusrail resume" in idle.value.remedy
     assert idle.value.state == nothing.value.state == "Nothing was done."
+
+
+@pytest.mark.parametrize("order", [Order.PAUSE, Order.EXTEND])
+def test_a_session_that_ends_in_this_moment_takes_no_order(
+    controls: Controls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: Order
+) -> None:
+    opened = os.open
+
+    def open_then_end(path: str, flags: int, mode: int = 0o777) -> int:
+        descriptor = opened(path, flags, mode)
+        if Path(path).name == FIFO_NAME:
+            controls.close()
+        return descriptor
+
+    monkeypatch.setattr(os, "open", open_then_end)
+    with pytest.raises(SessionError, match="nobody is shooting"):
+        send_order(tmp_path, order, 10.0)
+    assert [path.name for path in tmp_path.glob(".answer*")] == []
 
 
 @pytest.mark.parametrize(("unit", "wrong"), [(AxisUnit.UM, "12st"), (AxisUnit.STEP, "12um")])

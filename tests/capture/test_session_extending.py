@@ -22,8 +22,7 @@ def test_the_new_end_is_met_and_no_step_is_wider_than_the_plans(step: float, dis
 
 
 def test_the_far_end_is_that_of_all_frames_there_are_and_will_be() -> None:
-    assert far_end(PLAN, [], []) == 1000
-    assert far_end(PLAN, [FrameTarget(12, 1100.0)], [0.0, 1300.0]) == 1300
+    assert far_end([FrameTarget(11, 1000.0), FrameTarget(12, 1300.0), FrameTarget(1, 0.0)]) == 1300
 
 
 @pytest.mark.parametrize(

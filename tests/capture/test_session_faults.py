@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from capture.camera.protocol import Shot, ShotFile
-from capture.errors import CameraError, CaptureError, SessionError, ShotIncompleteError
+from capture.errors import CameraError, CaptureError, NotStoredError, SessionError, ShotIncompleteError
 from capture.session.exposing import Exposing
 from capture.session.folder import SessionFolder
 from capture.session.moving import Moving
@@ -224,6 +224,16 @@ def test_a_full_disk_is_found_before_the_frame(folder: SessionFolder) -> None:
     assert "focusrail resume" in ended.value.remedy
     assert camera.trouble.calls == 0
     assert events(folder, EventKind.EXPOSING) == 0
+
+
+def test_a_disk_that_fills_in_one_blow_is_named_at_once(folder: SessionFolder) -> None:
+    camera = FaultyCamera(Trouble(NotStoredError("The picture could not be stored: No space left on device.")))
+    with pytest.raises(SessionError, match=r"the disk took no more: .* No space left") as ended:
+        Exposing(folder, camera, lambda text: None, lambda seconds: None).shoot(3, 11)  # type: ignore[arg-type]
+    assert "focusrail resume" in ended.value.remedy
+    assert "does not count" in ended.value.state
+    assert camera.trouble.calls == 1
+    assert folder.frames()[3].verdict is Verdict.REJECTED
 
 
 def test_any_other_error_ends_it_at_once(folder: SessionFolder) -> None:

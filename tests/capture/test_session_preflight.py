@@ -121,6 +121,15 @@ def test_the_disk_for_the_whole_plan(tmp_path: Path, known: bool, fatal: bool) -
             clear_the_way([check])
 
 
+def test_the_picture_needs_room_too(tmp_path: Path) -> None:
+    size = shutil.disk_usage(tmp_path).free // 22
+    alone = preflight(PLAN, tmp_path, None, None, FileFormat.RAW, frame_bytes=size)
+    assert failed(alone) == []
+    (check,) = failed(preflight(PLAN, tmp_path, None, None, FileFormat.RAW, frame_bytes=size, stacks=True))
+    assert "21 frames and their picture need" in check.message
+    assert not check.fatal  # the frames have room, and are what cannot be had again
+
+
 def test_room_for_the_frames_to_come_is_judged_before_each_by_what_they_really_took(tmp_path: Path) -> None:
     free = shutil.disk_usage(tmp_path).free
     room = RoomWatch(tmp_path)

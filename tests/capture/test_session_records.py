@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from capture.errors import SessionError
+from capture.errors import HeldError, SessionError
 from capture.session.claims import claimed_rail
 from capture.session.folder import SessionFolder
 from capture.session.journal import FORMAT_VERSION, Journal
@@ -203,6 +203,25 @@ def test_what_stands_in_one_place_is_held_by_one_session(tmp_path: Path, monkeyp
         assert f"in use by another focusrail (process {os.getpid()}, " in told("socket://HOST:1")
         assert told("socket://host:2") == "free"
     assert told("socket://host:1") == "free"
+
+
+def test_a_claim_holds_between_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another user may read the file of a claim, but not write it, nor open it as one to be made (fs.protected_regular)."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    before, opened = os.umask(0o077), os.open
+
+    def open_as_another_user(path: Path, flags: int, mode: int = 0o777) -> int:
+        if path.exists() and (flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT) or not path.stat().st_mode & 0o004):
+            raise PermissionError(path)
+        return opened(path, flags, mode)
+
+    try:
+        with claimed_rail("socket://host:1"):
+            monkeypatch.setattr(os, "open", open_as_another_user)
+            with pytest.raises(HeldError, match="socket://host:1 is in use"), claimed_rail("socket://host:1"):
+                pass
+    finally:
+        os.umask(before)
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:

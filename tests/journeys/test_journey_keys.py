@@ -8,6 +8,7 @@ import os
 import pty
 import select
 import subprocess
+import sys
 import termios
 import time
 from collections.abc import Callable
@@ -108,3 +109,39 @@ def test_a_place_that_was_lost_is_asked_for(tmp_path: Path) -> None:
         assert terminal.end()["frames"] == FRAMES
         (how,) = json.loads((session / "manifest.json").read_text())["resumed"]
         assert how["origin"] == "here"
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("closed", [False, True], ids=["a terminal that is not ours", "a terminal that is closed"])
+def test_a_terminal_without_keys_stops_nothing(closed: bool) -> None:
+    code = (
+        "import signal, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+        "from capture.app.session_control import keys_and_signals\n"
+        "from capture.session.control import Controls\n"
+        "with Controls() as controls, keys_and_signals(controls, 1.0):\n"
+        "    print('inside', flush=True)\n"
+        "    sys.stderr.close()\n"
+        "    controls.wait(0.2)\n"
+        "print('out', flush=True)\n"
+    )
+    ours, theirs = pty.openpty()
+
+    def leave_the_terminal() -> None:
+        os.setsid()
+        if closed:
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=leave_the_terminal,  # noqa: PLW1509
+    ) as process:
+        os.close(theirs)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "inside\n"
+        os.close(ours)
+        assert process.communicate(timeout=30)[0] == "out\n"
+    assert process.returncode == 0

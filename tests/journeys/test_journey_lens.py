@@ -94,6 +94,9 @@ def test_a_stack_through_the_lens_alone(lens: Lens, tmp_path: Path) -> None:
     manifest = json.loads((tmp_path / "stack" / "manifest.json").read_text())
     assert [frame["position_steps"] for frame in manifest["frames"]] == [0, 400, 800, 1200]
     assert {frame["position_um"] for frame in manifest["frames"]} == {None}
+    coverage = done["coverage"]
+    assert coverage["gaps_um"] is coverage["dof_um"] is None
+    assert isinstance(coverage["gaps_steps"], list)
 
 
 def test_a_stack_with_the_other_maker_s_camera(tmp_path: Path) -> None:

@@ -130,7 +130,8 @@ def test_stopped_after_a_frame_it_can_be_gone_on_with(devices: tuple[str, ...], 
 
 def test_the_far_end_is_extended(devices: tuple[str, ...], tmp_path: Path) -> None:
     running = Running(tmp_path / "s", devices, *QUICK).paused_after(1)
-    assert focusrail("control", running.session, "extend", "250um", "--json").done()["obeyed"] is True
+    answer = focusrail("control", running.session, "extend", "250um", "--json").done()
+    assert (answer["obeyed"], answer["far_um"]) == (True, 1750.0)
     running.go_on()
     values = running.end().done()
     assert (values["planned"], values["frames"], values["added"]) == (FRAMES, FRAMES + 3, 3)

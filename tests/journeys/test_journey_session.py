@@ -91,6 +91,10 @@ def test_a_dry_run_moves_and_shoots_nothing(bench: RunningBench, devices: tuple[
     assert {"disk", "clock", "travel"} <= set(checks)
     assert set(checks) & {"camera", "focus"}  # the camera was looked at, too
     assert all(check["passed"] or check["remedy"] for check in checks.values())
+    assert "result" not in values
+    merged = focusrail("run", *arguments[1:]).done()
+    assert merged["result"] is merged["seconds_after_last_frame"] is None
+    assert merged["positions"] == values["positions"]
     assert not (tmp_path / "s").exists()
     assert bench.ask({"get": "truth"}) == before
 
