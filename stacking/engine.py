@@ -24,6 +24,7 @@ from stacking.frames import Pixels, Registration, Source
 from stacking.fuse.canvas import Canvas
 from stacking.fuse.final_pass import FusionTask
 from stacking.fuse.preload import preload
+from stacking.memory import bound_allocator
 from stacking.options import Align, StackOptions
 from stacking.prepared import Measured, Prepared, file_key
 from stacking.sharpness import block_sharpness, stack_sharpness
@@ -112,6 +113,7 @@ class Engine:
         from stacking.register.registrar import Registrar
 
         cv2.setNumThreads(1)
+        bound_allocator()
         preload()
         first = len(self._sources)
         self._sources += sources
