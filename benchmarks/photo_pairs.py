@@ -167,8 +167,8 @@ def write_pairs(photos: Path, work: Path, pairs: int, seed: int) -> list[Path]:
 
 def score_pair(folder: Path) -> PairScore:
     """Stack a pair as `focusrail stack --align none` does, and compare."""
-    from stacking.engine import stack_pictures
     from stacking.options import Align, StackOptions
+    from stacking.stack import stack_pictures
 
     truth = _read(folder / "truth.png")
     near, far = (_read(folder / "frames" / f"frame_000{k}.png") for k in (0, 1))

@@ -5,7 +5,7 @@ Each area is fused on the rectangle that holds it, matched to the picture in bri
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from stacking.errors import StackingUsageError
 from stacking.fuse.canvas import Canvas
 from stacking.fuse.final_pass import FusionTask, Progress
 from stacking.options import Method
+from stacking.slab_options import SlabOptions
 from stacking.slabs import Fused, Slab, fuse_at_once
 
 F32 = NDArray[np.float32]
@@ -75,7 +76,7 @@ def _named(progress: Progress, stage: str) -> Progress:
 def _make(area: Area, fused: Fused, mask: U8, box: Rectangle, task: FusionTask, progress: Progress) -> float:
     """One area into the picture; the share of it that was replaced."""
     here, weight = box.of(fused.image), box.of(mask)
-    part = _part_task(area, fused, box, task)
+    part = _part_task(area, task, fused.missed, box)
     base: U16 | None = None
     if area.slab is not None:
         base = np.ascontiguousarray(box.of(tifffile.imread(_slab_of(area, fused.slabs).path)), np.uint16)
@@ -94,8 +95,8 @@ def _make(area: Area, fused: Fused, mask: U8, box: Rectangle, task: FusionTask, 
     return float((weight > 127).sum()) / mask.size
 
 
-def _part_task(area: Area, fused: Fused, box: Rectangle, task: FusionTask) -> FusionTask:
-    usable = {k: r for k, r in task.registrations.items() if k not in fused.missed}
+def _part_task(area: Area, task: FusionTask, missed: Container[int], box: Rectangle) -> FusionTask:
+    usable = {k: r for k, r in task.registrations.items() if k not in missed}
     wanted = area.frame_indices()
     chosen = usable if wanted is None else {k: r for k, r in usable.items() if k in wanted}
     if not chosen:
@@ -103,23 +104,54 @@ def _part_task(area: Area, fused: Fused, box: Rectangle, task: FusionTask) -> Fu
             f"{area.label}: none of its frames {area.frames} is in the stack",
             remedy="Count frames from 1 in the order of the stack, as the report has it.",
         )
-    held = fused.image.nbytes + sum(
-        plane.nbytes for plane in (fused.depth, fused.confidence, fused.surface) if plane is not None
-    )
-    memory = None if task.memory_bytes is None else task.memory_bytes - held - fused.image.nbytes // 6
     canvas = Canvas(task.canvas.x + box.x, task.canvas.y + box.y, box.width, box.height)
-    method = task.method if area.method is None else area.method
-    return replace(task, registrations=chosen, canvas=canvas, method=method, wants_depth=False, memory_bytes=memory)
+    return replace(
+        task,
+        registrations=chosen,
+        canvas=canvas,
+        method=task.method if area.method is None else area.method,
+        wants_depth=False,
+        memory_bytes=None if task.memory_bytes is None else task.memory_bytes - _held_bytes(task),
+    )
+
+
+def _held_bytes(task: FusionTask) -> int:
+    """The fused picture, its depth and an area's mask."""
+    per_pixel = 6 + 1 + (12 if task.wants_depth else 0)
+    return per_pixel * task.canvas.width * task.canvas.height
+
+
+def check_areas_fit(areas: Sequence[Area], task: FusionTask) -> None:
+    """Refuse areas that do not fit the result, before it is fused.
+
+    Raises
+    ------
+    StackingUsageError
+        Where a painted mask cannot be read, or fits neither the result nor a frame.
+    MemoryBudgetError
+        Where an area does not fit beside the picture into the memory allowed.
+    """
+    for area in areas:
+        box: Rectangle | None = Rectangle(0, 0, task.canvas.width, task.canvas.height)
+        if not area.wants_depth and not area.everywhere:
+            box = box_of(area_mask(area, task.canvas, task.frame_size, None, None), _MARGIN_PX)
+        if box is not None and area.slab is None:
+            _part_task(area, task, {}, box).memory_plan()
 
 
 def _slab_of(area: Area, slabs: Sequence[Slab]) -> Slab:
     first = [slab for slab in slabs if slab.stage == 1]
     if area.slab is None or area.slab > len(first):
-        raise StackingUsageError(
-            f"{area.label}: there is no slab {area.slab}, the stack has {len(first)}",
-            remedy="Give --slab, and count slabs from 1 as their files are numbered.",
-        )
+        raise no_such_slab(area, len(first))
     return first[area.slab - 1]
+
+
+def no_such_slab(area: Area, slabs: int) -> StackingUsageError:
+    """What is said of an area whose slab is not among so many."""
+    return StackingUsageError(
+        f"{area.label}: there is no slab {area.slab}, the stack has {slabs}",
+        remedy="Give --slab, and count slabs from 1 as their files are numbered.",
+    )
 
 
 def _reach(part: FusionTask) -> U8:
@@ -215,7 +247,7 @@ def _blend(base: U16, part: U16, weight: U8) -> None:
         base[rows] = np.rint(old + share * (part[rows] - old)).astype(np.uint16)
 
 
-def check_areas(areas: Sequence[Area], method: Method) -> None:
+def check_areas(areas: Sequence[Area], method: Method, slabs: SlabOptions) -> None:
     """Refuse, before any work, what cannot be done.
 
     Raises
@@ -225,6 +257,8 @@ def check_areas(areas: Sequence[Area], method: Method) -> None:
     for area in areas:
         if area.mask is not None and not Path(area.mask).is_file():
             raise StackingUsageError(f"{area.label}: the mask {area.mask} does not exist", remedy="Name a PNG or TIFF.")
+        if area.slab is not None and not slabs.sizes:
+            raise no_such_slab(area, 0)
         if area.wants_depth and method is Method.AVERAGE:
             raise StackingUsageError(
                 f"{area.label} goes by depth, and a plain average has none", remedy="Choose another --method."

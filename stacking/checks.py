@@ -1,20 +1,26 @@
-"""What can be refused before any frame is decoded: options that no frame fits, and too little memory."""
+"""What can be refused early: before any frame is decoded, or once the size of the result is known and before anything is fused."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 
+from stacking.areas import check_areas, check_areas_fit, no_such_slab
 from stacking.crop import by_hand_within
 from stacking.develop import probe
 from stacking.errors import FrameError, StackingUsageError
+from stacking.finish import Recipe, read_recipe
+from stacking.finish.apply import crop_rectangle
 from stacking.frames import Pixels, Registration, Source
 from stacking.fuse.canvas import Canvas
 from stacking.fuse.final_pass import FusionTask
-from stacking.options import StackOptions
+from stacking.layers import check_layers_fit
+from stacking.options import Crop, StackOptions
 from stacking.slab_options import SlabOptions
+from stacking.slabs import slab_ranges, stages_for
 
 
 def check_options(options: StackOptions) -> None:
@@ -49,7 +55,24 @@ def check_overlap(slabs: SlabOptions) -> None:
         )
 
 
-def check_sources(options: StackOptions, sources: Sequence[Source], *, threads: int) -> None:
+def with_recipe(options: StackOptions) -> tuple[Recipe | None, StackOptions]:
+    """The recipe that is asked for, and the options with what it says of areas and colours.
+
+    Raises
+    ------
+    StackingUsageError
+        Where there is no such recipe, it cannot be read, or its areas or those of the options cannot be made.
+    """
+    recipe = None if options.recipe is None else read_recipe(options.recipe)
+    if recipe is not None:
+        options = replace(options, areas=(*recipe.areas, *options.areas), wide_gamut=recipe.wants_wide_gamut)
+    check_areas(options.areas, options.method, options.slabs)
+    return recipe, options
+
+
+def check_sources(
+    options: StackOptions, sources: Sequence[Source], *, threads: int, recipe: Recipe | None = None
+) -> None:
     """`check_frames` for frames of one stack, by the header of the first that can be read.
 
     Raises
@@ -60,11 +83,21 @@ def check_sources(options: StackOptions, sources: Sequence[Source], *, threads: 
         with suppress(FrameError):
             first = probe(source)
             size, sample_bytes = (first.width, first.height), np.dtype(first.dtype).itemsize
-            check_frames(options, frames=len(sources), size=size, sample_bytes=sample_bytes, threads=threads)
+            check_frames(
+                options, frames=len(sources), size=size, sample_bytes=sample_bytes, threads=threads, recipe=recipe
+            )
             return
 
 
-def check_frames(options: StackOptions, *, frames: int, size: tuple[int, int], sample_bytes: int, threads: int) -> None:
+def check_frames(
+    options: StackOptions,
+    *,
+    frames: int,
+    size: tuple[int, int],
+    sample_bytes: int,
+    threads: int,
+    recipe: Recipe | None = None,
+) -> None:
     """Refuse what does not fit these frames, before the first of them is decoded.
 
     Parameters
@@ -77,17 +110,24 @@ def check_frames(options: StackOptions, *, frames: int, size: tuple[int, int], s
     sample_bytes : int
         1 or 2.
     threads : int
+    recipe : Recipe, optional
 
     Raises
     ------
     StackingUsageError
-        Where a crop by hand lies outside of the frames, or an area or the layers name frames that there are not.
+        Where a crop by hand or that of the recipe lies outside of the frames, or an area or the layers name frames or slabs that
+        there are not.
     MemoryBudgetError
         Where not even the thinnest strips of whole frames fit into the memory allowed.
     """
     if options.crop_rectangle is not None:
         by_hand_within(options.crop_rectangle, size)
+    elif recipe is not None:
+        crop_rectangle(recipe.crop, *size)
+    slabs = _slabs_of(options, frames)
     for area in options.areas:
+        if area.slab is not None and slabs is not None and area.slab > slabs:
+            raise no_such_slab(area, slabs)
         wanted = area.frame_indices()
         if wanted is not None and not any(k < frames for k in wanted):
             raise StackingUsageError(
@@ -100,7 +140,7 @@ def check_frames(options: StackOptions, *, frames: int, size: tuple[int, int], s
             remedy="Count frames from 1 in the order of the stack, as the report has it.",
         )
     rectangle = options.crop_rectangle or (0, 0, *size)
-    FusionTask(
+    task = FusionTask(
         decode=_undecoded,
         registrations=dict.fromkeys(range(frames), Registration(np.eye(2, 3), np.ones(3), 0.0)),
         positions=range(frames),
@@ -111,7 +151,52 @@ def check_frames(options: StackOptions, *, frames: int, size: tuple[int, int], s
         wants_depth=options.wants_depth,
         threads=threads,
         memory_bytes=options.memory_bytes,
-    ).memory_plan()
+    )
+    task.memory_plan()
+    if options.crop_rectangle is not None or (options.crop is Crop.NONE and options.crop_aspect is None):
+        check_result(options, recipe, task)
+
+
+def check_result(options: StackOptions, recipe: Recipe | None, task: FusionTask) -> None:
+    """Refuse what does not fit the result, whose size is known, before anything of it is fused.
+
+    Parameters
+    ----------
+    options : StackOptions
+        With the recipe's areas.
+    recipe : Recipe or None
+    task : FusionTask
+        Of all frames.
+
+    Raises
+    ------
+    StackingUsageError
+        Where the recipe's crop lies outside of the result, or an area's mask fits neither it nor a frame.
+    OutputError
+        Where the layers are too large for their file.
+    MemoryBudgetError
+        Where an area does not fit beside the picture into the memory allowed.
+    """
+    size = (task.canvas.width, task.canvas.height)
+    if recipe is not None:
+        crop_rectangle(recipe.crop, *size)
+    frames = len(task.registrations)
+    if options.layers is not None:
+        wanted = options.layer_frames
+        if isinstance(wanted, tuple):
+            wanted = sum(k in task.registrations for k in wanted)
+        elif wanted is not None:
+            wanted = min(wanted, frames)
+        check_layers_fit(options.layers, size, frames=wanted, slabs=_slabs_of(options, frames) or 0)
+    check_areas_fit(options.areas, task)
+
+
+def _slabs_of(options: StackOptions, frames: int) -> int | None:
+    """Slabs of so many frames; None where the depth of field will say how many."""
+    if options.slabs.sizes[:1] == (0,):
+        return None
+    stages = stages_for(options.slabs, frames, None)
+    return len(slab_ranges(frames, *stages[0])) if stages else 0
 
 
 def _undecoded(index: int) -> Pixels | str:

@@ -8,11 +8,8 @@ all are there, one solution is found for all of them, and each is decoded once m
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import closing
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
@@ -27,15 +24,16 @@ from stacking.frames import Pixels, Registration, Source
 from stacking.fuse.canvas import Canvas
 from stacking.fuse.final_pass import FusionTask
 from stacking.fuse.preload import preload
+from stacking.memory import bound_allocator
 from stacking.options import Align, StackOptions
 from stacking.prepared import Measured, Prepared, file_key
-from stacking.report import StackReport
 from stacking.sharpness import block_sharpness, stack_sharpness
-from stacking.slabs import Fused, SlabTarget, fuse_at_once, fuse_in_slabs, kept_slabs, slab_target
+from stacking.slabs import Fused, SlabTarget, fuse_at_once, fuse_in_slabs, slab_target
 from stacking.stack_result import StackResult
 
 if TYPE_CHECKING:
     from stacking.develop import Development
+    from stacking.finish import Recipe
     from stacking.gray_frames import BorrowedColours
     from stacking.register.features import Features
     from stacking.register.matching import Match, MatchQuery
@@ -94,7 +92,7 @@ class Engine:
             raise SourceError("no picture was added", remedy="Add frames first.")
         return self._development
 
-    def check(self, sources: Sequence[Source]) -> None:
+    def check(self, sources: Sequence[Source], recipe: Recipe | None = None) -> None:
         """Refuse what does not fit a stack of these frames, before the first of them is decoded.
 
         Raises
@@ -103,7 +101,7 @@ class Engine:
         """
         from stacking.checks import check_sources
 
-        check_sources(self.options, sources, threads=self._threads)
+        check_sources(self.options, sources, threads=self._threads, recipe=recipe)
 
     def add(self, source: Source) -> None:
         """Develop small, measure and register one frame; one that cannot be read is left out with its reason."""
@@ -115,6 +113,7 @@ class Engine:
         from stacking.register.registrar import Registrar
 
         cv2.setNumThreads(1)
+        bound_allocator()
         preload()
         first = len(self._sources)
         self._sources += sources
@@ -207,13 +206,15 @@ class Engine:
             self.development.look_for_defects(self._sources[index], self._answers.suspected)
         return image
 
-    def finish(self, slabs: SlabTarget | None = None) -> StackResult:
+    def finish(self, slabs: SlabTarget | None = None, check: Callable[[FusionTask], None] | None = None) -> StackResult:
         """Fuse all frames with all that was learnt.
 
         Parameters
         ----------
         slabs : (folder, callable), optional
             Where slabs are kept and what writes their pictures; None: they are not kept.
+        check : callable, optional
+            Given what is about to be fused; raises what it refuses.
 
         Raises
         ------
@@ -265,6 +266,8 @@ class Engine:
             threads=self._threads,
             memory_bytes=self.options.memory_bytes,
         )
+        if check is not None:
+            check(task)
         fused = self._fuse(task, reference, slabs)
         left_out |= fused.missed
         notes += fused.notes
@@ -338,81 +341,6 @@ class Engine:
         if self._white_balance is not None:
             self._white_balance.match(index, image)
         return image
-
-
-def stack_pictures(
-    paths: Iterable[Path | str],
-    output: Path,
-    options: StackOptions | None = None,
-    progress: Progress | None = None,
-    prepared: Prepared | None = None,
-) -> StackReport:
-    """Stack pictures of a folder, of files or of a session into one picture file.
-
-    Parameters
-    ----------
-    paths : iterable of path
-    output : Path
-        ``.tif`` (16 bit), ``.png`` or ``.jpg``.
-    options : StackOptions, optional
-    progress : callable, optional
-        Called with (stage, done, total).
-    prepared : Prepared, optional
-        What is known of the frames already; the result is the same without it.
-
-    Raises
-    ------
-    StackingError
-        Nothing half-written is left.
-    """
-    from stacking.areas import check_areas
-    from stacking.develop import alike
-    from stacking.finish import read_recipe
-    from stacking.order import Order
-    from stacking.outputs import Stacked, check_targets, write_stack
-    from stacking.sources import find_sources
-    from stacking.writers import write_picture
-
-    options = StackOptions() if options is None else options
-    started = time.monotonic()
-    output = Path(output)
-    outputs = check_targets(output, options)
-    recipe = None if options.recipe is None else read_recipe(options.recipe)
-    if recipe is not None:
-        options = replace(options, areas=(*recipe.areas, *options.areas), wide_gamut=recipe.wants_wide_gamut)
-    check_areas(options.areas, options.method)
-    found = find_sources(paths, exclude=outputs)
-    selection = alike(found.sources, mixed_depths=found.order is Order.GIVEN)
-    engine = Engine(options, progress, prepared)
-    engine.check(selection.sources)
-    engine.extend(selection.sources, like=selection.like)
-    registered = time.monotonic()
-    slab_folder = options.slabs.folder or output.with_name(f"{output.stem}.slabs")
-    if options.slabs.sizes:
-
-        def write_slab(path: Path, slab: NDArray[np.uint16]) -> None:
-            write_picture(path, slab, icc=engine.development.icc, exif_from=selection.sources[0].path)
-
-        with kept_slabs(slab_folder, force=options.force) as beside:
-            result = engine.finish((beside, write_slab))
-    else:
-        result = engine.finish()
-    return write_stack(
-        Stacked(
-            output=output,
-            options=options,
-            recipe=recipe,
-            development=engine.development,
-            sources=engine.sources,
-            positions_known=engine.positions_known,
-            decode=engine.decode,
-            result=result,
-            left_out_before=(*found.left_out, *selection.left_out),
-            notes_before=tuple(f"{n.path.name}: {n.text}" for n in selection.notes),
-            slab_folder=slab_folder,
-            times=(("registering", registered - started), ("fusing", time.monotonic() - registered)),
-        )
-    )
 
 
 def _silent(stage: str, done: int, total: int) -> None:

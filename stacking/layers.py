@@ -104,11 +104,7 @@ def write_layers(
         )
         for k in chosen
     ]
-    if suffix in (".psd", ".psb") and not fits(size, layers, large=large):
-        raise OutputError(
-            f"{path.name}: {len(layers)} layers of {size[0]}x{size[1]} do not fit into a {suffix[1:].upper()}",
-            remedy="End the name in .psb or .tif, or give fewer frames with --layer-frames.",
-        )
+    check_layers_fit(path, size, frames=len(chosen), slabs=len(sources.slabs))
     slab_masks |= _masks([partial(_slab_and_reach, p) for _, p in sources.slabs], range(len(sources.slabs)))
     frame_masks |= _masks([partial(_luma_and_reach, sources, k) for k in used], [used.index(k) for k in chosen])
     if suffix in (".psd", ".psb"):
@@ -118,6 +114,29 @@ def write_layers(
         with replacing(path, force=force) as file:
             write_layered_tiff(file, size, layers, icc=icc)
     return [layer.name for layer in layers]
+
+
+def check_layers_fit(path: Path, size: tuple[int, int], *, frames: int | None, slabs: int) -> None:
+    """Refuse layers that a Photoshop file cannot hold.
+
+    Parameters
+    ----------
+    size : (width, height)
+        Of the picture.
+    frames : int or None
+        How many are layers; None: as many as fit.
+
+    Raises
+    ------
+    OutputError
+    """
+    suffix = path.suffix.lower()
+    masked = [False] + [True] * (slabs + (frames or 0))
+    if suffix in (".psd", ".psb") and not fits(size, masked, large=suffix == ".psb"):
+        raise OutputError(
+            f"{path.name}: {len(masked)} layers of {size[0]}x{size[1]} do not fit into a {suffix[1:].upper()}",
+            remedy="End the name in .psb or .tif, or give fewer frames with --layer-frames.",
+        )
 
 
 def _chosen(sources: LayerSources, wanted: int | tuple[int, ...] | None, limit: int | None) -> list[int]:

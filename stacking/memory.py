@@ -11,10 +11,14 @@ from pathlib import Path
 
 from stacking.errors import MemoryBudgetError
 
-# The interpreter with numpy, OpenCV and the compiled loops, and what its allocator keeps between frames.
-_PROGRAM_BYTES = 230 << 20
+# The interpreter with numpy, OpenCV and the compiled loops, and what is known of the frames.
+_PROGRAM_BYTES = 265 << 20
+_PICTURE_BYTES_PER_PIXEL = 6
 # Freed memory that the allocator keeps from one strip to the next.
-_STRIPS_BYTES = 64 << 20
+_STRIPS_BYTES = 16 << 20
+# glibc's names; larger planes go back to the system as soon as they are freed (by default the bound grows to 32 MiB).
+_M_ARENA_MAX, _M_MMAP_THRESHOLD = -8, -3
+_MAPPED_FROM_BYTES = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +41,9 @@ def plan_memory(
     pixels: int,
     rows: int,
     *,
-    frame_bytes_per_pixel: float,
-    fusion_bytes_per_pixel: float,
-    result_bytes_per_pixel: float,
+    held_bytes: int,
+    strip_bytes_per_pixel: float,
+    after_bytes: int,
     apron_rows: int,
     allowed_bytes: int | None,
 ) -> MemoryPlan:
@@ -49,12 +53,12 @@ def plan_memory(
     ----------
     pixels, rows : int
         Of the canvas.
-    frame_bytes_per_pixel : float
-        Frames held decoded at one time.
-    fusion_bytes_per_pixel : float
+    held_bytes : int
+        What is held while frames are fused, however the canvas is cut: frames decoded at one time, sums of the whole canvas.
+    strip_bytes_per_pixel : float
         Running sums and working planes, per pixel of the strip with its aprons.
-    result_bytes_per_pixel : float
-        The whole result.
+    after_bytes : int
+        What is needed once frames and sums are gone.
     apron_rows : int
         Rows that a strip needs beyond its own on each inner side.
     allowed_bytes : int or None
@@ -63,24 +67,35 @@ def plan_memory(
     Raises
     ------
     MemoryBudgetError
-        Where not even the thinnest strips fit.
+        Where no number of strips fits; the remedy names memory in which one does.
     """
-    fixed = _PROGRAM_BYTES + pixels * (frame_bytes_per_pixel + result_bytes_per_pixel)
-    columns = pixels / rows
+    least: int | None = None
     strips = 1
-    while True:
+    while strips == 1 or rows // strips >= apron_rows:
         height = rows if strips == 1 else min(rows, -(-rows // strips) + 2 * apron_rows)
-        # A strip's result is copied into the whole.
-        own_result, kept = (0.0, 0) if strips == 1 else (result_bytes_per_pixel, _STRIPS_BYTES)
-        needed = int(fixed + columns * height * (fusion_bytes_per_pixel + own_result)) + kept
+        # a strip's picture is copied into the whole one
+        joined = 0 if strips == 1 else _PICTURE_BYTES_PER_PIXEL * pixels + _STRIPS_BYTES
+        fusing = held_bytes + joined + int(pixels / rows * height * strip_bytes_per_pixel)
+        needed = _PROGRAM_BYTES + max(fusing, after_bytes)
         if allowed_bytes is None or needed <= allowed_bytes:
             return MemoryPlan(strips, needed)
-        if rows // (strips + 1) < apron_rows:
-            raise MemoryBudgetError(
-                f"these frames need {needed >> 20} MiB, and {allowed_bytes >> 20} MiB are allowed",
-                remedy=f"Allow at least {(needed >> 20) + 1} MiB, or give smaller pictures.",
-            )
+        least = needed if least is None else min(least, needed)
         strips += 1
+    assert least is not None
+    assert allowed_bytes is not None
+    megabytes = -(-least >> 20)
+    raise MemoryBudgetError(
+        f"these frames need {megabytes} MiB, and {allowed_bytes >> 20} MiB are allowed",
+        remedy=f"Allow at least {megabytes} MiB, or give smaller pictures.",
+    )
+
+
+def bound_allocator() -> None:
+    """Tell the allocator (glibc) not to keep whole planes once they are freed, nor a heap for every thread: some tens of MiB less."""
+    with suppress(OSError, AttributeError):
+        library = ctypes.CDLL(None)
+        library.mallopt(_M_ARENA_MAX, 2)
+        library.mallopt(_M_MMAP_THRESHOLD, _MAPPED_FROM_BYTES)
 
 
 def return_freed_memory() -> None:

@@ -26,6 +26,7 @@ from stacking.options import Method, StackOptions
 from stacking.relief.maps import depth_meaning
 from stacking.relief.options import different
 from stacking.report import StackReport
+from stacking.slabs import SlabsBeside, check_slab_folder
 from stacking.writers import DEPTH_SUFFIXES, check_target, replacing, write_depth, write_picture
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ class Stacked:
     left_out_before : sequence of LeftOut
         Pictures that were no part of the stack from the start.
     notes_before : sequence of str
-    slab_folder : Path
+    slabs : SlabsBeside or None
+        Written already, not yet in their place.
     times : sequence of (str, float)
         Stages so far and their seconds.
     """
@@ -67,12 +69,22 @@ class Stacked:
     result: StackResult
     left_out_before: Sequence[LeftOut]
     notes_before: Sequence[str]
-    slab_folder: Path
+    slabs: SlabsBeside | None
     times: Sequence[tuple[str, float]]
 
 
-def check_targets(output: Path, options: StackOptions) -> list[Path]:
+def slab_folder(output: Path, options: StackOptions) -> Path:
+    """Where slabs are put: as wanted, else beside the picture."""
+    return options.slabs.folder or output.with_name(f"{output.stem}.slabs")
+
+
+def check_targets(output: Path | None, options: StackOptions) -> list[Path]:
     """Refuse what cannot be written, before any work is done; the files that will be.
+
+    Parameters
+    ----------
+    output : Path or None
+        The picture; None where its folder is still to be made.
 
     Raises
     ------
@@ -80,7 +92,10 @@ def check_targets(output: Path, options: StackOptions) -> list[Path]:
     StackingUsageError
     """
     check_options(options)
-    check_target(output, force=options.force)
+    if output is not None:
+        check_target(output, force=options.force)
+    if options.slabs.sizes and (output is not None or options.slabs.folder is not None):
+        check_slab_folder(slab_folder(output or Path(), options), force=options.force)
     if options.wants_depth and options.method is Method.AVERAGE:
         raise StackingUsageError("a plain average has no depth", remedy="Choose another method, or leave the depth.")
     if options.depth is not None:
@@ -106,7 +121,10 @@ def write_stack(stacked: Stacked) -> StackReport:
     """
     targets = {path: path.exists() for path in check_targets(stacked.output, stacked.options)}
     try:
-        return _written(stacked)
+        report = _written(stacked)
+        if stacked.slabs is not None:
+            stacked.slabs.keep()
+        return report
     except BaseException:
         for path, was_there in targets.items():
             if not was_there:
@@ -158,7 +176,7 @@ def _write_layers(stacked: Stacked, path: Path) -> None:
     from stacking.layers import LayerSources, write_layers
 
     result, development, sources = stacked.result, stacked.development, stacked.sources
-    slabs = [(s.path.stem, stacked.slab_folder / s.path.name) for s in result.slabs if s.stage == 1]
+    slabs = [(s.path.stem, s.path) for s in result.slabs if s.stage == 1]
     write_layers(
         path,
         LayerSources(
@@ -223,6 +241,7 @@ def _report(
     names = _names(sources)
     height, width = image.shape[:2]
     canvas = result.canvas
+    place = Path() if stacked.slabs is None else stacked.slabs.folder
     return StackReport(
         result=stacked.output,
         width=width,
@@ -241,7 +260,7 @@ def _report(
         peak_rss_bytes=peak_rss_bytes(),
         depth=stacked.options.depth,
         outputs=outputs,
-        slabs=[(stacked.slab_folder / s.path.name, tuple(names[k] for k in s.frames), s.stage) for s in result.slabs],
+        slabs=[(place / s.path.name, tuple(names[k] for k in s.frames), s.stage) for s in result.slabs],
         times=times,
     )
 

@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stacking.develop import as_source
-from stacking.engine import Engine, Progress, stack_pictures
+from stacking.engine import Engine, Progress
 from stacking.errors import StackingError
 from stacking.frames import Source
 from stacking.options import StackOptions
 from stacking.prepared import PictureStore, Prepared, file_key
 from stacking.preview import Preview, decoded, encoded
 from stacking.report import StackReport
+from stacking.stack import stack_pictures
 
 F64 = NDArray[np.float64]
 
@@ -110,7 +111,7 @@ class RunningStack:
     def finish(
         self, paths: Iterable[Path | str], output: Path, options: StackOptions, progress: Progress | None = None
     ) -> StackReport:
-        """`stacking.engine.stack_pictures`, in less time: the same files, byte for byte.
+        """`stacking.stack.stack_pictures`, in less time: the same files, byte for byte.
 
         Raises
         ------

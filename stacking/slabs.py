@@ -27,6 +27,7 @@ from stacking.fuse.canvas import Canvas
 from stacking.fuse.final_pass import FinalPass, FusionTask, Progress
 from stacking.options import Method
 from stacking.slab_options import SlabOptions
+from stacking.writers import check_folder
 
 F32 = NDArray[np.float32]
 Picture = NDArray[np.uint16]
@@ -137,8 +138,9 @@ def fuse_in_slabs(
         Where slabs overlap by their whole size.
     """
     stages = stages_for(options, len(task.registrations), frames_in_focus)
+    notes = _too_few(options, stages, len(task.registrations))
     if not stages:
-        return fuse_at_once(task, progress)
+        return replace(fuse_at_once(task, progress), notes=notes)
     missed: dict[int, str] = {}
     slabs: list[Slab] = []
     current: list[tuple[int, ...]] = [(k,) for k in sorted(task.registrations)]
@@ -170,7 +172,7 @@ def fuse_in_slabs(
     if options.method is None:
         of_frames = replace(task, registrations=_without(task, missed))
         fused = fuse_at_once(of_frames, _named(progress, "fusing what the slabs are made of"))
-        return replace(fused, missed=missed | fused.missed, slabs=tuple(slabs))
+        return replace(fused, missed=missed | fused.missed, slabs=tuple(slabs), notes=notes)
     fused = fuse_at_once(replace(stage_task, wants_depth=False), _named(progress, "fusing slabs"))
     depth = confidence = surface = None
     if task.wants_depth:  # depth is where the frames say it is: slabs know it more coarsely
@@ -178,7 +180,7 @@ def fuse_in_slabs(
             replace(task, method=Method.AUTO, registrations=_without(task, missed)), _named(progress, "measuring depth")
         )
         depth, confidence, surface = found.depth, found.confidence, found.surface
-    return Fused(fused.image, depth, confidence, missed, tuple(slabs), surface=surface)
+    return Fused(fused.image, depth, confidence, missed, tuple(slabs), notes, surface)
 
 
 def stages_for(options: SlabOptions, frames: int, frames_in_focus: float | None) -> list[tuple[int, int]]:
@@ -213,6 +215,18 @@ def stages_for(options: SlabOptions, frames: int, frames_in_focus: float | None)
     return stages
 
 
+def _too_few(options: SlabOptions, stages: Sequence[tuple[int, int]], frames: int) -> tuple[str, ...]:
+    """What is said of stages that are not made."""
+    if len(stages) == len(options.sizes):
+        return ()
+    count, what = frames, "frames"
+    for size, overlap in stages:
+        count, what = len(slab_ranges(count, size, overlap)), "slabs"
+    size = options.sizes[len(stages)]
+    wanted = f"a slab of {size}" if size else "slabs of two depths of field"
+    return (f"no slabs were made of the {count} {what}: they are too few for {wanted}",)
+
+
 def slab_ranges(count: int, size: int, overlap: int) -> list[range]:
     """Groups of `size` neighbours that share `overlap`; the last one is as long, and so may share more."""
     if size >= count:
@@ -221,32 +235,80 @@ def slab_ranges(count: int, size: int, overlap: int) -> list[range]:
     return [range(start, start + size) for start in [*starts, count - size]]
 
 
-@contextmanager
-def kept_slabs(folder: Path, *, force: bool) -> Iterator[Path]:
-    """A folder beside `folder` to write slabs into; they take their place only when all went well.
+@dataclass(frozen=True, slots=True)
+class SlabsBeside:
+    """Slabs beside the place where they are to be.
+
+    Attributes
+    ----------
+    folder : Path
+        That place.
+    beside : Path
+        Where they are written; gone with its context.
+    """
+
+    folder: Path
+    beside: Path
+
+    def keep(self) -> None:
+        """Put the slabs in their place, for those of an earlier run; a folder is made only where there are any.
+
+        Raises
+        ------
+        OutputError
+        """
+        try:
+            new = sorted(self.beside.iterdir())
+            if new:
+                self.folder.mkdir(exist_ok=True)
+            for old in self.folder.iterdir() if self.folder.is_dir() else ():
+                if _OURS.fullmatch(old.name):
+                    old.unlink()
+            for path in new:
+                path.replace(self.folder / path.name)
+        except OSError as error:
+            raise _unwritable(self.folder, error) from error
+
+
+def check_slab_folder(folder: Path, *, force: bool) -> None:
+    """Refuse a folder that slabs cannot be put in, before any work is done.
 
     Raises
     ------
     OutputError
-        Where `folder` holds something already and `force` is not given, or cannot be written.
+        Where it holds something already and `force` is not given, or cannot be made or written.
     """
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder} is a file", remedy="Name another folder with --slab-folder.")
-    if folder.is_dir() and any(folder.iterdir()) and not force:
-        raise OutputError(f"{folder} holds files", remedy="Name another folder with --slab-folder, or give --force.")
+    check_folder(folder.absolute().parent, folder.name)
+    if folder.is_dir():
+        check_folder(folder, "a slab")
+        if any(folder.iterdir()) and not force:
+            raise OutputError(
+                f"{folder} holds files", remedy="Name another folder with --slab-folder, or give --force."
+            )
+
+
+@contextmanager
+def slabs_beside(folder: Path, *, force: bool) -> Iterator[SlabsBeside]:
+    """A folder beside `folder` to write slabs into; they take their place when they are kept.
+
+    Raises
+    ------
+    OutputError
+        As `check_slab_folder`.
+    """
+    check_slab_folder(folder, force=force)
     try:
-        with TemporaryDirectory(dir=folder.absolute().parent, prefix=f".{folder.name}.") as beside:
-            yield Path(beside)
-            folder.mkdir(exist_ok=True)
-            for old in folder.iterdir():
-                if _OURS.fullmatch(old.name):
-                    old.unlink()
-            for new in sorted(Path(beside).iterdir()):
-                new.replace(folder / new.name)
+        beside = TemporaryDirectory(dir=folder.absolute().parent, prefix=f".{folder.name}.")
     except OSError as error:
-        raise OutputError(
-            f"{folder} cannot be written: {error.strerror or error}", remedy="Check the folder."
-        ) from error
+        raise _unwritable(folder, error) from error
+    with beside as place:
+        yield SlabsBeside(folder, Path(place))
+
+
+def _unwritable(folder: Path, error: OSError) -> OutputError:
+    return OutputError(f"{folder} cannot be written: {error.strerror or error}", remedy="Check the folder.")
 
 
 @contextmanager

@@ -61,18 +61,28 @@ def check_target(
     if path.is_dir():
         raise OutputError(f"{path} is a folder", remedy="Name a file in it.")
     folder = path.absolute().parent
-    if not folder.is_dir():
-        is_file = next((above for above in (folder, *folder.parents) if above.exists() and not above.is_dir()), None)
-        what = f"{is_file} is a file" if is_file else f"the folder {folder} does not exist"
-        raise OutputError(f"{path.name} cannot be written: {what}", remedy="Make the folder first, or name another.")
+    check_folder(folder, path.name)
     if path.exists() and not force:
         raise OutputError(f"{path} exists", remedy="Choose another name, or give --force to write over it.")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise OutputError(f"{folder} may not be written", remedy="Choose another folder, or change its permissions.")
     free = shutil.disk_usage(folder).free
     if needed_bytes and free < needed_bytes + _ROOM_FOR_THE_REST:
         needed = f"{needed_bytes / 1e6:.0f} MB are needed, {free / 1e6:.0f} MB are free"
         raise OutputError(f"{path.name} does not fit on its disk: {needed}", remedy=_FREE_SPACE)
+
+
+def check_folder(folder: Path, name: str) -> None:
+    """Refuse a folder that `name` cannot be written into.
+
+    Raises
+    ------
+    OutputError
+    """
+    if not folder.is_dir():
+        is_file = next((above for above in (folder, *folder.parents) if above.exists() and not above.is_dir()), None)
+        what = f"{is_file} is a file" if is_file else f"the folder {folder} does not exist"
+        raise OutputError(f"{name} cannot be written: {what}", remedy="Make the folder first, or name another.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"{folder} may not be written", remedy="Choose another folder, or change its permissions.")
 
 
 def expected_bytes(path: Path, rows: int, columns: int, *, channels: int = 3) -> int:

@@ -43,15 +43,15 @@ class Layer:
     pixels: Callable[[], tuple[U16, U16 | None]]
 
 
-def layered_bytes(size: tuple[int, int], layers: Sequence[Layer]) -> int:
-    """About what a layered file of that (width, height) takes."""
+def layered_bytes(size: tuple[int, int], masked: Sequence[bool]) -> int:
+    """About what a layered file of that (width, height) takes, with layers of which is told whether they have a mask."""
     pixels = size[0] * size[1] * 2
-    return pixels * 3 + sum(pixels * (4 if layer.masked else 3) for layer in layers) + (1 << 16)
+    return pixels * 3 + sum(pixels * (4 if has_mask else 3) for has_mask in masked) + (1 << 16)
 
 
-def fits(size: tuple[int, int], layers: Sequence[Layer], *, large: bool) -> bool:
-    """Whether a PSD, or a PSB where `large`, can hold them."""
-    return max(size) <= _LARGEST_SIDE[large] and (large or layered_bytes(size, layers) <= PSD_LIMIT)
+def fits(size: tuple[int, int], masked: Sequence[bool], *, large: bool) -> bool:
+    """Whether a PSD, or a PSB where `large`, can hold such layers."""
+    return max(size) <= _LARGEST_SIDE[large] and (large or layered_bytes(size, masked) <= PSD_LIMIT)
 
 
 def write_psd(
@@ -103,7 +103,7 @@ def write_layered_tiff(
     file: BinaryIO, size: tuple[int, int], layers: Sequence[Layer], *, icc: bytes | None = None
 ) -> None:
     """Write a page for each layer, uppermost last; masks are alpha channels; the page's name is the layer's."""
-    big = layered_bytes(size, layers) > _TIFF_LIMIT
+    big = layered_bytes(size, [layer.masked for layer in layers]) > _TIFF_LIMIT
     with tifffile.TiffWriter(file, bigtiff=big) as writer:
         for layer in layers:
             image, mask = layer.pixels()

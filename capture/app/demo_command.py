@@ -91,8 +91,8 @@ def _wish(truth: dict[str, Any]) -> PlanWish:
 
 def _pictures(out: Path, running: RunningStacker) -> dict[str, Any]:
     """Stack, finish and judge; the contract's values."""
-    from stacking.engine import stack_pictures
     from stacking.finish import finish_picture, shipped_recipe
+    from stacking.stack import stack_pictures
 
     with SessionFolder.open(out) as folder:
         stacked = stack_session(folder, StackOptions(), FUSED_NAME, running)

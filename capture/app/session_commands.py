@@ -75,7 +75,10 @@ def shoot(flags: ShootFlags, answer: _Answer) -> Reply:
 
 def run(flags: ShootFlags, stacking: StackFlags, answer: _Answer) -> Reply:
     """Shoot a stack, and merge it: the picture is in DIR/result."""
+    from stacking.stack import check_wishes
+
     options = stacking.options(load_settings(Path.cwd()))
+    check_wishes(options)
     wanted = _wanted(flags, options)
     if flags.dry_run:
         return dry_run_reply(wanted)

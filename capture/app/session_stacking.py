@@ -192,7 +192,7 @@ def stack_session(
     folder: SessionFolder, options: StackOptions, name: str = RESULT_NAME, running: RunningStacker | None = None
 ) -> dict[str, Any]:
     """Stack a session's accepted frames into its result folder, and record that; `running`: what saw them come."""
-    from stacking.engine import stack_pictures
+    from stacking.stack import stack_pictures
 
     if not folder.accepted():
         raise SessionError(

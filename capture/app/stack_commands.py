@@ -42,7 +42,7 @@ class _InOut:
 
 def stack(asked: _InOut, flags: StackFlags, optics: ScaleFlags) -> Reply:
     """Merge a focus stack: pictures in, one picture out."""
-    from stacking.engine import stack_pictures
+    from stacking.stack import stack_pictures
 
     options = flags.options(load_settings(Path.cwd()), force=asked.force, optics=optics)
     try:

@@ -7,14 +7,11 @@ from numpy.typing import NDArray
 
 from stacking.fuse.bands import Bands
 from stacking.fuse.canvas import Canvas, spans_by_level
-from stacking.fuse.depth import DepthEstimate
 from stacking.fuse.frame_planes import FramePlanes
 
 
 class AverageFusion:
     """Running mean of luma and chroma over the frames that have a pixel."""
-
-    passes = 1
 
     def __init__(self, canvas: Canvas, bands: Bands) -> None:
         self._canvas = canvas
@@ -37,11 +34,8 @@ class AverageFusion:
             for y, (a, b) in enumerate(span):
                 count[y, a:b] += 1.0
 
-    def next_pass(self) -> None:
-        """There is one pass alone."""
-
-    def result(self) -> tuple[NDArray[np.uint16], DepthEstimate | None]:
-        """The mean; no depth."""
+    def result(self) -> NDArray[np.uint16]:
+        """The mean."""
         from stacking.fuse import plain_kernels as kernels
 
         luma, red, blue = self._sums
@@ -52,4 +46,4 @@ class AverageFusion:
         rgb = np.empty((*luma.shape, 3), np.uint16)
         none = np.empty((1, 1), np.uint16)
         self._bands.run(rgb.shape[0], lambda a, b: kernels.compose_rgb(luma, none, none, red, blue, rgb, a, b))
-        return rgb, None
+        return rgb

@@ -15,12 +15,13 @@ _WINDOWS = 4
 
 @dataclass(frozen=True, slots=True)
 class Canvas:
-    """A rectangle of the reference frame, in its full-resolution pixels."""
+    """A rectangle of the reference frame, in its full-resolution pixels; `whole` is what it is a strip of, if it is one."""
 
     x: int
     y: int
     width: int
     height: int
+    whole: Canvas | None = None
 
     def to_frame(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
         """The 2x3 matrix from pixels of this canvas to a frame, given the one from the reference frame to it."""
@@ -84,8 +85,7 @@ def spans_by_level(
     canvas: Canvas, matrix: NDArray[np.float64], frame_size: tuple[int, int], levels: int
 ) -> list[NDArray[np.int32]]:
     """The valid spans of each level, shrunk by the reach of that level's filter unless the frame covers the whole canvas."""
-    full = valid_spans(matrix, frame_size, (canvas.height, canvas.width))
-    covers = bool((full[:, 0] == 0).all() and (full[:, 1] == canvas.width).all())
+    covers = _covers(canvas, matrix, frame_size)
     spans = []
     for level in range(levels):
         margin = 0.0 if covers else _REACH_PX + 2.0 * (2**level - 1)
@@ -95,6 +95,15 @@ def spans_by_level(
             else _whole(canvas.level_shape(level))
         )
     return spans
+
+
+def _covers(canvas: Canvas, matrix: NDArray[np.float64], frame_size: tuple[int, int]) -> bool:
+    """Whether a frame covers the canvas, and what it is a strip of."""
+    whole = canvas if canvas.whole is None else canvas.whole
+    left, top = whole.x - canvas.x, whole.y - canvas.y
+    corners = np.array([[x, y, 1.0] for x in (left, left + whole.width - 1) for y in (top, top + whole.height - 1)])
+    there = corners @ matrix.T
+    return bool((there >= -1e-6).all() and (there <= np.array(frame_size) - 1 + 1e-6).all())
 
 
 def _whole(shape: tuple[int, int]) -> NDArray[np.int32]:

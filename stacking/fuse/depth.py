@@ -27,30 +27,53 @@ class DepthEstimate:
         In the unit of the positions; larger is farther; NaN where unknown.
     confidence : ndarray (rows, columns), float32
         0 to 1: how sharply one position stands out.
-    filled : ndarray (rows, columns), float32
-        In frame numbers, without gaps, edges where the energy has them: for choosing frames.
+    surface : ndarray (rows, columns), float32, or None
+        The depth where it is known, and what its surface says of it where it is not; NaN where that says nothing either.
     """
 
     depth: F32
     confidence: F32
-    filled: F32
+    surface: F32 | None
 
 
-def depth_from_moments(
-    weight: F32, first: F32, second: F32, positions: Sequence[float], shape: tuple[int, int]
-) -> DepthEstimate:
-    """Estimate depth from the sums of weight, weight * n and weight * n^2 over the frame numbers n, at half size.
+@dataclass(frozen=True, slots=True)
+class InFocus:
+    """The frame in focus at every second pixel of every second row, from the moments of the frame number.
 
-    A pixel beside an edge in front of it takes part of that edge's energy, which would make everything near look fat: each
-    pixel takes the farthest depth of its surroundings, and their least confidence.
+    Attributes
+    ----------
+    chosen : ndarray ((rows + 1) // 2, (columns + 1) // 2), float32
+        Frame numbers, without gaps, edges where the energy has them: for choosing frames.
+    farthest : ndarray, float32
+        The same, what is near no fatter than it is: for the depth.
+    known : ndarray, float32
+        0 to 1: how sharply one frame stands out.
+    """
+
+    chosen: F32
+    farthest: F32
+    known: F32
+
+    def depth(self, positions: Sequence[float], shape: tuple[int, int]) -> DepthEstimate:
+        """The depth at full size, (rows, columns), given the position of each frame number."""
+        sure = enlarge_half(self.known, shape)
+        numbers = enlarge_half(self.farthest, shape)
+        depth = np.interp(numbers, np.arange(len(positions)), np.asarray(positions)).astype(np.float32)
+        depth[sure < _KNOWN] = np.nan
+        return DepthEstimate(depth, np.clip(sure, 0.0, 1.0, out=sure), None)
+
+
+def in_focus(weight: F32, first: F32, second: F32, positions: Sequence[float]) -> InFocus:
+    """Find the frames in focus from the sums of weight, weight * n and weight * n^2 over the frame numbers n, at half size.
+
+    A pixel beside an edge in front of it takes part of that edge's energy, which would make everything near look fat: for the depth
+    each pixel takes the farthest of its surroundings, and their least confidence.
 
     Parameters
     ----------
     weight, first, second : ndarray ((rows + 1) // 2, (columns + 1) // 2), float32
     positions : sequence of float
         Position of each frame number; larger is farther.
-    shape : (rows, columns)
-        Of the result.
     """
     total = np.maximum(weight, np.float32(1e-37))
     mean: F32 = np.asarray(first / total, np.float32)
@@ -60,18 +83,12 @@ def depth_from_moments(
     certain = np.clip(1.0 - variance / (_EVEN_SHARE * even), 0.0, 1.0)
     confidence: F32 = np.asarray(np.exp(-variance) * certain, np.float32)
     far_is_later = len(positions) < 2 or positions[-1] >= positions[0]
-    rendered = _pull_push(mean, confidence)
+    chosen = _pull_push(mean, confidence)
     square = np.ones((5, 5), np.uint8)
     steady = cv2.medianBlur(mean, 5)
     farthest = np.asarray(cv2.dilate(steady, square) if far_is_later else cv2.erode(steady, square), np.float32)
     least = np.asarray(cv2.erode(confidence, np.ones((3, 3), np.uint8)), np.float32)
-    filled = _pull_push(farthest, least)
-    known = cv2.blur(least, (5, 5))
-    full = _enlarge(filled, shape)
-    sure = _enlarge(np.asarray(known, np.float32), shape)
-    depth = np.interp(full, np.arange(len(positions)), np.asarray(positions)).astype(np.float32)
-    depth[sure < _KNOWN] = np.nan
-    return DepthEstimate(depth, np.clip(sure, 0.0, 1.0), _enlarge(rendered, shape))
+    return InFocus(chosen, _pull_push(farthest, least), np.asarray(cv2.blur(least, (5, 5)), np.float32))
 
 
 def _pull_push(values: F32, confidence: F32) -> F32:
@@ -90,7 +107,7 @@ def _pull_push(values: F32, confidence: F32) -> F32:
     return np.asarray(filled, np.float32)
 
 
-def _enlarge(plane: F32, shape: tuple[int, int]) -> F32:
+def enlarge_half(plane: F32, shape: tuple[int, int]) -> F32:
     """Twice the size: sample i lies at pixel 2i."""
     matrix = np.array([[0.5, 0.0, 0.0], [0.0, 0.5, 0.0]])
     return np.asarray(

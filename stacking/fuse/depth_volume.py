@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from stacking.fuse.bands import Bands, rows_of
 from stacking.fuse.canvas import Canvas, spans_by_level
+from stacking.fuse.depth import DepthEstimate
 from stacking.fuse.depth_means import GuidedMean, TreeSum
 
 F32 = NDArray[np.float32]
@@ -45,8 +46,8 @@ _QUIET_PART, _LEAST_LOUDER, _MOST_LOUDER = 0.25, 1.2, 2.5
 _LEAST = 1e-3
 # Below 1 / (1 - this) of an even share it is noise that wins: measured, on stacks of little and of much noise.
 _KNOWN = 0.4
-# What making the depth takes of memory, per cell.
-_WORK_BYTES_PER_CELL = 280.0
+# What making the depth takes of memory per cell, measured.
+_WORK_BYTES_PER_CELL = 180
 
 
 def grid_level(pixels: int) -> int:
@@ -54,10 +55,15 @@ def grid_level(pixels: int) -> int:
     return 0 if pixels < _EVERY_PIXEL_BELOW else 1 if pixels < _EVERY_SECOND_BELOW else 2
 
 
-def volume_bytes_per_pixel(pixels: int, frames: int, spared: float) -> float:
-    """What a volume takes of memory per pixel of a picture, and what making the depth takes beyond ``spared`` bytes a pixel."""
-    cells = 0.25 ** grid_level(pixels)
-    return cells * 2.0 * min(max(frames, 1), MOST_BINS) + max(0.0, cells * _WORK_BYTES_PER_CELL - spared)
+def volume_bytes(pixels: int, frames: int) -> int:
+    """What the volume of a picture takes of memory."""
+    return (pixels >> 2 * grid_level(pixels)) * 2 * min(max(frames, 1), MOST_BINS)
+
+
+def depth_work_bytes(pixels: int) -> int:
+    """What making the depth takes of memory beside the volume and the picture, before it is enlarged."""
+    cells = pixels >> 2 * grid_level(pixels)
+    return cells * _WORK_BYTES_PER_CELL
 
 
 class DepthVolume:
@@ -70,7 +76,7 @@ class DepthVolume:
         How many will be added, at most.
     bands : Bands
     level : int, optional
-        Of the grid, as :func:`grid_level` gives it for the whole picture where ``canvas`` is a strip of it.
+        Of the grid; by default as :func:`grid_level` gives it for the whole picture.
     """
 
     def __init__(self, canvas: Canvas, frames: int, bands: Bands, level: int | None = None) -> None:
@@ -79,7 +85,8 @@ class DepthVolume:
         self._frames = max(1, frames)
         self._bins = min(self._frames, MOST_BINS)
         self._positions: list[list[float]] = [[] for _ in range(self._bins)]
-        self.level = grid_level(canvas.width * canvas.height) if level is None else level
+        whole = canvas if canvas.whole is None else canvas.whole
+        self.level = grid_level(whole.width * whole.height) if level is None else level
         rows, columns = canvas.level_shape(self.level)
         self._codes: NDArray[np.uint8] = np.zeros((2, self._bins, rows, columns), np.uint8)
 
@@ -108,6 +115,27 @@ class DepthVolume:
             np.maximum(self._codes[1, bin_], between, out=self._codes[1, bin_])
         self._positions[bin_].append(position)
 
+    def part(self, strip: Canvas) -> DepthVolume:
+        """A volume of the same frames on a strip of the canvas, to be taken back (`take`); this one where the strip is all of it."""
+        return self if strip == self._canvas else DepthVolume(strip, self._frames, self._bands, self.level)
+
+    def take(self, part: DepthVolume, first: int, stop: int) -> None:
+        """Take back the canvas's rows ``first`` to ``stop`` from a part that has all frames; both are multiples of the grid's step, or
+        the end."""
+        if part is self:
+            return
+        top = (part._canvas.y - self._canvas.y) >> self.level
+        a, b = first >> self.level, -(-stop >> self.level)
+        self._codes[:, :, a:b] = part._codes[:, :, a - top : b - top]
+        self._positions = part._positions
+
+    def estimate(self, picture: NDArray[np.uint16]) -> DepthEstimate:
+        """The depth of every pixel of the picture (rows, columns, 3)."""
+        coarse, confidence = self.depth(picture)
+        shape = picture.shape[:2]
+        surface, certain = enlarge(coarse, shape, self.level), enlarge(confidence, shape, self.level)
+        return DepthEstimate(np.where(certain > 0.0, surface, np.float32(np.nan)), certain, surface)
+
     def depth(self, picture: NDArray[np.uint16]) -> tuple[F32, F32]:
         """Depth and its confidence on the grid.
 
@@ -126,16 +154,15 @@ class DepthVolume:
         used = [k for k in range(self._bins) if self._positions[k]]
         if not used:
             raise ValueError("no frame was added")
-        votes = _Votes(self._codes[:, used], _TAIL_CELLS[self.level])
+        codes = self._codes if len(used) == self._bins else self._codes[:, used]
+        votes = _Votes(codes, _TAIL_CELLS[self.level])
         guide: NDArray[Any] = picture
         for _ in range(self.level):
             guide = cv2.pyrDown(guide)
         colours = guide.astype(np.float32) * np.float32(1.0 / 65535.0)
         over_windows, over_tree = GuidedMean(colours, _REACH_CELLS[self.level]), TreeSum(colours)
         shape = colours.shape[:2]
-        seen: F32 = np.full(shape, _LEAST, np.float32)
-        for k in range(len(used)):
-            seen += over_tree(votes.share(k))
+        seen = over_tree(votes.shares()) + np.float32(_LEAST)
         best: F32 = np.full(shape, -np.inf, np.float32)
         centre: F32 = np.full(shape, -2.0, np.float32)
         mass: F32 = np.zeros(shape, np.float32)
@@ -233,6 +260,10 @@ class _Votes:
     def share(self, k: int) -> F32:
         """The part of each cell's vote for bin ``k``."""
         return self._unshared(k) / self._total
+
+    def shares(self) -> F32:
+        """What all bins have of each cell's vote: all of it, but where there is no detail."""
+        return np.float32(1.0) - np.float32(_LEAST) / self._total
 
     def _unshared(self, k: int) -> F32:
         return self._above_noise(0, k) * self._scale[0] + self._above_noise(1, k) * self._scale[1]

@@ -1,7 +1,6 @@
-"""Fusion by depth map: where is each pixel sharp, then the mean of the frames nearest to that depth.
+"""Fusion by depth map: each pixel is the mean of the frames next to its depth. Smooth surfaces, true colour, little noise.
 
-The first pass finds depth from the focus curve of every pixel, smooths and fills it; the second takes each pixel from the
-frames that lie around its depth. True colour and little noise on smooth surfaces; crossings and hairs suffer.
+The frames come twice: once to find the frame in focus at every pixel of the whole picture, once to be taken. Crossings and hairs suffer.
 """
 
 from __future__ import annotations
@@ -11,44 +10,42 @@ from numpy.typing import NDArray
 
 from stacking.fuse.bands import Bands, rows_of
 from stacking.fuse.canvas import Canvas, spans_by_level
-from stacking.fuse.depth import DepthEstimate
+from stacking.fuse.depth import enlarge_half
 from stacking.fuse.frame_planes import FramePlanes
 from stacking.fuse.noise import NoiseEnergy
 from stacking.fuse.pyramid import PyramidFusion, PyramidTuning
+
+F32 = NDArray[np.float32]
 
 # Frames on each side of the depth that still count.
 _REACH_FRAMES = 1.0
 
 
+def focus_fusion(canvas: Canvas, bands: Bands, noise: NoiseEnergy) -> PyramidFusion:
+    """What finds the frames in focus, by its moments."""
+    # Two levels are all they are made of; power and clamp of the picture play no part.
+    tuning = PyramidTuning(share=2.0, powers=(6,), levels=2, clamp=False)
+    return PyramidFusion(canvas, bands, noise, tuning, wants_moments=True)
+
+
 class DepthMapFusion:
-    """A fusion in two passes over the frames.
+    """The mean of the frames next to a pixel's own.
 
     Parameters
     ----------
     canvas : Canvas
     bands : Bands
-    noise : NoiseEnergy
+    chosen : ndarray ((rows + 1) // 2, (columns + 1) // 2), float32
+        The number of the frame in focus, as `stacking.fuse.depth.InFocus` has it for this canvas.
     """
 
-    passes = 2
-
-    def __init__(self, canvas: Canvas, bands: Bands, noise: NoiseEnergy) -> None:
+    def __init__(self, canvas: Canvas, bands: Bands, chosen: F32) -> None:
         self._canvas = canvas
         self._bands = bands
-        # Two levels are all the depth is made of; power and clamp of the picture play no part.
-        self._focus: PyramidFusion | None = PyramidFusion(
-            canvas, bands, noise, PyramidTuning(share=2.0, powers=(6,), levels=2, clamp=False), wants_moments=True
-        )
-        self._estimate: DepthEstimate | None = None
+        self._full = enlarge_half(chosen, (canvas.height, canvas.width))
+        self._half = np.ascontiguousarray(chosen)
         self._count = 0
-
-    def next_pass(self) -> None:
-        """The frames come once more, in the same order."""
-        assert self._focus is not None
-        self._estimate = self._focus.result()[1]
-        self._focus = None
-        self._half = np.ascontiguousarray(self._filled()[::2, ::2])
-        shapes = [self._canvas.level_shape(level) for level in (0, 1, 1)]
+        shapes = [canvas.level_shape(level) for level in (0, 1, 1)]
         self._sums = [np.zeros(shape, np.float32) for shape in shapes]
         self._weights = [np.zeros(shape, np.float32) for shape in shapes[:2]]
 
@@ -56,17 +53,15 @@ class DepthMapFusion:
         self, planes: FramePlanes, matrix: NDArray[np.float64], frame_size: tuple[int, int], position: float
     ) -> None:
         """Take in one frame."""
+        del position
         from stacking.fuse.plain_kernels import accumulate_near
 
-        if self._focus is not None:
-            self._focus.add(planes, matrix, frame_size, position)
-            return
         number = float(self._count)
         self._count += 1
         spans = spans_by_level(self._canvas, matrix, frame_size, 2)
         none = np.empty((1, 1), np.float32)
         for plane, depth, span, total, weight in (
-            (planes.luma, self._filled(), spans[0], self._sums[0], self._weights[0]),
+            (planes.luma, self._full, spans[0], self._sums[0], self._weights[0]),
             (planes.red, self._half, spans[1], self._sums[1], self._weights[1]),
             (planes.blue, self._half, spans[1], self._sums[2], none),
         ):
@@ -74,8 +69,8 @@ class DepthMapFusion:
                 plane.shape[0], rows_of(accumulate_near, plane, depth, number, _REACH_FRAMES, span, total, weight)
             )
 
-    def result(self) -> tuple[NDArray[np.uint16], DepthEstimate | None]:
-        """The picture and its depth."""
+    def result(self) -> NDArray[np.uint16]:
+        """The picture."""
         from stacking.fuse.plain_kernels import compose_rgb
         from stacking.fuse.pyramid_kernels import divide_rows
 
@@ -85,8 +80,4 @@ class DepthMapFusion:
         unclamped = np.empty((1, 1), np.uint16)
         luma, red, blue = self._sums
         self._bands.run(rgb.shape[0], rows_of(compose_rgb, luma, unclamped, unclamped, red, blue, rgb))
-        return rgb, self._estimate
-
-    def _filled(self) -> NDArray[np.float32]:
-        assert self._estimate is not None
-        return self._estimate.filled
+        return rgb

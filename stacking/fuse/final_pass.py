@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +15,15 @@ from numpy.typing import NDArray
 from stacking.ahead import ahead
 from stacking.errors import SourceError
 from stacking.frames import Pixels, Registration
+from stacking.fuse.average import AverageFusion
 from stacking.fuse.bands import Bands
 from stacking.fuse.canvas import Canvas
-from stacking.fuse.depth import DepthEstimate
-from stacking.fuse.depth_volume import grid_level
+from stacking.fuse.depth import DepthEstimate, in_focus
+from stacking.fuse.depth_volume import DepthVolume, depth_work_bytes, volume_bytes
+from stacking.fuse.depthmap import DepthMapFusion, focus_fusion
 from stacking.fuse.focus_prior import REACH_COARSE_PX
 from stacking.fuse.frame_planes import FramePlanes
-from stacking.fuse.methods import Fusion, bytes_per_pixel, fusion_for, noise_for
+from stacking.fuse.methods import BYTES_PER_PIXEL, Fusion, noise_for, running_fusion
 from stacking.fuse.noise import NoiseEnergy
 from stacking.fuse.pair import PairFusion, are_a_pair
 from stacking.fuse.pyramid import PyramidFusion, levels_for
@@ -27,12 +31,18 @@ from stacking.memory import MemoryPlan, plan_memory, return_freed_memory
 from stacking.options import Method
 
 Progress = Callable[[str, int, int], None]
+Running = TypeVar("Running", bound=Fusion)
 # A strip's own rows do not feel the borders of its aprons. Pixels of the coarsest level (8 rows each) that a pixel of the result
 # depends on: 2 through the reductions, 2 through expansion and energy, 2 through the collapse, 1 through the colour; and through the
 # focus prior its window, halving and enlargement.
 _APRON_COARSE_PX = 7 + REACH_COARSE_PX + 2
-_RESULT_BYTES_PER_PIXEL = 6.0
+_PICTURE_BYTES_PER_PIXEL = 6
+# Chroma of a whole frame at half size; moments of the frame number at half size; depth, confidence and surface, and what is written
+# of them.
+_CHROMA_BYTES_PER_PIXEL, _MOMENTS_BYTES_PER_PIXEL, _DEPTH_BYTES_PER_PIXEL = 2, 3, 26
 _PASSES = {Method.DEPTHMAP: 2}
+# A picture too small for two levels of the pyramid has no depth.
+_LEAST_DEPTH_LEVELS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,19 +99,22 @@ class FusionTask:
         ------
         MemoryBudgetError
         """
-        width, height = self.frame_size
-        held = self.decode_threads + 2
-        frame = 3.0 * self.sample_bytes * held * width * height / (self.canvas.width * self.canvas.height)
+        pixels = self.canvas.width * self.canvas.height
+        frame_pixels = self.frame_size[0] * self.frame_size[1]
+        frames = (self.decode_threads + 2) * 3 * self.sample_bytes * frame_pixels
+        by_depth_map = self.method is Method.DEPTHMAP
+        kept = _MOMENTS_BYTES_PER_PIXEL * pixels if by_depth_map else 0
+        after = _PICTURE_BYTES_PER_PIXEL * pixels
+        if self.wants_depth:
+            kept = kept or volume_bytes(pixels, len(self.registrations))
+            work = 0 if by_depth_map else depth_work_bytes(pixels)
+            after += max(kept + work, _DEPTH_BYTES_PER_PIXEL * pixels)
         return plan_memory(
-            self.canvas.width * self.canvas.height,
+            pixels,
             self.canvas.height,
-            frame_bytes_per_pixel=frame,
-            fusion_bytes_per_pixel=bytes_per_pixel(
-                self.method,
-                pixels=self.canvas.width * self.canvas.height,
-                depth_frames=len(self.registrations) if self.wants_depth else 0,
-            ),
-            result_bytes_per_pixel=_RESULT_BYTES_PER_PIXEL + (12.0 if self.wants_depth else 0.0),
+            held_bytes=frames + _CHROMA_BYTES_PER_PIXEL * frame_pixels + kept,
+            strip_bytes_per_pixel=BYTES_PER_PIXEL[self.method] + (0 if by_depth_map else kept / pixels),
+            after_bytes=after,
             apron_rows=self.apron_rows,
             allowed_bytes=self.memory_bytes,
         )
@@ -130,7 +143,7 @@ class FinalPass:
         self._task = task
         self._progress = progress
         self._noise: NoiseEnergy | None = None
-        self._done = 0
+        self._done = self._total = 0
         self.missed: dict[int, str] = {}
         self.confidence: NDArray[np.float32] | None = None
         self.surface: NDArray[np.float32] | None = None
@@ -147,75 +160,110 @@ class FinalPass:
         """
         task = self._task
         strips = _strips(task.canvas, task.memory_plan().strips, task.apron_rows)
-        total = len(task.registrations) * len(strips) * _PASSES.get(task.method, 1)
-        if len(strips) == 1:
-            image, estimate = self._strip(task.canvas, total)
-            self.confidence = None if estimate is None else estimate.confidence
-            if estimate is not None and task.method is not Method.DEPTHMAP:
-                self.surface = estimate.filled
-            return image, None if estimate is None else estimate.depth
-        canvas = task.canvas
-        whole = np.empty((canvas.height, canvas.width, 3), np.uint16)
-        depth = np.empty((canvas.height, canvas.width), np.float32) if task.wants_depth else None
-        self.confidence = None if depth is None else np.zeros_like(depth)
-        if depth is not None and task.method is not Method.DEPTHMAP:
-            self.surface = np.full_like(depth, np.nan)
-        for first, last, strip in strips:
-            image, estimate = self._strip(strip, total)
-            inside = slice(first - (strip.y - canvas.y), last - (strip.y - canvas.y))
-            whole[first:last] = image[inside]
-            if depth is not None:
-                depth[first:last] = np.nan if estimate is None else estimate.depth[inside]
-            if self.confidence is not None and estimate is not None:
-                self.confidence[first:last] = estimate.confidence[inside]
-            if self.surface is not None and estimate is not None:
-                self.surface[first:last] = estimate.filled[inside]
-        return whole, depth
-
-    def _strip(self, strip: Canvas, total: int) -> tuple[NDArray[np.uint16], DepthEstimate | None]:
-        task = self._task
-        fusion: Fusion | None = None
-        return_freed_memory()
-        planes = FramePlanes(strip)
+        self._total = len(task.registrations) * len(strips) * _PASSES.get(task.method, 1)
         with Bands(task.threads) as bands:
-            for number in range(_PASSES.get(task.method, 1)):
-                if number and fusion is not None:
-                    fusion.next_pass()
-                indices = [k for k in sorted(task.registrations) if k not in self.missed]
-                frames = ahead(task.decode, indices, threads=task.decode_threads, depth=task.decode_threads)
-                with closing(frames):
-                    for index, image in frames:
-                        self._done += 1
-                        if isinstance(image, str):
-                            self._miss(index, image, fusion)
-                        else:
-                            fusion = fusion or self._begin(strip, bands, image, index)
-                            self._fuse(fusion, planes, bands, index, image)
-                        self._progress("fusing", self._done, total)
-                        del image
-            if fusion is None:
-                raise SourceError("no picture can be read", remedy="Give whole JPEG, PNG, TIFF or RAW files.")
-            del planes  # the result is made in their room
-            return fusion.result()
+            by_depth_map = task.method is Method.DEPTHMAP
+            image, estimate = (self._by_depth_map if by_depth_map else self._at_once)(strips, bands)
+        if estimate is None:
+            return image, None
+        self.confidence, self.surface = estimate.confidence, estimate.surface
+        return image, estimate.depth
 
-    def _begin(self, strip: Canvas, bands: Bands, image: Pixels, index: int) -> Fusion:
+    def _at_once(self, strips: Sequence[_Strip], bands: Bands) -> tuple[NDArray[np.uint16], DepthEstimate | None]:
+        """By a fusion that needs every frame once; the depth is that of the whole picture, however it was cut."""
+        task = self._task
+        volume: DepthVolume | None = None
+        if task.wants_depth and task.method is not Method.AVERAGE and levels_for(task.canvas) >= _LEAST_DEPTH_LEVELS:
+            volume = DepthVolume(task.canvas, len(task.registrations), bands)
+        whole: NDArray[np.uint16] | None = None
+        for strip in strips:
+            whole = self._joined(whole, self._picture(strip, bands, volume), strip)
+        assert whole is not None
+        return_freed_memory()
+        return whole, None if volume is None else volume.estimate(whole)
+
+    def _picture(self, strip: _Strip, bands: Bands, volume: DepthVolume | None) -> NDArray[np.uint16]:
+        task, canvas = self._task, strip.canvas
+        part = None if volume is None else volume.part(canvas)
+
+        def begin(noise: NoiseEnergy) -> AverageFusion | PyramidFusion | PairFusion:
+            levels = levels_for(task.canvas)
+            fusion = running_fusion(task.method, canvas, bands, noise, levels=levels, volume=part)
+            return PairFusion(canvas, bands, fusion) if task.is_pair and isinstance(fusion, PyramidFusion) else fusion
+
+        fusion = self._fused(canvas, bands, begin)
+        if volume is not None and part is not None:
+            volume.take(part, strip.first, strip.stop)
+        return fusion.result()
+
+    def _by_depth_map(self, strips: Sequence[_Strip], bands: Bands) -> tuple[NDArray[np.uint16], DepthEstimate | None]:
+        """The frame in focus at every pixel of the whole picture first, then the picture."""
+        task = self._task
+        rows, columns = task.canvas.level_shape(1)
+        sums = [np.zeros((rows, columns), np.float32) for _ in range(3)]
+        for strip in strips:
+            fusion = self._fused(strip.canvas, bands, partial(focus_fusion, strip.canvas, bands))
+            into, inside = strip.of_level(1)
+            for total, part in zip(sums, fusion.moments(), strict=True):
+                total[into] = part[inside]
+            del fusion
+        used = [task.positions[k] for k in sorted(task.registrations) if k not in self.missed]
+        found = in_focus(sums[0], sums[1], sums[2], used)
+        sums.clear()
+        whole: NDArray[np.uint16] | None = None
+        for strip in strips:
+            whole = self._joined(whole, self._taken(strip, bands, found.chosen), strip)
+        assert whole is not None
+        return_freed_memory()
+        return whole, found.depth(used, whole.shape[:2]) if task.wants_depth else None
+
+    def _taken(self, strip: _Strip, bands: Bands, chosen: NDArray[np.float32]) -> NDArray[np.uint16]:
+        canvas = strip.canvas
+        top = (canvas.y - self._task.canvas.y) // 2
+        here = chosen[top : top + canvas.level_shape(1)[0]]
+        return self._fused(canvas, bands, lambda _: DepthMapFusion(canvas, bands, here)).result()
+
+    def _joined(
+        self, whole: NDArray[np.uint16] | None, picture: NDArray[np.uint16], strip: _Strip
+    ) -> NDArray[np.uint16]:
+        """The picture with a strip of it; the strip where it is all of it."""
+        canvas = self._task.canvas
+        if strip.canvas == canvas:
+            return picture
+        if whole is None:
+            whole = np.empty((canvas.height, canvas.width, 3), np.uint16)
+        into, inside = strip.of_level(0)
+        whole[into] = picture[inside]
+        return whole
+
+    def _fused(self, canvas: Canvas, bands: Bands, begin: Callable[[NoiseEnergy], Running]) -> Running:
+        """A fusion that has taken in all frames; `begin` makes it, once the noise of a frame is known."""
+        task = self._task
+        fusion: Running | None = None
+        return_freed_memory()
+        planes = FramePlanes(canvas)
+        indices = [k for k in sorted(task.registrations) if k not in self.missed]
+        frames = ahead(task.decode, indices, threads=task.decode_threads, depth=task.decode_threads)
+        with closing(frames):
+            for index, image in frames:
+                self._done += 1
+                if isinstance(image, str):
+                    self._miss(index, image)
+                else:
+                    fusion = fusion if fusion is not None else begin(self._noise_of(image, index))
+                    self._fuse(fusion, planes, bands, index, image)
+                self._progress("fusing", self._done, self._total)
+                del image
+        if fusion is None:
+            raise SourceError("no picture can be read", remedy="Give whole JPEG, PNG, TIFF or RAW files.")
+        return fusion
+
+    def _noise_of(self, image: Pixels, index: int) -> NoiseEnergy:
+        """Measured once, on the first frame there is."""
         task = self._task
         if self._noise is None:
             self._noise = noise_for(task.method, task.canvas, image, task.registrations[index].gain)
-        levels = levels_for(task.canvas)
-        frames = len(task.registrations) if task.wants_depth else 0
-        fusion = fusion_for(
-            task.method,
-            strip,
-            bands,
-            self._noise,
-            levels=levels,
-            depth_frames=frames,
-            depth_level=grid_level(task.canvas.width * task.canvas.height),
-        )
-        if task.is_pair and isinstance(fusion, PyramidFusion):
-            return PairFusion(strip, bands, fusion)
-        return fusion
+        return self._noise
 
     def _fuse(self, fusion: Fusion, planes: FramePlanes, bands: Bands, index: int, image: Pixels) -> None:
         task = self._task
@@ -225,23 +273,40 @@ class FinalPass:
             fusion.take(image, task.registrations[index].gain)
         fusion.add(planes, matrix, task.frame_size, task.positions[index])
 
-    def _miss(self, index: int, reason: str, fusion: Fusion | None) -> None:
-        if self._done > len(self._task.registrations) and fusion is not None:
+    def _miss(self, index: int, reason: str) -> None:
+        if self._done > len(self._task.registrations):
             raise SourceError(f"a picture changed while it was stacked: {reason}", remedy="Start again.")
         self.missed[index] = reason
 
 
-def _strips(canvas: Canvas, count: int, apron: int) -> list[tuple[int, int, Canvas]]:
-    """First row, the one after the last, and the canvas with its aprons, of each strip.
+@dataclass(frozen=True, slots=True)
+class _Strip:
+    """Rows `first` to `stop` of a canvas, and the strip with its aprons that they are fused in."""
+
+    first: int
+    stop: int
+    canvas: Canvas
+
+    def of_level(self, level: int) -> tuple[slice, slice]:
+        """Its own rows of a pyramid level, in the whole canvas and in the strip."""
+        top = 0 if self.canvas.whole is None else (self.canvas.y - self.canvas.whole.y) >> level
+        first, stop = self.first >> level, -(-self.stop >> level)
+        return slice(first, stop), slice(first - top, stop - top)
+
+
+def _strips(canvas: Canvas, count: int, apron: int) -> list[_Strip]:
+    """The strips of a canvas.
 
     Strips start at multiples of the coarsest level's pixels, so that a strip is fused as if it were part of the whole.
     """
+    if count == 1:
+        return [_Strip(0, canvas.height, canvas)]
     step = max(1, apron // _APRON_COARSE_PX)
     edges = sorted(
         {min(canvas.height, -(-(canvas.height * k // count) // step) * step) for k in range(count)} | {canvas.height}
     )
     strips = []
-    for first, last in pairwise(edges):
-        top, bottom = max(0, first - apron), min(canvas.height, last + apron)
-        strips.append((first, last, Canvas(canvas.x, canvas.y + top, canvas.width, bottom - top)))
+    for first, stop in pairwise(edges):
+        top, bottom = max(0, first - apron), min(canvas.height, stop + apron)
+        strips.append(_Strip(first, stop, Canvas(canvas.x, canvas.y + top, canvas.width, bottom - top, canvas)))
     return strips

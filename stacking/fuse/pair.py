@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from stacking.frames import Pixels, Registration
 from stacking.fuse.bands import Bands
 from stacking.fuse.canvas import Canvas, windows
-from stacking.fuse.depth import DepthEstimate
 from stacking.fuse.frame_planes import EIGHT_BIT, LUMA, FramePlanes
 from stacking.fuse.pyramid import PyramidFusion
 
@@ -53,7 +52,7 @@ def _is_identity(registration: Registration) -> bool:
 
 
 class PairFusion:
-    """A fusion of two frames; a running pyramid beside it gives the depth, and the picture where there is noise.
+    """A fusion of two frames; a running pyramid beside it keeps the focus of the depth, and gives the picture where there is noise.
 
     Parameters
     ----------
@@ -63,8 +62,6 @@ class PairFusion:
     pyramid : PyramidFusion
         On the same canvas.
     """
-
-    passes = 1
 
     def __init__(self, canvas: Canvas, bands: Bands, pyramid: PyramidFusion) -> None:
         self._canvas = canvas
@@ -84,19 +81,16 @@ class PairFusion:
         """Take in the working planes of a frame."""
         self._pyramid.add(planes, matrix, frame_size, position)
 
-    def next_pass(self) -> None:
-        """There is one pass alone."""
-
-    def result(self) -> tuple[NDArray[np.uint16], DepthEstimate | None]:
-        """The picture and its depth."""
-        fused, depth = self._pyramid.result()
+    def result(self) -> NDArray[np.uint16]:
+        """The picture."""
+        fused = self._pyramid.result()
         if len(self._images) != 2:
-            return fused, depth
+            return fused
         blur, noise = self._blur_and_noise()
         if noise > _MOST_NOISE:
-            return fused, depth
+            return fused
         self._bands.run(self._canvas.height, lambda first, stop: self._choose(blur, fused, first, stop))
-        return fused, depth
+        return fused
 
     def _blur_and_noise(self) -> tuple[float, float]:
         """The blur that best turns the sharp frame into the blurred one, and the variance of the noise.

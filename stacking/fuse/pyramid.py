@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from stacking.fuse.bands import Bands, rows_of
 from stacking.fuse.canvas import Canvas, spans_by_level
 from stacking.fuse.chroma_guide import compose_picture
-from stacking.fuse.depth import DepthEstimate, depth_from_moments
-from stacking.fuse.depth_volume import DepthVolume, enlarge
+from stacking.fuse.depth_volume import DepthVolume
 from stacking.fuse.focus_prior import FocusPrior
 from stacking.fuse.frame_planes import FramePlanes
 from stacking.fuse.noise import NoiseEnergy
@@ -78,14 +77,10 @@ class PyramidFusion:
         Of the frames.
     tuning : PyramidTuning, optional
     wants_moments : bool
-        Keep the moments that a choice of frames is made of (`DepthEstimate.filled`).
-    depth_frames : int
-        How many frames will come, at most, where a depth map is wanted; 0 where it is not.
-    depth_level : int, optional
-        Level of its grid, where ``canvas`` is a strip of a larger picture.
+        Keep the moments that a choice of frames is made of (`moments`).
+    volume : DepthVolume, optional
+        Takes in the focus of every frame, for a depth map.
     """
-
-    passes = 1
 
     def __init__(
         self,
@@ -95,8 +90,7 @@ class PyramidFusion:
         tuning: PyramidTuning | None = None,
         *,
         wants_moments: bool = False,
-        depth_frames: int = 0,
-        depth_level: int | None = None,
+        volume: DepthVolume | None = None,
     ) -> None:
         self.canvas = canvas
         self.tuning = PyramidTuning() if tuning is None else tuning
@@ -118,9 +112,7 @@ class PyramidFusion:
         self._prior: FocusPrior | None = None
         if self.tuning.prior and self.levels == _LEVELS:
             self._prior = FocusPrior(canvas, bands, noise.detail)
-        self._volume: DepthVolume | None = None
-        if depth_frames and self.levels >= 2:
-            self._volume = DepthVolume(canvas, depth_frames, bands, depth_level)
+        self._volume = volume
         self._low: NDArray[np.uint16] = np.full(shapes[0], 65535, np.uint16)
         self._high: NDArray[np.uint16] = np.zeros(shapes[0], np.uint16)
         # Of the frame at hand.
@@ -151,16 +143,20 @@ class PyramidFusion:
             self._volume.add(luma, matrix, frame_size, len(self._positions), position)
         self._positions.append(position)
 
-    def next_pass(self) -> None:
-        """There is one pass alone."""
+    def moments(self) -> tuple[F32, F32, F32]:
+        """The sums of weight, weight * n and weight * n^2 over the frame numbers n, at half size.
 
-    def result(self) -> tuple[NDArray[np.uint16], DepthEstimate | None]:
-        """The picture and its depth; ends the fusion."""
-        depth = None
-        if self._moments is not None:
-            depth = depth_from_moments(
-                self._weight_sum[1], *self._moments, self._positions, (self.canvas.height, self.canvas.width)
-            )
+        Raises
+        ------
+        ValueError
+            Where they were not wanted.
+        """
+        if self._moments is None:
+            raise ValueError("moments were not kept")
+        return self._weight_sum[1], *self._moments
+
+    def result(self) -> NDArray[np.uint16]:
+        """The picture; ends the fusion."""
         # What the frame at hand took makes room for the picture.
         self._prior = None
         for planes in (self._gauss, self._red, self._blue, self._energy, self._weight):
@@ -173,15 +169,7 @@ class PyramidFusion:
         for sums in (self._band_sum, self._red_sum, self._blue_sum):
             sums.clear()
         self._low = self._high = np.empty((0, 0), np.uint16)
-        del limits
-        if self._volume is not None:
-            shape = (self.canvas.height, self.canvas.width)
-            coarse, confidence = self._volume.depth(rgb)
-            level = self._volume.level
-            filled, certain = enlarge(coarse, shape, level), enlarge(confidence, shape, level)
-            known = np.where(certain > 0.0, filled, np.float32(np.nan))
-            depth = DepthEstimate(known, certain, filled)
-        return rgb, depth
+        return rgb
 
     def _floors_for(self, noise: NoiseEnergy) -> list[float]:
         times = self.tuning.floors

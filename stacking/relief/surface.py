@@ -109,8 +109,9 @@ def relief_of(depth: F32, confidence: F32 | None, scale: Scale, surface: F32 | N
         What else is known of the holes, NaN where nothing is; the rest is filled from what lies around.
     """
     known = np.isfinite(depth)
-    sure = known.astype(np.float32) if confidence is None else np.where(known, confidence, 0).astype(np.float32)
+    sure = known.astype(np.float32) if confidence is None else np.where(known, confidence, np.float32(0.0))
     told = depth if surface is None else np.where(known, depth, surface)
+    del known
     return Relief(depth, sure, fill_holes(told, sure), scale)
 
 
@@ -120,17 +121,19 @@ def fill_holes(depth: F32, confidence: F32) -> F32:
     Returns
     -------
     ndarray (rows, columns), float32
-        Finite everywhere; 0 where nothing at all is known.
+        Finite everywhere; 0 where nothing at all is known; `depth` itself where it has no hole.
     """
     known = np.isfinite(depth)
     if known.all():
-        return depth.copy()
+        return depth
     rows, columns = depth.shape
-    weight = np.where(known, np.maximum(confidence, np.float32(1e-3)), np.float32(0.0)).astype(np.float32)
-    values = np.where(known, depth, np.float32(0.0)).astype(np.float32) * weight
+    weight = np.maximum(confidence, np.float32(1e-3))
+    weight[~known] = 0.0
     size = (max(1, -(-columns // _COARSE_STEP)), max(1, -(-rows // _COARSE_STEP)))
-    sums = [np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_AREA), np.float32)]
     weights = [np.asarray(cv2.resize(weight, size, interpolation=cv2.INTER_AREA), np.float32)]
+    weight *= np.where(known, depth, np.float32(0.0))
+    sums = [np.asarray(cv2.resize(weight, size, interpolation=cv2.INTER_AREA), np.float32)]
+    del weight
     for _ in range(_FILL_LEVELS):
         if max(sums[-1].shape) < 2:
             break
@@ -144,4 +147,5 @@ def fill_holes(depth: F32, confidence: F32) -> F32:
         trust = np.float32(1e-3)
         filled = np.asarray((value + trust * coarse) / (sure + trust), np.float32)
     whole = np.asarray(cv2.resize(filled, (columns, rows), interpolation=cv2.INTER_LINEAR), np.float32)
-    return np.where(known, depth, whole).astype(np.float32)
+    np.copyto(whole, depth, where=known)
+    return whole

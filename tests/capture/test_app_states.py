@@ -47,6 +47,8 @@ REFUSALS = {
     f"shoot --out new {PLAN} --never-beyond 0.5mm {NOWHERE}": 1,
     f"shoot --out new {PLAN} {NOWHERE}": 3,
     "run --out new --nonsense": 2,
+    f"run --out new {PLAN} --depth nowhere/d.tif {NOWHERE}": 1,
+    f"run --out new {PLAN} --recipe nowhere.toml {NOWHERE}": 2,
     f"step {NOWHERE}": 3,
     "range": 2,
     "stack nope -o x.tif": 1,

@@ -9,14 +9,14 @@ import cv2
 import numpy as np
 import pytest
 
-from stacking.areas_options import Area
-from stacking.engine import stack_pictures
-from stacking.errors import MemoryBudgetError, SourceError, StackingError, StackingUsageError
+from stacking.areas_options import Area, Prefer
+from stacking.errors import MemoryBudgetError, OutputError, SourceError, StackingError, StackingUsageError
 from stacking.finish.recipe import parse_recipe
-from stacking.options import StackOptions
+from stacking.options import Align, Crop, StackOptions
 from stacking.relief.files import read_relief
 from stacking.relief.options import ReliefOptions
 from stacking.slab_options import SlabOptions
+from stacking.stack import stack_pictures
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +42,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             StackingUsageError,
             "area 'leg': none of its frames 9-12 is in the stack, which has 3",
         ),
+        ({"areas": (Area(slab=1),)}, StackingUsageError, "no slab 1, the stack has 0"),
+        (
+            {"areas": (Area(slab=3),), "slabs": SlabOptions((2,), 1)},
+            StackingUsageError,
+            "no slab 3, the stack has 2",
+        ),
+        ({"slabs": SlabOptions((2,), folder=Path("nowhere/slabs"))}, OutputError, "nowhere does not exist"),
+        ({"slabs": SlabOptions((2,), folder=Path("/dev/null"))}, OutputError, "is a file"),
+        ({"recipe": Path("/wide.toml")}, StackingUsageError, "the recipe /wide.toml cannot be read"),
         ({"depth": Path("d.foo")}, StackingUsageError, "suffix"),
         ({"layers": Path("x.xyz")}, StackingUsageError, "suffix"),
         ({"relief": ReliefOptions(mesh=Path("a.obj"))}, StackingUsageError, "suffix"),
@@ -95,3 +104,46 @@ def test_a_recipe_is_refused_in_words_of_our_own(text: str, said: str) -> None:
         parse_recipe(text)
     assert said in refused.value.message
     assert "Input should" not in refused.value.message
+
+
+def refused_before_fusing(folder: Path, output: Path, options: StackOptions) -> StackingError:
+    seen: list[str] = []
+    with pytest.raises(StackingError) as refused:
+        stack_pictures([folder], output, options, lambda stage, done, total: seen.append(stage))
+    assert set(seen) <= {"registering"}
+    assert list(output.parent.glob("*.slabs")) == []
+    assert not output.exists()
+    return refused.value
+
+
+def test_a_crop_of_the_recipe_beyond_the_frames_is_refused_before_they_are_decoded(
+    folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "r.toml").write_text("version = 1\n[crop]\nx = 0\ny = 0\nwidth = 97\nheight = 20\n")
+    seen: list[str] = []
+    options = StackOptions(recipe=tmp_path / "r.toml", align=Align.NONE)
+    with pytest.raises(StackingUsageError, match="96x64"):
+        stack_pictures([folder], tmp_path / "o.tif", options, lambda stage, done, total: seen.append(stage))
+    assert seen == []
+
+
+def test_what_does_not_fit_the_result_is_refused_before_it_is_fused(folder: Path, tmp_path: Path) -> None:
+    """Once the size of the result is known: the crop of a recipe, a mask, and an area's memory."""
+    (tmp_path / "r.toml").write_text("version = 1\n[crop]\nx = 40\ny = 0\nwidth = 50\nheight = 20\n")
+    square = StackOptions(align=Align.NONE, crop_aspect=1.0, slabs=SlabOptions((2,), 1))
+    error = refused_before_fusing(folder, tmp_path / "o.tif", replace(square, recipe=tmp_path / "r.toml"))
+    assert "64x64" in error.message
+    cv2.imwrite(str(tmp_path / "mask.png"), np.full((20, 20), 255, np.uint8))
+    masked = Area(mask=str(tmp_path / "mask.png"), prefer=Prefer.NEAR)
+    error = refused_before_fusing(folder, tmp_path / "o.tif", replace(square, areas=(masked,)))
+    assert "20x20" in error.message
+
+
+def test_layers_that_no_psd_holds_are_refused_before_a_frame_is_decoded(tmp_path: Path) -> None:
+    for k in range(3):
+        cv2.imwrite(str(tmp_path / f"f{k}.png"), np.full((40, 30_016, 3), 90 + k, np.uint8))
+    seen: list[str] = []
+    options = StackOptions(align=Align.NONE, crop=Crop.NONE, layers=tmp_path / "o.psd")
+    with pytest.raises(OutputError, match="do not fit into a PSD"):
+        stack_pictures([tmp_path], tmp_path / "o.tif", options, lambda stage, done, total: seen.append(stage))
+    assert seen == []

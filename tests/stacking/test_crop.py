@@ -12,9 +12,9 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from stacking.crop import Rectangle, largest_rectangle, of_aspect, parse_crop, valid_rectangle
-from stacking.engine import stack_pictures
 from stacking.errors import RegistrationError, StackingUsageError
 from stacking.options import Align, Crop, StackOptions
+from stacking.stack import stack_pictures
 
 
 def best_area(mask: NDArray[np.bool_]) -> int:

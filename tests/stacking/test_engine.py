@@ -12,10 +12,11 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 
-from stacking.engine import Engine, stack_pictures
+from stacking.engine import Engine
 from stacking.errors import OutputError, SourceError, StackingError, StackingUsageError
 from stacking.frames import Source
 from stacking.options import Align, Crop, Method, StackOptions
+from stacking.stack import stack_pictures
 
 WIDTH, HEIGHT, FRAMES = 300, 220, 5
 

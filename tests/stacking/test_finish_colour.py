@@ -20,11 +20,11 @@ from stacking.colour import (
     profile_name,
     srgb_profile,
 )
-from stacking.engine import stack_pictures
 from stacking.errors import StackingUsageError
 from stacking.finish import Recipe, apply_recipe, finish_picture, result_profile
 from stacking.finish.spaces import Profile, space_named, space_of
 from stacking.options import Align, StackOptions
+from stacking.stack import stack_pictures
 from stacking.writers import write_picture
 from tests.stacking.delta_e import delta_e_2000, lab_of
 from tests.stacking.pictures import CAMERA, SRGB, mosaic_of, write_dng

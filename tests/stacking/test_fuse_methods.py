@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import cv2
 import numpy as np
 import pytest
@@ -185,11 +187,43 @@ class InThreeStrips(FusionTask):
         return MemoryPlan(3, 0)
 
 
-def test_strips_do_not_show() -> None:
+@pytest.mark.parametrize("method", list(Method))
+@pytest.mark.parametrize("shift", [0.0, 9.5], ids=["covering", "uncovered border"])
+def test_strips_do_not_show(method: Method, shift: float) -> None:
     frames = tall_stack()
-    whole, _ = fuse(frames)
-    strips, _ = fuse(frames, task_type=InThreeStrips)
+    moved = np.eye(2, 3)
+    moved[1, 2] = shift
+    found = [
+        fuse(frames, method, matrices=[np.eye(2, 3), moved], depth=method is not Method.AVERAGE, task_type=kind)
+        for kind in (FusionTask, InThreeStrips)
+    ]
+    np.testing.assert_array_equal(found[0][0], found[1][0])
+    if method is Method.AVERAGE:
+        return
+    whole, strips = (depth for _, depth in found)
+    assert whole is not None
+    assert np.isfinite(whole).any()
     np.testing.assert_array_equal(whole, strips)
+
+
+def test_the_remedy_for_too_little_memory_is_enough() -> None:
+    def plan(allowed: int) -> MemoryPlan:
+        return plan_memory(
+            24_000_000,
+            4000,
+            held_bytes=250_000_001,
+            strip_bytes_per_pixel=33.0,
+            after_bytes=0,
+            apron_rows=136,
+            allowed_bytes=allowed,
+        )
+
+    with pytest.raises(MemoryBudgetError) as refused:
+        plan(1 << 20)
+    least = int(re.search(r"at least (\d+) MiB", refused.value.remedy)[1])  # type: ignore[index]
+    assert plan(least << 20).strips > 1
+    with pytest.raises(MemoryBudgetError):
+        plan((least - 1) << 20)
 
 
 def test_memory_is_bought_with_strips() -> None:
@@ -197,9 +231,9 @@ def test_memory_is_bought_with_strips() -> None:
         return plan_memory(
             12_000_000,
             2800,
-            frame_bytes_per_pixel=9.0,
-            fusion_bytes_per_pixel=34.0,
-            result_bytes_per_pixel=6.0,
+            held_bytes=108_000_000,
+            strip_bytes_per_pixel=34.0,
+            after_bytes=200_000_000,
             apron_rows=32,
             allowed_bytes=allowed,
         )

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import tifffile
 
-from stacking.engine import stack_pictures
 from stacking.options import Align, StackOptions
 from stacking.slab_options import SlabOptions
+from stacking.stack import stack_pictures
 from tests.stacking.layer_stack import leaning, write_frames
 from tests.stacking.outside import opened_in_gimp
 from tests.stacking.psd_reader import read_psd

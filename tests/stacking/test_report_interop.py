@@ -9,8 +9,8 @@ from typing import Any
 import cv2
 import pytest
 
-from stacking.engine import stack_pictures
 from stacking.options import StackOptions
+from stacking.stack import stack_pictures
 from tests.stacking.layer_stack import leaning, write_frames
 from tests.stacking.outside import missing, program
 

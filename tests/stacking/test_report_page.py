@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from stacking.coverage import COVERED, END, FLAT, GAP, coverage_classes
-from stacking.engine import stack_pictures
 from stacking.options import StackOptions
 from stacking.plots import Plot, Series
 from stacking.sharpness import StackSharpness
 from stacking.slab_options import SlabOptions
+from stacking.stack import stack_pictures
 from stacking.trajectory_outliers import outliers, pose_of
 
 VOID = {"meta", "img", "br", "link", "input"}

@@ -18,12 +18,12 @@ import cv2
 import numpy as np
 import pytest
 
-from stacking.engine import stack_pictures
 from stacking.errors import OutputError
 from stacking.options import Align, StackOptions
 from stacking.prepared import PictureStore
 from stacking.running import RunningStack
 from stacking.running_orders import Add, Begin, Finish, Finished, Shown, Withdraw
+from stacking.stack import stack_pictures
 from tests.stacking.pictures import mosaic_of, scene, write_dng, write_jpeg
 
 COUNT = 9

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from stacking.engine import Engine, stack_pictures
+from stacking.engine import Engine
 from stacking.errors import OutputError, StackingUsageError
 from stacking.frames import Registration, Source
 from stacking.fuse.canvas import Canvas
@@ -24,6 +24,7 @@ from stacking.options import Align, Crop, Method, StackOptions
 from stacking.sharpness import block_sharpness, stack_sharpness
 from stacking.slab_options import SlabOptions, parse_slab, slab_options_of
 from stacking.slabs import Fused, fuse_at_once, fuse_in_slabs, slab_ranges, slab_target, stages_for
+from stacking.stack import stack_pictures
 
 WIDTH, HEIGHT, FRAMES = 240, 160, 12
 
@@ -210,6 +211,39 @@ def test_slabs_are_written_beside_the_result_and_told(folder: Path, tmp_path: Pa
     (tmp_path / "o.slabs" / "mine.txt").write_text("kept")
     stack_pictures([folder], output, replace(options, slabs=SlabOptions((8,), 2), force=True))
     assert sorted(p.name for p in (tmp_path / "o.slabs").iterdir()) == ["mine.txt", "slab-01.tif", "slab-02.tif"]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "made", "said"),
+    [
+        ((100,), 0, "no slabs were made of the 12 frames: they are too few for a slab of 100"),
+        ((5, 100), 4, "no slabs were made of the 4 slabs: they are too few for a slab of 100"),
+    ],
+)
+def test_slabs_that_are_not_made_are_told_and_leave_no_empty_folder(
+    folder: Path, tmp_path: Path, sizes: tuple[int, ...], made: int, said: str
+) -> None:
+    options = StackOptions(slabs=SlabOptions(sizes, 2), align=Align.NONE)
+    report = stack_pictures([folder], tmp_path / "o.tif", options)
+    assert said in report.notes
+    assert len(report.slabs) == made
+    assert sorted(p.name for p in tmp_path.iterdir()) == (["o.slabs", "o.tif"] if made else ["o.tif"])
+
+
+def test_a_run_that_fails_while_its_results_are_written_leaves_no_slab(folder: Path, tmp_path: Path) -> None:
+    """The name of the depth file is taken while the frames are fused."""
+    (tmp_path / "out").mkdir()
+    output, depth = tmp_path / "out" / "o.tif", tmp_path / "d.tif"
+
+    def take_the_name(stage: str, done: int, total: int) -> None:
+        if stage.startswith("fusing"):
+            depth.write_text("somebody else's")
+
+    options = StackOptions(slabs=SlabOptions((5,), 2), align=Align.NONE, depth=depth)
+    with pytest.raises(OutputError, match=r"d\.tif exists"):
+        stack_pictures([folder], output, options, take_the_name)
+    assert list((tmp_path / "out").iterdir()) == []
+    assert depth.read_text() == "somebody else's"
 
 
 def test_an_interruption_leaves_no_slab(folder: Path, tmp_path: Path) -> None:
