@@ -92,6 +92,8 @@ def find_range(flags: FocusFlags) -> Reply:
     values |= {
         f"near_{suffix}": round(estimate.near, 2),
         f"far_{suffix}": round(estimate.far, 2),
+        f"near_between_{suffix}": [round(end, 2) for end in estimate.near_between],
+        f"far_between_{suffix}": [round(end, 2) for end in estimate.far_between],
         "confidence": estimate.confidence,
         "blocks": estimate.blocks,
         "notes": list(estimate.notes),

@@ -67,7 +67,7 @@ def find_focus(axis: Axis, camera: Camera, wishes: FocusWishes, *, want_range: b
         found_range = None
         if want_range:
             growth = _growth_for_range(step, optics, scale)
-            found_range = find_range(view, growth, region=wishes.region, say=say)
+            found_range = find_range(view, growth, dof=step.dof_um, region=wishes.region, say=say)
     return Found(step, found_range, scale, pixel_um)
 
 

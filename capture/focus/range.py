@@ -12,8 +12,13 @@ from capture.focus.depths import Depths
 from capture.focus.region import Region
 from capture.focus.sweep import MOST_FRAMES, Say, Sweep, View, silent, sweep
 
-# By area: what lies beyond is a speck or a mistake.
-NEAR_SHARE, FAR_SHARE = 0.01, 0.99
+# Wanted are the 1st and 99th percentile by area. What is nearest is thin (hairs, tips), and live frames draw thin things wider than they
+# are, by half as much again to twice; of what is farthest a third is hidden or lost. So these shares of what is seen are those.
+NEAR_SHARE, FAR_SHARE = 0.017, 0.993
+# By what factor that count may be wrong, either way: how far an end moves with it tells how sure the end is.
+_MISCOUNT = 1.6
+# Depths of field by which an end may be loose without a word.
+_LOOSE_DOFS = 0.5
 _FEWEST_BLOCKS = 20
 _BEYOND = 0.004
 _BLUR_BETWEEN_PX = 2.5
@@ -32,6 +37,8 @@ class RangeEstimate:
     Attributes
     ----------
     near, far : float
+    near_between, far_between : (float, float)
+        Where each end would be had thin things been counted for more or less, by the factor that live frames leave open.
     confidence : float
         0 to 1.
     blocks : int
@@ -43,6 +50,8 @@ class RangeEstimate:
 
     near: float
     far: float
+    near_between: tuple[float, float]
+    far_between: tuple[float, float]
     confidence: float
     blocks: int
     notes: tuple[str, ...]
@@ -53,6 +62,7 @@ def find_range(
     view: View,
     growth_px_per_unit: float,
     *,
+    dof: float | None = None,
     region: Region | None = None,
     say: Say = silent,
 ) -> RangeEstimate:
@@ -63,6 +73,8 @@ def find_range(
     view : View
     growth_px_per_unit : float
         Growth of the blur circle's diameter, in live pixels per unit of position (`measure_step`); sets how finely is looked.
+    dof : float or None
+        Depth of field, in the axis's unit: against it the confidence weighs how sure the ends are.
     region : Region or None
     say : callable
 
@@ -102,7 +114,7 @@ def find_range(
             # what seems to lie beyond does not come into focus there either
             grow_near = grow_near and not wants_near
             grow_far = grow_far and not wants_far
-    return _conclude(taken, depths, (low, high))
+    return _conclude(taken, depths, (low, high), dof)
 
 
 def _look(view: View, near: float, far: float, spacing: float, region: Region | None, say: Say) -> Sweep:
@@ -132,7 +144,7 @@ def _open(depths: Depths, beyond: int, end: float, spacing: float) -> bool:
     return beyond + close > _BEYOND * depths.textured
 
 
-def _conclude(taken: Sweep, depths: Depths, limits: tuple[float, float]) -> RangeEstimate:
+def _conclude(taken: Sweep, depths: Depths, limits: tuple[float, float], dof: float | None) -> RangeEstimate:
     areas = taken.areas(depths)
     counted = areas > 0
     positions, areas = depths.position[counted], areas[counted]
@@ -149,7 +161,10 @@ def _conclude(taken: Sweep, depths: Depths, limits: tuple[float, float]) -> Rang
         )
     order = np.argsort(positions)
     total = np.cumsum(areas[order]) - 0.5 * areas[order]
-    near, far = (float(np.interp(share * areas.sum(), total, positions[order])) for share in (NEAR_SHARE, FAR_SHARE))
+    near_shares = NEAR_SHARE * np.array([1 / _MISCOUNT, 1, _MISCOUNT])
+    far_shares = 1 - (1 - FAR_SHARE) * np.array([_MISCOUNT, 1, 1 / _MISCOUNT])
+    shares = np.concatenate([near_shares, far_shares]) * areas.sum()
+    near_least, near, near_most, far_least, far, far_most = np.interp(shares, total, positions[order]).tolist()
     notes = []
     beyond = depths.beyond_near + depths.beyond_far
     if beyond > 5 * _BEYOND * depths.textured:
@@ -157,4 +172,21 @@ def _conclude(taken: Sweep, depths: Depths, limits: tuple[float, float]) -> Rang
             f"{beyond / max(depths.textured, 1):.0%} of the texture lies beyond the travel, {limits[0]:g} to {limits[1]:g}"
         )
     confidence = min(1.0, len(positions) / 150) * (1.0 - min(1.0, beyond / max(depths.textured, 1)))
-    return RangeEstimate(near, far, round(confidence, 3), len(positions), tuple(notes), len(taken.positions))
+    if dof is not None:
+        loose = max(near_most - near_least, far_most - far_least) / 2
+        confidence *= math.exp(-((loose / dof) ** 2))
+        if loose > _LOOSE_DOFS * dof:
+            notes.append(
+                f"little lies at the ends, and live frames do not tell how little: near between {near_least:.4g} and "
+                f"{near_most:.4g}, far between {far_least:.4g} and {far_most:.4g}"
+            )
+    return RangeEstimate(
+        near,
+        far,
+        (near_least, near_most),
+        (far_least, far_most),
+        round(confidence, 3),
+        len(positions),
+        tuple(notes),
+        len(taken.positions),
+    )

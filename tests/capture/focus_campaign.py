@@ -171,7 +171,9 @@ def find_ranges(seeds: range) -> Campaign:
         assert truth.near_um is not None
         assert truth.far_um is not None
         slightly_wrong = float(np.random.default_rng(seed).normal(1, 0.05))
-        estimate = find_range(view, slightly_wrong * lens.blur_px_per_um / set_up.live_scale)
+        estimate = find_range(
+            view, slightly_wrong * lens.blur_px_per_um / set_up.live_scale, dof=lens.depth_of_field_um
+        )
         near = (estimate.near - truth.near_um) / lens.depth_of_field_um
         far = (estimate.far - truth.far_um) / lens.depth_of_field_um
         found.count("set-ups")
@@ -179,7 +181,8 @@ def find_ranges(seeds: range) -> Campaign:
         found.count("both within one", max(abs(near), abs(far)) <= 1.0)
         found.count("outside the limits", min(view.seen) < view.limits[0] or max(view.seen) > view.limits[1])
         found.lines.append(
-            f"{seed} {_words(set_up)}: near {near:+.2f}, far {far:+.2f} depths of field, {estimate.frames} frames"
+            f"{seed} {_words(set_up)}: near {near:+.2f}, far {far:+.2f} depths of field, {estimate.frames} frames, "
+            f"confidence {estimate.confidence:.2f}"
         )
     return found
 

@@ -149,12 +149,22 @@ def test_optics_that_were_entered_wrong_never_make_the_step_too_large(
 def test_the_range_ends_where_the_texture_ends(seed: int, growth: float, width: float) -> None:
     scene = Scene(seed, growth, -0.4 * width, 0.6 * width, bare=0.3)
     scene.here = 0.1 * width
-    found = find_range(scene, growth)
     dof = 4 / growth
+    found = find_range(scene, growth, dof=dof)
     assert found.near == pytest.approx(-0.4 * width, abs=dof / 2)
     assert found.far == pytest.approx(0.6 * width, abs=dof / 2)
     assert scene.limits[0] <= min(scene.seen)
     assert max(scene.seen) <= scene.limits[1]
+    assert (
+        found.near_between[0]
+        <= found.near
+        <= found.near_between[1]
+        < found.far_between[0]
+        <= found.far
+        <= found.far_between[1]
+    )
+    # the surer, the less an end moves with what thin things count for
+    assert found.confidence < find_range(scene, growth, dof=8 * dof).confidence
 
 
 def test_the_range_is_looked_for_inside_the_limits_only() -> None:
