@@ -52,9 +52,11 @@ class FramePlanes:
         if self._frame_red.shape != half:
             self._frame_red = np.empty(half, np.float32)
             self._frame_blue = np.empty(half, np.float32)
+        samples = image.reshape(image.shape[0], -1)
+        out = self.luma
         frame_red, frame_blue, table = self._frame_red, self._frame_blue, self._table
-        bands.run(half[0], lambda a, b: warp_kernels.chroma_half(image, luma, scale32, frame_red, frame_blue, a, b))
-        bands.run(self.canvas.height, lambda a, b: warp_kernels.warp_luma(image, luma, matrix, table, self.luma, a, b))
+        bands.run(half[0], lambda a, b: warp_kernels.chroma_half(samples, luma, scale32, frame_red, frame_blue, a, b))
+        bands.run(self.canvas.height, lambda a, b: warp_kernels.warp_luma(samples, luma, matrix, table, out, a, b))
         # A half-size pixel i is the mean of 2i and 2i + 1, so it lies at 2i + 0.5; canvas samples lie at 2i.
         chroma = matrix.copy()
         chroma[:, 2] = (matrix[:, 2] - 0.5) * 0.5

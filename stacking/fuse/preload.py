@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import threading
 from contextlib import suppress
@@ -15,7 +16,15 @@ def preload() -> None:
 
 
 def _load() -> None:
-    for name in _LOOPS:
-        # whoever imports it later is told what is wrong
-        with suppress(Exception):
-            importlib.import_module(f"stacking.fuse.{name}")
+    # What a compiler's library imports stays: looking through it for garbage, while it loads and ever after, costs as much again.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        for name in _LOOPS:
+            # whoever imports it later is told what is wrong
+            with suppress(Exception):
+                importlib.import_module(f"stacking.fuse.{name}")
+        gc.freeze()
+    finally:
+        if collecting:
+            gc.enable()

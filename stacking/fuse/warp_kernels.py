@@ -121,12 +121,15 @@ def _renewal_rows(shear: Any) -> Any:
 
 
 @compiled(
-    "void(uint8[:,:,::1], float32[::1], float64[:,::1], float32[:,::1], float32[:,::1], int64, int64)",
-    "void(uint16[:,:,::1], float32[::1], float64[:,::1], float32[:,::1], float32[:,::1], int64, int64)",
+    "void(uint8[:,::1], float32[::1], float64[:,::1], float32[:,::1], float32[:,::1], int64, int64)",
+    "void(uint16[:,::1], float32[::1], float64[:,::1], float32[:,::1], float32[:,::1], int64, int64)",
 )
-def warp_luma(rgb: Pixels, coefficients: F32, matrix: F64, table: F32, out: F32, y0: int, y1: int) -> None:
-    """Rows y0 to y1 of the luma plane, out (h, w), of an RGB frame seen through ``matrix`` (canvas to frame)."""
-    height, source_width = rgb.shape[0], rgb.shape[1]
+def warp_luma(rows_rgb: Pixels, coefficients: F32, matrix: F64, table: F32, out: F32, y0: int, y1: int) -> None:
+    """Rows y0 to y1 of the luma plane, out (h, w), of an RGB frame seen through ``matrix`` (canvas to frame).
+
+    ``rows_rgb`` is the frame with each row's samples one after the other, (rows, 3 * columns): so they are read as vectors.
+    """
+    height, source_width = rows_rgb.shape[0], rows_rgb.shape[1] // 3
     width = out.shape[1]
     m00, m01, m02 = matrix[0, 0], matrix[0, 1], matrix[0, 2]
     m10, m11, m12 = matrix[1, 0], matrix[1, 1], matrix[1, 2]
@@ -144,18 +147,20 @@ def warp_luma(rgb: Pixels, coefficients: F32, matrix: F64, table: F32, out: F32,
     renewal = _renewal_rows(shear)
     tabled = -(1 << 40)
     c0, c1, c2 = coefficients[0], coefficients[1], coefficients[2]
+    red = np.empty(source_width, rows_rgb.dtype)
+    green, blue = np.empty_like(red), np.empty_like(red)
     first = m11 * y0 + m12 + min(0.0, m10 * (width - 1))
     filled = math.floor(first) - 3
     for y in range(y0, y1):
         need = math.floor(m11 * y + m12 + max(0.0, m10 * (width - 1))) + 4
         while filled <= need:
             ys = min(max(filled, 0), height - 1)
-            pixels = rgb[ys]
+            samples = rows_rgb[ys]
+            for x in range(source_width):
+                red[x], green[x], blue[x] = samples[3 * x], samples[3 * x + 1], samples[3 * x + 2]
             middle = line[_PAD : _PAD + source_width]
             for x in range(source_width):
-                middle[x] = (
-                    c0 * np.float32(pixels[x, 0]) + c1 * np.float32(pixels[x, 1]) + c2 * np.float32(pixels[x, 2])
-                )
+                middle[x] = c0 * np.float32(red[x]) + c1 * np.float32(green[x]) + c2 * np.float32(blue[x])
             for x in range(_PAD):
                 line[x] = line[_PAD]
                 line[source_width + _PAD + x] = line[source_width + _PAD - 1]
@@ -212,23 +217,28 @@ def warp_plane(plane: F32, matrix: F64, table: F32, out: F32, y0: int, y1: int) 
 
 
 @compiled(
-    "void(uint8[:,:,::1], float32[::1], float32[::1], float32[:,::1], float32[:,::1], int64, int64)",
-    "void(uint16[:,:,::1], float32[::1], float32[::1], float32[:,::1], float32[:,::1], int64, int64)",
+    "void(uint8[:,::1], float32[::1], float32[::1], float32[:,::1], float32[:,::1], int64, int64)",
+    "void(uint16[:,::1], float32[::1], float32[::1], float32[:,::1], float32[:,::1], int64, int64)",
 )
-def chroma_half(rgb: Pixels, luma: F32, scale: F32, red: F32, blue: F32, y0: int, y1: int) -> None:
-    """Rows y0 to y1 of the two chroma differences (red - luma, blue - luma) at half size, mean of 2x2 pixels."""
+def chroma_half(rows_rgb: Pixels, luma: F32, scale: F32, red: F32, blue: F32, y0: int, y1: int) -> None:
+    """Rows y0 to y1 of the two chroma differences (red - luma, blue - luma) at half size, mean of 2x2 pixels.
+
+    ``rows_rgb`` as for `warp_luma`.
+    """
     width = red.shape[1]
-    q0, q1, q2 = luma[0] * 0.25, luma[1] * 0.25, luma[2] * 0.25
-    s0, s2 = scale[0] * 0.25, scale[2] * 0.25
+    quarter = np.float32(0.25)
+    q0, q1, q2 = luma[0] * quarter, luma[1] * quarter, luma[2] * quarter
+    s0, s2 = scale[0] * quarter, scale[2] * quarter
+    r, g, b = np.empty(2 * width, np.float32), np.empty(2 * width, np.float32), np.empty(2 * width, np.float32)
     for y in range(y0, y1):
-        ya = 2 * y
-        yb = min(ya + 1, rgb.shape[0] - 1)
-        upper, lower = rgb[ya], rgb[yb]
+        upper, lower = rows_rgb[2 * y], rows_rgb[min(2 * y + 1, rows_rgb.shape[0] - 1)]
+        for x in range(2 * width):
+            r[x] = np.float32(upper[3 * x]) + np.float32(lower[3 * x])
+            g[x] = np.float32(upper[3 * x + 1]) + np.float32(lower[3 * x + 1])
+            b[x] = np.float32(upper[3 * x + 2]) + np.float32(lower[3 * x + 2])
+        to_red, to_blue = red[y], blue[y]
         for x in range(width):
-            xa = 2 * x
-            r = np.float32(upper[xa, 0]) + upper[xa + 1, 0] + lower[xa, 0] + lower[xa + 1, 0]
-            g = np.float32(upper[xa, 1]) + upper[xa + 1, 1] + lower[xa, 1] + lower[xa + 1, 1]
-            b = np.float32(upper[xa, 2]) + upper[xa + 1, 2] + lower[xa, 2] + lower[xa + 1, 2]
-            y_mean = q0 * r + q1 * g + q2 * b
-            red[y, x] = s0 * r - y_mean
-            blue[y, x] = s2 * b - y_mean
+            r_sum, b_sum = r[2 * x] + r[2 * x + 1], b[2 * x] + b[2 * x + 1]
+            y_mean = q0 * r_sum + q1 * (g[2 * x] + g[2 * x + 1]) + q2 * b_sum
+            to_red[x] = s0 * r_sum - y_mean
+            to_blue[x] = s2 * b_sum - y_mean

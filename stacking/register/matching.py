@@ -23,6 +23,7 @@ _LEAST_AGREEMENT = 0.3
 _LEAST_RESEMBLANCE = 0.15
 _CORNER_SPREAD = 30.0
 _NOISE_SHARE = 4.0
+_FIRST_POINTS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +231,9 @@ def _at_scale(
     if int(strong.sum()) < 3 * _LEAST_INLIERS:
         strong = one.strength > 1.0
     points, strength = one.corners[strong], one.strength[strong]
+    if far:  # a first guess needs no more; they come in the order of the grid, so what is left covers the picture, too
+        thinned = slice(None, None, max(1, points.size // _FIRST_POINTS))
+        points, strength = points[thinned], strength[thinned]
     grid = Grid.of(size, one.factor)
     image_old, image_new = equalise(one.image, two.image, old, new, guess)
     levels = max(0, int(np.log2(min(one.image.shape) / 24))) if far else 0

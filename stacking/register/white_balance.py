@@ -94,7 +94,8 @@ def colour_blocks(image: Pixels) -> Map | None:
     size = (max(1, round(image.shape[1] / by)), max(1, round(image.shape[0] / by)))
     top = int(np.iinfo(image.dtype).max)
     light = cv2.resize(_to_light(top)[samples], size, interpolation=cv2.INTER_AREA)
-    clipped = (samples.max(axis=2) >= _CLIPPED * top).astype(np.float32)
+    brightest = np.maximum(np.maximum(samples[..., 0], samples[..., 1]), samples[..., 2])
+    clipped = (brightest >= _CLIPPED * top).astype(np.float32)
     light[cv2.resize(clipped, size, interpolation=cv2.INTER_AREA) > _MOST_CLIPPED] = -1
     return np.asarray(light, np.float32)
 
