@@ -20,6 +20,7 @@ from capture.app.opening import (
     release_autofocus,
     require_position,
     set_origin,
+    where_it_stands,
 )
 from capture.app.output import InterruptedRunError, say
 from capture.app.progress import ShootingProgress
@@ -180,11 +181,20 @@ def plan_of(plan: StackPlan | PlanWish, axis: Axis, camera: Camera) -> PlanFound
 
     Raises
     ------
-    CaptureError, rail.errors.RailError
+    CaptureError, rail.errors.RailError, InterruptedRunError
     """
     if isinstance(plan, StackPlan):
         return PlanFound(plan, {})
-    found = find_plan(plan, axis, camera)
+    try:
+        found = find_plan(plan, axis, camera)
+    except KeyboardInterrupt:
+        with contextlib.suppress(RailError):  # what it says to that must not hide why we leave
+            axis.stop()
+        raise InterruptedRunError(
+            "interrupted while the plan was looked for",
+            state=f"Motion is stopped. {where_it_stands(axis)} No frame was shot, no session was begun.",
+            remedy="Give the same command again; the folder is free.",
+        ) from None
     unit = found.plan.unit.value
     say(
         f"the plan: {found.plan.count} frames from {found.plan.near:.0f} to {found.plan.far:.0f} {unit}, "

@@ -194,6 +194,13 @@ def camera_error(failed: Failed, doing: str, *, holders: str = "") -> CameraErro
     )
 
 
+def reading_error(failed: Failed, doing: str) -> CameraError:
+    """As `camera_error`, for reading an entry that the camera has: one that hangs is said by the library to have it no more."""
+    if failed.code == BAD_PARAMETERS and not is_refusal(failed):
+        return camera_error(Failed(TIMEOUT, failed.text, failed.reasons), doing)
+    return camera_error(failed, doing)
+
+
 def setting_error(failed: Failed, doing: str) -> CameraError:
     """As `camera_error`, for writing a setting."""
     words = said(failed)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from capture.camera.faults import LOST_CODES, camera_error, is_refusal, said, setting_error
+from capture.camera.faults import LOST_CODES, camera_error, is_refusal, reading_error, said, setting_error
 from capture.camera.holders import describe_holders, find_holders
 from capture.camera.process import FailedCallError, LibraryProcess, ProcessDiedError, ProcessHungError
 from capture.camera.protocol import Role
@@ -296,7 +296,13 @@ class GphotoLink:
     def read(self, setting: Setting) -> Setting:
         """Read one entry."""
         return self._remember(
-            self.ask("read", f"reading {setting.name}", deadline_s=self.deadlines.call_s, path=setting.path)
+            self.ask(
+                "read",
+                f"reading {setting.name}",
+                deadline_s=self.deadlines.call_s,
+                error_of=reading_error,
+                path=setting.path,
+            )
         )
 
     def read_anew(self, setting: Setting) -> Setting:

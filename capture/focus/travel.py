@@ -68,6 +68,7 @@ def find_stray(
     *,
     first: int = 1,
     trusted: Collection[int] = (),
+    alone: Collection[int] = (),
 ) -> Stray | None:
     """The first frame, from index `first` on, to which the picture went by another way than planned; None where all agree.
 
@@ -84,6 +85,8 @@ def find_stray(
     first : int
     trusted : collection of int
         Indices of frames that lie where they should, whatever the way to them; it is not usual.
+    alone : collection of int
+        Indices of frames that were not taken in a row with their neighbours: one that is odd by itself may lie elsewhere.
     """
     count = len(surveys)
     if count < FEWEST_FRAMES:
@@ -106,7 +109,12 @@ def find_stray(
         least, most = (_SHORT, _LONG) if sure else (_SHORT_ALONE, _LONG_ALONE)
         if not share < least and not share > most:
             continue
-        if index + 1 < count and _is_odd(ways, index, _way(levels[index - 1], levels[index + 1])):
+        if (
+            index + 1 < count
+            and index not in alone
+            and _is_odd(ways, index, _way(levels[index - 1], levels[index + 1]))
+        ):
+            ways[index - 1 : index + 1] = np.nan  # both are its own
             continue
         return Stray(index, float(share))
     return None
@@ -129,7 +137,8 @@ def _is_odd(ways: F64, index: int, without: float) -> bool:
     if not beside or np.isnan(ways[index]):
         return False
     usual = float(np.mean(beside))
-    return not _SHORT <= ways[index] / usual <= _LONG and _TWO_STEPS[0] <= without / usual <= _TWO_STEPS[1]
+    both = all(not _SHORT <= ways[pair] / usual <= _LONG for pair in (index - 1, index))
+    return both and _TWO_STEPS[0] <= without / usual <= _TWO_STEPS[1]
 
 
 def way_back(surveys: Sequence[FrameSurvey], index: int, again: FrameSurvey, noise: F32) -> float | None:

@@ -109,6 +109,7 @@ class FrameWatch:
         self._least: NDArray[np.float32] | None = None  # of every block's levels, in all frames so far
         self._way_judged: int | None = None  # the frame up to which the way from frame to frame is as planned
         self._way_trusted: set[int] = set()
+        self._shot_again: set[int] = set()
         self._positions: dict[int, float] = {}
         self._judged: set[int] = set()
         self._development: Development | None = None
@@ -141,6 +142,8 @@ class FrameWatch:
         self._positions.pop(number, None)
         self._judged.discard(number)
         self._way_judged = None
+        self._way_trusted.discard(number)
+        self._shot_again.add(number)
 
     def all_stored(self) -> None:
         """The certificate is asked for by itself."""
@@ -183,7 +186,8 @@ class FrameWatch:
             )
             if again and index not in trusted:
                 return order[index], Stray(index, 0.0).words
-        while (found := find_stray(positions, surveys, noise, first=first, trusted=trusted)) is not None:
+        alone = {index for index, number in enumerate(order) if number in self._shot_again}
+        while found := find_stray(positions, surveys, noise, first=first, trusted=trusted, alone=alone):
             # terraces, and flat subjects, come into focus by leaps: where that was seen often only a picture that stands still counts
             if found.share < STANDS or len(self._way_trusted) < _LEAPS:
                 return order[found.index], found.words
@@ -296,6 +300,9 @@ class FrameWatch:
                 drawn = picture.name
             except (OSError, ValueError) as error:
                 self._note(f"the coverage could not be drawn: {error}")
+        notes = [*certificate.notes, *self.notes]
+        if (stray := self.strayed(wait=True)) is not None:
+            notes.append(f"frame {stray[0]}: {stray[1]}; the rail may have lost steps, and that was not looked after")
         values: dict[str, Any] = {
             "passed": certificate.passed,
             "weakest": None
@@ -310,7 +317,7 @@ class FrameWatch:
             "cut_off_far": round(certificate.cut_far, 4),
             "textured_blocks": certificate.textured,
             "map": drawn,
-            "notes": [*certificate.notes, *self.notes],
+            "notes": notes,
         }
         suffix = "um" if self._unit is AxisUnit.UM else "steps"
         values[f"gaps_{suffix}"] = [[round(gap.near, 2), round(gap.far, 2)] for gap in certificate.gaps]

@@ -6,7 +6,7 @@ import gphoto2 as gp
 import pytest
 
 from capture.camera import faults
-from capture.camera.faults import camera_error, is_link_gone, is_refusal, setting_error, shot_error
+from capture.camera.faults import camera_error, is_link_gone, is_refusal, reading_error, setting_error, shot_error
 from capture.camera.wire import Failed
 from capture.errors import (
     CameraBusyError,
@@ -124,3 +124,12 @@ def test_who_holds_the_camera_is_the_remedy() -> None:
         camera_error(Failed(-53, "busy"), "opening", holders="gvfsd-gphoto2 holds it").remedy
         == "gvfsd-gphoto2 holds it"
     )
+
+
+def test_a_camera_that_hangs_is_not_said_to_refuse() -> None:
+    """libgphoto2 calls an entry that it cannot read any more a bad parameter."""
+    error = reading_error(Failed(faults.BAD_PARAMETERS, "Bad parameters"), "reading iso")
+    assert type(error) is CameraTimeoutError
+    assert "did not answer while reading iso" in error.message
+    assert not is_refusal(Failed(faults.BAD_PARAMETERS, "Bad parameters"))
+    assert type(reading_error(Failed(-7, "I/O problem"), "reading iso")) is CameraLostError

@@ -76,6 +76,15 @@ def test_a_frame_that_is_spoilt_by_itself_speaks_not_against_the_rail(
     assert strayed(stack, EVEN, **odd) is None
 
 
+def test_a_frame_shot_again_elsewhere_is_seen(stack: Stack) -> None:
+    surveys = [stack.survey(place - (0.8 * STEP if k == 6 else 0)) for k, place in enumerate(EVEN)]
+    noise = noise_levels(surveys)
+    assert find_stray(np.array(EVEN), surveys, noise) is None  # as one that the camera gave once more
+    found = find_stray(np.array(EVEN), surveys, noise, alone={6})
+    assert found is not None
+    assert found.index == 6
+
+
 def test_the_watch_names_the_frame_until_it_was_looked_after(stack: Stack, tmp_path: Path) -> None:
     with closing(FrameWatch(WatchWishes())) as watch:
         for k, place in enumerate(EVEN):
@@ -87,5 +96,6 @@ def test_the_watch_names_the_frame_until_it_was_looked_after(stack: Stack, tmp_p
         found = watch.strayed(wait=True)
         assert found is not None
         assert found[0] == 9
+        assert "frame 9: the picture stands still" in watch.coverage(None)["notes"][-1]
         watch.trust(9)
         assert watch.strayed(wait=True) is None
