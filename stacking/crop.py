@@ -175,10 +175,13 @@ def by_hand_within(rectangle: tuple[int, int, int, int], size: tuple[int, int]) 
         Where it does not lie inside them.
     """
     by_hand = Rectangle(*rectangle)
-    if not by_hand.within(*size) or min(by_hand.width, by_hand.height) < _SMALLEST_PX:
+    words = ",".join(map(str, by_hand))
+    remedy = f"Give x,y,width,height in pixels of a frame, {_SMALLEST_PX} or more to a side."
+    if min(by_hand.width, by_hand.height) < _SMALLEST_PX:
+        raise StackingUsageError(f"the crop {words} is too small", remedy=remedy)
+    if not by_hand.within(*size):
         raise StackingUsageError(
-            f"the crop {','.join(map(str, by_hand))} does not lie inside the frames of {size[0]}x{size[1]}",
-            remedy=f"Give x,y,width,height in pixels of a frame, {_SMALLEST_PX} or more to a side.",
+            f"the crop {words} does not lie inside the frames of {size[0]}x{size[1]}", remedy=remedy
         )
     return by_hand
 
@@ -202,16 +205,25 @@ def chosen_rectangle(
     if options.crop_rectangle is not None:
         return by_hand_within(options.crop_rectangle, size)
     if options.crop is Crop.NONE:
-        return whole if options.crop_aspect is None else of_aspect(whole, options.crop_aspect)
+        return whole if options.crop_aspect is None else _not_too_small(of_aspect(whole, options.crop_aspect))
     found = valid_rectangle(size, [r.matrix for r in registrations.values()])
     if options.crop is Crop.FOCUS and sharpness is not None:
         found = round_cells(sharpness.in_focus, size, found, margin=_FOCUS_MARGIN)
-    if options.crop_aspect is not None:
-        found = of_aspect(found, options.crop_aspect)
+    if options.crop_aspect is not None and min(found.width, found.height) >= _SMALLEST_PX:
+        return _not_too_small(of_aspect(found, options.crop_aspect))
     if min(found.width, found.height) < _SMALLEST_PX:
         raise RegistrationError(
             "the frames have no area in common",
             remedy="Leave out the frames that moved, or keep the full frame with --crop none.",
+        )
+    return found
+
+
+def _not_too_small(found: Rectangle) -> Rectangle:
+    if min(found.width, found.height) < _SMALLEST_PX:
+        raise StackingUsageError(
+            f"a crop of that aspect ratio is {found.width}x{found.height}, which is too small",
+            remedy=f"Give a ratio that leaves {_SMALLEST_PX} pixels or more to a side.",
         )
     return found
 

@@ -87,14 +87,18 @@ def probe(source: Source) -> FrameProbe:
     return probe_raw(source.path) if source.raw else probe_picture(source.path)
 
 
+# Pictures of the rarer depth in a folder that are frames and not results: so many, and that share of those of the other depth.
+_FEWEST_OF_A_DEPTH, _LEAST_OF_A_DEPTH = 2, 0.25
+
+
 def alike(sources: Iterable[Source], *, mixed_depths: bool = False) -> Selection:
-    """The largest group of frames of one size and depth; the earlier one where two are as large.
+    """The largest group of frames of one size and kind; the earlier one where two are as large.
 
     Parameters
     ----------
     mixed_depths : bool
-        Take frames of 8 and of 16 bit of one size together, as people want who name each file; in a folder a picture of another
-        depth is rather something else. All are developed in the depth of most.
+        Take frames of 8 and of 16 bit of one size together however few have the other depth, as people want who name each file; in
+        a folder a few such are rather results, and are left out. All are developed in the depth of most.
 
     Raises
     ------
@@ -111,15 +115,16 @@ def alike(sources: Iterable[Source], *, mixed_depths: bool = False) -> Selection
     if not kept:
         first = f": {left_out[0].reason}" if left_out else ""
         raise SourceError(f"no picture can be read{first}", remedy="Give whole JPEG, PNG, TIFF or RAW files.")
-    group = [_group(source, found) if mixed_depths else _shape(found) for source, found in kept]
-    largest = Counter(group).most_common(1)[0][0]
-    chosen = [frame for frame, its in zip(kept, group, strict=True) if its == largest]
-    wanted = Counter(_shape(found) for _, found in chosen).most_common(1)[0][0]
-    left_out += [
-        LeftOut(source.path, _unlike(_shape(found), wanted))
-        for (source, found), its in zip(kept, group, strict=True)
-        if its != largest
-    ]
+    largest = Counter(_group(source, found) for source, found in kept).most_common(1)[0][0]
+    counts = Counter(_shape(found) for source, found in kept if _group(source, found) == largest)
+    wanted, most = counts.most_common(1)[0]
+    fewest = 1 if mixed_depths else max(_FEWEST_OF_A_DEPTH, _LEAST_OF_A_DEPTH * most)
+    chosen = []
+    for source, found in kept:
+        if _group(source, found) == largest and (_shape(found) == wanted or counts[_shape(found)] >= fewest):
+            chosen.append((source, found))
+        else:
+            left_out.append(LeftOut(source.path, _unlike(_shape(found), wanted)))
     usual = [(source, found) for source, found in chosen if _shape(found) == wanted]
     like, pattern = next(((source, found) for source, found in usual if not found.gray), usual[0])
     notes = [Note(source.path, found.note) for source, found in chosen if found.note]
@@ -315,6 +320,8 @@ def _unlike(shape: tuple[int, int, str], wanted: tuple[int, int, str]) -> str:
     (width, height, dtype), (wanted_width, wanted_height, wanted_dtype) = shape, wanted
     if (width, height) != (wanted_width, wanted_height):
         return f"it is {width}x{height} pixels, the stack {wanted_width}x{wanted_height}"
+    if dtype == wanted_dtype:
+        return "it is a picture among RAW files, or the other way round"
     return f"it has {_BITS[dtype]} bits per channel, the stack {_BITS[wanted_dtype]}"
 
 

@@ -253,6 +253,7 @@ class Engine:
             self._white_balance = WhiteBalance(image, registrations)
             if not is_colourless(image):
                 self._colours = BorrowedColours(self._frame, registrations, reference)
+        colourless = image is not None and is_colourless(image)
         del image
         task = FusionTask(
             decode=self.decode,
@@ -269,6 +270,8 @@ class Engine:
         if check is not None:
             check(task)
         fused = self._fuse(task, reference, slabs)
+        if colourless:  # to the last bit, which the way by luma and chroma rounds
+            fused.image[:] = fused.image[..., 1:2]
         left_out |= fused.missed
         notes += fused.notes
         if self._colours is not None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 F64 = NDArray[np.float64]
 
 BORROWED = "it is gray among pictures in colour: its colours are its neighbour's"
-# References tried until one has colour: a stack that is gray all over is soon known as such.
+# Frames looked at until one has colour: a stack that is gray all over is soon known as such.
 _TRIES = 4
 _SAMPLES_PX = 512
 # Colours change little over that many pixels where frames lie on each other.
@@ -35,7 +35,7 @@ def is_colourless(image: Pixels) -> bool:
 
 
 def gray_by_header(sources: Sequence[Source]) -> frozenset[int]:
-    """Frames whose files hold one channel; none where all do."""
+    """Frames whose files hold one channel."""
     from stacking.develop import probe
 
     found = set()
@@ -43,7 +43,7 @@ def gray_by_header(sources: Sequence[Source]) -> frozenset[int]:
         with suppress(FrameError):
             if probe(source).gray:
                 found.add(index)
-    return frozenset() if len(found) == len(sources) else frozenset(found)
+    return frozenset(found)
 
 
 def solve_in_colour(
@@ -56,22 +56,32 @@ def solve_in_colour(
     RegistrationError
         As `Registrar.solve`.
     """
-    avoid = set(gray)
-    first: tuple[Solution, Pixels | None] | None = None
-    for _ in range(_TRIES):
-        solution = registrar.solve(avoid)
-        try:
-            image = frame(solution.reference)
-        except FrameError:  # the final pass will say so
-            return solution, None
-        first = first or (solution, image)
-        if not is_colourless(image):
-            return solution, image
-        avoid.add(solution.reference)
-        if avoid >= solution.registrations.keys():
-            break
-    assert first is not None
-    return first
+    gray = set(gray)
+    solution = registrar.solve(gray)
+    image = _or_none(frame, solution.reference)
+    if image is None or not is_colourless(image):
+        return solution, image
+    gray.add(solution.reference)
+    others = [k for k in sorted(solution.registrations) if k not in gray]
+    for k in others[:: max(1, -(-len(others) // _TRIES))]:
+        other = _or_none(frame, k)
+        if other is not None and is_colourless(other):
+            gray.add(k)
+        elif other is not None:
+            # the reference is chosen among the rest: it may be another one, which need not be in colour
+            found = registrar.solve(gray)
+            image = _or_none(frame, found.reference)
+            if image is None or not is_colourless(image):
+                return found, image
+            return registrar.solve(solution.registrations.keys() - {k}), other
+    return solution, image
+
+
+def _or_none(frame: Callable[[int], Pixels], index: int) -> Pixels | None:
+    try:
+        return frame(index)
+    except FrameError:  # the final pass will say so
+        return None
 
 
 def coloured_like(image: Pixels, other: Pixels, matrix: F64) -> Pixels:

@@ -14,8 +14,6 @@ from stacking.errors import MemoryBudgetError
 # The interpreter with numpy, OpenCV and the compiled loops, and what is known of the frames.
 _PROGRAM_BYTES = 265 << 20
 _PICTURE_BYTES_PER_PIXEL = 6
-# Freed memory that the allocator keeps from one strip to the next.
-_STRIPS_BYTES = 16 << 20
 # glibc's names; larger planes go back to the system as soon as they are freed (by default the bound grows to 32 MiB).
 _M_ARENA_MAX, _M_MMAP_THRESHOLD = -8, -3
 _MAPPED_FROM_BYTES = 8 << 20
@@ -74,7 +72,7 @@ def plan_memory(
     while strips == 1 or rows // strips >= apron_rows:
         height = rows if strips == 1 else min(rows, -(-rows // strips) + 2 * apron_rows)
         # a strip's picture is copied into the whole one
-        joined = 0 if strips == 1 else _PICTURE_BYTES_PER_PIXEL * pixels + _STRIPS_BYTES
+        joined = 0 if strips == 1 else _PICTURE_BYTES_PER_PIXEL * pixels
         fusing = held_bytes + joined + int(pixels / rows * height * strip_bytes_per_pixel)
         needed = _PROGRAM_BYTES + max(fusing, after_bytes)
         if allowed_bytes is None or needed <= allowed_bytes:

@@ -152,12 +152,12 @@ def fuse_in_slabs(
         whole = next(n for n, group in enumerate(groups) if any(reference in current[k] for k in group))
         for number in sorted(range(len(groups)), key=lambda n: (n != whole, n)):
             members = [keys[k] for k in groups[number]]
-            frames = tuple(sorted({f for k in groups[number] for f in current[k]} - missed.keys()))
             part = replace(
                 stage_task, registrations={k: stage_task.registrations[k] for k in members}, wants_depth=False
             )
             fused = fuse_at_once(part, _named(progress, f"fusing slab {number + 1} of {len(groups)}"))
             missed |= fused.missed
+            frames = tuple(sorted({f for k in groups[number] for f in current[k]} - missed.keys()))
             image = fused.image
             if number != whole and stage == 1:
                 around = next(slab.path for slab in made)

@@ -48,16 +48,12 @@ def certify(asked: _Asked) -> Reply:
     """Judge a stack from its pictures: step against depth of field, planes that no frame shows sharp, ends cut off, spoilt frames."""
     from capture.focus.coverage_picture import draw_coverage
     from capture.focus.pictures import judge_pictures
+    from stacking.writers import PNG_SUFFIXES, check_target
 
     if asked.dof is not None and not asked.dof > 0:
         raise UsageError("a depth of field is greater than zero", remedy="Give it for example as --dof 45.")
     if asked.output is not None:
-        if asked.output.suffix.lower() != ".png":
-            raise UsageError(f"{asked.output} is no .png", remedy="The map is a PNG: give -o coverage.png.")
-        if asked.output.exists() and not asked.force:
-            raise UsageError(
-                f"{asked.output} exists", remedy="Choose another name, or give --force.", state="It is as it was."
-            )
+        check_target(asked.output, force=asked.force, suffixes=PNG_SUFFIXES)
     try:
         with StackingProgress() as progress:
             judged = judge_pictures(

@@ -95,7 +95,7 @@ def _pictures(out: Path, running: RunningStacker) -> dict[str, Any]:
     from stacking.stack import stack_pictures
 
     with SessionFolder.open(out) as folder:
-        stacked = stack_session(folder, StackOptions(), FUSED_NAME, running)
+        stacked = stack_session(folder, running.options, running)
         fused = folder.result_path / FUSED_NAME
         result, picture, average = (folder.result_path / name for name in ("picture.tif", "picture.jpg", "average.tif"))
         recipe = shipped_recipe("demo")

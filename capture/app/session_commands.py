@@ -96,7 +96,7 @@ def finish_run(
     notifier = Notifier(notify, session)
     try:
         with SessionFolder.open(session) as folder:
-            stacked = stack_session(folder, options, running=running)
+            stacked = stack_session(folder, options, running)
     except StackingError as error:
         error.state = (
             f"All {shot.values['frames']} frames are safe in {session}; the rail stands still. {error.state}".strip()

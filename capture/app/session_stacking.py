@@ -46,18 +46,22 @@ class RunningStacker:
         Of the picture at the end.
     name : str
         Of the picture's file in ``result/``.
+
+    Attributes
+    ----------
+    options, name
     """
 
     def __init__(self, session: Path, options: StackOptions, name: str = RESULT_NAME) -> None:
         self._session = session.absolute()
-        self._name = name
+        self.name = name
+        self.options = options
+        self._output = self._session / "result" / name
         self._in_um = True
-        self._options = options
         self._orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[Told | Finished | None] = queue.SimpleQueue()
         self._started = False
-        self._ordered: Finish | None = None
-        self._unanswered = 0
+        self._ordered = False
         self._child: subprocess.Popen[bytes] | None = None
         self._connection: Connection[Order, Answer] | None = None
 
@@ -75,9 +79,8 @@ class RunningStacker:
 
     def all_stored(self) -> None:
         """The picture can be made; `finish` asks for it."""
-        output = self._session / "result" / self._name
-        if self._child is not None and not output.exists():
-            self._order(output, self._options)
+        if self._child is not None and not self._output.exists():
+            self._order(force=self.options.force)
 
     def suspects(self, *, wait: bool) -> dict[int, str]:
         """The stack judges frames when all are there."""
@@ -86,8 +89,14 @@ class RunningStacker:
 
     # -- the end -----------------------------------------------------------------------------------------------------------------
 
-    def finish(self, output: Path, options: StackOptions, progress: StackingProgress) -> StackReport | None:
-        """The picture of the session's accepted frames; None where the process failed, and it has to be made here.
+    def finish(self, progress: StackingProgress, *, force: bool = False) -> StackReport | None:
+        """The picture of the session's accepted frames, once; None where the process failed, and it has to be made here.
+
+        Parameters
+        ----------
+        progress : StackingProgress
+        force : bool
+            Write over the picture of a run that was killed.
 
         Raises
         ------
@@ -96,26 +105,21 @@ class RunningStacker:
         """
         if self._child is None:
             return None
-        self._order(output.absolute(), options)
+        self._order(force=force)
         while (answer := self._answers.get()) is not None:
             if isinstance(answer, Told):
                 progress(answer.stage, answer.done, answer.total)
-                continue
-            self._unanswered -= 1
-            if self._unanswered:
-                continue  # of a picture that was ordered before, and is not this one
-            if answer.error is not None:
+            elif answer.error is not None:
                 raise answer.error
-            return answer.report
+            else:
+                return answer.report
         _log.warning("the process that stacks ended unexpectedly: the picture is made without it")
         return None
 
-    def _order(self, output: Path, options: StackOptions) -> None:
-        order = Finish((self._session,), output, replace(options, force=False))
-        if order != self._ordered:  # what was ordered before may have made the file that `force` is for
-            self._ordered = order
-            self._unanswered += 1
-            self._orders.put(replace(order, options=options))
+    def _order(self, *, force: bool) -> None:
+        if not self._ordered:
+            self._ordered = True
+            self._orders.put(Finish((self._session,), self._output, replace(self.options, force=force)))
 
     def close(self) -> None:
         """End the process; it leaves nothing behind."""
@@ -167,7 +171,7 @@ class RunningStacker:
             _log.warning("frames cannot be stacked as they come: %s", error)
             return
         self._connection = ours
-        self._orders.put(Begin(self._options, self._session / "result" / PREVIEW_NAME))
+        self._orders.put(Begin(self.options, self._session / "result" / PREVIEW_NAME))
         threading.Thread(target=self._send, args=(ours,), name="stacker-orders", daemon=True).start()
         threading.Thread(target=self._receive, args=(ours,), name="stacker-answers", daemon=True).start()
 
@@ -189,9 +193,12 @@ class RunningStacker:
 
 
 def stack_session(
-    folder: SessionFolder, options: StackOptions, name: str = RESULT_NAME, running: RunningStacker | None = None
+    folder: SessionFolder, options: StackOptions, running: RunningStacker | None = None
 ) -> dict[str, Any]:
-    """Stack a session's accepted frames into its result folder, and record that; `running`: what saw them come."""
+    """Stack a session's accepted frames into its result folder, and record that.
+
+    `running`: what saw them come; it has options and a name for the picture of its own.
+    """
     from stacking.stack import stack_pictures
 
     if not folder.accepted():
@@ -200,14 +207,17 @@ def stack_session(
             remedy=f"Go on with it: focusrail resume {folder.path}",
             state="Nothing was stacked.",
         )
+    name = RESULT_NAME
+    if running is not None:
+        name, options = running.name, running.options
     result = folder.result_path / name
     recorded = {event.detail["result"] for event in folder.journal.events() if event.kind is EventKind.STACKED}
-    if result.exists() and f"result/{name}" not in recorded:  # of a run that was killed before it could be recorded
-        options = replace(options, force=True)
+    # a picture that is not recorded is of a run that was killed before it could be
+    force = options.force or (result.exists() and f"result/{name}" not in recorded)
     with StackingProgress() as progress:
-        report = None if running is None else running.finish(result, options, progress)
+        report = None if running is None else running.finish(progress, force=force)
         if report is None:
-            report = stack_pictures([folder.path], result, options, progress)
+            report = stack_pictures([folder.path], result, replace(options, force=force), progress)
     values = report.values()
     folder.journal.record(EventKind.STACKED, result=f"result/{name}", frames_used=values["frames_used"])
     folder.write_manifest()

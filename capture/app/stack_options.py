@@ -56,7 +56,10 @@ LayersOption = Annotated[
 ]
 LayerFramesOption = Annotated[
     str | None,
-    typer.Option("--layer-frames", help="Source frames among the layers: how many, which (3,7-9), none, or auto."),
+    typer.Option(
+        "--layer-frames",
+        help="Source frames among the layers: how many at most, evenly spread, which (3,7-9), none, or auto.",
+    ),
 ]
 SlabOption = Annotated[
     str | None,

@@ -48,7 +48,6 @@ def draw_coverage(path: Path, certificate: Certificate, positions: Sequence[floa
     if not done:
         raise ValueError("the picture could not be encoded")
     beside = path.with_name(f".{path.name}.part")
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside.write_bytes(encoded.tobytes())
     beside.replace(path)
 

@@ -63,8 +63,11 @@ def test_the_command_draws_and_answers(tmp_path: Path, capsys: pytest.CaptureFix
     assert values["coverage"]["gaps_frames"]
     assert values["step_of_dof"] > 1
     assert cv2.imread(values["map"]).shape[1] > 500
-    assert run(arguments) == 2
+    assert run(arguments) == 1
     assert "exists" in json.loads(capsys.readouterr().out)["error"]["message"]
+    assert run(["certify", str(tmp_path / "s"), "-o", str(tmp_path / "none" / "c.png"), "--json"]) == 1
+    assert "does not exist" in json.loads(capsys.readouterr().out)["error"]["message"]
+    assert not (tmp_path / "none").exists()
 
 
 def test_two_pictures_are_too_few(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -37,6 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ({"layer_frames": (7,), "layers": Path("x.psd")}, StackingUsageError, "3 frames"),
         ({"slabs": SlabOptions((4,), 4)}, StackingUsageError, "cannot overlap by 4"),
         ({"crop_rectangle": (0, 0, 5000, 50)}, StackingUsageError, "does not lie inside the frames of 96x64"),
+        ({"crop_rectangle": (0, 0, 2, 50)}, StackingUsageError, "the crop 0,0,2,50 is too small"),
         (
             {"areas": (Area(name="leg", frames="9-12"),)},
             StackingUsageError,

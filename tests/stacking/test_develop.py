@@ -295,6 +295,18 @@ def test_files_named_one_by_one_may_differ_in_depth(tmp_path: Path, deep: int, f
         np.testing.assert_allclose(found / top, own, atol=0.51 / 255)
 
 
+@pytest.mark.parametrize(("deep", "flat", "taken"), [(1, 2, 2), (2, 9, 9), (2, 8, 10), (4, 4, 8), (6, 3, 9)])
+def test_a_folder_of_both_depths_is_one_stack_but_a_few_of_another_depth_are_results(
+    tmp_path: Path, deep: int, flat: int, taken: int
+) -> None:
+    paths = [write(tmp_path / f"d{k}.png", SIXTEEN) for k in range(deep)]
+    paths += [write(tmp_path / f"f{k}.png", EIGHT) for k in range(flat)]
+    selection = alike([Source(path) for path in paths])
+    assert len(selection.sources) == taken
+    assert len(selection.left_out) == deep + flat - taken
+    assert len(selection.notes) == (min(deep, flat) if taken == deep + flat else 0)
+
+
 def test_gray_among_colour_is_noted(tmp_path: Path) -> None:
     colour = [write(tmp_path / f"c{index}.png", EIGHT) for index in range(2)]
     plane = np.ascontiguousarray(EIGHT[..., 0])

@@ -13,7 +13,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from stacking.engine import Engine
-from stacking.errors import OutputError, SourceError, StackingError, StackingUsageError
+from stacking.errors import MemoryBudgetError, OutputError, SourceError, StackingError, StackingUsageError
 from stacking.frames import Source
 from stacking.options import Align, Crop, Method, StackOptions
 from stacking.stack import stack_pictures
@@ -201,3 +201,36 @@ def test_the_picture_of_a_single_frame_is_that_frame(tmp_path: Path, deep: bool,
     assert any("only one picture" in note for note in report.notes)
     if depth:
         assert np.isnan(cv2.imread(str(tmp_path / "d.tif"), cv2.IMREAD_UNCHANGED)).all()
+
+
+def test_the_least_memory_that_a_refusal_names_is_enough_and_changes_no_byte(tmp_path: Path) -> None:
+    """Tall frames, so that strips help."""
+    (tmp_path / "frames").mkdir()
+    rng = np.random.default_rng(12)
+    sharp = cv2.GaussianBlur(rng.random((900, 96, 3)), (0, 0), 1.0)
+    sharp = np.clip(128 + 40 * (sharp - sharp.mean()) / sharp.std(), 0, 255)
+    rows = np.linspace(0, 2, 900)[:, None, None]
+    for k in range(3):
+        share = np.clip(1 - np.abs(rows - k), 0, 1)
+        frame = np.rint(sharp * share + cv2.GaussianBlur(sharp, (0, 0), 2.5) * (1 - share))
+        cv2.imwrite(str(tmp_path / f"frames/{k}.png"), frame.astype(np.uint8))
+    fused: list[int] = []
+
+    def stacked(name: str, memory_bytes: int | None) -> bytes:
+        output = tmp_path / f"{name}.tif"
+        options = StackOptions(memory_bytes=memory_bytes, align=Align.NONE)
+        stack_pictures(
+            [tmp_path / "frames"],
+            output,
+            options,
+            lambda stage, done, total: fused.append(total) if stage == "fusing" else None,
+        )
+        return tifffile.imread(output).tobytes()
+
+    with pytest.raises(MemoryBudgetError) as refused:
+        stacked("none", 1 << 20)
+    least = int(refused.value.remedy.split()[3])
+    at_once = stacked("at-once", None)
+    assert set(fused) == {3}
+    assert stacked("strips", least << 20) == at_once
+    assert max(fused) > 3
