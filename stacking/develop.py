@@ -33,6 +33,7 @@ from stacking.develop_spots import without_spots
 from stacking.errors import FrameError, SourceError
 from stacking.frames import Developed, LeftOut, Pixels, Source
 from stacking.gray_frames import BORROWED
+from stacking.reused import ReusedArrays
 
 _BITS = {"uint8": 8, "uint16": 16}
 
@@ -187,6 +188,7 @@ class Development:
         self.reference, self._probe, self._rendering = _first_readable(sources, choose)
         self.size = (self._probe.height, self._probe.width)
         self.dtype: np.dtype[Any] = self._probe.dtype
+        self._memory = ReusedArrays()
         self._spots: tuple[NDArray[np.int32], int] = (np.zeros((0, 2), np.int32), 1)
         self.icc = srgb_profile() if self.reference.raw else self._probe.icc
         if wide_gamut and self._rendering is not None:
@@ -242,7 +244,7 @@ class Development:
         """
         found = self._checked(source)
         if not source.raw:
-            image = _in_depth(decode_picture(source.path, found), self.dtype)
+            image = _in_depth(decode_picture(source.path, found, self._memory), self.dtype)
             if self.spots:
                 if not image.flags.writeable:
                     image = image.copy()

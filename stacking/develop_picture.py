@@ -27,6 +27,7 @@ from stacking.develop_structure import (
 from stacking.errors import FrameError
 from stacking.frames import Pixels
 from stacking.metadata import UPRIGHT, Header, read_header
+from stacking.reused import ReusedArrays
 
 Gray = NDArray[np.uint8]
 
@@ -91,8 +92,8 @@ def probe_picture(path: Path) -> FrameProbe:
     return _probed(stored.rows, stored.columns, stored.bits, read_header(path), note, gray=stored.channels <= 2)
 
 
-def decode_picture(path: Path, probe: FrameProbe) -> Pixels:
-    """Decode one picture.
+def decode_picture(path: Path, probe: FrameProbe, memory: ReusedArrays | None = None) -> Pixels:
+    """Decode one picture, a JPEG into `memory`.
 
     Returns
     -------
@@ -104,7 +105,12 @@ def decode_picture(path: Path, probe: FrameProbe) -> Pixels:
     FrameError
         Where decoding fails or gives something else than `probe` promised.
     """
-    image = _as_rgb(_decoded(path, gray=False))
+    out = None
+    if memory is not None and not probe.gray and kind_of(path) == JPEG:
+        turned = probe.orientation in _TURNED
+        rows, columns = (probe.width, probe.height) if turned else (probe.height, probe.width)
+        out = memory.lend((rows, columns, 3), probe.dtype)
+    image = _as_rgb(_decoded(path, gray=False, out=out))
     return _as_promised(path, upright(image, probe.orientation), probe)
 
 
@@ -157,8 +163,8 @@ def _probe_tiff(path: Path, header: Header) -> FrameProbe:
     return _probed(rows, columns, bits, header, ", ".join(notes), gray=gray)
 
 
-def _decoded(path: Path, *, gray: bool) -> NDArray[Any]:
-    """The stored samples: (rows, columns) or (rows, columns, channels)."""
+def _decoded(path: Path, *, gray: bool, out: NDArray[Any] | None = None) -> NDArray[Any]:
+    """The stored samples: (rows, columns) or (rows, columns, channels); those of a colour JPEG in `out`."""
     kind = kind_of(path)
     try:
         if kind == TIFF:
@@ -168,7 +174,7 @@ def _decoded(path: Path, *, gray: bool) -> NDArray[Any]:
             require_sound_png(stored, path.name)
             return np.asarray(imagecodecs.png_decode(stored))
         require_sound_jpeg(stored, path.name)
-        return np.asarray(imagecodecs.jpeg8_decode(stored, outcolorspace=_GRAY_ONLY if gray else None))
+        return np.asarray(imagecodecs.jpeg8_decode(stored, outcolorspace=_GRAY_ONLY if gray else None, out=out))
     except (MemoryError, FrameError):
         raise
     except Exception as error:  # each codec has its own errors, and a broken file leads tifffile to any

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -29,7 +29,7 @@ _LEAST_STILL = 3
 _BLANK = "blank: there is nothing to see in it"
 _NOT_THERE = "does not lie on the others: moved, or a foreign picture?"
 _PECULIAR_LIGHT = 0.15
-_UNFIT_LIGHT = 0.35
+_STRAY_LEVEL = float(np.log(1.25))
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,10 +233,9 @@ class Registrar:
         reference = min(able, key=lambda k: (abs(k - wanted), k))
         poses, residuals = self._poses(belonging, reference)
         gains = self._gains(belonging, reference, poses)
-        light = {k: float(gains[k].mean()) for k in belonging}
-        middle = float(np.median(list(light.values())))
-        if self._reference is None and abs(middle**GAMMA - 1) > _UNFIT_LIGHT:
-            usual = [k for k in able if abs((light[k] / middle) ** GAMMA - 1) < _PECULIAR_LIGHT]
+        peculiar = _peculiar_levels(belonging, gains)
+        if self._reference is None and reference in peculiar:
+            usual = [k for k in able if k not in peculiar]
             reference = min(usual or able, key=lambda k: (abs(k - wanted), k))
             poses, residuals = self._poses(belonging, reference)
             gains = self._gains(belonging, reference, poses)
@@ -285,14 +284,10 @@ class Registrar:
         notes = [
             (k, f"moved by {px:.0f} px against its neighbours") for k, px in bumped_frames(frames, poses, self._size)
         ]
-        levels = np.log([gains[k].mean() for k in frames])
-        levels = (np.median(levels) - levels) * GAMMA
-        usual = 6 * float(np.median(np.abs(levels)))
-        for k, level in zip(frames, levels, strict=True):
-            light = float(np.expm1(level))
-            if abs(light) > _PECULIAR_LIGHT and abs(level) > usual:
-                word, stops = "brighter" if light > 0 else "darker", abs(level) / np.log(2.0)
-                notes.append((k, f"{stops:.1f} stops {word} than the others ({light:+.0%} of light), matched to them"))
+        for k, level in _peculiar_levels(frames, gains).items():
+            word, stops = "brighter" if level > 0 else "darker", abs(level) / np.log(2.0)
+            text = f"{stops:.1f} stops {word} than the others ({np.expm1(level):+.0%} of light), matched to them"
+            notes.append((k, text))
         by_corners = {k for m in self._matches if m.points > 0 for k in (m.old, m.new)}
         if not self._still:
             steady = [self._traces[k].sharpness * gains[k].mean() ** 2 for k in frames]
@@ -370,3 +365,17 @@ def _why_alone(group: Sequence[int]) -> str:
     if len(group) == 1:
         return "matches no other frame: a foreign picture?"
     return f"matches only {len(group) - 1} other frame{'s' if len(group) > 2 else ''}, not the rest: another stack?"
+
+
+def _peculiar_levels(frames: Sequence[int], gains: Mapping[int, NDArray[np.float64]]) -> dict[int, float]:
+    """Frames whose light stands out of the others', and the natural logarithm of how much they have more."""
+    levels = np.log([gains[k].mean() for k in frames])
+    levels = (np.median(levels) - levels) * GAMMA
+    usual = 6 * float(np.median(np.abs(levels)))
+    if float(np.mean(np.abs(levels) > _STRAY_LEVEL)) <= 0.25:  # where all flicker, what few do is seen all the same
+        usual = min(usual, _STRAY_LEVEL)
+    return {
+        k: float(level)
+        for k, level in zip(frames, levels, strict=True)
+        if abs(np.expm1(level)) > _PECULIAR_LIGHT and abs(level) > usual
+    }

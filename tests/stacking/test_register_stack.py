@@ -295,6 +295,20 @@ def test_a_brighter_frame_is_matched_and_named() -> None:
     np.testing.assert_allclose(solution.registrations[2].gain, (reference / 1.3) ** (1 / 2.2), rtol=0.002)
 
 
+def test_a_brighter_frame_is_named_where_all_flicker() -> None:
+    frames = stack(13, 8, jitter=0.1)
+    frames[2] = take(scene(8), frames[2].pose, depth=2 / 12, gain=1.4, seed=802)
+    assert 2 in {k for k, note in register(frames).notes if "stops brighter" in note}
+
+
+@pytest.mark.parametrize("count", [3, 4, 5])
+def test_a_brighter_frame_is_not_what_the_others_are_matched_to(count: int) -> None:
+    frames = stack(count, 8)
+    middle = count // 2
+    frames[middle] = take(scene(8), frames[middle].pose, depth=middle / (count - 1), gain=1.3, seed=802)
+    assert register(frames).reference != middle
+
+
 def test_end_frames_out_of_focus_everywhere_are_kept() -> None:
     light = scene(9, marks=600)
     blurs = [9.0, 5.0, 2.0, 0.0, 2.0, 5.0, 9.0]
