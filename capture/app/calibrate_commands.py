@@ -80,7 +80,7 @@ def backlash(flags: CalibrateFlags, own: BacklashFlags) -> Reply:
     from capture.focus.backlash import measure_backlash
 
     region = parse_region(flags.roi)
-    with _devices(flags) as (axis, camera, _):
+    with devices(flags) as (axis, camera, _):
         if axis.capabilities.unit is not AxisUnit.UM:
             raise UsageError(
                 "a lens keeps no profile that backlash could be written into",
@@ -88,43 +88,43 @@ def backlash(flags: CalibrateFlags, own: BacklashFlags) -> Reply:
             )
         profile = getattr(axis, "profile", None)
         expected = profile.backlash_um if profile is not None else _UNKNOWN_TAKE_UP_UM
-        with _stopping(axis), camera.live() as frames:
+        with stopping(axis), camera.live() as frames:
             found = measure_backlash(
                 axis, frames, max(_TAKE_UP * expected, 50.0), repeats=own.repeats, region=region, say=say
             )
     value, uncertainty = round(found.value, 2), round(found.uncertainty, 2)
-    written = _written(flags, "backlash", "backlash_um", value, uncertainty, "um", "camera, both sides")
+    path = written(flags, "backlash", "backlash_um", value, uncertainty, "um", "camera, both sides")
     values = {
         "value": value,
         "uncertainty": uncertainty,
         "unit": "um",
         "repeats": [round(one, 3) for one in found.repeats],
         "frames": found.frames,
-        "profile": written,
+        "profile": path,
     }
-    return Reply(values, [f"backlash {value:g} um, +- {uncertainty:g} (95 %)", *_where(written)])
+    return Reply(values, [f"backlash {value:g} um, +- {uncertainty:g} (95 %)", *where(path)])
 
 
 def settle(flags: CalibrateFlags, own: SettleFlags) -> Reply:
     """Measure how long the picture shakes after a move, on live frames, and confirm it with stills."""
     region = parse_region(flags.roi)
-    with _devices(flags) as (axis, camera, settings):
+    with devices(flags) as (axis, camera, settings):
         if not axis.status().position_known:
             say("note: the rail's position is not known, so where it stands is called 0")
             axis.zero()
-        with _stopping(axis):
+        with stopping(axis):
             found = settle_here(axis, camera, settings, own, region)
     value, uncertainty = round(found["value"], 3), round(found["uncertainty"], 3)
     mode = found["shutter_mode"]
-    written = None
+    path = None
     if axis.capabilities.unit is AxisUnit.UM:
         note = f"shutter {mode}" if mode else ""
-        written = _written(flags, "settle", "settle_s", value, uncertainty, "s", note)
-        if mode and written is not None:
-            _written(flags, mode_name(mode), None, value, uncertainty, "s", note)
+        path = written(flags, "settle", "settle_s", value, uncertainty, "s", note)
+        if mode and path is not None:
+            written(flags, mode_name(mode), None, value, uncertainty, "s", note)
     lines = [f"settle {value:g} s, +- {uncertainty:g} (95 %)" + (f", shutter {mode}" if mode else "")]
-    lines += [f"note: {note}" for note in found["notes"]] + _where(written)
-    return Reply({**found, "value": value, "uncertainty": uncertainty, "unit": "s", "profile": written}, lines)
+    lines += [f"note: {note}" for note in found["notes"]] + where(path)
+    return Reply({**found, "value": value, "uncertainty": uncertainty, "unit": "s", "profile": path}, lines)
 
 
 def settle_here(axis: Axis, camera: Camera, settings: Settings, own: SettleFlags, region: Any) -> dict[str, Any]:
@@ -251,9 +251,10 @@ def _live_exposure_s(camera: Camera) -> float | None:
     return seconds if seconds is not None and seconds > 0 else None
 
 
-def _written(
+def written(
     flags: CalibrateFlags, name: str, key: str | None, value: float, uncertainty: float, unit: str, note: str
 ) -> str | None:
+    """Write a value into the profile; where that stands, None where it was not to be written."""
     from rail.profile_record import measured_now, record
 
     if not flags.write:
@@ -262,12 +263,14 @@ def _written(
     return str(record(profile, name, measured_now(value, uncertainty, unit, note), key=key).resolve())
 
 
-def _where(written: str | None) -> list[str]:
-    return ["not written"] if written is None else [f"written into {written}"]
+def where(path: str | None) -> list[str]:
+    """What became of the value, in words."""
+    return ["not written"] if path is None else [f"written into {path}"]
 
 
 @contextmanager
-def _devices(flags: CalibrateFlags) -> Iterator[tuple[Axis, Camera, Settings]]:
+def devices(flags: CalibrateFlags) -> Iterator[tuple[Axis, Camera, Settings]]:
+    """The rail and the camera, set up as the flags say."""
     settings = load_settings(Path.cwd())
     with ExitStack() as stack:
         axis = stack.enter_context(held_rail(settings, flags.rail, flags.profile, flags.camera))
@@ -280,7 +283,7 @@ def _devices(flags: CalibrateFlags) -> Iterator[tuple[Axis, Camera, Settings]]:
 
 
 @contextmanager
-def _stopping(axis: Axis) -> Iterator[None]:
+def stopping(axis: Axis) -> Iterator[None]:
     """Ctrl-C stops the motion at once."""
     try:
         yield

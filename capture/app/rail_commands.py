@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from capture.app import calibrate_commands
+from capture.app import calibrate_commands, calibrate_target
 from capture.app.holding import end_holder
 from capture.app.opening import Origin, held_controller, held_rail, set_origin
 from capture.app.output import InterruptedRunError, JsonFlag, Reply, say
@@ -46,6 +46,7 @@ def register(app: typer.Typer) -> None:
     group.command("settings", epilog=example.format("settings --profile t8-lead2 --write"))(settings)
     group.command("doctor", epilog=example.format("doctor"))(doctor)
     add_to_calibrate(calibrate_commands.register)
+    add_to_calibrate(calibrate_target.register)
     group.add_typer(calibrate_group(), name="calibrate")
     app.add_typer(group, name="rail")
 
