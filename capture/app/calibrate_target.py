@@ -61,8 +61,8 @@ def magnification(flags: CalibrateFlags, own: MagnificationFlags) -> Reply:
             else _on_target(camera, spacing_um, pixel_um, region)
         )
     value, uncertainty = round(found.value, 4), round(found.uncertainty, 4)
-    path = written(flags, "magnification", None, value, uncertainty, "", found.note)
-    values = {"value": value, "uncertainty": uncertainty, "unit": "", "note": found.note, "profile": path}
+    path = written(flags, "magnification", None, value, uncertainty, "x", found.note)
+    values = {"value": value, "uncertainty": uncertainty, "unit": "x", "note": found.note, "profile": path}
     return Reply(values, [f"magnification {value:g}, +- {uncertainty:g} (95 %): {found.note}", *where(path)])
 
 
