@@ -78,7 +78,7 @@ def backlash(flags: CalibrateFlags, own: BacklashFlags) -> Reply:
     from capture.focus.backlash import measure_backlash
 
     region = parse_region(flags.roi)
-    with _devices(flags, positioned=False) as (axis, camera):
+    with devices(flags, positioned=False) as (axis, camera):
         if axis.capabilities.unit is not AxisUnit.UM:
             raise UsageError(
                 "a lens keeps no profile that backlash could be written into",
@@ -91,16 +91,16 @@ def backlash(flags: CalibrateFlags, own: BacklashFlags) -> Reply:
                 axis, frames, max(_TAKE_UP * expected, 50.0), repeats=own.repeats, region=region, say=say
             )
     value, uncertainty = round(found.value, 2), round(found.uncertainty, 2)
-    written = _written(flags, "backlash", "backlash_um", value, uncertainty, "um", "camera, both sides")
+    path = written(flags, "backlash", "backlash_um", value, uncertainty, "um", "camera, both sides")
     values = {
         "value": value,
         "uncertainty": uncertainty,
         "unit": "um",
         "repeats": [round(one, 3) for one in found.repeats],
         "frames": found.frames,
-        "profile": written,
+        "profile": path,
     }
-    return Reply(values, [f"backlash {value:g} um, +- {uncertainty:g} (95 %)", *_where(written)])
+    return Reply(values, [f"backlash {value:g} um, +- {uncertainty:g} (95 %)", *where(path)])
 
 
 def settle(flags: CalibrateFlags, own: SettleFlags) -> Reply:
@@ -108,20 +108,20 @@ def settle(flags: CalibrateFlags, own: SettleFlags) -> Reply:
     from capture.app.focus_running import mode_name
 
     region = parse_region(flags.roi)
-    with _devices(flags, positioned=True) as (axis, camera):
+    with devices(flags, positioned=True) as (axis, camera):
         found = settle_here(axis, camera, own, region)
         unit = axis.capabilities.unit
     value, uncertainty = round(found["value"], 3), round(found["uncertainty"], 3)
     mode = found["shutter_mode"]
-    written = None
+    path = None
     if unit is AxisUnit.UM:
         note = f"shutter {mode}" if mode else ""
-        written = _written(flags, "settle", "settle_s", value, uncertainty, "s", note)
-        if mode and written is not None:
-            _written(flags, mode_name(mode), None, value, uncertainty, "s", note)
+        path = written(flags, "settle", "settle_s", value, uncertainty, "s", note)
+        if mode and path is not None:
+            written(flags, mode_name(mode), None, value, uncertainty, "s", note)
     lines = [f"settle {value:g} s, +- {uncertainty:g} (95 %)" + (f", shutter {mode}" if mode else "")]
-    lines += [f"note: {note}" for note in found["notes"]] + _where(written)
-    return Reply({**found, "value": value, "uncertainty": uncertainty, "unit": "s", "profile": written}, lines)
+    lines += [f"note: {note}" for note in found["notes"]] + where(path)
+    return Reply({**found, "value": value, "uncertainty": uncertainty, "unit": "s", "profile": path}, lines)
 
 
 def settle_here(axis: Axis, camera: Camera, own: SettleFlags, region: Region) -> dict[str, Any]:
@@ -175,9 +175,10 @@ def settle_here(axis: Axis, camera: Camera, own: SettleFlags, region: Region) ->
     }
 
 
-def _written(
+def written(
     flags: CalibrateFlags, name: str, key: str | None, value: float, uncertainty: float, unit: str, note: str
 ) -> str | None:
+    """Write a value into the profile; where that stands, None where it was not to be written."""
     from rail.profile_record import measured_now, record
 
     if not flags.write:
@@ -186,13 +187,15 @@ def _written(
     return str(record(profile, name, measured_now(value, uncertainty, unit, note), key=key).resolve())
 
 
-def _where(written: str | None) -> list[str]:
-    return ["not written"] if written is None else [f"written into {written}"]
+def where(path: str | None) -> list[str]:
+    """What became of the value, in words."""
+    return ["not written"] if path is None else [f"written into {path}"]
 
 
 @contextmanager
-def _devices(flags: CalibrateFlags, *, positioned: bool) -> Iterator[tuple[Axis, Camera]]:
+def devices(flags: CalibrateFlags, *, positioned: bool) -> Iterator[tuple[Axis, Camera]]:
+    """The rail and the camera, set up as the flags say; Ctrl-C stops the motion."""
     names = DeviceNames(flags.rail, flags.profile, flags.camera)
     exposure = {"iso": flags.iso, "shutter": flags.shutter, "aperture": flags.aperture}
-    with looking_devices(load_settings(Path.cwd()), names, flags.origin, exposure, positioned=positioned) as devices:
-        yield devices
+    with looking_devices(load_settings(Path.cwd()), names, flags.origin, exposure, positioned=positioned) as opened:
+        yield opened

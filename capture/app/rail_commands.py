@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from capture.app import calibrate_commands
+from capture.app import calibrate_commands, calibrate_target
 from capture.app.holding import end_holder
 from capture.app.opening import Origin, held_controller, held_rail, set_origin
 from capture.app.output import InterruptedRunError, JsonFlag, Reply, say
@@ -47,6 +47,7 @@ def register(app: typer.Typer) -> None:
     group.command("doctor", epilog=example.format("doctor"))(doctor)
     calibrate = calibrate_group()
     calibrate_commands.register(calibrate)
+    calibrate_target.register(calibrate)
     group.add_typer(calibrate, name="calibrate")
     app.add_typer(group, name="rail")
 

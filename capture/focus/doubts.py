@@ -22,17 +22,17 @@ from capture.focus.survey import COARSE_BANDS, FINE_BANDS, FrameSurvey
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
-# Above the noise by this many octaves of energy, in all frames compared.
-_SIGNAL_OCTAVES = 0.5
-_MOST_NOISE = 0.8
+# Energy over that of the noise, as foretold; blocks, and blocks' worth of texture, that a frame is judged by.
+_LEAST_SIGNAL = 1.15
 _FEWEST_BLOCKS = 12
+_LEAST_TEXTURE = 0.1
 # Blocks count whose focus is within one step of the frame; their phase is that distance, in steps.
 _FARTHEST_PHASE = 1.0
 # With what weights the frames beside it foretell a frame: straight, or by a cubic where there are two on each side.
 _FORETOLD = {1: {-1: 0.5, 1: 0.5}, 2: {-2: -1 / 6, -1: 4 / 6, 1: 4 / 6, 2: -1 / 6}}
-_PHASES = 12
+_PHASES, _FEWEST_OF_PHASE = 12, 6
+_LEAST_SHARE, _MOST_SHARE = 0.05, 6.0
 _EVEN = 0.1
-_OWN_VARIANCE = 0.02
 _LENGTHS_HALF_PX = (1.0, 1.3, 1.7)
 _ANGLES = 12
 # Least scatter from frame to frame of direction and of log energy, in the two fine bands: x, y, x, y, energy, energy.
@@ -64,38 +64,41 @@ def _expected(length_half_px: float) -> tuple[tuple[float, float], ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Compared:
-    """Blocks of one frame against its neighbours, in one band: direction x and y and log energy, phase of focus, variance."""
+class _Foretold:
+    """Blocks of one frame in one band, and what the frames beside it foretell of them; energies linear, of shape (blocks,).
 
-    values: F64
+    `texture` is the energy foretold without noise, `turned` of shape (2, blocks) its direction (x, y) times the energy.
+    """
+
+    texture: F64
+    turned: F64
+    energy: F64
+    direction: F64
+    noise: F64
     phase: F64
-    variance: F64
 
 
-def _compare(
-    frame: FrameSurvey,
-    others: Sequence[FrameSurvey],
-    band: int,
-    noise: F32,
-    allowed: NDArray[np.bool_],
-    phase: F64,
-    weights: Sequence[float],
-) -> _Compared:
-    """`weights`: with which the `others` foretell the frame; they sum to one."""
+def _foretell(
+    frame: FrameSurvey, others: Sequence[FrameSurvey], weights: Sequence[float], band: int, noise: F32, phase: F64
+) -> _Foretold:
+    """`weights`: with which the `others` foretell the frame; they sum to one. `phase` is NaN where a block's focus is not known."""
     plane = len(COARSE_BANDS) + band
-    levels = np.stack([survey.levels[plane] for survey in (frame, *others)]).astype(np.float32)
+    floor = np.exp2(noise[plane].astype(np.float64))
+    energy, turned = np.zeros(floor.shape), np.zeros((2, *floor.shape))
+    for other, weight in zip(others, weights, strict=True):
+        share = weight * np.exp2(other.levels[plane].astype(np.float64))
+        energy += share
+        turned += share * other.direction[band] / 127
     # where the others have signal: that the frame itself has none may be the shake
-    chosen = (levels[1:].min(axis=0) > noise[plane] + _SIGNAL_OCTAVES) & allowed
-    levels = levels[:, chosen]
-    noisy = np.minimum(np.exp2(noise[plane][chosen] - levels), _MOST_NOISE)
-    values, variance = np.zeros((3, int(chosen.sum()))), np.full(int(chosen.sum()), _OWN_VARIANCE)
-    for index, survey in enumerate((frame, *others)):
-        sign = 1.0 if index == 0 else -weights[index - 1]
-        direction = np.asarray(survey.direction[band][:, chosen], np.float64) / 127
-        values[:2] += sign * direction / (1 - noisy[index])  # noise has no direction
-        values[2] += sign * (levels[index] + np.log2(1 - noisy[index]))
-        variance += sign * sign * noisy[index]
-    return _Compared(values, phase[chosen], variance)
+    chosen = (energy > _LEAST_SIGNAL * floor) & (np.abs(phase) < _FARTHEST_PHASE)
+    return _Foretold(
+        (energy - floor)[chosen],
+        turned[:, chosen],
+        np.exp2(frame.levels[plane].astype(np.float64))[chosen],
+        frame.direction[band][:, chosen].astype(np.float64) / 127,
+        floor[chosen],
+        phase[chosen],
+    )
 
 
 def shake_scores(positions: Mapping[int, float], surveys: Mapping[int, FrameSurvey], noise: F32) -> dict[int, float]:
@@ -120,24 +123,22 @@ def shake_scores(positions: Mapping[int, float], surveys: Mapping[int, FrameSurv
     )
     gaps = np.diff([positions[number] for number in order])
     usual_gap = float(np.median(gaps))
-    found: dict[int, list[_Compared]] = {}
+    found: dict[int, list[_Foretold]] = {}
     for index in range(1, len(order) - 1):
         if not np.allclose(gaps[index - 1 : index + 1], usual_gap, rtol=_EVEN):
             continue
         number = order[index]
         phase = (peaks - positions[number]) / usual_gap
-        near = np.abs(phase) < _FARTHEST_PHASE  # also False where it is not known
         reach = 1
         if 2 <= index < len(order) - 2 and np.allclose(gaps[index - 2 : index + 2], usual_gap, rtol=_EVEN):
             reach = 2
         others = [surveys[order[index + shift]] for shift in _FORETOLD[reach]]
         weights = list(_FORETOLD[reach].values())
         found[number] = [
-            _compare(surveys[number], others, band, noise, near, phase, weights) for band in range(len(FINE_BANDS))
+            _foretell(surveys[number], others, weights, band, noise, phase) for band in range(len(FINE_BANDS))
         ]
-    curves = [_usual_energy([compared[band] for compared in found.values()]) for band in range(len(FINE_BANDS))]
-    table = {number: _summary(compared, curves) for number, compared in found.items()}
-    return _scores(table)
+    curves = [_usual_shares([foretold[band] for foretold in found.values()]) for band in range(len(FINE_BANDS))]
+    return _scores({number: _differences(foretold, curves) for number, foretold in found.items()})
 
 
 def _coarse_peaks(positions: F64, surveys: Sequence[FrameSurvey], noise: F32) -> F64:
@@ -157,53 +158,57 @@ def _bin(phase: F64) -> NDArray[np.intp]:
     return np.clip(((phase / _FARTHEST_PHASE + 1) / 2 * _PHASES).astype(np.intp), 0, _PHASES - 1)
 
 
-def _usual_energy(compared: Sequence[_Compared]) -> F64:
-    """Log energy against the neighbours by phase of focus, over all frames: highest where a block is in focus."""
-    curve = np.full(_PHASES, np.nan)
-    if compared:
-        which = _bin(np.concatenate([one.phase for one in compared]))
-        energy = np.concatenate([one.values[2] for one in compared])
-        for phase in range(_PHASES):
-            if (chosen := energy[which == phase]).size > _FEWEST_BLOCKS:
-                curve[phase] = np.median(chosen)
-    return curve
+def _usual_shares(foretold: Sequence[_Foretold]) -> F64:
+    """Texture shown over texture foretold by phase of focus, as it is in most frames: highest where a block is in focus."""
+    shares: list[list[float]] = [[] for _ in range(_PHASES)]
+    for one in foretold:
+        which = _bin(one.phase)
+        weight = (one.texture / (one.texture + one.noise)) ** 2
+        share = np.clip((one.energy - one.noise) / one.texture, 0, _MOST_SHARE)
+        for phase in np.unique(which):
+            chosen = which == phase
+            if int(chosen.sum()) >= _FEWEST_OF_PHASE:
+                shares[phase].append(float(np.average(share[chosen], weights=weight[chosen])))
+    return np.array([max(float(np.median(each)), _LEAST_SHARE) if each else np.nan for each in shares])
 
 
-def _summary(compared: Sequence[_Compared], curves: Sequence[F64]) -> F64:
-    """Mean differences of a frame, shape (6,): direction (x, y) in each fine band, then log energy in each; NaN where too few."""
-    mean = np.full(6, np.nan)
-    for band, (one, curve) in enumerate(zip(compared, curves, strict=True)):
-        expected = curve[_bin(one.phase)]
-        known = np.isfinite(expected)
+def _differences(foretold: Sequence[_Foretold], curves: Sequence[F64]) -> tuple[F64, F64]:
+    """What a frame's texture differs by from what was foretold, and the errors of that: direction (x, y) in each fine band, then base-2
+    log energy in each; NaN where too few blocks tell.
+
+    Every block counts by the share of its energy that is not noise: noise has no direction, and takes no part in a loss.
+    """
+    values, errors = np.full(6, np.nan), np.zeros(6)
+    for band, (one, curve) in enumerate(zip(foretold, curves, strict=True)):
+        share = curve[_bin(one.phase)]
+        known = np.isfinite(share)
         if int(known.sum()) < _FEWEST_BLOCKS:
             continue
-        values = one.values[:, known].copy()
-        values[2] -= expected[known]
-        mean[[2 * band, 2 * band + 1, 4 + band]], _ = _robust_mean(values, 1 / one.variance[known])
-    return mean
+        share, energy = share[known], one.energy[known]
+        expected = share * one.texture[known] + one.noise[known]
+        texture = 1 - one.noise[known] / expected
+        if float(texture @ texture) < _LEAST_TEXTURE * _FEWEST_BLOCKS:
+            continue
+        lost = 2 * (energy - expected) / (energy + expected) / np.log(2)
+        turned = one.direction[:, known] - share * one.turned[:, known] / expected
+        for place, difference in zip((2 * band, 2 * band + 1, 4 + band), (*turned, lost), strict=True):
+            values[place], errors[place] = _fit_robustly(texture[None], difference)
+    return values, errors
 
 
-def _robust_mean(values: F64, weights: F64) -> tuple[F64, F64]:
-    middle = np.median(values, axis=1, keepdims=True)
-    spread = 1.4826 * np.median(np.abs(values - middle), axis=1, keepdims=True) + 1e-9
-    held = np.clip(values, middle - 3 * spread, middle + 3 * spread)
-    mean = np.average(held, axis=1, weights=weights)
-    effective = weights.sum() ** 2 / (weights**2).sum()
-    # neighbouring blocks share half their windows
-    return mean, np.asarray(spread[:, 0] / np.sqrt(max(effective / 2, 1.0)))
-
-
-def _scores(differences: Mapping[int, F64]) -> dict[int, float]:
+def _scores(differences: Mapping[int, tuple[F64, F64]]) -> dict[int, float]:
     if len(differences) < _FEWEST_FRAMES:
         return {}
-    table = np.stack(list(differences.values()))
+    table = np.stack([values for values, _ in differences.values()])
     known = np.isfinite(table).sum(axis=0) >= _FEWEST_FRAMES
     usual, scatter = np.zeros(6), np.full(6, np.inf)
     usual[4:] = [np.nanmedian(table[:, column]) if known[column] else 0.0 for column in (4, 5)]
     for column in np.flatnonzero(known):
         scatter[column] = 1.4826 * np.nanmedian(np.abs(table[:, column] - usual[column]))
     scatter = np.maximum(scatter, _LEAST_SCATTER)
-    return {number: _match(values - usual, scatter) for number, values in differences.items()}
+    return {
+        number: _match(values - usual, np.hypot(scatter, errors)) for number, (values, errors) in differences.items()
+    }
 
 
 def _match(values: F64, scatter: F64) -> float:

@@ -13,8 +13,9 @@ from capture.focus.region import Region
 from capture.focus.sweep import MOST_FRAMES, Say, Sweep, View, silent, sweep
 
 # Wanted are the 1st and 99th percentile by area. What is nearest is thin (hairs, tips), and live frames draw thin things wider than they
-# are, by half as much again to twice; of what is farthest a third is hidden or lost. So these shares of what is seen are those.
-NEAR_SHARE, FAR_SHARE = 0.017, 0.993
+# are, the more so before bare ground, whose own texture does not outweigh their skirts: to three times. Of what is farthest a third is
+# hidden or lost. So these shares of what is seen are those.
+NEAR_SHARE, NEAR_SHARE_BARE, FAR_SHARE = 0.01, 0.03, 0.993
 # By what factor that count may be wrong, either way: how far an end moves with it tells how sure the end is.
 _MISCOUNT = 1.6
 # Depths of field by which an end may be loose without a word.
@@ -161,7 +162,8 @@ def _conclude(taken: Sweep, depths: Depths, limits: tuple[float, float], dof: fl
         )
     order = np.argsort(positions)
     total = np.cumsum(areas[order]) - 0.5 * areas[order]
-    near_shares = NEAR_SHARE * np.array([1 / _MISCOUNT, 1, _MISCOUNT])
+    near_share = NEAR_SHARE + (NEAR_SHARE_BARE - NEAR_SHARE) * (1 - float(counted.mean()))
+    near_shares = near_share * np.array([1 / _MISCOUNT, 1, _MISCOUNT])
     far_shares = 1 - (1 - FAR_SHARE) * np.array([_MISCOUNT, 1, 1 / _MISCOUNT])
     shares = np.concatenate([near_shares, far_shares]) * areas.sum()
     near_least, near, near_most, far_least, far, far_most = np.interp(shares, total, positions[order]).tolist()

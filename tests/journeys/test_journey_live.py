@@ -199,3 +199,17 @@ def test_backlash_is_measured_and_written(devices: tuple[str, ...], tmp_path: Pa
     assert written.calibration["backlash"].uncertainty == done["uncertainty"]
     assert "# of the test" in profile.read_text()
     assert focusrail("rail", "status", *devices, "--json").done()["position_um"] == 0.0
+
+
+def test_magnification_is_measured_by_travel_and_written(
+    bench: RunningBench, devices: tuple[str, ...], tmp_path: Path
+) -> None:
+    profile = tmp_path / "mine.toml"
+    profile.write_text('name = "mine"\nbacklash_um = 60\n')
+    done = focusrail(
+        "rail", "calibrate", "magnification", *devices, "--profile", profile, "--json", longest_s=280
+    ).done()
+    truth = bench.ask({"get": "truth"})
+    assert done["value"] == pytest.approx(truth["magnification"], abs=done["uncertainty"])
+    assert done["uncertainty"] < 0.15 * done["value"]
+    assert load_profile(profile).calibration["magnification"].value == done["value"]
