@@ -211,7 +211,9 @@ class Carriage:
                 break
         if jog and in_digits and grid.fits(goal, place[0]):
             # A jog that somebody else cancelled within its last step looks the same. This line ends nowhere else.
-            controller.run(goal_mm, rates.feed_mm_min, rates.limit_s(0), watch=lambda _: None, on_slice=on_slice)
+            watch = self._corridor(goal, goal, rates, seen)  # a damaged digit would send it anywhere
+            controller.run(goal_mm, rates.feed_mm_min, rates.limit_s(0), watch=watch, on_slice=on_slice)
+            place = controller.machine(controller.rest_report())
         if not grid.fits(goal, place[0]):
             raise RailProtocolError(
                 f"The controller stands at {place[0]:.3f} mm of its own count instead of {goal_mm:.3f} mm.",
