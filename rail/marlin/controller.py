@@ -42,6 +42,7 @@ class MarlinController(MarlinReading):
 
     hides_pull_off = True
     shows_inputs = False
+    _strange = False  # busy with somebody else's command
 
     @classmethod
     def over(cls, link: Link, *, reset_on_open: bool, busy: bool = False) -> MarlinController:
@@ -49,7 +50,7 @@ class MarlinController(MarlinReading):
         marlin = MarlinLink(link)
         marlin.outstanding = 1  # whatever was asked so far
         controller = cls(marlin, reset_on_open=reset_on_open)
-        controller._homing = busy
+        controller._strange = busy
         return controller
 
     def run(
@@ -174,6 +175,9 @@ class MarlinController(MarlinReading):
         link.drain()
         if link.alarm == protocol.HALTED:
             raise link.book.alarmed(protocol.HALTED)
+        if self._strange:
+            self._strange = False
+            return self._outlast()
         if self._homing:
             self._homing = False
             return self._drop()
@@ -199,10 +203,17 @@ class MarlinController(MarlinReading):
             state="Probably still moving.",
         )
 
+    def _outlast(self) -> Rest:
+        """What a program that is gone has begun, most likely G28, comes to its own end: M410 in it makes Marlin kill itself."""
+        self._marlin.resynchronise()
+        self.forget_origin()
+        return Rest(self.rest_report(), was_moving=True, reset=True, kept=False)
+
     def _drop(self) -> Rest:
         """M410: at once, with steps lost; the origin goes with them."""
         link = self._marlin
-        link.realtime(b"M410\n")  # with its emergency parser Marlin hears it in the middle of anything
+        # With its emergency parser Marlin hears it in the middle of anything, but not behind the ``?`` of a greeting.
+        link.realtime(b"\nM410\n")
         link.outstanding += 1
         link.resynchronise()
         self.forget_origin()

@@ -206,9 +206,12 @@ class MarlinLink(Link):
 
     def _await_ok(self, deadline: float) -> None:
         while (reply := self.receive(deadline)) is not None:
+        longest = self.now() + _BUSY_LONGEST_S
             if isinstance(reply, Ok):
                 return
             self._no_end(reply)
+            if isinstance(reply, Busy):
+                deadline = min(max(deadline, self.now() + self._busy_s(reply)), longest)
 
     def _note(self, reply: Reply) -> Reply:
         if isinstance(reply, Position):
