@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from rail.errors import RailAlarmError, RailDeviceError, RailError, RailProtocolError, RailTimeoutError
 from rail.grbl.encode import feed, millimetres
 from rail.grbl.identity import Rest
-from rail.grbl.link import LINE_S, Link
+from rail.grbl.link import LINE_S, POLL_S, Link
 from rail.grbl.protocol import Reply, Status
 from rail.grbl.reading import PRESSED
 from rail.marlin import protocol
@@ -32,7 +32,7 @@ SHORTEST = 8
 """Steps. Marlin drops a move of fewer than 6 (MIN_STEPS_PER_SEGMENT)."""
 
 _POLL_S = 0.03
-_WATCH_S = 0.5
+_WATCHED_S = 0.6
 _STALL_S = 3.0
 _REST_S = 15.0
 
@@ -130,8 +130,8 @@ class MarlinController(MarlinReading):
         end = self.link.now() + seconds
         with self._marked():
             while (left := end - self.link.now()) > 0:
-                self._pause(min(left, _WATCH_S), on_slice)
-                self.report()
+                self._pause(min(left, POLL_S), on_slice)
+                self.report(_WATCHED_S)
 
     def home(self, limit_s: float, *, on_slice: Callable[[], None]) -> list[str]:
         """Run G28 for X."""
