@@ -153,13 +153,18 @@ class Carriage:
         self.controller.forget_origin()
 
     def set_origin(self, here_um: float, *, homed: bool) -> None:
-        """Call the present place `here_um`, here and in the controller."""
+        """Call the present place `here_um`, here and in the controller; where that fails, what the controller has counts."""
         ledger = self.ledger
         if ledger.machine is None:
             self.learn()
         here = ledger.machine or 0
         ledger.set_origin(here - self.grid.steps(here_um), homed=homed)
-        self._write_origin()
+        try:
+            self._write_origin()
+        except BaseException:
+            ledger.lose("the origin could not be written")
+            self.stale = True
+            raise
 
     def snap(self) -> None:
         """On a grid finer than the report: go to the step that the report names, less than a micrometre away.
