@@ -230,10 +230,13 @@ class MarlinReading:
         """Write the volatile origin with its mark, and read it again."""
         self._offset = None
         scale = self._axes()
-        before = self._place("G92")
         if work_x_mm is None:
             self._marlin.say(f"G92 Z{work_z_mm:.2f}")
             return
+        self._marlin.say(
+            "M17"
+        )  # after a start the motor is off, and its rotor up to half a full step from what is counted
+        before = self._place("G92")
         origin = before.counts[0] - round(work_x_mm * scale[0])
         if abs(origin * _HUNDREDTHS) >= 10_000:
             raise RailProtocolError(
