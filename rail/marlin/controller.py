@@ -33,7 +33,8 @@ SHORTEST = 8
 
 _POLL_S = 0.03
 _WATCHED_S = 0.6
-_STALL_S = 3.0
+_STILL_S = 0.8  # no step in so long a time: a piece of the way was lost
+_DRAIN_S = 3.0
 _REST_S = 15.0
 
 
@@ -64,7 +65,7 @@ class MarlinController(MarlinReading):
     ) -> None:
         """Move in a straight line, and return once the motors have made the last step.
 
-        As long as steps are counted it goes on; its deadline is a standstill of `_STALL_S`.
+        As long as steps are counted it goes on; its deadline is a standstill of `_STILL_S`.
         """
         with self._marked():
             self._run(machine_mm, feed_mm_min, watch, on_slice)
@@ -250,9 +251,9 @@ class MarlinController(MarlinReading):
                 if at == goal:
                     return goal
                 if link.now() - moved_s > 2 * _POLL_S + 0.1:  # its first move waits 0.1 s for a second one
-                    link.say("M400", _STALL_S)
+                    link.say("M400", _DRAIN_S)
                     return self._place("G92").counts[0]
-            if link.now() - moved_s > _STALL_S:
+            if link.now() - moved_s > _STILL_S:
                 raise RailProtocolError(
                     "The controller has stopped moving in the middle of a move.",
                     remedy="Is another program talking to it? Then move again.",
