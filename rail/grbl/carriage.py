@@ -153,13 +153,18 @@ class Carriage:
         self.controller.forget_origin()
 
     def set_origin(self, here_um: float, *, homed: bool) -> None:
-        """Call the present place `here_um`, here and in the controller."""
+        """Call the present place `here_um`, here and in the controller; where that fails, what the controller has counts."""
         ledger = self.ledger
         if ledger.machine is None:
             self.learn()
         here = ledger.machine or 0
         ledger.set_origin(here - self.grid.steps(here_um), homed=homed)
-        self._write_origin()
+        try:
+            self._write_origin()
+        except BaseException:
+            ledger.lose("the origin could not be written")
+            self.stale = True
+            raise
 
     def snap(self) -> None:
         """On a grid finer than the report: go to the step that the report names, less than a micrometre away.
@@ -211,7 +216,9 @@ class Carriage:
                 break
         if jog and in_digits and grid.fits(goal, place[0]):
             # A jog that somebody else cancelled within its last step looks the same. This line ends nowhere else.
-            controller.run(goal_mm, rates.feed_mm_min, rates.limit_s(0), watch=lambda _: None, on_slice=on_slice)
+            watch = self._corridor(goal, goal, rates, seen)  # a damaged digit would send it anywhere
+            controller.run(goal_mm, rates.feed_mm_min, rates.limit_s(0), watch=watch, on_slice=on_slice)
+            place = controller.machine(controller.rest_report())
         if not grid.fits(goal, place[0]):
             raise RailProtocolError(
                 f"The controller stands at {place[0]:.3f} mm of its own count instead of {goal_mm:.3f} mm.",

@@ -23,7 +23,9 @@ _log = logging.getLogger(__name__)
 
 _HALT_S = 15.0
 _ALARM_S = 0.55  # GRBL hears no reset in the half second after a hard alarm
-_HEARD_S = 0.5  # from a soft reset to the banner, amply
+_BANNER_S = 0.75  # from a soft reset to the banner, amply
+_HEARD_S = 0.2  # and of one that will hardly be heard
+_WATCHED_S = 0.5  # three questions
 _SAME = 0.0021  # two roundings of a report that gives work positions
 
 
@@ -155,6 +157,8 @@ class Controller(ControllerReading):
 
         Raises
         ------
+        RailProtocolError
+            It is held; the soft reset that ends the hold switches them off.
         RailTimeoutError
             It took no line; where it heard the soft reset, which cleared the work offset, they are off, else `outputs_on` stays.
         """
@@ -175,18 +179,18 @@ class Controller(ControllerReading):
 
     def _takes(self, word: str, limit_s: float) -> bool:
         try:
-            self.command(word, limit_s)
+            self._unheld(word, limit_s)
         except RailRefusedError as error:
             _log.info("locked: %s", error.message)
             return False
         return True
 
     def watch(self, seconds: float, *, on_slice: Callable[[], None]) -> None:
-        """Let time pass at rest; a restart, an alarm or silence ends it.
+        """Let time pass at rest; a restart, an alarm, a hold or silence ends it.
 
         Raises
         ------
-        RailResetError, RailAlarmError, RailTimeoutError, RailPortError
+        RailResetError, RailAlarmError, RailProtocolError, RailTimeoutError, RailPortError
         """
         end = self.link.now() + seconds
         next_poll = self.link.now() + POLL_S
@@ -194,7 +198,9 @@ class Controller(ControllerReading):
             on_slice()
             if now >= next_poll:
                 next_poll = now + POLL_S
-                self.report()
+                state = self._see(self.link.ask_status(_WATCHED_S)).state
+                if state in {"Hold", "Door"}:
+                    raise held_error(state, "at rest")
             reply = self.link.receive(min(end, now + 0.02))
             if isinstance(reply, Banner):
                 raise self.link.reset_error()
@@ -315,7 +321,7 @@ class Controller(ControllerReading):
     def _reset(self) -> None:
         """Soft reset; GRBL swallows one sent in the half second after a hard alarm, so it is sent twice if need be."""
         self._offset = None
-        if not (self.link.soft_reset(1.5) or self.link.soft_reset(1.5)):
+        if not (self.link.soft_reset(_BANNER_S) or self.link.soft_reset(_BANNER_S)):
             raise RailTimeoutError(
                 "The controller does not answer a reset.",
                 remedy="Switch it off and on, then connect again.",

@@ -186,6 +186,8 @@ class GuardedAxis:
                 raise link.reset_error()
             if link.alarm is not None:
                 raise link.book.alarmed(link.alarm)
+            if self._silent:
+                self._controller.report()  # before more is tried, which takes seconds
             if carriage.stale or link.outstanding:
                 carriage.recover()
             status = self._controller.report()
@@ -242,6 +244,7 @@ class GuardedAxis:
         except RailDeviceError as error:
             _log.warning("%s", error)
             carriage.stale = True
+            self._silent = self._controller.link.silent
             # A critical alarm answers nothing until a reset.
             alarm = self._controller.link.alarm is not None
             return self._axis_status(AxisState.ALARM if alarm else AxisState.UNKNOWN)

@@ -10,7 +10,7 @@ from typing import TypeVar
 from rail.errors import RailProtocolError, RailRefusedError, RailTimeoutError
 from rail.grbl import dialects, encode
 from rail.grbl.identity import Identity, unknown_controller
-from rail.grbl.link import LINE_S, Link
+from rail.grbl.link import LINE_S, REPORT_S, Link
 from rail.grbl.position import REPORT_INCH_MM, REPORT_MM
 from rail.grbl.protocol import Banner, Message, Reply, Status
 
@@ -213,14 +213,14 @@ class ControllerReading:
         for line in self.dialect.forget_offset():
             self._unheld(line)
 
-    def _unheld(self, line: str) -> None:
+    def _unheld(self, line: str, limit_s: float = REPORT_S) -> None:
         """Send a line that starts no motion. A hold keeps it waiting, and the reports tell why."""
 
         def seen(raw: Status) -> None:
             if self._see(raw).state in {"Hold", "Door"}:
                 raise held_error(raw.state, "at rest")
 
-        self.link.command(line, LINE_S, watch=seen, poll=True)
+        self.link.command(line, limit_s, watch=seen, poll=True)
 
     def _pressed(self) -> str:
         return f" {PRESSED}" if self.outputs_on else ""

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from rail.errors import RailAlarmError, RailDeviceError, RailError, RailProtocolError, RailTimeoutError
 from rail.grbl.encode import feed, millimetres
 from rail.grbl.identity import Rest
-from rail.grbl.link import LINE_S, Link
+from rail.grbl.link import LINE_S, POLL_S, Link
 from rail.grbl.protocol import Reply, Status
 from rail.grbl.reading import PRESSED
 from rail.marlin import protocol
@@ -32,8 +32,9 @@ SHORTEST = 8
 """Steps. Marlin drops a move of fewer than 6 (MIN_STEPS_PER_SEGMENT)."""
 
 _POLL_S = 0.03
-_WATCH_S = 0.5
-_STALL_S = 3.0
+_WATCHED_S = 0.6
+_STILL_S = 0.8  # no step in so long a time: a piece of the way was lost
+_DRAIN_S = 3.0
 _REST_S = 15.0
 
 
@@ -42,6 +43,7 @@ class MarlinController(MarlinReading):
 
     hides_pull_off = True
     shows_inputs = False
+    _strange = False  # busy with somebody else's command
 
     @classmethod
     def over(cls, link: Link, *, reset_on_open: bool, busy: bool = False) -> MarlinController:
@@ -49,7 +51,7 @@ class MarlinController(MarlinReading):
         marlin = MarlinLink(link)
         marlin.outstanding = 1  # whatever was asked so far
         controller = cls(marlin, reset_on_open=reset_on_open)
-        controller._homing = busy
+        controller._strange = busy
         return controller
 
     def run(
@@ -63,7 +65,7 @@ class MarlinController(MarlinReading):
     ) -> None:
         """Move in a straight line, and return once the motors have made the last step.
 
-        As long as steps are counted it goes on; its deadline is a standstill of `_STALL_S`.
+        As long as steps are counted it goes on; its deadline is a standstill of `_STILL_S`.
         """
         with self._marked():
             self._run(machine_mm, feed_mm_min, watch, on_slice)
@@ -129,8 +131,8 @@ class MarlinController(MarlinReading):
         end = self.link.now() + seconds
         with self._marked():
             while (left := end - self.link.now()) > 0:
-                self._pause(min(left, _WATCH_S), on_slice)
-                self.report()
+                self._pause(min(left, POLL_S), on_slice)
+                self.report(_WATCHED_S)
 
     def home(self, limit_s: float, *, on_slice: Callable[[], None]) -> list[str]:
         """Run G28 for X."""
@@ -178,6 +180,9 @@ class MarlinController(MarlinReading):
         link.drain()
         if link.alarm == protocol.HALTED:
             raise link.book.alarmed(protocol.HALTED)
+        if self._strange:
+            self._strange = False
+            return self._outlast()
         if self._homing:
             self._homing = False
             return self._drop()
@@ -203,10 +208,17 @@ class MarlinController(MarlinReading):
             state="Probably still moving.",
         )
 
+    def _outlast(self) -> Rest:
+        """What a program that is gone has begun, most likely G28, comes to its own end: M410 in it makes Marlin kill itself."""
+        self._marlin.resynchronise()
+        self.forget_origin()
+        return Rest(self.rest_report(), was_moving=True, reset=True, kept=False)
+
     def _drop(self) -> Rest:
         """M410: at once, with steps lost; the origin goes with them."""
         link = self._marlin
-        link.realtime(b"M410\n")  # with its emergency parser Marlin hears it in the middle of anything
+        # With its emergency parser Marlin hears it in the middle of anything, but not behind the ``?`` of a greeting.
+        link.realtime(b"\nM410\n")
         link.outstanding += 1
         link.resynchronise()
         self.forget_origin()
@@ -243,9 +255,9 @@ class MarlinController(MarlinReading):
                 if at == goal:
                     return goal
                 if link.now() - moved_s > 2 * _POLL_S + 0.1:  # its first move waits 0.1 s for a second one
-                    link.say("M400", _STALL_S)
+                    link.say("M400", _DRAIN_S)
                     return self._place("G92").counts[0]
-            if link.now() - moved_s > _STALL_S:
+            if link.now() - moved_s > _STILL_S:
                 raise RailProtocolError(
                     "The controller has stopped moving in the middle of a move.",
                     remedy="Is another program talking to it? Then move again.",

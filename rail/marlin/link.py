@@ -163,7 +163,7 @@ class MarlinLink(Link):
 
     def resynchronise(self) -> None:
         """Find the beginning of the conversation again: a word is echoed that cannot be an older answer."""
-        attempts, unheard = 0, 0
+        start, attempts, unheard = self.now(), 0, 0
         while attempts < _SYNC_TRIES and unheard < _SYNC_UNHEARD:
             attempts += 1
             unheard += 1
@@ -176,6 +176,8 @@ class MarlinLink(Link):
             self._write(b"*999\n")
             self._await_ok(self.now() + _JUNK_S)
             self._renumber()
+            if self.silent:
+                continue
             self._number += 1
             self._write(protocol.numbered(self._number, f"M118 {word}").encode("ascii") + b"\n")
             heard = False
@@ -190,9 +192,8 @@ class MarlinLink(Link):
                 elif isinstance(found, Ok) and heard:
                     self.outstanding = 0
                     return
-            if not self.silent:
-                unheard = 0
-        raise self._silence("an echo", attempts * LINE_S)
+            unheard = 0
+        raise self._silence("an echo", self.now() - start)
 
     def reset_error(self) -> RailResetError:
         """The error for a start that nobody asked for."""
@@ -202,12 +203,15 @@ class MarlinLink(Link):
     def _renumber(self) -> None:
         self._number = 0
         self._write(protocol.numbered(0, "M110 N0").encode("ascii") + b"\n")
-        self._await_ok(self.now() + LINE_S)
+        self._await_ok(self.now() + REPORT_S)
 
     def _await_ok(self, deadline: float) -> None:
+        longest = self.now() + _BUSY_LONGEST_S
         while (reply := self.receive(deadline)) is not None:
             if isinstance(reply, Ok):
                 return
+            if isinstance(reply, Busy):
+                deadline = min(max(deadline, self.now() + self._busy_s(reply)), longest)
             self._no_end(reply)
 
     def _note(self, reply: Reply) -> Reply:

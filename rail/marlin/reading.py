@@ -166,9 +166,9 @@ class MarlinReading:
         ends = [reply for reply in self._marlin.say("M119", 2 * LINE_S) if isinstance(reply, Endstop)]
         return any(end.pressed for end in ends if end.name.startswith("x"))
 
-    def report(self) -> Status:
+    def report(self, limit_s: float = REPORT_S) -> Status:
         """Where it is, and whether it moves: the end of the plan differs from where the motors are."""
-        planned, now = self._place("M114"), self._place("G92")
+        planned, now = self._place("M114", limit_s), self._place("G92", limit_s)
         if planned.counts != now.counts:
             return self._status("Run", now)
         self._offset = self._offset_at(now)  # a restart that nobody heard of has taken the mark away
@@ -230,10 +230,13 @@ class MarlinReading:
         """Write the volatile origin with its mark, and read it again."""
         self._offset = None
         scale = self._axes()
-        before = self._place("G92")
         if work_x_mm is None:
             self._marlin.say(f"G92 Z{work_z_mm:.2f}")
             return
+        self._marlin.say(
+            "M17"
+        )  # after a start the motor is off, and its rotor up to half a full step from what is counted
+        before = self._place("G92")
         origin = before.counts[0] - round(work_x_mm * scale[0])
         if abs(origin * _HUNDREDTHS) >= 10_000:
             raise RailProtocolError(

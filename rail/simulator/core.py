@@ -235,18 +235,25 @@ class Core:
     # Outputs and time -------------------------------------------------------------------------------------------
 
     def go_idle(self) -> float:
-        """Stop the timer; the motors go off after the idle delay unless that is 255. How long the processor waits."""
+        """Stop the timer; the motors go off after the idle delay unless that is 255: then they go on. How long the processor waits."""
         self.stepper.stop(self.now)
         hold = int(self.eeprom.settings[1])
         if (hold == 255 and not self.alarm and self.state is not State.SLEEP) or self.state is State.HOMING:
+            self.motors_on()
             return 0.0
         self.motors_off_s = self.now + hold / 1000
         return hold / 1000
 
     def wake_motors(self) -> None:
         """Start the timer."""
-        self.motors_off_s = math.inf
+        self.motors_on()
         self.stepper.wake(self.now)
+
+    def motors_on(self) -> None:
+        """The drivers are enabled."""
+        self.motors_off_s = math.inf
+        for slide in self.slides:
+            slide.energise()
 
     def motors_off(self) -> None:
         """The idle delay is over."""

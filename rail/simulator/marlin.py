@@ -103,7 +103,7 @@ class _Marlin(MarlinTalk):
             "G0": self.move, "G1": self.move, "G4": self.dwell, "G28": self.home, "G92": self.set_place, "M114": self.tell_plan,
             "M400": self.drain, "M410": self.quick_stop, "M112": self.kill, "M115": self.tell_name, "M118": self.echo,
             "M119": self.tell_endstops, "M211": self.tell_limits, "M503": self.tell_settings, "M500": self.store, "M84": self.motors,
-            "M18": self.motors, "M92": self.steps, "M105": self.nothing, "M110": self.nothing, "M17": self.nothing,
+            "M18": self.motors, "M92": self.steps, "M105": self.nothing, "M110": self.nothing, "M17": self.motors_on,
             "M108": self.nothing, "M220": self.nothing, "M999": self.nothing, "G21": self.nothing, "G90": self.absolute,
             "G91": self.relative_mode, "M8": self.output(on=True), "M9": self.output(on=False),
             "M201": self.setting(120, 1.0), "M203": self.setting(110, 60.0), "M204": self.nothing,
@@ -374,6 +374,11 @@ class _Marlin(MarlinTalk):
             self.core.rx.ring.clear()
             self.core.requests = Request.NONE
             yield None
+
+    def motors_on(self, *_: object) -> Task[None]:
+        """M17."""
+        self.core.motors_on()
+        yield 0.0
 
     def motors(self, words: dict[str, float], _: str) -> Task[None]:
         """M84: off now, or after S seconds (0: never)."""

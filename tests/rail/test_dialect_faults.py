@@ -198,6 +198,31 @@ def test_unplugging_in_motion_and_plugging_in_again(dialect: str) -> None:
         assert believed_right(rail, again, origin)
 
 
+@pytest.mark.parametrize("dialect", ["grbl", *DIALECTS])
+@pytest.mark.parametrize("written", [True, False])
+def test_a_zero_that_was_broken_off_is_what_the_controller_has_of_it(dialect: str, written: bool) -> None:
+    rail = VirtualRail(dialect=dialect)
+    axis, _ = zeroed(rail)
+    axis.move_to(1000)
+
+    def mute(data: bytes) -> bytes:
+        if b"G92 X" in data or b"G92X" in data:
+            rail.port.mangle_in = lambda data: b""
+            return data if written else b""
+        return data
+
+    rail.port.mangle_out = mute
+    with pytest.raises(RailTimeoutError):
+        axis.zero()
+    rail.port.mangle_in = rail.port.mangle_out = lambda data: data
+    first = axis.status()
+    assert first.position in ({0.0, None} if written else {1000.0, None})
+    axis.close()
+    with rail.open() as again:
+        assert again.status().position == first.position
+    axis.close()
+
+
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("moving", [True, False])
 def test_silence_is_noticed_and_forgiven_once_it_ends(dialect: str, moving: bool) -> None:

@@ -299,3 +299,17 @@ def test_a_board_that_spoke_once_is_not_taken_for_one_that_answers_nothing() -> 
     with pytest.raises(RailTimeoutError):
         GrblAxis.connect(link, load_profile())
     assert not link.heard
+
+
+def test_a_zero_with_the_motor_off_is_where_it_stands_with_the_motor_on() -> None:
+    rail = VirtualRail(dialect="marlin", steps_per_mm=1600.0)
+    axis, _ = zeroed(rail)
+    axis.jog(1000 + 5 * rail.step_um)  # no full step
+    rail.controller.core.motors_off()
+    relaxed = rail.steps()
+    axis.zero()
+    origin = rail.steps()
+    assert origin != relaxed
+    assert axis.move_to(500).position == 500
+    assert (rail.steps() - origin) * rail.step_um == pytest.approx(500)
+    axis.close()

@@ -150,6 +150,20 @@ def test_a_target_that_lies_behind_the_right_one_is_noticed_before_it_is_reached
     axis.close()
 
 
+def test_the_line_that_ends_a_jog_on_a_fine_grid_is_watched() -> None:
+    rail = VirtualRail(steps_per_mm=3200.0, settings={110: 600, 120: 200})
+    axis = rail.open()
+    axis.zero()
+    origin = rail.steps()
+    rail.port.mangle_out = lambda data: data.replace(b"G1X1F", b"G1X31F")
+    with pytest.raises(RailError):
+        axis.jog(1000)
+    assert not rail.moving()
+    assert (rail.steps() - origin) * rail.step_um < 1000 + 3000  # 29 mm before anybody looked
+    assert believed_right(rail, axis, origin)
+    axis.close()
+
+
 def test_a_speed_that_somebody_turned_down_is_no_fault() -> None:
     rail = VirtualRail(settings={110: 600, 120: 200})
     axis = rail.open()

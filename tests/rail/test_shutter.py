@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from rail.errors import RailAlarmError, RailError, RailPortError, RailStoppedError, RailTimeoutError
+from rail.errors import RailAlarmError, RailError, RailPortError, RailProtocolError, RailStoppedError, RailTimeoutError
 from rail.shutter import ShutterRelease, ShutterTimes
 from tests.rail.grbl_virtual import VirtualRail
 
@@ -98,6 +98,21 @@ def test_an_alarm_in_a_press_lets_go(dialect: str) -> None:
         ShutterRelease(axis, TIMES).release(0.1)
         assert len(presses) == 2
         assert not pressed(rail)
+
+
+@pytest.mark.parametrize("dialect", [dialect for dialect in DIALECTS if dialect != "marlin"])
+def test_a_hold_in_a_press_lets_go_and_keeps_the_position(dialect: str) -> None:
+    rail, _ = watched(dialect)
+    with rail.open() as axis:
+        axis.zero()
+        axis.move_to(400)
+        rail.call_later(0.8, lambda: rail.controller.receive(b"!"))
+        begin = rail.port.now
+        with pytest.raises(RailProtocolError, match="Hold"):
+            ShutterRelease(axis, TIMES).release(30.0)
+        assert rail.port.now - begin < 0.8 + 1.0
+        assert not pressed(rail)
+        assert axis.status().position == 400
 
 
 def test_a_marlin_that_halts_in_a_press_is_said_to_keep_it() -> None:

@@ -1,0 +1,53 @@
+"""Every fault at a random moment of a move, a jog, a homing, a press or a zero, on all four controllers."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from tests.rail.fault_campaign import FAULTS, NOT_MARLINS, Befallen, befall
+
+DIALECTS = ("grbl", "grblhal", "fluidnc", "marlin")
+WITHIN_S, LATER_S = 1.1, 1.6
+"""From the fault to the error, device time. In a press the release is let go of first; what a switch has stopped is asked where."""
+
+WIRE = ("drop", "flip")
+"""Bytes that are lost or changed wait for a line, and may do no harm at first."""
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """The driver logs every fault that it is made to see."""
+    logger = logging.getLogger("rail")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    yield
+    logger.setLevel(level)
+
+
+def check(figures: Befallen) -> None:
+    for fault in ("reset", "boot loader", "switch"):
+        # What comes with the last byte of an operation is told by the next one.
+        assert figures.told[fault] >= 0.9 * figures.came[fault], (fault, figures)
+        assert figures.lost[fault] >= figures.came[fault], (fault, figures)
+    for what, took_s in figures.slowest_s.items():
+        later = "press" in what or what.startswith("switch")
+        assert what.startswith(WIRE) or took_s < (LATER_S if later else WITHIN_S), (what, figures)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_faults_at_random_moments(dialect: str) -> None:
+    check(befall(dialect, 24, 3))
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_faults_at_random_moments_long(dialect: str) -> None:
+    faults = len(FAULTS) - (len(NOT_MARLINS) if dialect == "marlin" else 0)
+    figures = befall(dialect, 500 * faults, 30)
+    print(json.dumps({dialect: vars(figures)}))  # noqa: T201
+    check(figures)
