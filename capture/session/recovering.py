@@ -13,12 +13,13 @@ from contextlib import suppress
 from capture.camera.protocol import Camera
 from capture.errors import CaptureError
 from capture.session.folder import SessionFolder
-from capture.session.placing import MOST_ERROR, Placing
 from capture.session.plan import StackPlan
 from capture.session.records import DOUBTED, KNOWN, EventKind
 from rail.axis import Axis
 from rail.errors import RailDeviceError, RailError, RailLimitError
 
+# Of the step: a place that is farther off than this was lost.
+_LOST = 0.25
 _MOST = 3  # a rail that loses its place so often is no rail to be left alone
 
 
@@ -100,6 +101,8 @@ class Recovering:
 
     def _find(self, axis: Axis, plan: StackPlan, doubtful: Collection[int]) -> bool:
         """By one picture of a frame before; where that says nothing good, by the switch, or by more pictures."""
+        from capture.session.placing import Placing  # with its array libraries only where they are needed
+
         before = [frame for frame in self._folder.accepted() if frame.number not in doubtful and frame.files]
         if len(before) > 1:
             # of the last one a carriage that jams would give another picture
@@ -112,7 +115,7 @@ class Recovering:
         found = Placing(self._folder, axis, self._camera, self._notice, without=doubtful).find(plan)
         unit = plan.unit.value
         self._notice(f"the carriage stands at {found.position:.1f} {unit}, to within {found.error:.2g} {unit}")
-        return found.counted is None or abs(found.position - found.counted) > MOST_ERROR * plan.step
+        return found.counted is None or abs(found.position - found.counted) > _LOST * plan.step
 
     def _by_switch(self, axis: Axis, plan: StackPlan) -> bool:
         axis.home()
@@ -120,4 +123,4 @@ class Recovering:
         if shift_um is None:
             return True  # a controller that does not tell; it counts from its switch again all the same
         self._notice(f"the end switch was met {abs(shift_um):.0f} um from its place")
-        return bool(abs(shift_um) > MOST_ERROR * plan.step)
+        return bool(abs(shift_um) > _LOST * plan.step)
