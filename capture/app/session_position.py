@@ -72,6 +72,8 @@ def establish_position(
             if homed
             else f"Go on with: {resume} images (a few stills tell the place), or bring the carriage to the session's 0 "
             f"with `focusrail rail jog`, then: {resume} here"
+            if folder.can_be_compared()
+            else f"Bring the carriage to the session's 0 with `focusrail rail jog`, then: {resume} here"
         )
         raise RailPositionUnknownError(
             f"the position of the rail is {what}; the session counts from {_counts_from(homed=homed)}",

@@ -63,7 +63,7 @@ _MOST_WAITED_S = 600.0
 _WAY_BEFORE = 5
 _LEAPS = 4
 # In usual ways from one frame to the next: another picture of a frame's place is no farther from it.
-_SAME_PLACE = 0.5
+_SAME_PLACE = 0.35
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,21 @@ from capture.errors import SessionError
 from capture.session.claims import Holder, flock_holder
 from capture.session.journal import Journal, is_blank
 from capture.session.plan import StackPlan
-from capture.session.records import Event, EventKind, FrameRecord, SessionState, Verdict, fold_frames, fold_state
+from capture.session.records import (
+    Event,
+    EventKind,
+    FrameRecord,
+    SessionState,
+    Verdict,
+    fold_frames,
+    fold_state,
+    frames_in_doubt,
+)
 from rail.axis import AxisUnit
 
 MANIFEST_VERSION = 1
+FEWEST_COMPARED = 5
+"""Frames that it takes to find a place by images (`capture.session.place`)."""
 _NOTHING = "Nothing was done."
 _OF_THE_SESSION = {EventKind.OPENED, EventKind.RESUMED, EventKind.ENDED, EventKind.STACKED, EventKind.CERTIFIED}
 
@@ -150,6 +161,12 @@ class SessionFolder:
             self._entries.pop(number, None)
         self._own += [event for event in events if event.kind in _OF_THE_SESSION]
         self._seen = events[-1].number
+
+    def can_be_compared(self) -> bool:
+        """Whether there are frames enough, of places that are sure, to find a place by images."""
+        in_doubt = frames_in_doubt(self.journal.events())
+        known = [frame for frame in self.accepted() if frame.files and frame.number not in in_doubt]
+        return len(known) >= FEWEST_COMPARED
 
     def accepted(self) -> list[FrameRecord]:
         """The frames that count, by position."""

@@ -115,4 +115,6 @@ class Moving:
         resume = f"focusrail resume {self._folder.path} --origin"
         if self._folder.journal.opened().get("homed"):
             return f"Go on with: {resume} home"
+        if not self._folder.can_be_compared():
+            return f"Bring the carriage to the session's 0 with `focusrail rail jog`, then: {resume} here"
         return f"Go on with: {resume} images (found by looking), or {resume} here after bringing it to the session's 0 by hand."

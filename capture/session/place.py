@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from capture.errors import SessionError
 from capture.focus.survey import Surveyor
+from capture.session.folder import FEWEST_COMPARED
 from stacking.develop import Development, as_source
 from stacking.register.features import extract
 from stacking.register.matching import MatchQuery, match
@@ -27,7 +28,7 @@ from stacking.register.similarity import Similarity
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
-FEWEST_FRAMES = 5
+FEWEST_FRAMES = FEWEST_COMPARED
 MOST_FRAMES = 16
 _FINE = 16  # candidates between two frames
 # Octaves by which a block's energy must change over the frames to be believed, and where it counts most.

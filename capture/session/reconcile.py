@@ -16,12 +16,13 @@ from pathlib import Path
 from capture.errors import SessionError
 from capture.session.certifying import CHECK_PREFIX
 from capture.session.folder import SessionFolder
-from capture.session.records import EventKind, FrameRecord, Verdict
+from capture.session.records import EventKind, FrameRecord, Verdict, frames_in_doubt
 
 _log = logging.getLogger(__name__)
 
 # A cut of the power can tear only what was written last; the digests of these many frames are compared, of the others the sizes.
 DIGESTS_COMPARED = 12
+_NO_PLACE = "shot while the rail's place was in doubt"
 _NOT_RECORDED = "exposed, but not recorded when the session stopped"
 
 
@@ -50,10 +51,12 @@ def reconcile(folder: SessionFolder) -> Reconciled:
         stored = sorted((frame for frame in frames.values() if frame.files), key=lambda frame: frame.number)
         last = {frame.number for frame in stored[-DIGESTS_COMPARED:]}
         kept: set[str] = set()
+        in_doubt = frames_in_doubt(folder.journal.events())
         for frame in stored:
             if frame.verdict is Verdict.REJECTED:
                 continue
-            kept |= _judge(folder, frame, notes, with_digest=frame.number in last)
+            wrong = _NO_PLACE if frame.number in in_doubt else ""
+            kept |= _judge(folder, frame, notes, wrong, with_digest=frame.number in last)
         _put_aside_the_rest(folder, kept, notes)
     except OSError as error:
         raise SessionError(
@@ -62,14 +65,16 @@ def reconcile(folder: SessionFolder) -> Reconciled:
             state="Nothing has moved, nothing was shot.",
         ) from error
     for note in notes:
-        _log.warning("%s", note)
+        _log.info("%s", note)
     return Reconciled(tuple(notes))
 
 
-def _judge(folder: SessionFolder, frame: FrameRecord, notes: list[str], *, with_digest: bool) -> set[str]:
-    """The files of `frame` that stay: all of them where it counts."""
+def _judge(
+    folder: SessionFolder, frame: FrameRecord, notes: list[str], wrong: str = "", *, with_digest: bool
+) -> set[str]:
+    """The files of `frame` that stay: all of them where it counts; `wrong`: why it does not, whatever its files are like."""
     names = {str(entry["file"]) for entry in frame.files}
-    wrong = _what_is_wrong(folder, frame, with_digest=with_digest or frame.verdict is Verdict.PENDING)
+    wrong = wrong or _what_is_wrong(folder, frame, with_digest=with_digest or frame.verdict is Verdict.PENDING)
     if not wrong:
         if frame.verdict is Verdict.PENDING:
             folder.journal.record(EventKind.ACCEPTED, frame.number)

@@ -29,7 +29,7 @@ class EventKind(StrEnum):
 
 
 DOUBTED, KNOWN = "doubted", "known"
-"""What a `NOTED` event says of the rail's place under ``place``."""
+"""What a `NOTED` event says of the rail's place under ``place``; under ``frames``, which are to be shot again."""
 
 
 class SessionState(StrEnum):
@@ -128,13 +128,34 @@ def fold_state(events: Iterable[Event]) -> SessionState:
     return state
 
 
-def exposed_since(events: Iterable[Event], number: int) -> set[int]:
-    """Frames exposed since frame `number` was exposed last, that one among them."""
+def exposed_since(events: Iterable[Event], number: int) -> tuple[set[int], bool]:
+    """Frames exposed since frame `number` was exposed last, that one among them, until the session was gone on with, but for
+    those exposed again afterwards; and whether it was gone on with.
+    """
     since: set[int] = set()
+    earlier = False
     for event in events:
         if event.kind is EventKind.EXPOSING and event.frame is not None:
-            since = {number} if event.frame == number else since | ({event.frame} if since else set())
-    return since
+            if event.frame == number:
+                since, earlier = {number}, False
+            elif earlier:
+                since.discard(event.frame)
+            elif since:
+                since.add(event.frame)
+        elif event.kind is EventKind.RESUMED:
+            earlier = True
+    return since, earlier
+
+
+def frames_in_doubt(events: Iterable[Event]) -> set[int]:
+    """Frames that were shot after the rail had lost its place, or may have been, and were not shot again since."""
+    frames: set[int] = set()
+    for event in events:
+        if event.kind is EventKind.NOTED and "place" in event.detail:
+            frames = set(event.detail.get("frames", ()))
+        elif event.kind is EventKind.EXPOSING and event.frame is not None:
+            frames.discard(event.frame)
+    return frames
 
 
 def place_in_doubt(events: Iterable[Event]) -> bool:

@@ -13,12 +13,13 @@ from contextlib import suppress
 from capture.camera.protocol import Camera
 from capture.errors import CaptureError
 from capture.session.folder import SessionFolder
-from capture.session.placing import MOST_ERROR, Placing
 from capture.session.plan import StackPlan
 from capture.session.records import DOUBTED, KNOWN, EventKind
 from rail.axis import Axis
 from rail.errors import RailDeviceError, RailError, RailLimitError
 
+# Of the step: a place that is farther off than this was lost.
+_LOST = 0.25
 _MOST = 3  # a rail that loses its place so often is no rail to be left alone
 
 
@@ -55,8 +56,10 @@ class Recovering:
         self._ways_on = ways_on
         self._lost = 0
 
-    def look_after(self, axis: Axis, plan: StackPlan, number: int, why: str, doubtful: Collection[int]) -> bool:
-        """Find the place of `axis` again; whether it was another than the axis counted. The axis counts right then.
+    def look_after(
+        self, axis: Axis, plan: StackPlan, number: int, why: str, doubtful: Collection[int], *, earlier: bool
+    ) -> bool:
+        """Find the place of `axis` again; whether `doubtful` were shot at wrong places. The axis counts right then.
 
         Parameters
         ----------
@@ -65,6 +68,8 @@ class Recovering:
         why : str
         doubtful : collection of int
             It, and all frames exposed since.
+        earlier : bool
+            It was shot before the session was gone on with: the place has been established since, and the frame itself is looked after.
 
         Raises
         ------
@@ -72,9 +77,10 @@ class Recovering:
             The place stays lost.
         """
         self._trouble(f"frame {number}: {why}: the rail may have lost steps, or jams; its place is looked after")
-        self._note(f"from frame {number} on the place is in doubt: {why}", DOUBTED)
+        text = f"from frame {number} on the place is in doubt: {why}"
+        self._folder.journal.record(EventKind.NOTED, text=text, place=DOUBTED, frames=sorted(doubtful))
         try:
-            lost = self._find(axis, plan, doubtful)
+            lost = self._is_elsewhere(plan, number) if earlier else self._find(axis, plan, doubtful)
         except (CaptureError, RailError) as error:
             state = error.state if isinstance(error, RailError) else "The carriage stands still; its place is in doubt."
             raise RailDeviceError(
@@ -82,9 +88,9 @@ class Recovering:
                 remedy=f"See that the carriage moves freely along the whole range (screw, coupling, motor current). {self._ways_on()}",
                 state=f"Frame {number} and those after it, {len(doubtful)} in all, are set aside. {state}".strip(),
             ) from error
-        found = "the rail had lost its place, and has it again" if lost else "the rail stands where it counts"
+        found = "the rail had lost its place, and has it again" if lost else "all stands where it counts"
         self._notice(found)
-        self._note(found, KNOWN)
+        self._folder.journal.record(EventKind.NOTED, text=found, place=KNOWN, frames=sorted(doubtful) if lost else [])
         self._lost += lost
         if self._lost > _MOST:
             raise RailDeviceError(
@@ -95,11 +101,15 @@ class Recovering:
             )
         return lost
 
-    def _note(self, text: str, place: str) -> None:
-        self._folder.journal.record(EventKind.NOTED, text=text, place=place)
+    def _is_elsewhere(self, plan: StackPlan, number: int) -> bool:
+        """Whether another picture of its place shows that frame `number` was taken elsewhere."""
+        target = self._folder.frames()[number].target
+        return target is not None and self._lies_at(plan, number, target) is False
 
     def _find(self, axis: Axis, plan: StackPlan, doubtful: Collection[int]) -> bool:
         """By one picture of a frame before; where that says nothing good, by the switch, or by more pictures."""
+        from capture.session.placing import Placing  # with its array libraries only where they are needed
+
         before = [frame for frame in self._folder.accepted() if frame.number not in doubtful and frame.files]
         if len(before) > 1:
             # of the last one a carriage that jams would give another picture
@@ -112,7 +122,7 @@ class Recovering:
         found = Placing(self._folder, axis, self._camera, self._notice, without=doubtful).find(plan)
         unit = plan.unit.value
         self._notice(f"the carriage stands at {found.position:.1f} {unit}, to within {found.error:.2g} {unit}")
-        return found.counted is None or abs(found.position - found.counted) > MOST_ERROR * plan.step
+        return found.counted is None or abs(found.position - found.counted) > _LOST * plan.step
 
     def _by_switch(self, axis: Axis, plan: StackPlan) -> bool:
         axis.home()
@@ -120,4 +130,4 @@ class Recovering:
         if shift_um is None:
             return True  # a controller that does not tell; it counts from its switch again all the same
         self._notice(f"the end switch was met {abs(shift_um):.0f} um from its place")
-        return bool(abs(shift_um) > MOST_ERROR * plan.step)
+        return bool(abs(shift_um) > _LOST * plan.step)

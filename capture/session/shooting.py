@@ -294,9 +294,10 @@ class Shooting:
         """Look after the rail's place where the frames speak against it; what was shot at a wrong one is to be shot again."""
         while found := self._certified(lambda one: one.certifier.strayed(wait=wait), None):
             number, why = found
-            doubtful = exposed_since(self._folder.journal.events(), number) & done.keys()
+            since, earlier = exposed_since(self._folder.journal.events(), number)
+            doubtful = since & done.keys()
             try:
-                lost = self._recovering.look_after(self.axis, plan, number, why, doubtful)
+                lost = self._recovering.look_after(self.axis, plan, number, why, doubtful, earlier=earlier)
             except RailError:
                 self._withdraw_all(doubtful, f"shot after the rail had lost its place: {why}")
                 raise

@@ -169,7 +169,7 @@ def test_a_rail_that_comes_back_is_gone_on_with_only_where_it_knows_its_place(
     else:
         with pytest.raises(RailError, match="lost its position before frame 3") as ended:
             moving.move(3, 100.0)
-        assert "--origin images" in ended.value.remedy
+        assert "--origin here" in ended.value.remedy
         assert ended.value.state
     assert pauses == [rule.pause_s]
     moving.close()
@@ -213,6 +213,17 @@ def test_a_position_lost_on_the_way_is_a_device_that_failed(folder: SessionFolde
     with pytest.raises(RailError, match="lost its position before frame 3: lost count") as ended:
         Moving(folder, axis, Reader(), lambda seconds: None, None).move(3, 100.0)
     assert "--origin here" in ended.value.remedy
+
+
+def test_images_are_offered_where_there_are_frames_to_compare_with(folder: SessionFolder, rig: VirtualRail) -> None:
+    moving = Moving(folder, rig.open(), Reader(), lambda seconds: None, None)
+    for number in range(1, 6):
+        assert "--origin images" not in moving.ways_on()
+        entry = {"file": f"frames/{number:04d}.dng", "sha256": str(number), "bytes": 1, "raw": True}
+        folder.journal.record(EventKind.STORED, number, files=[entry], exposure={}, notes=[])
+        folder.journal.record(EventKind.ACCEPTED, number)
+    assert "--origin images" in moving.ways_on()
+    moving.axis.close()
 
 
 def test_a_full_disk_is_found_before_the_frame(folder: SessionFolder) -> None:

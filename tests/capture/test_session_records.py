@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -18,7 +19,16 @@ from capture.session.claims import claimed_rail
 from capture.session.folder import SessionFolder
 from capture.session.journal import FORMAT_VERSION, Journal
 from capture.session.plan import StackPlan
-from capture.session.records import EventKind, SessionState, Verdict
+from capture.session.reconcile import reconcile
+from capture.session.records import (
+    DOUBTED,
+    EventKind,
+    SessionState,
+    Verdict,
+    exposed_since,
+    frames_in_doubt,
+    place_in_doubt,
+)
 
 PLAN = StackPlan(0, 100, 50)
 
@@ -275,3 +285,34 @@ def test_a_kill_in_the_middle_leaves_nothing_of_it(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", code, str(path)], check=False)
     with Journal(path) as journal:
         assert [event.kind for event in journal.events()] == [EventKind.NOTED]
+
+
+def test_what_was_shot_at_a_place_in_doubt_is_shot_again(tmp_path: Path) -> None:
+    with SessionFolder.create(tmp_path / "s", PLAN, devices={}, settings={}, origin="here") as folder:
+        for number in range(1, 6):
+            content = bytes([number])
+            path = folder.frames_path / f"{number:04d}.dng"
+            path.write_bytes(content)
+            entry = {
+                "file": f"frames/{path.name}",
+                "sha256": hashlib.sha256(content).hexdigest(),
+                "bytes": 1,
+                "raw": True,
+            }
+            folder.journal.record(EventKind.EXPOSING, number, attempt=1)
+            folder.journal.record(EventKind.STORED, number, files=[entry], exposure={}, notes=[])
+            folder.journal.record(EventKind.ACCEPTED, number)
+        assert exposed_since(folder.journal.events(), 4) == ({4, 5}, False)
+        folder.journal.record(EventKind.NOTED, text="the place is in doubt", place=DOUBTED, frames=[4, 5])
+        assert place_in_doubt(folder.journal.events())
+        (first, second) = reconcile(folder).notes
+        assert "frame 4 is shot again" in first
+        assert "frame 5 is shot again" in second
+        assert [frame.number for frame in folder.accepted()] == [1, 2, 3]
+        assert reconcile(folder).notes == ()
+        folder.journal.record(EventKind.RESUMED, origin="home")
+        assert not place_in_doubt(folder.journal.events())
+        folder.journal.record(EventKind.EXPOSING, 4, attempt=1)
+        assert frames_in_doubt(folder.journal.events()) == {5}
+        assert exposed_since(folder.journal.events(), 2) == ({2, 3, 5}, True)
+        assert exposed_since(folder.journal.events(), 4) == ({4}, False)
