@@ -239,7 +239,8 @@ class Engine:
         if len(usable) == 1:
             registrations = {usable[0]: Registration(np.eye(2, 3), np.ones(3), 0.0)}
             reference, image = usable[0], None
-            notes.append("only one picture could be used: the result is that picture")
+            depth = ", and its depth is not known" if self.options.wants_depth else ""
+            notes.append(f"only one picture could be used: the result is that picture{depth}")
         else:
             gray = gray_by_header(self._sources)
             solution, image = solve_in_colour(self._registrar, self._frame, gray)

@@ -224,7 +224,7 @@ def _too_few(options: SlabOptions, stages: Sequence[tuple[int, int]], frames: in
         count, what = len(slab_ranges(count, size, overlap)), "slabs"
     size = options.sizes[len(stages)]
     wanted = f"a slab of {size}" if size else "slabs of two depths of field"
-    return (f"no slabs were made of the {count} {what}: they are too few for {wanted}",)
+    return (f"no slabs were made of {what}: there are {count}, too few for {wanted}",)
 
 
 def slab_ranges(count: int, size: int, overlap: int) -> list[range]:

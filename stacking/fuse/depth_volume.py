@@ -4,7 +4,7 @@ Every frame leaves its focus energy in two octaves on a grid, one byte each: of 
 second or fourth in a larger one; more frames than :data:`MOST_BINS` share bins, so memory does not grow without bound. At the
 end each cell shares out one vote among the bins; the votes are averaged within the surfaces of the fused picture, both over
 windows by a guided filter (Hosni et al. 2013 on the filter of He, Sun and Tang 2013) and over the whole picture along its
-minimum spanning tree (Yang 2012), and the bin with most votes wins, refined by a parabola. A cell without detail so takes the
+minimum spanning tree (Yang 2012), and the place along the bins with most votes wins. A cell without detail so takes the
 depth of its surface, and what is thin and near does not grow fat beyond its outline.
 """
 
@@ -46,8 +46,10 @@ _QUIET_PART, _LEAST_LOUDER, _MOST_LOUDER = 0.25, 1.2, 2.5
 _LEAST = 1e-3
 # Below 1 / (1 - this) of an even share it is noise that wins: measured, on stacks of little and of much noise.
 _KNOWN = 0.4
+# Of the running mean along the bins that decides where most votes lie, and how far round it their centroid is taken.
+_SIGMA_BINS, _REACH_BINS = 1.5, 3
 # What making the depth takes of memory per cell, measured.
-_WORK_BYTES_PER_CELL = 180
+_WORK_BYTES_PER_CELL = 210
 
 
 def grid_level(pixels: int) -> int:
@@ -163,27 +165,16 @@ class DepthVolume:
         over_windows, over_tree = GuidedMean(colours, _REACH_CELLS[self.level]), TreeSum(colours)
         shape = colours.shape[:2]
         seen = over_tree(votes.shares()) + np.float32(_LEAST)
-        best: F32 = np.full(shape, -np.inf, np.float32)
-        centre: F32 = np.full(shape, -2.0, np.float32)
+        winner = MostVotes(shape, len(used))
         mass: F32 = np.zeros(shape, np.float32)
-        last: F32 = np.full(shape, np.nan, np.float32)
-        left: F32 = np.full(shape, np.nan, np.float32)
-        right: F32 = np.full(shape, np.nan, np.float32)
         for k in range(len(used)):
             share = votes.share(k)
             found = over_windows(share)
             np.maximum(found, 0.0, out=found)
             found += np.float32(_TREE_SHARE) * over_tree(share) / seen
             mass += found
-            after = centre == k - 1
-            right[after] = found[after]
-            wins = found > best
-            best[wins], centre[wins] = found[wins], k
-            left[wins], right[wins] = last[wins], np.nan
-            last = found
-        curve = left - 2.0 * best + right
-        offset = np.where(curve < -1e-9, 0.5 * (left - right) / np.where(curve < -1e-9, curve, -1.0), 0.0)
-        centre += np.clip(np.nan_to_num(offset), -0.5, 0.5).astype(np.float32)
+            winner.add(found)
+        centre, best = winner.result()
         places = [float(np.mean(self._positions[k])) for k in used]
         depth = np.interp(centre, np.arange(len(used)), places).astype(np.float32)
         # 1 where one bin has all votes, 0 where the best has its even share
@@ -192,6 +183,58 @@ class DepthVolume:
         stands_out[unseen], depth[unseen] = 0.0, np.nan
         confidence = np.clip((stands_out - _KNOWN) / (1.0 - _KNOWN), 0.0, 1.0).astype(np.float32)
         return depth, confidence
+
+
+class MostVotes:
+    """The place along the bins where most votes lie: the highest of their running Gaussian mean, and the centroid of what stands out
+    round it, squared. A surface is sharp in several frames, and which of these has most votes is noise's choice.
+
+    Parameters
+    ----------
+    shape : (rows, columns)
+    bins : int
+    """
+
+    def __init__(self, shape: tuple[int, ...], bins: int) -> None:
+        self._bins = bins
+        self._window: list[F32] = []
+        self._first = 0  # bin of the window's first plane
+        taps = np.exp(-0.5 * (np.arange(-_REACH_BINS, _REACH_BINS + 1) / _SIGMA_BINS) ** 2)
+        self._taps = (taps / taps.sum()).astype(np.float32)
+        self._most: F32 = np.full(shape, -np.inf, np.float32)
+        self._peak: F32 = np.zeros(shape, np.float32)
+        self._centre: F32 = np.zeros(shape, np.float32)
+
+    def add(self, votes: F32) -> None:
+        """Take in the next bin's votes."""
+        np.maximum(self._peak, votes, out=self._peak)
+        self._window.append(votes)
+        last = self._first + len(self._window) - 1
+        if last >= _REACH_BINS:
+            self._judge(last - _REACH_BINS)
+
+    def result(self) -> tuple[F32, F32]:
+        """The place in bins, and the votes of the best bin; ends it."""
+        for k in range(max(0, self._bins - _REACH_BINS), self._bins):
+            self._judge(k)
+        self._window.clear()
+        return self._centre, self._peak
+
+    def _judge(self, k: int) -> None:
+        while self._first < k - _REACH_BINS:
+            self._window.pop(0)
+            self._first += 1
+        mean = np.zeros_like(self._most)
+        for at, plane in enumerate(self._window, self._first):
+            mean += self._taps[at - k + _REACH_BINS] * plane
+        wins = mean > self._most
+        self._most[wins] = mean[wins]
+        near = np.stack([plane[wins] for plane in self._window])
+        near -= near.min(axis=0)
+        near *= near
+        places = np.arange(self._first, self._first + len(near), dtype=np.float32)
+        total = near.sum(axis=0)
+        self._centre[wins] = np.where(total > 0, (places @ near) / np.maximum(total, np.float32(1e-12)), np.float32(k))
 
 
 class _Votes:

@@ -11,7 +11,7 @@ from stacking.fuse.bands import Bands
 from stacking.fuse.canvas import Canvas
 from stacking.fuse.depth_kernels import OFFSET, STEPS_PER_OCTAVE, energy_table, focus_rows
 from stacking.fuse.depth_means import TREE_CHANGE, TreeSum
-from stacking.fuse.depth_volume import MOST_BINS, DepthVolume, enlarge
+from stacking.fuse.depth_volume import MOST_BINS, DepthVolume, MostVotes, enlarge
 
 F32 = NDArray[np.float32]
 STILL = np.eye(2, 3)
@@ -70,6 +70,33 @@ def test_two_surfaces_get_their_depths_in_the_unit_of_the_positions(near: float,
     assert np.abs(depth[:, -inner:] - (100 + 40 * far)).mean() < 12
     assert confidence.min() >= 0.0
     assert confidence.max() <= 1.0
+
+
+@pytest.mark.parametrize("sharp_over", [0.6, 1.0, 2.5])
+def test_most_votes_lie_where_the_curve_has_its_middle(sharp_over: float) -> None:
+    """Where a surface is sharp in many frames, the strongest of them is noise's choice: it is off by more than a frame."""
+    random = np.random.default_rng(15)
+    shape, bins = (60, 80), 16
+    truth = np.broadcast_to(np.linspace(3.0, 12.0, shape[1]), shape)
+    curve = [np.exp(-0.5 * ((truth - k) / sharp_over) ** 2) + random.uniform(0, 0.3, shape) for k in range(bins)]
+    winner = MostVotes(shape, bins)
+    for votes in curve:
+        winner.add(votes.astype(np.float32))
+    place, best = winner.result()
+    np.testing.assert_array_equal(best, np.max(curve, axis=0).astype(np.float32))
+    error = np.sqrt(np.mean((place - truth) ** 2))
+    strongest = np.sqrt(np.mean((np.argmax(curve, axis=0) - truth) ** 2))
+    assert error < 0.35
+    assert error < (0.4 * strongest if sharp_over > 2 else strongest)
+
+
+@pytest.mark.parametrize("at", [0, 1, 4])
+def test_a_single_bin_at_an_end_is_found(at: int) -> None:
+    winner = MostVotes((2, 2), 5)
+    for k in range(5):
+        winner.add(np.full((2, 2), float(k == at), np.float32))
+    place, _ = winner.result()
+    np.testing.assert_allclose(place, at, atol=1e-6)
 
 
 def test_a_flat_patch_takes_the_depth_of_its_surface() -> None:

@@ -216,8 +216,8 @@ def test_slabs_are_written_beside_the_result_and_told(folder: Path, tmp_path: Pa
 @pytest.mark.parametrize(
     ("sizes", "made", "said"),
     [
-        ((100,), 0, "no slabs were made of the 12 frames: they are too few for a slab of 100"),
-        ((5, 100), 4, "no slabs were made of the 4 slabs: they are too few for a slab of 100"),
+        ((100,), 0, "no slabs were made of frames: there are 12, too few for a slab of 100"),
+        ((5, 100), 4, "no slabs were made of slabs: there are 4, too few for a slab of 100"),
     ],
 )
 def test_slabs_that_are_not_made_are_told_and_leave_no_empty_folder(
