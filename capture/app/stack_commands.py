@@ -55,6 +55,7 @@ def stack(asked: _InOut, flags: StackFlags, optics: ScaleFlags) -> Reply:
     values = outcome.values()
     left_out = values["frames_left_out"]
     lines = [f"left out: {entry['file']}: {entry['reason']}" for entry in left_out]
+    lines += [f"note: {note}" for note in values["notes"]]
     lines.append(
         f"{values['result']}: {values['width']}x{values['height']} from {values['frames_used']} frames, "
         f"{values['seconds']:.1f} s, {values['peak_rss_mb']:.0f} MB"

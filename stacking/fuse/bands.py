@@ -9,7 +9,9 @@ from itertools import pairwise
 from types import TracebackType
 from typing import Self
 
-_FEWEST_ROWS = 32
+_FEWEST_ROWS = 128
+# Bands for each thread: decoding takes a core now and then, and whoever is free takes the next band.
+_SHARES = 4
 
 
 class Bands:
@@ -27,7 +29,7 @@ class Bands:
 
     def run(self, rows: int, loop: Callable[[int, int], None]) -> None:
         """Call ``loop(first, stop)`` on bands that cover ``rows`` rows, each starting at an even one; wait for all."""
-        count = min(self.threads, max(1, rows // _FEWEST_ROWS))
+        count = min(self.threads * _SHARES, max(1, rows // _FEWEST_ROWS))
         if self._pool is None or count == 1:
             loop(0, rows)
             return

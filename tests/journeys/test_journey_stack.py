@@ -93,6 +93,15 @@ def test_what_does_not_belong_is_left_out_with_a_reason(folder: Path, tmp_path: 
     assert "90" in left_out["FS-13.png"]
 
 
+def test_a_brighter_frame_is_used_and_said(folder: Path, tmp_path: Path) -> None:
+    brighter = cv2.imread(str(folder / "FS-2.png")).astype(np.float32) * 1.3 ** (1 / 2.2)
+    assert cv2.imwrite(str(folder / "FS-2.png"), np.clip(brighter, 0, 255).astype(np.uint8))
+    done = focusrail("stack", folder, "-o", tmp_path / "out.png", "--align", "none")
+    assert done.code == 0
+    assert "from 4 frames" in done.stderr
+    assert any(line.startswith("note: FS-2.png: ") and "brighter" in line for line in done.stderr.splitlines())
+
+
 @pytest.mark.parametrize("what", ["empty", "missing", "only text", "only broken"])
 def test_nothing_to_stack_is_a_clear_error(tmp_path: Path, what: str) -> None:
     source = tmp_path / "in"
