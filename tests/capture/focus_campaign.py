@@ -300,7 +300,9 @@ def shake_frames(seeds: range, folder: Path, *, shakes: int = 5) -> Campaign:
             again = stills.survey(float(positions[index]) + 0.02)
             found.count("clean frames rejected", bool(shaken_against(surveys[index], again, noise)))
         rng = np.random.default_rng(seed)
-        inside = [n for n in scores if stills.near < positions[n] < stills.far]
+        # where the scene has begun, but nothing of it shows, a shake loses nothing
+        truth = stills.imager.truth()
+        inside = [n for n in scores if (truth.near_um or 0) < positions[n] < (truth.far_um or 0)]
         for index in rng.choice(inside, min(shakes, len(inside)), replace=False).tolist():
             shake = float(rng.uniform(2, 6)), float(rng.uniform(0, 180))
             spoilt = list(surveys)

@@ -32,7 +32,8 @@ def test_growth_of_blur_in_thirty_set_ups() -> None:
 @pytest.mark.timeout(7200)
 def test_ranges_in_thirty_set_ups() -> None:
     counts = told(find_ranges(range(SEED, SEED + 30)))
-    assert counts["both within one"] >= 27
+    assert counts["both ends within half a depth of field"] >= 24
+    assert counts["both within one"] >= 28
     assert counts["outside the limits"] == 0
 
 
@@ -50,4 +51,4 @@ def test_shakes_in_twenty_stacks(tmp_path: Path) -> None:
     counts = told(shake_frames(range(SEED, SEED + 20), tmp_path))
     assert counts["clean frames rejected"] <= 0.004 * counts["clean frames"]
     assert counts["sure by a second exposure, visible"] >= 0.95 * counts["shakes visible"]
-    assert counts["found, visible"] >= 0.6 * counts["shakes visible"]
+    assert counts["found, visible"] >= 0.85 * counts["shakes visible"]
