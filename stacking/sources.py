@@ -35,6 +35,8 @@ SIDECAR_SUFFIXES = _suffixes(
 )
 UNREAD_SUFFIXES = _suffixes(".avif .bmp .exr .gif .hdr .heic .heif .hif .jp2 .jxl .pbm .pgm .ppm .webp")
 _DNG_VERSION, _PHOTOMETRIC, _COLOUR_FILTER_ARRAY, _LINEAR_RAW = 50706, 262, 32803, 34892
+_NUMBERED_FOR_ONE = 5
+_NOT_OF_THE_SERIES = "its name has no number as the others' have: a result of another program? Name it itself to use it"
 _FORMATS = "Give JPEG, PNG, TIFF or RAW files."
 
 
@@ -180,8 +182,17 @@ def _folder(folder: Path) -> SourceList:
     if 0 < len(results) < len(sources):  # a folder of nothing but results is a stack of slabs
         left_out += [LeftOut(source.path, "a result of focusrail, not a frame") for source in results]
         sources = [source for source in sources if source not in results]
+    strange = _unnumbered(sources)
+    left_out += [LeftOut(source.path, _NOT_OF_THE_SERIES) for source in strange]
+    sources = [source for source in sources if source not in strange]
     in_order, order = ordered(sources, lambda source: source.path)
     return SourceList(tuple(in_order), tuple(left_out), order, tuple(ignored + twins))
+
+
+def _unnumbered(sources: Sequence[Source]) -> list[Source]:
+    """Pictures without a number in their name where nearly all have one: what somebody made of the series, and no part of it."""
+    named = [source for source in sources if not any(letter.isdigit() for letter in source.path.stem)]
+    return named if len(named) * _NUMBERED_FOR_ONE <= len(sources) - len(named) else []
 
 
 def _without_twins(sources: Sequence[Source]) -> tuple[list[Source], list[Path]]:

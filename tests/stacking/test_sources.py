@@ -38,6 +38,17 @@ def test_a_folder_is_read_without_subfolders_hidden_files_and_sidecars(tmp_path:
     assert {path.name for path in listing.ignored} >= {"notes.txt", "FS-2.xmp", "film.mov"}
 
 
+def test_a_picture_without_a_number_among_numbered_ones_is_no_frame(tmp_path: Path) -> None:
+    for number in range(5):
+        jpeg(tmp_path / f"DSC_{number:04}.jpg")
+    result = jpeg(tmp_path / "Zerene PMax.jpg")
+    listing = find_sources([tmp_path])
+    assert names(listing) == [f"DSC_{number:04}.jpg" for number in range(5)]
+    assert [left.path for left in listing.left_out] == [result]
+    assert "number" in listing.left_out[0].reason
+    assert len(names(find_sources([*tmp_path.iterdir()]))) == 6, "named itself it is taken"
+
+
 def test_times_of_their_own_order_a_folder(tmp_path: Path) -> None:
     for name, fraction in (("a.jpg", "30"), ("b.jpg", "10"), ("c.jpg", "2")):
         jpeg(tmp_path / name, Photo_DateTimeOriginal="2024:05:01 12:00:00", Photo_SubSecTimeOriginal=fraction)
