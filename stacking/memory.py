@@ -16,7 +16,7 @@ _PROGRAM_BYTES = 265 << 20
 _PICTURE_BYTES_PER_PIXEL = 6
 # glibc's names; larger planes go back to the system as soon as they are freed (by default the bound grows to 32 MiB).
 _M_ARENA_MAX, _M_MMAP_THRESHOLD = -8, -3
-_MAPPED_FROM_BYTES = 8 << 20
+_LARGEST_KEPT_BYTES = 32 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +89,19 @@ def plan_memory(
 
 
 def bound_allocator() -> None:
-    """Tell the allocator (glibc) not to keep whole planes once they are freed, nor a heap for every thread: some tens of MiB less."""
+    """Tell the allocator (glibc) not to keep a heap for every thread: some twenty MiB less."""
     with suppress(OSError, AttributeError):
-        library = ctypes.CDLL(None)
-        library.mallopt(_M_ARENA_MAX, 2)
-        library.mallopt(_M_MMAP_THRESHOLD, _MAPPED_FROM_BYTES)
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
+
+
+def keep_freed(*, planes: bool) -> None:
+    """Tell the allocator (glibc) whether freed `planes` are kept for the next of their size.
+
+    While frame follows frame they are: to clear new memory for each takes a fifth of the CPU time. What is made once, at the end, gives
+    its memory back at once: some fifty MiB less.
+    """
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGEST_KEPT_BYTES if planes else _LARGEST_KEPT_BYTES // 4)
 
 
 def return_freed_memory() -> None:

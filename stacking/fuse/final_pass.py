@@ -27,7 +27,7 @@ from stacking.fuse.methods import BYTES_PER_PIXEL, Fusion, noise_for, running_fu
 from stacking.fuse.noise import NoiseEnergy
 from stacking.fuse.pair import PairFusion, are_a_pair
 from stacking.fuse.pyramid import PyramidFusion, levels_for
-from stacking.memory import MemoryPlan, plan_memory, return_freed_memory
+from stacking.memory import MemoryPlan, keep_freed, plan_memory, return_freed_memory
 from stacking.options import Method
 
 Progress = Callable[[str, int, int], None]
@@ -179,6 +179,7 @@ class FinalPass:
         for strip in strips:
             whole = self._joined(whole, self._picture(strip, bands, volume), strip)
         assert whole is not None
+        keep_freed(planes=False)
         return_freed_memory()
         return whole, None if volume is None else volume.estimate(whole)
 
@@ -214,6 +215,7 @@ class FinalPass:
         for strip in strips:
             whole = self._joined(whole, self._taken(strip, bands, found.chosen), strip)
         assert whole is not None
+        keep_freed(planes=False)
         return_freed_memory()
         return whole, found.depth(used, whole.shape[:2]) if task.wants_depth else None
 
@@ -241,6 +243,7 @@ class FinalPass:
         task = self._task
         fusion: Running | None = None
         return_freed_memory()
+        keep_freed(planes=True)
         planes = FramePlanes(canvas)
         indices = [k for k in sorted(task.registrations) if k not in self.missed]
         frames = ahead(task.decode, indices, threads=task.decode_threads, depth=task.decode_threads)
