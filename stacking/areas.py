@@ -111,12 +111,12 @@ def _part_task(area: Area, task: FusionTask, missed: Container[int], box: Rectan
         canvas=canvas,
         method=task.method if area.method is None else area.method,
         wants_depth=False,
-        memory_bytes=None if task.memory_bytes is None else task.memory_bytes - _held_bytes(task),
+        beside_bytes=held_beside_bytes(task),
     )
 
 
-def _held_bytes(task: FusionTask) -> int:
-    """The fused picture, its depth and an area's mask."""
+def held_beside_bytes(task: FusionTask) -> int:
+    """What is held while an area is fused: the fused picture, its depth and an area's mask."""
     per_pixel = 6 + 1 + (12 if task.wants_depth else 0)
     return per_pixel * task.canvas.width * task.canvas.height
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from stacking.areas import check_areas, check_areas_fit, no_such_slab
+from stacking.areas import check_areas, check_areas_fit, held_beside_bytes, no_such_slab
 from stacking.crop import by_hand_within
 from stacking.develop import probe
-from stacking.errors import FrameError, StackingUsageError
+from stacking.errors import FrameError, MemoryBudgetError, StackingUsageError
 from stacking.finish import Recipe, read_recipe
 from stacking.finish.apply import crop_rectangle
 from stacking.frames import Pixels, Registration, Source
@@ -152,9 +152,24 @@ def check_frames(
         threads=threads,
         memory_bytes=options.memory_bytes,
     )
-    task.memory_plan()
+    tasks = [task]
+    if any(area.everywhere and area.slab is None for area in options.areas):  # such an area is as large as the picture
+        tasks.append(replace(task, wants_depth=False, beside_bytes=held_beside_bytes(task)))
+    _check_memory(tasks)
     if options.crop_rectangle is not None or (options.crop is Crop.NONE and options.crop_aspect is None):
         check_result(options, recipe, task)
+
+
+def _check_memory(tasks: Sequence[FusionTask]) -> None:
+    """Refuse what fits into the memory allowed for none or some of `tasks`, by the one that needs most."""
+    refused: list[MemoryBudgetError] = []
+    for task in tasks:
+        try:
+            task.memory_plan()
+        except MemoryBudgetError as error:
+            refused.append(error)
+    if refused:
+        raise max(refused, key=lambda error: error.least_bytes)
 
 
 def check_result(options: StackOptions, recipe: Recipe | None, task: FusionTask) -> None:

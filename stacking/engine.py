@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stacking.ahead import ahead
+from stacking.areas_options import Prefer
 from stacking.develop_spots import spots_of, standing_spots
 from stacking.engine_answers import Answers, PositionsSoFar
 from stacking.errors import FrameError, SourceError
@@ -249,6 +250,8 @@ class Engine:
             notes += [f"{self._sources[k].path.name}: {text}" for k, text in solution.notes]
         development.learn_defects([self._sources[k] for k in sorted(registrations)], self._answers.suspected)
         notes += self._learn_spots(registrations)
+        if not self.positions_known and len(registrations) > 1 and self._tells_near_from_far():
+            notes.append("no positions are known: the first frame is taken for the nearest")
         canvas = self._canvas((columns, rows), registrations)
         if image is not None and len(registrations) > 1:
             self._white_balance = WhiteBalance(image, registrations)
@@ -327,6 +330,9 @@ class Engine:
         from stacking.crop import chosen_rectangle
 
         return Canvas(*chosen_rectangle(self.options, size, registrations, stack_sharpness(self._sharpness)))
+
+    def _tells_near_from_far(self) -> bool:
+        return self.options.wants_depth or any(area.prefer in (Prefer.NEAR, Prefer.FAR) for area in self.options.areas)
 
     def _depths(self) -> list[float]:
         """Position of every frame where all are known, else its number."""

@@ -53,9 +53,19 @@ class RegistrationError(StackingError):
 
 
 class MemoryBudgetError(StackingError):
-    """The memory allowed is too small for these frames."""
+    """The memory allowed is too small for these frames.
+
+    Attributes
+    ----------
+    least_bytes : int
+        What is needed at least.
+    """
 
     kind = "memory"
+
+    def __init__(self, message: str, *, remedy: str = "", least_bytes: int = 0) -> None:
+        super().__init__(message, remedy=remedy)
+        self.least_bytes = least_bytes
 
 
 class OutputError(StackingError):

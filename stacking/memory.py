@@ -14,6 +14,7 @@ from stacking.errors import MemoryBudgetError
 # The interpreter with numpy, OpenCV and the compiled loops, and what is known of the frames.
 _PROGRAM_BYTES = 265 << 20
 _PICTURE_BYTES_PER_PIXEL = 6
+_CROPPED_SHARE = 10
 # glibc's names; larger planes go back to the system as soon as they are freed (by default the bound grows to 32 MiB).
 _M_ARENA_MAX, _M_MMAP_THRESHOLD = -8, -3
 _LARGEST_KEPT_BYTES = 32 << 20
@@ -67,24 +68,30 @@ def plan_memory(
     MemoryBudgetError
         Where no number of strips fits; the remedy names memory in which one does.
     """
-    least: int | None = None
-    strips = 1
-    while strips == 1 or rows // strips >= apron_rows:
+    row_pixels = pixels / rows
+
+    def needed(rows: int, strips: int) -> int:
         height = rows if strips == 1 else min(rows, -(-rows // strips) + 2 * apron_rows)
         # a strip's picture is copied into the whole one
         joined = 0 if strips == 1 else _PICTURE_BYTES_PER_PIXEL * pixels
-        fusing = held_bytes + joined + int(pixels / rows * height * strip_bytes_per_pixel)
-        needed = _PROGRAM_BYTES + max(fusing, after_bytes)
-        if allowed_bytes is None or needed <= allowed_bytes:
-            return MemoryPlan(strips, needed)
-        least = needed if least is None else min(least, needed)
-        strips += 1
-    assert least is not None
+        fusing = held_bytes + joined + int(row_pixels * height * strip_bytes_per_pixel)
+        return _PROGRAM_BYTES + max(fusing, after_bytes)
+
+    most = max(1, rows // apron_rows)
+    for strips in range(1, most + 1):
+        if allowed_bytes is None or needed(rows, strips) <= allowed_bytes:
+            return MemoryPlan(strips, needed(rows, strips))
     assert allowed_bytes is not None
+    # What is left after a crop may divide into a strip less, which is then thicker: the figure has to do for that, too.
+    heights = range(max(1, rows - rows // _CROPPED_SHARE), rows + 1)
+    least = max(
+        min(needed(height, strips) for strips in range(1, max(1, height // apron_rows) + 1)) for height in heights
+    )
     megabytes = -(-least >> 20)
     raise MemoryBudgetError(
         f"these frames need {megabytes} MiB, and {allowed_bytes >> 20} MiB are allowed",
         remedy=f"Allow at least {megabytes} MiB, or give smaller pictures.",
+        least_bytes=least,
     )
 
 

@@ -41,6 +41,11 @@ def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
     return (*counted, (0, 0, text))
 
 
+def name_key(path: Path) -> tuple[tuple[tuple[int, int, str], ...], ...]:
+    """Sort key of files by their names, which end before the suffix: ``beetle.jpg`` comes before ``beetle-2.jpg``."""
+    return natural_key(path.stem), natural_key(path.name)
+
+
 def capture_time(path: Path) -> datetime | None:
     """When a picture was taken, to its sub-seconds; None where either is not recorded. Never raises for a broken file."""
     tags = capture_time_tags(path)
@@ -60,7 +65,7 @@ def ordered(
     items: Sequence[Item], path_of: Callable[[Item], Path], time_of: Callable[[Path], datetime | None] = capture_time
 ) -> tuple[list[Item], Order]:
     """Items of one folder in the order they were shot: by time where every one has a time of its own, else by name."""
-    by_name = sorted(items, key=lambda item: natural_key(path_of(item).name))
+    by_name = sorted(items, key=lambda item: name_key(path_of(item)))
     times: list[datetime] = []
     for item in by_name:
         time = time_of(path_of(item))

@@ -13,7 +13,7 @@ from stacking.develop_structure import opened_tiff
 from stacking.errors import OutputError, SourceError
 from stacking.frames import LeftOut, Source
 from stacking.metadata import made_here
-from stacking.order import Order, natural_key, ordered
+from stacking.order import Order, name_key, ordered
 
 
 def _suffixes(listed: str) -> frozenset[str]:
@@ -158,7 +158,7 @@ def _folder(folder: Path) -> SourceList:
     try:
         entries = sorted(
             (path for path in folder.iterdir() if not path.name.startswith(".") and path.is_file()),
-            key=lambda path: natural_key(path.name),
+            key=name_key,
         )
     except OSError as error:
         raise SourceError(
@@ -192,6 +192,9 @@ def _folder(folder: Path) -> SourceList:
 def _unnumbered(sources: Sequence[Source]) -> list[Source]:
     """Pictures without a number in their name where nearly all have one: what somebody made of the series, and no part of it."""
     named = [source for source in sources if not any(letter.isdigit() for letter in source.path.stem)]
+    stems = [source.path.stem.casefold() for source in sources if source not in named]
+    # `beetle`, `beetle-2`, `beetle-3`: the first of a series goes without
+    named = [source for source in named if not any(stem.startswith(source.path.stem.casefold()) for stem in stems)]
     return named if len(named) * _NUMBERED_FOR_ONE <= len(sources) - len(named) else []
 
 
@@ -234,9 +237,9 @@ def _session(folder: Path) -> SourceList:
         )
     if all(place is not None for place in places):
         placed = [(place or 0.0, source) for place, source in zip(places, sources, strict=True)]
-        placed.sort(key=lambda pair: (pair[0], natural_key(pair[1].path.name)))
+        placed.sort(key=lambda pair: (pair[0], name_key(pair[1].path)))
         return SourceList(tuple(source for _, source in placed), tuple(left_out), Order.POSITION, session=folder)
-    by_name = sorted(sources, key=lambda source: natural_key(source.path.name))
+    by_name = sorted(sources, key=lambda source: name_key(source.path))
     return SourceList(tuple(by_name), tuple(left_out), Order.NAME, session=folder)
 
 

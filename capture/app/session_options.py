@@ -82,9 +82,13 @@ class ShootFlags:
             help="Shoot what the certificate misses (default: where anything is auto); --no-repair shoots nothing again.",
         ),
     ] = None
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and show the plan, and stop; nothing is shot.")] = (
-        False
-    )
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Check and show the plan, and stop. To find what is `auto` the rail moves, and one test shot is taken.",
+        ),
+    ] = False
     collect: CollectOption = None
     iso: Annotated[str | None, typer.Option("--iso", help="ISO to set.")] = None
     shutter: Annotated[str | None, typer.Option("--shutter", help="Shutter time to set, for example 1/60.")] = None

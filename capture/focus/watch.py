@@ -61,6 +61,8 @@ _MOST_BEYOND = 6
 _MOST_WAITED_S = 600.0
 # Frames that are looked at again, before those that came since, to know the usual way from one to the next.
 _WAY_BEFORE = 5
+# Mean linear light of a frame that is mostly clipped: what goes in and out of focus there is not seen.
+_CLIPPED_LIGHT = 0.7
 _LEAPS = 4
 # In usual ways from one frame to the next: another picture of a frame's place is no farther from it.
 _SAME_PLACE = 0.35
@@ -177,6 +179,9 @@ class FrameWatch:
         order = order[begin:]
         first = 1 if wait else max(1, since - begin)
         surveys = [self._surveys[number] for number in order]
+        if float(np.median([survey.brightness for survey in surveys])) > _CLIPPED_LIGHT:
+            self._note("most of the picture is clipped white: lost steps would not be seen in it")
+            return None
         positions = np.asarray([self._positions[number] for number in order], np.float64)
         noise = noise_of_least(self._least)
         trusted = {index for index, number in enumerate(order) if number in self._way_trusted}

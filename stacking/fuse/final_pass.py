@@ -64,6 +64,8 @@ class FusionTask:
     wants_depth : bool
     threads : int
     memory_bytes : int or None
+    beside_bytes : int
+        Of them, held by something else.
     """
 
     decode: Callable[[int], Pixels | str]
@@ -76,6 +78,7 @@ class FusionTask:
     wants_depth: bool
     threads: int
     memory_bytes: int | None = None
+    beside_bytes: int = 0
 
     @property
     def decode_threads(self) -> int:
@@ -112,9 +115,9 @@ class FusionTask:
         return plan_memory(
             pixels,
             self.canvas.height,
-            held_bytes=frames + _CHROMA_BYTES_PER_PIXEL * frame_pixels + kept,
+            held_bytes=frames + _CHROMA_BYTES_PER_PIXEL * frame_pixels + kept + self.beside_bytes,
             strip_bytes_per_pixel=BYTES_PER_PIXEL[self.method] + (0 if by_depth_map else kept / pixels),
-            after_bytes=after,
+            after_bytes=after + self.beside_bytes,
             apron_rows=self.apron_rows,
             allowed_bytes=self.memory_bytes,
         )

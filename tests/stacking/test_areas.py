@@ -253,7 +253,7 @@ def test_areas_stand_in_the_recipe(folder: Path, tmp_path: Path) -> None:
     assert recipe.areas[1].frame_indices() == (1, 2, 3, 5)
     assert parse_recipe(recipe.to_toml()) == recipe
     report = stack_pictures([folder], tmp_path / "o.tif", replace(PLAIN, recipe=tmp_path / "r.toml"))
-    assert [note.split(":")[0] for note in report.notes] == ["antenna", "area 2"]
+    assert [note.split(":")[0] for note in report.notes] == ["no positions are known", "antenna", "area 2"]
     first = (tmp_path / "o.tif").read_bytes()
     stack_pictures([folder], tmp_path / "o.tif", replace(PLAIN, recipe=tmp_path / "r.toml", threads=2))
     assert (tmp_path / "o.tif").read_bytes() == first

@@ -49,6 +49,16 @@ def test_a_picture_without_a_number_among_numbered_ones_is_no_frame(tmp_path: Pa
     assert len(names(find_sources([*tmp_path.iterdir()]))) == 6, "named itself it is taken"
 
 
+@pytest.mark.parametrize("between", ["-", "_", " (", ""])
+def test_the_first_of_a_series_may_go_without_a_number(tmp_path: Path, between: str) -> None:
+    series = ["beetle.jpg", *(f"beetle{between}{number}.jpg" for number in range(2, 12))]
+    for name in reversed(series):
+        jpeg(tmp_path / name)
+    listing = find_sources([tmp_path])
+    assert names(listing) == series
+    assert not listing.left_out
+
+
 def test_times_of_their_own_order_a_folder(tmp_path: Path) -> None:
     for name, fraction in (("a.jpg", "30"), ("b.jpg", "10"), ("c.jpg", "2")):
         jpeg(tmp_path / name, Photo_DateTimeOriginal="2024:05:01 12:00:00", Photo_SubSecTimeOriginal=fraction)
