@@ -19,7 +19,7 @@ class ReusedArrays:
 
     def __init__(self) -> None:
         self._idle: NDArray[np.uint8] | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a loan may be given up by a search for garbage within a call
 
     def lend(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
         """An array with whatever was in it, C-contiguous; its memory is lent again when it and all views of it are gone."""
