@@ -299,7 +299,7 @@ class Shooting:
             try:
                 lost = self._recovering.look_after(self.axis, plan, number, why, doubtful, earlier=earlier)
             except RailError:
-                self._withdraw_all(doubtful, f"shot after the rail had lost its place: {why}")
+                self._withdraw_all(doubtful, f"shot after the rail had lost its place: {why}", again=False)
                 raise
             if lost:
                 self._withdraw_all(doubtful, f"shot after the rail had lost its place: {why}")
@@ -321,10 +321,10 @@ class Shooting:
         self._go(plan, number, target)
         return self._certified(lambda one: one.lies_at(number), None)
 
-    def _withdraw_all(self, numbers: Iterable[int], reason: str) -> None:
+    def _withdraw_all(self, numbers: Iterable[int], reason: str, *, again: bool = True) -> None:
         records = self._folder.frames()
         for number in sorted(numbers):
-            self._withdraw(records[number], reason)
+            self._withdraw(records[number], reason, again=again)
 
     def _shoot_again(self, reasons: dict[int, str], shot_again: dict[int, int]) -> list[int]:
         again = []
@@ -338,13 +338,13 @@ class Shooting:
             again.append(number)
         return again
 
-    def _withdraw(self, record: FrameRecord, reason: str) -> None:
+    def _withdraw(self, record: FrameRecord, reason: str, *, again: bool = True) -> None:
         self._beside.tell(lambda companion: companion.frame_withdrawn(record.number))
         paths = [self._folder.path / str(entry["file"]) for entry in record.files]
         moved = [{"file": put_aside(self._folder, path), "sha256": None} for path in paths]
         self._folder.journal.record(EventKind.REJECTED, record.number, reason=reason, files=moved)
-        self._exposing.reshot += 1
-        self._watcher.notice(f"frame {record.number} is set aside, and shot again: {reason}")
+        self._exposing.reshot += again
+        self._watcher.notice(f"frame {record.number} is set aside{', and shot again' if again else ''}: {reason}")
 
     def _frame(self, target: FrameTarget, plan: StackPlan) -> tuple[Shot, float]:
         number = target.number
