@@ -48,6 +48,8 @@ _SCALE = {3, 100}  # settings that change where a count of steps is
 _WOKEN = {
     "Sleep": "The controller was asleep when it was opened, its motor let go; a soft reset woke it.",
     "Check": "The controller was in check mode when it was opened, in which nothing moves; a soft reset ended that.",
+    "Idle": "The controller read no lines when it was opened: it was busy with another program's, a dwell (G4) perhaps, and what "
+    "may have stood behind that. A soft reset ended it, before anything of it could move.",
 }
 _ORIGIN_REMEDY = (
     "Home it with `focusrail rail home` (--origin home), or zero it where it stands with `focusrail rail zero` "
@@ -353,7 +355,7 @@ class GrblAxis(HomingAxis, OutputAxis):
         """Stop motion and close the port; the motor stays powered. Idempotent."""
         link = self._controller.link
         try:
-            if link.open and self._silent:
+            if link.open and self._silent and not self._answers():
                 self._controller.hold()  # it was told already; whoever opens it next finds it held
             elif link.open:
                 self.stop()

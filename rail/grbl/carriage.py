@@ -9,9 +9,10 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
-from rail.errors import RailProtocolError, RailResetError
+from rail.errors import RailProtocolError, RailRefusedError, RailResetError
 from rail.grbl import encode
 from rail.grbl.controls import Controls
 from rail.grbl.identity import Rest
@@ -52,6 +53,7 @@ class Carriage:
         self.ledger = Ledger(grid)
         self.rising: bool | None = None
         self.stale = False
+        self._disowned = False
         self.seen_um: float | None = None
         self.rested_s: float | None = None
 
@@ -68,6 +70,11 @@ class Carriage:
         ledger, grid = self.ledger, self.grid
         ledger.read(place[0])
         mark = self._mark(place, offset)
+        if mark is not None and self._disowned:
+            mark = None
+            with suppress(RailRefusedError):  # locked: as soon as it is not
+                self.controller.forget_origin()
+                self._disowned = False
         if mark is None:
             ledger.lose(_NO_ORIGIN)
             return
@@ -109,12 +116,16 @@ class Carriage:
             elif not ledger.exact:
                 self.learn()
         except RailResetError:
-            ledger.lose("the controller restarted")
-            self.stale = True
+            self.restarted()
             raise
         if rest.status.state == "Idle" and ledger.known and not ledger.exact:
             self.snap()
         return rest.status
+
+    def restarted(self) -> None:
+        """The controller restarted: no origin that stands in it is believed, as a line on its way may have marked one since."""
+        self.ledger.lose("the controller restarted")
+        self.stale = self._disowned = True
 
     def recover(self) -> None:
         """After an answer was lost: come to rest and read everything again from the controller."""
@@ -137,7 +148,7 @@ class Carriage:
             ledger.lose("the controller had to be reset in motion, or had let go of its motor")
             return
         offset = None if rest.offset is None else tuple(value * scale for value in rest.offset)
-        mark = None if offset is None else self._mark(place, offset)
+        mark = None if offset is None or self._disowned else self._mark(place, offset)
         if mark is None or offset is None or rest.status.state != "Idle":
             ledger.lose(_NO_ORIGIN)
             return
@@ -153,14 +164,17 @@ class Carriage:
         self.controller.forget_origin()
 
     def set_origin(self, here_um: float, *, homed: bool) -> None:
-        """Call the present place `here_um`, here and in the controller; where that fails, what the controller has counts."""
+        """Call the present place `here_um`, or less than a report's unit from it where the grid is finer: the origin is read
+        again from a report. Here and in the controller; where that fails, what the controller has counts.
+        """
         ledger = self.ledger
         if ledger.machine is None:
             self.learn()
         here = ledger.machine or 0
-        ledger.set_origin(here - self.grid.steps(here_um), homed=homed)
+        ledger.set_origin(self.grid.tellable(here - self.grid.steps(here_um)), homed=homed)
         try:
             self._write_origin()
+            self._disowned = False
         except BaseException:
             ledger.lose("the origin could not be written")
             self.stale = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -15,16 +16,16 @@ from rail.errors import (
 )
 from rail.grbl import codes, encode
 from rail.grbl.identity import Rest
-from rail.grbl.link import LINE_S, POLL_S
+from rail.grbl.link import LINE_S, POLL_S, RESET_ASKED
 from rail.grbl.protocol import Alarm, Banner, Message, Reply, Status
-from rail.grbl.reading import ControllerReading, held_error
+from rail.grbl.reading import ControllerReading, held_error, unanswered_error
 
 _log = logging.getLogger(__name__)
 
 _HALT_S = 15.0
 _ALARM_S = 0.55  # GRBL hears no reset in the half second after a hard alarm
 _BANNER_S = 0.75  # from a soft reset to the banner, amply
-_HEARD_S = 0.2  # and of one that will hardly be heard
+_HEARD_S = 0.1  # and of one that will hardly be heard
 _WATCHED_S = 0.5  # three questions
 _SAME = 0.0021  # two roundings of a report that gives work positions
 
@@ -45,7 +46,7 @@ class Controller(ControllerReading):
         on_slice: Callable[[], None],
     ) -> None:
         """Move in a straight line and return once the planner is empty (not before the motion has ended)."""
-        self._start(encode.move(machine_mm, feed_mm_min))
+        self._prompt(encode.move(machine_mm, feed_mm_min), LINE_S, when="before a move")
         idle = 0
 
         def seen(raw: Status) -> None:
@@ -55,24 +56,10 @@ class Controller(ControllerReading):
             if status.state in {"Hold", "Door", "Alarm", "Sleep", "Check"}:
                 raise held_error(status.state, "in the middle of a move")
             if idle >= 2:  # one may be stale
-                raise _unanswered("At rest.")
+                raise unanswered_error("At rest.")
             watch(status)
 
-        self.link.command(encode.SYNC, limit_s, watch=seen, poll=True, on_slice=on_slice)
-
-    def _start(self, line: str) -> None:
-        """Send a line that starts a motion; it is answered at once, so reports without its answer say that this was lost."""
-        reports = 0
-
-        def seen(raw: Status) -> None:
-            nonlocal reports
-            if self._see(raw).state in {"Hold", "Door"}:
-                raise held_error(raw.state, "before a move")
-            reports += 1
-            if reports >= 2:  # one may have been on its way
-                raise _unanswered("Being stopped.")
-
-        self.link.command(line, LINE_S, watch=seen, poll=True)
+        self.link.command(encode.SYNC, limit_s, watch=seen, poll_after_s=POLL_S, on_slice=on_slice)
 
     def jog(
         self,
@@ -84,7 +71,7 @@ class Controller(ControllerReading):
         on_slice: Callable[[], None],
     ) -> None:
         """Jog and return once the controller is idle again."""
-        self._start(encode.jog(machine_mm, feed_mm_min))
+        self._prompt(encode.jog(machine_mm, feed_mm_min), LINE_S, when="before a move")
 
         def done(reply: Reply) -> bool:
             if not isinstance(reply, Status):
@@ -93,7 +80,7 @@ class Controller(ControllerReading):
             watch(status)
             return status.at_rest
 
-        self.link.exchange(done, limit_s, poll=True, first_poll_s=0.0, on_slice=on_slice, what="the end of the jog")
+        self.link.exchange(done, limit_s, poll_after_s=0.0, on_slice=on_slice, what="the end of the jog")
 
     def home(self, limit_s: float, *, on_slice: Callable[[], None]) -> list[str]:
         """Run the homing cycle; what the controller said about it. Status is silent meanwhile, so nothing is asked.
@@ -142,12 +129,15 @@ class Controller(ControllerReading):
         return place
 
     def _reset_in_alarm(self) -> None:
-        """Soft reset, once it is heard; the controller stays locked."""
-        alarm, deadline = self.link.alarm, self.link.now() + _ALARM_S
-        while self.link.receive(deadline) is not None:
+        """Soft reset, once it is heard, if there was none since the alarm; the controller stays locked."""
+        link = self.link
+        if not link.numb:
+            return
+        alarm, deadline = link.alarm, link.now() + _ALARM_S
+        while (reply := link.receive(deadline)) is not None and reply != RESET_ASKED:
             pass
         self._reset()
-        self.link.alarm = alarm
+        link.alarm = alarm
 
     def let_go(self, word: str, limit_s: float) -> None:
         """Switch outputs off by `word`; by a soft reset where the line does not get through.
@@ -179,7 +169,7 @@ class Controller(ControllerReading):
 
     def _takes(self, word: str, limit_s: float) -> bool:
         try:
-            self._unheld(word, limit_s)
+            self._prompt(word, limit_s, poll_after_s=0.0, most=math.inf)  # a release may have to be held first
         except RailRefusedError as error:
             _log.info("locked: %s", error.message)
             return False
@@ -276,15 +266,9 @@ class Controller(ControllerReading):
             elif status.state in {"Hold", "Door"} and status.at_rest:
                 return self._drop_held(need_offset=need_offset)
             elif status.at_rest:
-                if link.outstanding:
-                    if self.report().state in {"Hold", "Door"}:
-                        continue  # our hold, which that report was older than; in it no line would be answered
-                    link.resynchronise()
-                    continue
-                confirmed = self.rest_report()
-                if confirmed.state in {"Hold", "Door"}:  # our own, which came when the move had just ended
-                    return self._drop_held(need_offset=need_offset)
-                return Rest(confirmed, was_moving=moving, offset=self.work_offset_seen())
+                if (rest := self._confirm(was_moving=moving, need_offset=need_offset)) is not None:
+                    return rest
+                continue
             self._pause(POLL_S / 4)
         raise RailTimeoutError(
             f"The controller did not come to rest within {_HALT_S:.0f} s.",
@@ -292,19 +276,47 @@ class Controller(ControllerReading):
             state="Probably still moving.",
         )
 
-    def wake(self, rest: Rest) -> Rest:
-        """Leave sleep (``$SLP``) and check mode (``$C``), in which some other program left it, by a soft reset.
+    def _confirm(self, *, was_moving: bool, need_offset: bool) -> Rest | None:
+        """The rest that a report told of; None where something was still to come."""
+        link = self.link
+        if link.outstanding:
+            # A hold of ours that the report is older than? In it no line would be answered.
+            if self.report().state not in {"Hold", "Door"}:
+                link.resynchronise()
+            return None
+        try:
+            confirmed = self.rest_report()
+        except RailProtocolError:
+            if self.report().at_rest:
+                raise
+            return None  # a line that was taken for lost has begun to move it
+        if confirmed.state in {"Hold", "Door"}:  # our own, which came when the move had just ended
+            return self._drop_held(need_offset=need_offset)
+        return Rest(confirmed, was_moving=was_moving, offset=self.work_offset_seen())
 
-        No line is read in sleep, and in check mode ``$I`` is refused. Sleep let go of the motor: the count is worth nothing then.
+    def wake(self, rest: Rest) -> Rest:
+        """Leave sleep (``$SLP``), check mode (``$C``) and a line that takes long (a dwell), in which some other program left it.
+
+        By a soft reset: no line is read there, or ``$I`` is refused. Sleep let go of the motor: the count is worth nothing then.
         """
         state = rest.status.state
-        if state not in {"Sleep", "Check"}:
+        if state == "Idle" and self._reads_lines():
+            # What stood behind a short dwell may have begun to move meanwhile.
+            return rest if self.report().state == "Idle" else self.halt(need_offset=True)
+        if state not in {"Idle", "Sleep", "Check"}:
             return rest
-        if state == "Check":
+        if state != "Sleep":
             self.rest_report(need_offset=True)
         offset = self.work_offset_seen()
         self._reset()
-        return Rest(self.rest_report(), rest.was_moving, reset=True, kept=state == "Check", offset=offset)
+        return Rest(self.rest_report(), rest.was_moving, reset=True, kept=state != "Sleep", offset=offset)
+
+    def _reads_lines(self) -> bool:
+        try:
+            self.link.resynchronise()
+        except RailTimeoutError:
+            return False
+        return True
 
     def _drop_held(self, *, need_offset: bool) -> Rest:
         before = self.machine(self.rest_report(need_offset=need_offset))
@@ -319,7 +331,7 @@ class Controller(ControllerReading):
         return Rest(status, was_moving=True, reset=True, kept=kept, offset=offset)
 
     def _reset(self) -> None:
-        """Soft reset; GRBL swallows one sent in the half second after a hard alarm, so it is sent twice if need be."""
+        """Soft reset; sent twice if need be."""
         self._offset = None
         if not (self.link.soft_reset(_BANNER_S) or self.link.soft_reset(_BANNER_S)):
             raise RailTimeoutError(
@@ -347,11 +359,3 @@ class Controller(ControllerReading):
         except RailDeviceError:
             return False
         return position[2] != 0.0 and position[0] == 0.0
-
-
-def _unanswered(state: str) -> RailProtocolError:
-    return RailProtocolError(
-        "The controller answers reports but not a line: the line or its answer was lost on the wire.",
-        remedy="Move again; check the cable if it happens often.",
-        state=state,
-    )

@@ -147,8 +147,7 @@ class GuardedAxis:
         if link.reset_seen:
             link.reset_seen = False
             self._restart_untold = True
-            self._ledger.lose("the controller restarted")
-            self._carriage.stale = True
+            self._carriage.restarted()
         if link.alarm is not None:
             self._ledger.lose(f"the controller went into ALARM:{link.alarm}")
 
@@ -161,9 +160,12 @@ class GuardedAxis:
         if not isinstance(error, RailResetError):
             try:
                 self._take_in()
-                deadline = link.now() + (_LISTEN_S if isinstance(error, RailTimeoutError) else 0.0)
-                while not self._restart_untold and link.now() < deadline:
-                    link.receive(link.now() + 0.05)
+                while (
+                    isinstance(error, RailTimeoutError)
+                    and not self._restart_untold
+                    and link.now() < link.silent_since_s + _LISTEN_S
+                ):
+                    link.receive(link.silent_since_s + _LISTEN_S)
                     self._take_in()
             except RailPortError:
                 return False
@@ -173,8 +175,7 @@ class GuardedAxis:
         """The error that tells of a restart, once."""
         self._restart_untold = False
         self._controller.link.reset_seen = False
-        self._ledger.lose("the controller restarted")
-        self._carriage.stale = True
+        self._carriage.restarted()
         return self._controller.link.reset_error()
 
     def _ready(self, *, any_state: bool = False) -> str:
@@ -237,8 +238,7 @@ class GuardedAxis:
         except RailPortError:
             return self._gone()
         except RailResetError:
-            self._ledger.lose("the controller restarted")
-            carriage.stale = True
+            carriage.restarted()
             self._restart_untold = True
             return self._axis_status(AxisState.UNKNOWN)
         except RailDeviceError as error:
@@ -248,6 +248,14 @@ class GuardedAxis:
             # A critical alarm answers nothing until a reset.
             alarm = self._controller.link.alarm is not None
             return self._axis_status(AxisState.ALARM if alarm else AxisState.UNKNOWN)
+
+    def _answers(self) -> bool:
+        """Does one that fell silent answer again?"""
+        try:
+            self._controller.report()
+        except (RailTimeoutError, RailAlarmError, RailResetError):
+            return False
+        return True
 
     def _end_hold(self) -> None:
         """GRBL answers no line while it is held: come to rest first, the origin kept."""
@@ -270,7 +278,7 @@ class GuardedAxis:
         link.drain()
         if link.reset_seen:
             link.reset_seen = False
-            self._ledger.lose("the controller restarted")
+            carriage.restarted()
         carriage.stale = False
         carriage.learn()
 

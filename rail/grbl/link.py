@@ -24,13 +24,19 @@ POLL_S = 0.2
 MISSED_POLLS = 3
 """So many ``?`` in a row without an answer count as silence in motion; single ones may be dropped."""
 
+_LAST_POLL_S = 0.1  # from the last of them to giving up
+
 REPORT_S = 0.8
 """Deadline for a status report at rest, where more may keep the controller busy."""
 
 LINE_S = 1.0
 """Deadline for the answer to a line that starts no motion."""
 
+RESET_ASKED = Message("MSG", "Reset to continue")
+"""After a hard alarm: from now on GRBL hears a reset."""
+
 _SYNC_S, _SYNC_TRIES = 0.35, 6  # a first one may have ended a broken line
+_RESEND_TRIES = 2  # at rest; what half a line has begun to move answers at its end, and is stopped before that
 _DAMAGED = frozenset({1, 2, 3, 4, *range(20, 39), 100})
 """Refusals for what a line says, not for the controller's state: it was not carried out, and is sent once more. So is
 what was refused for a reason that nobody knows: a refused line has done nothing, and no line is relative.
@@ -46,12 +52,15 @@ class Link(Wire):
         What this controller's numbers mean.
     asked_s : float
         When the oldest question was asked that the last report may be the answer to.
+    silent_since_s : float
+        When the last deadline passed.
     """
 
     def __init__(self, port: Port, *, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(port, clock=clock)
         self.book = codes.GRBL_BOOK
         self.asked_s = math.inf
+        self.silent_since_s = -math.inf
 
     def command(
         self,
@@ -59,7 +68,7 @@ class Link(Wire):
         limit_s: float = LINE_S,
         *,
         watch: Callable[[Status], None] | None = None,
-        poll: bool = False,
+        poll_after_s: float = math.inf,
         on_slice: Callable[[], None] | None = None,
     ) -> list[Reply]:
         """Send one line and wait for its answer.
@@ -72,8 +81,9 @@ class Link(Wire):
             Deadline for the answer.
         watch : callable
             Called with every status report that arrives meanwhile; may raise.
-        poll : bool
-            Ask ``?`` while waiting, and give up after `MISSED_POLLS` without an answer.
+        poll_after_s : float
+            After so long ask ``?`` while waiting, and give up after `MISSED_POLLS` without an answer. Not before a line that
+            starts a motion is answered: a report that is older than that motion would be taken for one of its.
         on_slice : callable
             Called at least every 20 ms or so while waiting; may raise.
 
@@ -87,12 +97,18 @@ class Link(Wire):
         RailRefusedError, RailAlarmError, RailResetError, RailTimeoutError, RailPortError
         """
         try:
-            return self._command(line, limit_s, watch=watch, poll=poll, on_slice=on_slice)
+            return self._command(line, limit_s, watch=watch, poll_after_s=poll_after_s, on_slice=on_slice)
         except RailRefusedError as error:
             if error.code not in _DAMAGED and self.book.knows(error.code):
                 raise
+            # A damaged byte may have made two lines of it, with an answer each: nothing is sent before both were heard.
+            self.outstanding += 1
+            try:
+                self.resynchronise(_RESEND_TRIES)
+            except RailTimeoutError:
+                raise error from None
             _log.warning("sent again, as it may have been damaged on its way: %s", error.message)
-            return self._command(line, limit_s, watch=watch, poll=poll, on_slice=on_slice)
+            return self._command(line, limit_s, watch=watch, poll_after_s=poll_after_s, on_slice=on_slice)
 
     def _command(
         self,
@@ -100,7 +116,7 @@ class Link(Wire):
         limit_s: float,
         *,
         watch: Callable[[Status], None] | None,
-        poll: bool,
+        poll_after_s: float,
         on_slice: Callable[[], None] | None,
     ) -> list[Reply]:
         if len(line) > encode.LINE_MAX or not line.isascii() or not line.isprintable():
@@ -117,27 +133,28 @@ class Link(Wire):
                 watch(reply)
             return isinstance(reply, Ok)
 
-        return self.exchange(answered, limit_s, poll=poll, on_slice=on_slice, what=f"the answer to {line!r}")
+        return self.exchange(
+            answered, limit_s, poll_after_s=poll_after_s, on_slice=on_slice, what=f"the answer to {line!r}"
+        )
 
     def exchange(
         self,
         until: Callable[[Reply], bool],
         limit_s: float,
         *,
-        poll: bool = False,
-        first_poll_s: float = POLL_S,
+        poll_after_s: float = math.inf,
         on_slice: Callable[[], None] | None = None,
         what: str = "an answer",
         patience: int | None = None,
     ) -> list[Reply]:
         """Receive until `until` says so; the reply that satisfied it is the last of the list.
 
-        With `poll` it asks ``?``, and gives up after `patience` of them without an answer.
+        After `poll_after_s` it begins to ask ``?``, and gives up after `patience` of them without an answer.
         """
         collected: list[Reply] = []
         start = self._clock()
         deadline = start + limit_s
-        next_poll = start + first_poll_s if poll else math.inf
+        next_poll = start + poll_after_s
         unanswered = 0
         asked_s = math.inf
         most = MISSED_POLLS if patience is None else patience
@@ -148,18 +165,20 @@ class Link(Wire):
             if now >= next_poll and unanswered >= most:
                 reply = self.receive(now)  # it may have come while this process was held up
                 if reply is None:
-                    raise self._silence(what, unanswered * POLL_S)
+                    raise self._silence(what, now - asked_s)
             else:
                 if now >= next_poll:
                     self.realtime(encode.STATUS)
                     unanswered += 1
                     asked_s = min(asked_s, now)
-                    next_poll = now + POLL_S
-                reply = self.receive(min(deadline, next_poll, now + 0.02) if poll or on_slice else deadline)
+                    next_poll = now + (POLL_S if unanswered < most else _LAST_POLL_S)
+                reply = self.receive(
+                    min(deadline, next_poll, now + 0.02) if math.isfinite(next_poll) or on_slice else deadline
+                )
             if reply is None:
                 if self._clock() >= deadline:
                     error = self._silence(what, limit_s)
-                    self.silent = not poll or unanswered >= most
+                    self.silent = math.isinf(next_poll) or unanswered >= most
                     raise error
                 continue
             if isinstance(reply, Status):
@@ -186,8 +205,7 @@ class Link(Wire):
         replies = self.exchange(
             lambda reply: isinstance(reply, Status),
             limit_s,
-            poll=True,
-            first_poll_s=0.0,
+            poll_after_s=0.0,
             what="a status report",
             patience=math.ceil(limit_s / POLL_S),
         )
@@ -207,9 +225,11 @@ class Link(Wire):
             if isinstance(reply, Banner):
                 self.reset_seen = seen_before
                 return True
+            if reply == RESET_ASKED:  # it came too early to be heard
+                self.realtime(encode.SOFT_RESET)
         return False
 
-    def resynchronise(self) -> None:
+    def resynchronise(self, tries: int = _SYNC_TRIES) -> None:
         """Find the beginning of the conversation again after an answer was lost or left unread.
 
         ``$G`` makes an unfinished line before it invalid instead of finishing it, and its own answer is unmistakable. Where it had
@@ -218,7 +238,7 @@ class Link(Wire):
         """
         self.drain()
         heard = 0
-        for asked in range(1, _SYNC_TRIES + 1):
+        for asked in range(1, tries + 1):
             self._write(b"$G\n")
             named = False
             deadline = self._clock() + _SYNC_S
@@ -235,7 +255,7 @@ class Link(Wire):
             if heard:
                 self.outstanding = 0
                 return
-        raise self._silence("the answer to '$G'", _SYNC_TRIES * _SYNC_S)
+        raise self._silence("the answer to '$G'", tries * _SYNC_S)
 
     def reset_error(self) -> RailResetError:
         """The error for a banner that nobody asked for."""
@@ -246,7 +266,7 @@ class Link(Wire):
         )
 
     def _silence(self, what: str, waited_s: float) -> RailTimeoutError:
-        self.silent = True
+        self.silent, self.silent_since_s = True, self._clock()
         heard = f" (last not understood: {self.unrecognised[-1]!r})" if self.unrecognised else ""
         return RailTimeoutError(
             f"The controller gave no sign of {what} for {waited_s:.1f} s{heard}.",

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from rail.grbl.guard import GuardedAxis
-from rail.grbl.link import LINE_S
+from rail.grbl.link import REPORT_S
 
 OUTPUTS_OFF = "M9"
 
@@ -61,4 +61,4 @@ class OutputAxis(GuardedAxis):
     @property
     def _output_s(self) -> float:
         """Deadline for an output word: focusrail's firmware waits for settle, half press and hold inside it."""
-        return LINE_S + sum(self._settings.get(number, 0.0) for number in (272, 273, 274)) / 1000
+        return REPORT_S + sum(self._settings.get(number, 0.0) for number in (272, 273, 274)) / 1000

@@ -67,6 +67,12 @@ class StepGrid:
         ]
         return found[0] if len(found) == 1 else None
 
+    def tellable(self, steps: int) -> int:
+        """The nearest step that a report tells from its neighbours."""
+        if self.report_tells_steps:
+            return steps
+        return self.steps_at(round(self.machine_mm(steps) / self.report_mm) * self.report_mm)
+
     def machine_mm(self, steps: int) -> float:
         """The controller's mm at a machine step."""
         return steps / self.controller_steps_per_mm

@@ -10,7 +10,7 @@ from typing import TypeVar
 from rail.errors import RailProtocolError, RailRefusedError, RailTimeoutError
 from rail.grbl import dialects, encode
 from rail.grbl.identity import Identity, unknown_controller
-from rail.grbl.link import LINE_S, REPORT_S, Link
+from rail.grbl.link import LINE_S, POLL_S, REPORT_S, Link
 from rail.grbl.position import REPORT_INCH_MM, REPORT_MM
 from rail.grbl.protocol import Banner, Message, Reply, Status
 
@@ -19,8 +19,8 @@ _T = TypeVar("_T")
 _SPEED = re.compile(r"\d{1,7}(\.\d{1,4})?")
 
 _STORE_S = 3.0
-_STILL_POLL_S = 0.02
 _NAME_TRIES = 3
+_PROMPT_REPORTS = 2  # one may have been on its way
 _OFFSET_POLLS = 35  # GRBL shows WCO in every 30th report while busy, in every 10th at rest
 
 SETTING_INCHES = 13
@@ -166,10 +166,7 @@ class ControllerReading:
                 return status
             if status.state in {"Run", "Jog", "Home"}:
                 break
-            last = status
-            if need_offset:
-                # Every thirtieth report in a hold shows it. Nothing moves that frequent questions could disturb.
-                self._pause(_STILL_POLL_S)
+            last = status  # asked without a pause: nothing moves, and every thirtieth report in a hold shows the offset
         raise RailProtocolError(
             "The controller's reports at rest do not agree with each other.",
             remedy="Check the cable and the earthing: bytes are damaged on the way.",
@@ -205,22 +202,42 @@ class ControllerReading:
         """Declare the present place to be `work_x_mm` (None: leave X as it is), with the origin's mark."""
         self._offset = None
         for line in self.dialect.set_offset(work_x_mm, work_z_mm):
-            self._unheld(line)
+            self._prompt(line)
 
     def forget_origin(self) -> None:
         """Take the origin's mark away."""
         self._offset = None
         for line in self.dialect.forget_offset():
-            self._unheld(line)
+            self._prompt(line)
 
-    def _unheld(self, line: str, limit_s: float = REPORT_S) -> None:
-        """Send a line that starts no motion. A hold keeps it waiting, and the reports tell why."""
+    def _prompt(
+        self,
+        line: str,
+        limit_s: float = REPORT_S,
+        *,
+        when: str = "at rest",
+        poll_after_s: float = POLL_S,
+        most: float = _PROMPT_REPORTS,
+    ) -> None:
+        """Send a line that is answered at once. `most` reports without its answer say that this was lost; or why it waits.
+
+        Raises
+        ------
+        RailProtocolError
+            It is held, or the line or its answer was lost.
+        """
+        reports = 0
 
         def seen(raw: Status) -> None:
-            if self._see(raw).state in {"Hold", "Door"}:
-                raise held_error(raw.state, "at rest")
+            nonlocal reports
+            state = self._see(raw).state
+            if state in {"Hold", "Door"}:
+                raise held_error(state, when)
+            reports += 1
+            if reports >= most:
+                raise unanswered_error("Being stopped.")
 
-        self.link.command(line, limit_s, watch=seen, poll=True)
+        self.link.command(line, limit_s, watch=seen, poll_after_s=poll_after_s)
 
     def _pressed(self) -> str:
         return f" {PRESSED}" if self.outputs_on else ""
@@ -255,6 +272,15 @@ def held_error(state: str, when: str) -> RailProtocolError:
         f"The controller went into {state} {when}.",
         remedy="Was a button on the controller pressed? Then move again.",
         state="Being stopped.",
+    )
+
+
+def unanswered_error(state: str) -> RailProtocolError:
+    """The error for a line, or an answer, that was lost on the wire."""
+    return RailProtocolError(
+        "The controller answers reports but not a line: the line or its answer was lost on the wire.",
+        remedy="Move again; check the cable if it happens often.",
+        state=state,
     )
 
 

@@ -60,6 +60,8 @@ class Wire:
         A banner came that nobody asked for.
     alarm : int or None
         Code of the last ``ALARM:N`` since the last banner.
+    numb : bool
+        An alarm came and no banner since: it may answer nothing before a reset.
     heard : bool
         Something came since the port was opened.
     silent : bool
@@ -80,6 +82,7 @@ class Wire:
         self.outstanding = 0
         self.reset_seen = False
         self.alarm: int | None = None
+        self.numb = False
         self.doubtful = False
         self.unrecognised: deque[str] = deque(maxlen=20)
         self.silent = False
@@ -133,9 +136,10 @@ class Wire:
         elif isinstance(reply, Banner):
             self.reset_seen = True
             self.alarm = None
+            self.numb = False
             self.outstanding = 0
         elif isinstance(reply, Alarm):
-            self.alarm = reply.code
+            self.alarm, self.numb = reply.code, True
         elif isinstance(reply, Unrecognised):
             self.unrecognised.append(reply.text)
             self.doubtful = True

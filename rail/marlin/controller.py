@@ -33,7 +33,7 @@ SHORTEST = 8
 
 _POLL_S = 0.03
 _WATCHED_S = 0.6
-_STILL_S = 0.8  # no step in so long a time: a piece of the way was lost
+_STILL_S = 0.6  # no step in so long a time: a piece of the way was lost
 _DRAIN_S = 3.0
 _REST_S = 15.0
 

@@ -156,15 +156,15 @@ class MarlinLink(Link):
         limit_s: float,
         *,
         watch: Callable[[Status], None] | None,  # noqa: ARG002
-        poll: bool,  # noqa: ARG002
+        poll_after_s: float,  # noqa: ARG002
         on_slice: Callable[[], None] | None,
     ) -> list[Reply]:
         return list(self.say(line, limit_s, on_slice=on_slice))  # type: ignore[arg-type]
 
-    def resynchronise(self) -> None:
+    def resynchronise(self, tries: int = _SYNC_TRIES) -> None:
         """Find the beginning of the conversation again: a word is echoed that cannot be an older answer."""
         start, attempts, unheard = self.now(), 0, 0
-        while attempts < _SYNC_TRIES and unheard < _SYNC_UNHEARD:
+        while attempts < tries and unheard < _SYNC_UNHEARD:
             attempts += 1
             unheard += 1
             self.drain()

@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 
 from rail.axis import AxisState
 from rail.errors import RailAlarmError, RailError, RailPortError
+from rail.marlin.protocol import HALTED
 from tests.rail.grbl_virtual import VirtualRail
 
 FAULTS = (
     *("reset", "boot loader", "unplug", "soft reset", "hold", "switch"),
     *("drop_in", "drop_out", "flip_in", "flip_out", "mute", "cut"),
 )
+WIRE = frozenset({"drop_in", "drop_out", "flip_in", "flip_out"})  # these wait for a byte
 NOT_MARLINS = frozenset({"soft reset", "hold"})  # it has no such bytes
 SCATTER_STEPS = 3  # of a switch
 REPORT_UM = 1.0
@@ -53,6 +55,7 @@ class Campaign:
         self.maybe: int | None = None
         self.home_steps: int | None = None
         self.damaged = False
+        self.struck: list[float] = []
         self.figures = Befallen()
 
     def settle(self) -> None:
@@ -68,12 +71,12 @@ class Campaign:
             try:
                 axis.home()
             except RailAlarmError as error:
-                if error.code != 8:  # farther onto the switch than it backs off
+                if error.code not in {8, HALTED}:  # farther onto the switch than it backs off
                     raise
-                axis.unlock()
+                self.unlock()
                 with suppress(RailAlarmError):  # a hard limit is either edge
                     axis.jog(-3000)
-                axis.unlock()
+                self.unlock()
                 axis.home()
             if self.home_steps is None:
                 self.home_steps = rail.steps()
@@ -111,6 +114,8 @@ class Campaign:
             self.origin = self.rail.steps()
 
     def strike(self, fault: str) -> None:
+        if fault not in WIRE:
+            self.struck.append(self.rail.port.now)
         rail, port, core = self.rail, self.rail.port, self.rail.controller.core
         if fault in {"reset", "boot loader"}:
             rail.controller.hardware_reset(1.6 if fault == "boot loader" else self.chance.choice([0.0, 0.3]))
@@ -128,7 +133,7 @@ class Campaign:
             port.mangle_in = lambda data: b""
             if fault == "cut":
                 port.mangle_out = lambda data: b""
-        else:
+        if fault in WIRE:
             self.damaged = True
             kind, way = fault.split("_")
             setattr(port, f"mangle_{way}", self.damage(kind))
@@ -144,6 +149,8 @@ class Campaign:
                     skip[0] -= 1
                     out.append(byte)
                     continue
+                if not self.struck:
+                    self.struck.append(self.rail.port.now)
                 left[0] -= 1
                 if kind == "flip":
                     out.append(byte ^ 1 << chance.randrange(8))
@@ -154,17 +161,12 @@ class Campaign:
     def round(self, fault: str) -> None:
         rail, chance = self.rail, self.chance
         self.settle()
-        struck: list[float] = []
+        self.struck = struck = []
         self.maybe = None
         what = chance.choices(["move", "jog", "home", "press", "zero"], [6, 2, 2 * self.homing, 2, 1])[0]
         if fault == "switch" and what == "home":  # which is looking for it
             what = "move"
-
-        def strike() -> None:
-            struck.append(rail.port.now)
-            self.strike(fault)
-
-        rail.call_later(chance.uniform(0.0, chance.choice([0.1, 1.0, 3.0])), strike)
+        rail.call_later(chance.uniform(0.0, chance.choice([0.1, 1.0, 3.0])), lambda: self.strike(fault))
         error: RailError | None = None
         try:
             self.operate(what)

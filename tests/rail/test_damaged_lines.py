@@ -1,0 +1,98 @@
+"""Damaged and late lines: a byte lost or changed, a line cut in two, a mark written after a restart, an origin between two reports."""
+
+from __future__ import annotations
+
+import pytest
+
+from rail.errors import RailError, RailResetError
+from tests.rail.faults import believed_right, damaged_run, zeroed
+from tests.rail.grbl_virtual import VirtualRail
+
+
+def test_one_damaged_byte_leads_to_no_wrong_position() -> None:
+    noticed = [damaged_run(seed) for seed in range(60)]
+    assert any(noticed)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+def test_many_damaged_bytes_lead_to_no_wrong_position() -> None:
+    assert sum(damaged_run(seed) for seed in range(1000, 6000)) > 100
+
+
+def test_a_line_that_a_damaged_byte_cut_in_two_is_sent_again_after_both_answers() -> None:
+    """Else the second answer is taken for that of the line sent again, and a move goes on that nobody watches."""
+    rail = VirtualRail(settings={110: 600, 120: 200})
+    axis, origin = zeroed(rail)
+    cut: list[bool] = []
+
+    def cut_once(data: bytes) -> bytes:
+        if b"G1X" in data and not cut:
+            cut.append(True)
+            return data.replace(b"G1X", b"G1X\r/")
+        return data
+
+    rail.port.mangle_out = cut_once
+    assert axis.move_to(3000).position == 3000
+    assert cut
+    assert believed_right(rail, axis, origin)
+    axis.close()
+
+
+def test_half_a_line_that_moves_is_stopped() -> None:
+    """The half before the damaged byte is a whole line to the controller, and names another target."""
+    rail = VirtualRail(settings={110: 600, 120: 200})
+    axis, origin = zeroed(rail)
+    axis.move_to(2000)
+    cut: list[float] = []
+
+    def cut_once(data: bytes) -> bytes:
+        if b"G1X1" in data and not cut:
+            cut.append(rail.port.now)
+            return data.replace(b"G1X1", b"G1X-1\r")
+        return data
+
+    rail.port.mangle_out = cut_once
+    with pytest.raises(RailError):
+        axis.move_to(15_000)
+    assert rail.port.now - cut[0] < 1.5
+    assert not rail.moving()
+    assert believed_right(rail, axis, origin)
+    axis.close()
+
+
+@pytest.mark.parametrize("dialect", ["grbl", "grblhal", "fluidnc"])
+def test_a_mark_that_was_on_its_way_when_the_controller_restarted_is_not_believed(dialect: str) -> None:
+    rail = VirtualRail(dialect=dialect, steps_per_mm=1600.0, settings={110: 600, 120: 200})
+    axis, _ = zeroed(rail)
+    axis.move_to(1000)
+    marks: list[bytes] = []
+
+    def restart_before_the_mark(data: bytes) -> bytes:
+        if b"G92Z" in data or b"G43.1Z" in data:
+            marks.append(data)
+            if len(marks) == 2:  # the first says that the carriage leaves its step, the second on which it stands
+                return b"\x18" + data
+        return data
+
+    rail.port.mangle_out = restart_before_the_mark
+    with pytest.raises(RailResetError):
+        axis.move_to(-1000)
+    assert not axis.status().position_known
+    axis.close()
+    with rail.open() as again:
+        assert not again.status().position_known
+
+
+@pytest.mark.parametrize("dialect", ["grbl", "grblhal", "fluidnc", "marlin"])
+def test_an_origin_set_anywhere_on_a_fine_grid_is_the_same_after_reopening(dialect: str) -> None:
+    """A report tells no step of 0.3 um: such an origin must be one that it can tell."""
+    rail = VirtualRail(dialect=dialect, steps_per_mm=3200.0)
+    axis, _ = zeroed(rail)
+    for number in range(12):
+        told = axis.set_position(100.3 * number + 0.3125 * number).position
+        assert told == pytest.approx(100.6125 * number, abs=1.0)
+        axis.close()
+        axis = rail.open()
+        assert axis.status().position == told
+    axis.close()
