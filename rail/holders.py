@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 _ESTABLISHED = "01"
-_OURS = ("focusrail", "capture.app")
+PROGRAMS = ("focusrail",)
+"""How a process of this program is known by its command line: the names of its command, and of modules run with ``-m``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +32,15 @@ class Holder:
     ours: bool = False
 
 
-def holders(device: str, *, proc: Path = Path("/proc")) -> tuple[Holder, ...]:
+def holders(device: str, *, programs: Sequence[str] = PROGRAMS, proc: Path = Path("/proc")) -> tuple[Holder, ...]:
     """Other processes that have `device` open, by process number; those of other users are only seen by root.
 
     Parameters
     ----------
     device : str
         A path, or ``socket://host:port``. Of other URLs nobody is known.
+    programs : sequence of str
+        What makes one of them `Holder.ours`; the caller knows how it is run.
     """
     urls = "://" in device
     targets = {f"socket:[{inode}]" for inode in _connections(device, proc)} if urls else {os.path.realpath(device)}
@@ -48,13 +51,13 @@ def holders(device: str, *, proc: Path = Path("/proc")) -> tuple[Holder, ...]:
         with contextlib.suppress(OSError):
             if any(_target(link) in targets for link in (entry / "fd").iterdir()):
                 name = (entry / "comm").read_text("utf-8", "replace").strip()
-                found.append(Holder(int(entry.name), name, _is_ours(entry)))
+                found.append(Holder(int(entry.name), name, _is_ours(entry, programs)))
     return tuple(sorted(found, key=lambda holder: holder.pid))
 
 
-def in_the_way(device: str) -> tuple[Holder, ...]:
+def in_the_way(device: str, programs: Sequence[str] = PROGRAMS) -> tuple[Holder, ...]:
     """The same without this process, and without the children of any that hold it: they have inherited it."""
-    held = holders(device)
+    held = holders(device, programs=programs)
     holding = {holder.pid for holder in held}
     return tuple(holder for holder in held if holder.pid != os.getpid() and holding.isdisjoint(_ancestors(holder.pid)))
 
@@ -74,11 +77,10 @@ def _target(link: Path) -> str:
     return text if text.startswith("socket:") else os.path.realpath(link)
 
 
-def _is_ours(entry: Path) -> bool:
+def _is_ours(entry: Path, programs: Sequence[str]) -> bool:
     with contextlib.suppress(OSError):
         words = (entry / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
-        program = any(Path(word).name == _OURS[0] or word == _OURS[1] for word in words[:5])
-        return program and entry.stat().st_uid == os.getuid()
+        return any(Path(word).name in programs for word in words[:5]) and entry.stat().st_uid == os.getuid()
     return False
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from rail.errors import RailTimeoutError
@@ -9,6 +10,7 @@ from rail.grbl.axis import GrblAxis
 from rail.grbl.configure import Change
 from rail.grbl.link import Link
 from rail.grbl.settings import meaning, per
+from rail.holders import PROGRAMS
 from rail.last_words import forget_halt, remember_halt, was_halted
 from rail.marlin.link import MarlinBook
 from rail.marlin.protocol import HALTED
@@ -16,7 +18,13 @@ from rail.ports import open_port
 from rail.profiles import RailProfile, load_profile
 
 
-def open_axis(url: str, profile: RailProfile | str | None = None, *, baud: int | None = None) -> GrblAxis:
+def open_axis(
+    url: str,
+    profile: RailProfile | str | None = None,
+    *,
+    baud: int | None = None,
+    programs: Sequence[str] = PROGRAMS,
+) -> GrblAxis:
     """Open the rail at `url` (``/dev/ttyUSB0``, ``socket://host:port``, ...), stopping what still moves there.
 
     Parameters
@@ -27,6 +35,8 @@ def open_axis(url: str, profile: RailProfile | str | None = None, *, baud: int |
         A profile, the name of one or the path of its TOML file; None: the default one.
     baud : int or None
         Of a real serial port; None: as the profile says.
+    programs : sequence of str
+        How the caller's own processes are known where one holds the port (`rail.holders.holders`).
 
     Raises
     ------
@@ -34,7 +44,7 @@ def open_axis(url: str, profile: RailProfile | str | None = None, *, baud: int |
     """
     if not isinstance(profile, RailProfile):
         profile = load_profile(profile)
-    link = Link(open_port(url, baud=baud or profile.baud))
+    link = Link(open_port(url, baud=baud or profile.baud, programs=programs))
     link.on_halt = lambda: remember_halt(url)
     try:
         axis = GrblAxis.connect(link, profile)

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import serial
 from serial.tools import list_ports
 
 from rail.errors import RailBusyError, RailError, RailPortError, RailUsageError
-from rail.holders import Holder, holders, in_the_way
+from rail.holders import PROGRAMS, Holder, holders, in_the_way
 
 _log = logging.getLogger(__name__)
 # every byte, for the log of a session that asks for it
@@ -96,18 +97,18 @@ def permission_remedy(device: str) -> str:
     return f"You may not open {device}: `sudo usermod -aG {group} $USER`, then log out and in again."
 
 
-def open_port(url: str, *, baud: int = BAUD) -> ClosingPort:
+def open_port(url: str, *, baud: int = BAUD, programs: Sequence[str] = PROGRAMS) -> ClosingPort:
     """Open a pyserial URL (``/dev/ttyACM0``, ``socket://host:port``, ...) for this process alone.
 
     The port is asked not to drop its control lines at closing (HUPCL off), so that the next opening does not restart
-    the controller; the first opening after plugging in still may.
+    the controller; the first opening after plugging in still may. What `programs` are: `rail.holders.holders`.
 
     Raises
     ------
     RailPortError, RailBusyError, RailUsageError
     """
     # A device is locked by who opened it; of a connection nobody would say more than that it was closed.
-    if url.startswith("socket://") and (busy := busy_error(url)) is not None:
+    if url.startswith("socket://") and (busy := busy_error(url, programs)) is not None:
         raise busy
     try:
         port: serial.Serial = serial.serial_for_url(url, do_not_open=True)
@@ -122,7 +123,7 @@ def open_port(url: str, *, baud: int = BAUD) -> ClosingPort:
             f"{url!r} is no port: {error}.", remedy="Give a device such as /dev/ttyUSB0, or socket://host:port."
         ) from error
     except (OSError, serial.SerialException) as error:
-        raise _open_error(url, error) from error
+        raise _open_error(url, error, programs) from error
     _keep_control_lines(port)
     return ClosingPort(port)
 
@@ -163,9 +164,9 @@ class ClosingPort:
             connection.close()
 
 
-def busy_error(url: str) -> RailBusyError | None:
+def busy_error(url: str, programs: Sequence[str] = PROGRAMS) -> RailBusyError | None:
     """The error for a port that another process holds; None where none is seen to."""
-    held = in_the_way(url)
+    held = in_the_way(url, programs)
     if not held:
         return None
     who = ", ".join(f"{holder.name} (process {holder.pid})" for holder in held)
@@ -200,11 +201,11 @@ def _keep_control_lines(port: serial.Serial) -> None:
         _log.debug("control lines left as they are: %s", error)
 
 
-def _open_error(url: str, error: Exception) -> RailError:
+def _open_error(url: str, error: Exception, programs: Sequence[str]) -> RailError:
     number = error.errno if isinstance(error, OSError) else None
     text = str(error)
     state = "Not connected."
-    busy = busy_error(url)
+    busy = busy_error(url, programs)
     if busy is not None and "://" in url:
         return busy
     if "://" in url:

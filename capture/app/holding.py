@@ -6,7 +6,7 @@ import os
 import signal
 import time
 
-from capture.app.opening import LENS, rail_port
+from capture.app.opening import LENS, PROGRAMS, rail_port
 from capture.session.claims import rail_claimant
 from capture.settings import Settings
 from rail.errors import RailBusyError
@@ -58,7 +58,7 @@ def end_holder(settings: Settings, rail: str | None) -> int | None:
 
 def _holder(port: str) -> int | None:
     """The focusrail that has `port` open, or has claimed it: a session claims it over a lost link, too."""
-    ours = [holder.pid for holder in in_the_way(port) if holder.ours]
+    ours = [holder.pid for holder in in_the_way(port, PROGRAMS) if holder.ours]
     if ours:
         return ours[0]
     claimant = rail_claimant(port)

@@ -23,6 +23,8 @@ from rail.errors import RailError, RailLimitError, RailPositionUnknownError
 from rail.grbl.axis import GrblAxis
 
 LENS = "lens:"
+PROGRAMS = ("focusrail", "capture.app")
+"""How this program is run, so that another one of it is known where it holds a port: the command, and ``python -m``."""
 
 
 class Origin(StrEnum):
@@ -95,7 +97,7 @@ def open_controller(settings: Settings, url: str | None, profile: str | None) ->
     port = rail_port(settings, url)
     if port.startswith(LENS):
         raise UsageError("a lens has no controller to look into", remedy="`focusrail camera info` tells of the camera.")
-    return open_axis(port, settings.choose("profile", profile))
+    return open_axis(port, settings.choose("profile", profile), programs=PROGRAMS)
 
 
 def rail_port(settings: Settings, url: str | None) -> str:

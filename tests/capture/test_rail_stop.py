@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from capture.app.main import run
+from capture.app.opening import PROGRAMS
 from rail.errors import RailBusyError
 from rail.holders import in_the_way
 from rail.opening import open_axis
@@ -56,7 +57,7 @@ def test_rail_stop_ends_the_move_of_another_focusrail(
             wait_for(lambda: rail.sample().moving)
             if stop == "command":
                 with pytest.raises(RailBusyError) as caught:
-                    open_axis(rail.url)
+                    open_axis(rail.url, programs=PROGRAMS)
                 assert f"process {moving.pid}" in caught.value.message
                 assert f"kill {moving.pid}" in caught.value.remedy
                 assert run(["rail", "stop", "--rail", rail.url, "--json"]) == 0
