@@ -302,11 +302,11 @@ class Carriage:
         return watch
 
     def _mark(self, place: tuple[float, ...], offset: tuple[float, ...]) -> Mark | None:
-        return decode_mark(place[2] - offset[2], self.grid.controller_steps_per_mm)
+        return decode_mark(place[2] - offset[2], self.grid.controller_steps_per_mm, self.grid.steps_at(offset[0]))
 
     def _mark_mm(self, machine: int | None) -> float:
         digits = None if machine is None else machine % DIGITS
-        return encode_mark(Mark(self.ledger.homed, digits), self.grid.controller_steps_per_mm)
+        return encode_mark(Mark(self.ledger.homed, digits), self.grid.controller_steps_per_mm, self.ledger.origin or 0)
 
     def _write_origin(self) -> None:
         ledger = self.ledger

@@ -40,6 +40,7 @@ class ControllerReading:
         self._options = ""
         self._settings: dict[int, float] = {}
         self._offset: tuple[float, ...] | None = None  # in report units; None: not seen since the last reset
+        self._summed = False
         self._homing = False
         self.feed_override = 1.0  # somebody may turn a knob
         self.speed_mm_min = 0.0  # at the last report
@@ -136,13 +137,21 @@ class ControllerReading:
                     remedy="Is it stock GRBL 1.1? Check the cable if it worked before.",
                     state="At rest.",
                 )
+            self._summed = bool(place[0] and shift[0])
             total = [p + s for p, s in zip(place, shift, strict=True)]
             if len(tool) == len(total):  # grblHAL names it for every axis
                 return tuple(t + z for t, z in zip(total, tool, strict=True))
             total[2] += tool[0]
             return tuple(total)
 
-        self._offset = _twice(read, "its work offsets")
+        self._offset = found = _twice(read, "its work offsets")
+        if self._summed:  # rounded parts may add up to another last digit than the whole, which reports show
+            self._offset = None
+            try:
+                self.rest_report(need_offset=True)
+            except RailProtocolError as error:  # a grblHAL that was told not to ($10)
+                _log.info("the work offset is in no report: %s", error)
+            self._offset = self._offset or found
         return self._mm(self._offset)
 
     def switch_closed(self) -> bool:

@@ -238,7 +238,8 @@ def _mark_homed(controller: GrblController, options: RailOptions) -> None:
     away_mm = (core.slides[0].carriage_um - home_um) / 1000
     x = to_steps((home_mm + away_mm) * settings[100])
     core.stepper.counters = [x, 0, 0]
-    mark = encode_mark(Mark(homed=True, digits=None if marlin else x % DIGITS), settings[100])
+    origin = to_steps(home_mm * settings[100])
+    mark = encode_mark(Mark(homed=True, digits=None if marlin else x % DIGITS), settings[100], origin)
     if marlin:  # the workspace's shift, and the origin's step (0) in Y
         core.parser.offset = (0.0, 0.0, single(mark))
     elif options.dialect == "grblhal":

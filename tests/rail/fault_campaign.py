@@ -74,9 +74,10 @@ class Campaign:
                 if error.code not in {8, HALTED}:  # farther onto the switch than it backs off
                     raise
                 self.unlock()
-                with suppress(RailAlarmError):  # a hard limit is either edge
-                    axis.jog(-3000)
-                self.unlock()
+                while rail.slide.pressed():
+                    with suppress(RailAlarmError):  # a hard limit is either edge
+                        axis.jog(-3000)
+                    self.unlock()
                 axis.home()
             if self.home_steps is None:
                 self.home_steps = rail.steps()

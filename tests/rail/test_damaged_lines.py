@@ -96,3 +96,41 @@ def test_an_origin_set_anywhere_on_a_fine_grid_is_the_same_after_reopening(diale
         axis = rail.open()
         assert axis.status().position == told
     axis.close()
+
+
+@pytest.mark.parametrize("dialect", ["grbl", "fluidnc"])
+def test_a_mark_line_that_moved_the_origin_is_found(dialect: str) -> None:
+    """One bit makes an X of its Z: then the origin lies elsewhere, and the old mark stands beside it."""
+    rail = VirtualRail(dialect=dialect, steps_per_mm=1600.0, settings={110: 600, 120: 200})
+    axis, _ = zeroed(rail)
+    axis.move_to(1000)
+    rail.port.mangle_out = lambda data: data.replace(b"G92Z", b"G92X")
+    axis.move_to(2000)
+    rail.port.mangle_out = lambda data: data
+    with rail.open() as again:
+        assert not again.status().position_known
+
+
+def test_another_programs_origin_beside_our_mark_is_not_believed() -> None:
+    rail = VirtualRail()
+    axis, _ = zeroed(rail)
+    axis.move_to(1000)
+    axis.close()
+    rail.controller.receive(b"G92X5\n")
+    with rail.open() as again:
+        assert not again.status().position_known
+
+
+def test_an_origin_in_a_workspace_of_another_program_is_kept() -> None:
+    """G54 and G92, each rounded in ``$#``, add up to another last digit than the whole."""
+    rail = VirtualRail(steps_per_mm=3200.0)
+    rail.controller.receive(b"G10L2P1X1.23437\n")
+    rail.controller.advance(rail.controller.core.now + 0.1)
+    axis, _ = zeroed(rail)
+    for number in range(20):
+        axis.jog(333.3)
+        told = axis.zero().position
+        assert told == 0
+        axis.close()
+        axis = rail.open()
+        assert axis.status().position == told, number

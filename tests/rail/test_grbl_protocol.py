@@ -176,24 +176,40 @@ def test_impossible_lengths_are_refused(value: float) -> None:
         encode.move(1.0, -value)
 
 
-@given(st.booleans(), st.none() | st.integers(0, 10**6), st.floats(0.01, 100_000), st.sampled_from([1e-3, 1e-4 * 25.4]))
-def test_a_mark_survives_the_report(homed: bool, step: int | None, steps_per_mm: float, resolution: float) -> None:
-    value = encode_mark(Mark(homed, step), steps_per_mm)
+@given(
+    st.booleans(),
+    st.none() | st.integers(0, 10**6),
+    st.floats(0.01, 100_000),
+    st.integers(-(10**7), 10**7),
+    st.sampled_from([1e-3, 1e-4 * 25.4]),
+)
+def test_a_mark_survives_the_report(
+    homed: bool, step: int | None, steps_per_mm: float, origin: int, resolution: float
+) -> None:
+    value = encode_mark(Mark(homed, step), steps_per_mm, origin)
     reported = round(value / resolution) * resolution
     assert 100 <= value < 1000
-    assert decode_mark(reported, steps_per_mm) == Mark(homed, None if step is None else step % DIGITS)
+    assert decode_mark(reported, steps_per_mm, origin) == Mark(homed, None if step is None else step % DIGITS)
 
 
 @given(st.floats(-99, 99))
 def test_ordinary_offsets_are_no_marks(z: float) -> None:
-    assert decode_mark(z, 400.0) is None
+    assert decode_mark(z, 400.0, 0) is None
 
 
 def test_a_mark_is_void_under_other_steps_per_mm() -> None:
     scales = [53.333, 106.667, 200.0, 250.0, 400.0, 800.0, 1600.0, 2015.748, 3200.0, 24000.0]
     for written in scales:
-        value = encode_mark(Mark(homed=False), written)
-        assert [scale for scale in scales if decode_mark(value, scale) is not None] == [written]
+        value = encode_mark(Mark(homed=False), written, 0)
+        assert [scale for scale in scales if decode_mark(value, scale, 0) is not None] == [written]
+
+
+def test_a_mark_is_void_beside_another_origin() -> None:
+    value = encode_mark(Mark(homed=True), 1600.0, -2850)
+    believed = [origin for origin in range(-4000, 4000) if decode_mark(value, 1600.0, origin) is not None]
+    assert -2850 in believed
+    assert len(believed) < 8000 / 400 * 1.5
+    assert not {-2849, -2851, 0, -2850 * 2}.intersection(believed)
 
 
 def reported(steps: int, grid: StepGrid) -> float:

@@ -96,7 +96,7 @@ def test_a_homed_rail_knows_where_it_is(rail: SimulatedRail) -> None:
         report = port.report()
         assert report.startswith("<Idle|MPos:-19.420,0.000,0.000")
         *_, offset = re.findall(r"WCO:([-\d.]+),[-\d.]+,([-\d.]+)", report)
-        mark = decode_mark(-float(offset[1]), 1600.0)
+        mark = decode_mark(-float(offset[1]), 1600.0, -38 * 1600)
         assert mark is not None
         assert mark.homed
         assert float(offset[0]) == -38.0
