@@ -337,6 +337,8 @@ class _Marlin(MarlinTalk):
         for pause in homing.cycle(core):
             if core.eeprom.extra.get("emergency") and not core.alarm:
                 core.reset_request()
+            if core.alarm:  # GRBL would announce it
+                return
             yield pause
 
     def quick_stop(self, *_: object) -> Task[None]:

@@ -91,9 +91,13 @@ class Campaign:
         except RailAlarmError:
             if self.dialect != "marlin":
                 raise
-            self.rail.restart()  # M114 with bytes lost was M112: its emergency parser checks no sum
-            self.rail.controller.advance(self.rail.controller.core.now + 1.0)
+            self.press_reset()
             self.axis.unlock()
+
+    def press_reset(self) -> None:
+        """A Marlin that has halted itself hears nothing else: homing failed, or M114 with bytes lost was M112 to its emergency parser."""
+        self.rail.restart()
+        self.rail.controller.advance(self.rail.controller.core.now + 1.0)
 
     def operate(self, what: str) -> None:
         axis, chance = self.axis, self.chance
@@ -197,6 +201,8 @@ class Campaign:
         rail.port.mangle_in = rail.port.mangle_out = lambda data: data
         rail.controller.advance(core.now + 2.0)
         if (fault == "unplug" and rail.port.unplugged) or self.chance.random() < 0.1:
+            if self.axis._controller.link.alarm == HALTED:
+                self.press_reset()
             self.axis.close()
             self.axis = rail.open()
         state = self.axis.status().state
