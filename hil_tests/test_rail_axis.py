@@ -7,9 +7,11 @@ the controller is soft-reset now and then, and it is homed where its homing is s
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -23,9 +25,33 @@ PORT = os.environ.get("FOCUSRAIL_RAIL_PORT", "")
 MAY_MOVE = os.environ.get("FOCUSRAIL_RAIL_MOVE", "") == "yes"
 PROFILE = os.environ.get("FOCUSRAIL_RAIL_PROFILE") or None
 SCALE = 8.0
-"""Of device time; where a thread has to meet a motion half way, `RACE_SCALE`."""
-RACE_SCALE = 2.0
-_RACES = ("stop_in", "interrupt", "killed")
+"""Of device time; `SLOW` from the moment at which a thread has met a motion half way until it has done what it came for."""
+SLOW = 0.25
+_LEAD_S = 0.02
+_REACTS_S = 30.0
+
+
+class RaceClock(DeviceClock):
+    """Device time that does not run away from the thread that looks for a place on the way, however busy the machine is."""
+
+    def __init__(self) -> None:
+        super().__init__(SCALE)
+        self._lock = threading.Lock()
+        self._looked_s = time.monotonic()
+        self._now = 0.0
+        self._until = math.inf
+
+    def now(self) -> float:
+        with self._lock:
+            real = time.monotonic()
+            self._now = max(self._now, min(self._now + (real - self._looked_s) * self.scale, self._until))
+            self._looked_s = real
+            return self._now
+
+    def run(self, scale: float, *, lead_s: float = math.inf) -> None:
+        """From now on so fast, and `lead_s` of device time at most until this is called again."""
+        now = self.now()
+        self.scale, self._until = scale, now + lead_s
 
 
 class WiredRig:
@@ -74,15 +100,34 @@ class WiredRig:
 class SimulatedRig(WiredRig):
     """The simulated rail on TCP, at a multiple of real time."""
 
-    def __init__(self, options: RailOptions, test: str) -> None:
+    def __init__(self, options: RailOptions) -> None:
         self.can_home = options.switches
-        scale = RACE_SCALE if any(word in test for word in _RACES) else SCALE
-        self.rail = SimulatedRail(options, DeviceClock(scale))
+        self._clock = RaceClock()
+        self.rail = SimulatedRail(options, self._clock)
         self.rail.start()
         super().__init__(self.rail.url)
 
     def steps(self) -> int | None:
         return self.rail.controller.core.slides[0].rest.rotor
+
+    def call_when(self, condition: Callable[[], bool], call: Callable[[], object]) -> None:
+        def look() -> bool:
+            met = condition()
+            self._clock.run(SLOW if met else SCALE, lead_s=math.inf if met else _LEAD_S)
+            return met
+
+        def act() -> None:
+            call()
+            self._clock.run(SCALE)
+
+        self._clock.run(SCALE, lead_s=_LEAD_S)
+        super().call_when(look, act)
+
+    def interrupt(self) -> None:
+        super().interrupt()
+        end = time.monotonic() + _REACTS_S
+        while self.rail._client is not None and time.monotonic() < end:
+            self._over.wait(0.002)
 
     def restart(self) -> None:
         self.rail.inject("reset", {})
@@ -94,36 +139,32 @@ class SimulatedRig(WiredRig):
 
 class TestSimulatedRail(AxisSuite):
     @pytest.fixture
-    def rig(self, request: pytest.FixtureRequest) -> Iterator[SimulatedRig]:
-        rig = SimulatedRig(RailOptions(max_rate_mm_min=200, acceleration_mm_s2=50), request.node.name)
+    def rig(self) -> Iterator[SimulatedRig]:
+        rig = SimulatedRig(RailOptions(max_rate_mm_min=200, acceleration_mm_s2=50))
         yield rig
         rig.finish()
 
 
 class TestGrblHal(AxisSuite):
     @pytest.fixture
-    def rig(self, request: pytest.FixtureRequest) -> Iterator[SimulatedRig]:
-        rig = SimulatedRig(
-            RailOptions(dialect="grblhal", max_rate_mm_min=200, acceleration_mm_s2=50), request.node.name
-        )
+    def rig(self) -> Iterator[SimulatedRig]:
+        rig = SimulatedRig(RailOptions(dialect="grblhal", max_rate_mm_min=200, acceleration_mm_s2=50))
         yield rig
         rig.finish()
 
 
 class TestFluidNc(AxisSuite):
     @pytest.fixture
-    def rig(self, request: pytest.FixtureRequest) -> Iterator[SimulatedRig]:
-        rig = SimulatedRig(
-            RailOptions(dialect="fluidnc", max_rate_mm_min=200, acceleration_mm_s2=50), request.node.name
-        )
+    def rig(self) -> Iterator[SimulatedRig]:
+        rig = SimulatedRig(RailOptions(dialect="fluidnc", max_rate_mm_min=200, acceleration_mm_s2=50))
         yield rig
         rig.finish()
 
 
 class TestMarlin(AxisSuite):
     @pytest.fixture
-    def rig(self, request: pytest.FixtureRequest) -> Iterator[SimulatedRig]:
-        rig = SimulatedRig(RailOptions(dialect="marlin", max_rate_mm_min=200, acceleration_mm_s2=50), request.node.name)
+    def rig(self) -> Iterator[SimulatedRig]:
+        rig = SimulatedRig(RailOptions(dialect="marlin", max_rate_mm_min=200, acceleration_mm_s2=50))
         yield rig
         rig.finish()
 
@@ -132,10 +173,8 @@ class TestSimulatedRailWithSwitch(AxisSuite):
     """One that homes: what has to do with homing, over the wire."""
 
     @pytest.fixture
-    def rig(self, request: pytest.FixtureRequest) -> Iterator[SimulatedRig]:
-        rig = SimulatedRig(
-            RailOptions(switches=True, max_rate_mm_min=300, acceleration_mm_s2=100, travel_um=8000), request.node.name
-        )
+    def rig(self) -> Iterator[SimulatedRig]:
+        rig = SimulatedRig(RailOptions(switches=True, max_rate_mm_min=300, acceleration_mm_s2=100, travel_um=8000))
         with rig.open() as axis:
             axis.unlock()
         yield rig
