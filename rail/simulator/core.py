@@ -51,6 +51,7 @@ class Firmware(Protocol):
 
     key: str
     alarm_keeps_outputs: bool
+    announces_alarms: bool
     """A hard limit switches no output off."""
 
     def main(self, core: Core) -> Task[None]:

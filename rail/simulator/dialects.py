@@ -26,6 +26,7 @@ class GrblFirmware:
 
     key = "grbl"
     alarm_keeps_outputs = False
+    announces_alarms = True
 
     def main(self, core: Core) -> Task[None]:
         """As GRBL."""

@@ -45,6 +45,7 @@ class MarlinFirmware(GrblFirmware):
 
     key = "marlin"
     alarm_keeps_outputs = True
+    announces_alarms = False
 
     def __init__(self, *, emergency_parser: bool = True) -> None:
         self.emergency_parser = emergency_parser
@@ -337,8 +338,6 @@ class _Marlin(MarlinTalk):
         for pause in homing.cycle(core):
             if core.eeprom.extra.get("emergency") and not core.alarm:
                 core.reset_request()
-            if core.alarm:  # GRBL would announce it
-                return
             yield pause
 
     def quick_stop(self, *_: object) -> Task[None]:

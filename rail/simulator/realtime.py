@@ -27,7 +27,7 @@ def execute(core: Core) -> Task[None]:
 
 def execute_requests(core: Core) -> Task[None]:
     """Do what interrupts have asked for."""
-    if core.alarm:
+    if core.alarm and core.firmware.announces_alarms:
         yield from _announce_alarm(core)
     asked = core.requests
     if asked:

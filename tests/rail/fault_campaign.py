@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from rail.axis import AxisState
-from rail.errors import RailAlarmError, RailError, RailPortError
+from rail.errors import RailAlarmError, RailError, RailPortError, RailTimeoutError
 from rail.marlin.protocol import HALTED
 from tests.rail.grbl_virtual import VirtualRail
 
@@ -207,7 +207,13 @@ class Campaign:
             self.axis = rail.open()
         state = self.axis.status().state
         if state in {AxisState.HOLDING, AxisState.MOVING, AxisState.UNKNOWN, AxisState.HOMING}:
-            self.axis.stop()
+            try:
+                self.axis.stop()
+            except RailTimeoutError:
+                if self.dialect != "marlin":
+                    raise
+                self.press_reset()  # it halted itself while nothing came through
+                self.unlock()
         if fault == "switch" or what == "press":  # what may have stayed pressed goes with the next that is said to it
             self.unlock()
         assert not rail.moving(), (fault, what)
