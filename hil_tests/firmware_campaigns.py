@@ -17,6 +17,7 @@ from hil_tests.firmware_sim import LOCKSTEP, Build, FirmwareBench, open_paced
 from rail.axis import AxisState
 from rail.errors import RailError
 from rail.grbl.axis import GrblAxis
+from tests.rail.faults import Befallen
 
 REACH_UM = 3000.0
 
@@ -96,18 +97,6 @@ def inject(bench: FirmwareBench, fault: str, pulses: int, chance: random.Random)
         bench.command(kind, bytes=chance.randrange(1, 4), out=way == "out", **at)
 
 
-@dataclass
-class Befallen:
-    """What `befall` did, by fault: how often it came in a motion, how often an error told of it, how often the position
-    was lost, and the longest time from the fault to that error, s of the simulated time.
-    """
-
-    came: Counter[str] = field(default_factory=Counter)
-    told: Counter[str] = field(default_factory=Counter)
-    lost: Counter[str] = field(default_factory=Counter)
-    slowest_s: dict[str, float] = field(default_factory=dict)
-
-
 def believed(axis: GrblAxis) -> float | None:
     status = axis.status()
     return status.position if status.position_known and status.state is AxisState.IDLE else None
@@ -139,7 +128,7 @@ def befall(build: Build, count: int, seed: int) -> Befallen:
                 assert error.remedy, error
                 figures.told[fault] += 1
                 if events:
-                    figures.slowest_s[fault] = max(figures.slowest_s.get(fault, 0.0), noticed_s - events[0])
+                    figures.took(fault, noticed_s - events[0])
             # The fault may be still to come: away with it by moving on where that is possible.
             bench.command("forget")
             bench.command("switch", **{"is": "free"})

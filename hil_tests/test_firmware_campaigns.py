@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
-from collections.abc import Iterator
 
 import pytest
 
-from hil_tests.firmware_campaigns import ALWAYS_LOSES, COMPARED_HOMING, VISIBLE, Befallen, Slipped, befall, slip, wander
+from hil_tests.firmware_campaigns import ALWAYS_LOSES, COMPARED_HOMING, VISIBLE, Slipped, befall, slip, wander
 from hil_tests.firmware_sim import OURS, Build, other_build
+from tests.rail.faults import Befallen, quiet
+
+__all__ = ["quiet"]
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -21,16 +22,6 @@ ROUNDS = {"wander": 10_000, "befall": 500 * len(VISIBLE), "slip": 1500}
 
 def rounds(name: str, share: int) -> int:
     return int(os.environ.get(f"FOCUSRAIL_{name.upper()}", ROUNDS[name])) // share
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """The driver logs every fault that it is made to see."""
-    logger = logging.getLogger("rail")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    yield
-    logger.setLevel(level)
 
 
 def check_befallen(figures: Befallen) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 from rail.axis import AxisState
 from rail.errors import RailAlarmError, RailError, RailPortError, RailTimeoutError
 from rail.marlin.protocol import HALTED
+from tests.rail.faults import Befallen
 from tests.rail.grbl_virtual import VirtualRail
 
 FAULTS = (
@@ -22,16 +21,6 @@ NOT_MARLINS = frozenset({"soft reset", "hold"})  # it has no such bytes
 SCATTER_STEPS = 3  # of a switch
 REPORT_UM = 1.0
 HOME_UM = 28_000.0  # the switch, less $27
-
-
-@dataclass
-class Befallen:
-    """What came of it, by fault: how often it struck in an operation, was told, took the position, and the longest time to the error."""
-
-    came: Counter[str] = field(default_factory=Counter)
-    told: Counter[str] = field(default_factory=Counter)
-    lost: Counter[str] = field(default_factory=Counter)
-    slowest_s: dict[str, float] = field(default_factory=dict)
 
 
 class Campaign:
@@ -185,7 +174,7 @@ class Campaign:
         if struck and error is not None:
             figures.told[fault] += 1
             if what != "home" and not isinstance(error, RailPortError):
-                figures.slowest_s[f"{fault} in {what}"] = max(figures.slowest_s.get(f"{fault} in {what}", 0.0), took_s)
+                figures.took(f"{fault} in {what}", took_s)
         self.after(fault, what)
         if not self.right(what, fault):
             figures.lost[fault] += 1

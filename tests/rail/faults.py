@@ -1,9 +1,14 @@
-"""What the fault tests share: a zeroed rail, the one question that counts, damage on the wire, and strangers on the port."""
+"""What the fault tests and campaigns share: figures, a quiet log, a zeroed rail, the one question that counts, damage on the wire,
+and strangers on the port.
+"""
 
 from __future__ import annotations
 
+import logging
 import random
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -11,6 +16,31 @@ from rail.axis import AxisState
 from rail.errors import RailError, RailPositionUnknownError
 from rail.grbl.axis import GrblAxis
 from tests.rail.grbl_virtual import READ_S, VirtualRail
+
+
+@dataclass
+class Befallen:
+    """What came of faults, by fault: how often it struck in an operation, was told by an error, took the position, and the longest time
+    from the fault to that error, s of the simulated time.
+    """
+
+    came: Counter[str] = field(default_factory=Counter)
+    told: Counter[str] = field(default_factory=Counter)
+    lost: Counter[str] = field(default_factory=Counter)
+    slowest_s: dict[str, float] = field(default_factory=dict)
+
+    def took(self, what: str, seconds: float) -> None:
+        self.slowest_s[what] = max(self.slowest_s.get(what, 0.0), seconds)
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """The driver logs every fault that it is made to see."""
+    logger = logging.getLogger("rail")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    yield
+    logger.setLevel(level)
 
 
 def zeroed(rail: VirtualRail) -> tuple[GrblAxis, int]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Iterator
 
 import pytest
 
-from tests.rail.fault_campaign import FAULTS, NOT_MARLINS, WIRE, Befallen, befall
+from tests.rail.fault_campaign import FAULTS, NOT_MARLINS, WIRE, befall
+from tests.rail.faults import Befallen, quiet
+
+__all__ = ["quiet"]
 
 DIALECTS = ("grbl", "grblhal", "fluidnc", "marlin")
 WITHIN_S = 1.0
@@ -16,16 +17,6 @@ WITHIN_S = 1.0
 
 SHOWN_S = 1.5
 """From the first damaged byte: a wrong target shows when the carriage leaves the way to the right one."""
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """The driver logs every fault that it is made to see."""
-    logger = logging.getLogger("rail")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    yield
-    logger.setLevel(level)
 
 
 def check(figures: Befallen) -> None:
