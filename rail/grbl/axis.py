@@ -96,7 +96,7 @@ class GrblAxis(HomingAxis, OutputAxis):
         axis = cls(carriage, profile, identity, settings)
         if rest.was_moving:
             axis._say("The controller was moving or held when it was opened; it was stopped first.")
-        if rest is not found:
+        elif rest is not found:
             axis._say(_WOKEN[found.status.state])
         if rest.reset:
             carriage.restore(rest, scale=25.4 if controller.inches else 1.0)
