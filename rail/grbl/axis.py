@@ -30,7 +30,8 @@ from rail.grbl import reach
 from rail.grbl.carriage import Carriage
 from rail.grbl.configure import Change, changes
 from rail.grbl.controls import Controls
-from rail.grbl.diagnose import Finding, Setup, diagnose
+from rail.grbl.diagnose import diagnose
+from rail.grbl.findings import Finding, Setup
 from rail.grbl.guard import STATES
 from rail.grbl.homing import HomingAxis
 from rail.grbl.identity import Identity

@@ -2,88 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Iterator
 
-from rail.grbl.identity import Identity
-from rail.grbl.settings import MARLIN_PER
-from rail.profiles import RailProfile
-
-
-class Severity(StrEnum):
-    """How bad a finding is."""
-
-    WRONG = "wrong"
-    WARNING = "warning"
-    NOTE = "note"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is wrong.
-
-    Attributes
-    ----------
-    key : str
-        The setting (``$1``, or its name on this controller) or the property it concerns.
-    severity : Severity
-    message : str
-        What is wrong and what comes of it.
-    remedy : str
-        How to mend it.
-    """
-
-    key: str
-    severity: Severity
-    message: str
-    remedy: str
-
-
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """What is examined.
-
-    Attributes
-    ----------
-    settings : mapping of int to float
-        Under GRBL's numbers.
-    profile : RailProfile
-    identity : Identity
-    pins : str
-        Letters of the inputs that read as active at rest.
-    reset_on_open : bool
-        The controller restarted when its port was opened.
-    name : callable
-        What a setting is called on this controller.
-    """
-
-    settings: Mapping[int, float]
-    profile: RailProfile
-    identity: Identity = field(default_factory=lambda: Identity("", ""))
-    pins: str = ""
-    reset_on_open: bool = False
-    name: Callable[[int], str] = lambda number: f"${number}"
-
-    @property
-    def homing(self) -> bool:
-        """Homing is switched on."""
-        return bool(self.settings.get(22, 0))
-
-    def shown(self, number: int) -> str:
-        """``$1=25``; ``M203 X10, that is 600`` where the controller counts in another unit."""
-        value = self.settings.get(number, 0.0)
-        if self.identity.dialect == "marlin" and number in MARLIN_PER:
-            unit = MARLIN_PER[number]
-            return f"{self.name(number)}{value / unit:g}" + (f", that is {value:g}" if unit != 1.0 else "")
-        return f"{self.name(number)}={value:g}"
-
-    def mend(self, number: int, value: float) -> str:
-        """``Set $1=255.``, in the controller's own words and unit."""
-        if self.identity.dialect == "marlin" and number in MARLIN_PER:
-            return f"Send `{self.name(number)}{value / MARLIN_PER[number]:.4g}`, then `M500`."
-        return f"Set {self.name(number)}={value:g}."
-
+from rail.grbl.findings import Finding, Setup, Severity
 
 _TOLERANCE = 0.002
 _STEP_RATE = {"grbl": 30_000.0, "grblhal": 100_000.0, "fluidnc": 75_000.0, "marlin": 40_000.0}
@@ -97,7 +18,7 @@ _FASTEST_SEARCH = 1200.0
 
 def diagnose(setup: Setup) -> list[Finding]:
     """Check a controller against the needs of a rail; worst first."""
-    checks = (_holding, _scale, _speed, _direction, _limits, _inputs, _homing, _reports, _opening)
+    checks = (_holding, _signals, _scale, _speed, _direction, _limits, _inputs, _homing, _reports, _opening)
     found = [finding for check in checks for finding in check(setup)]
     order = list(Severity)
     return sorted(found, key=lambda finding: order.index(finding.severity))
@@ -114,6 +35,26 @@ def _holding(setup: Setup) -> Iterator[Finding]:
         )
     if settings.get(0, 10) < 3:
         yield Finding("$0", Severity.WRONG, f"$0={settings[0]:g} us is too short a step pulse.", "Set $0=10.")
+
+
+def _signals(setup: Setup) -> Iterator[Finding]:
+    """Outputs turned round; grblHAL's $4 depends on the board."""
+    settings, alone = setup.settings, setup.identity.dialect == "grbl"
+    if alone and settings.get(4, 0):
+        yield Finding(
+            "$4",
+            Severity.WARNING,
+            f"$4={settings[4]:g} turns the drivers' enable round: the usual ones (A4988, DRV8825, TMC: low is on) let go of the motor "
+            "where it should be held, and nothing moves.",
+            "Set $4=0, unless your drivers are enabled by a high level.",
+        )
+    if alone and int(settings.get(2, 0)) & 1:
+        yield Finding(
+            "$2",
+            Severity.NOTE,
+            f"$2={settings[2]:g} turns the step pulse round: the usual drivers then step at its end, too late after a change of direction.",
+            f"Set $2={int(settings[2]) ^ 1}, unless your driver asks for it.",
+        )
 
 
 def _scale(setup: Setup) -> Iterator[Finding]:

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rail.errors import RailRefusedError, RailTimeoutError
-from rail.grbl.diagnose import Finding, Setup, Severity, diagnose
+from rail.grbl.diagnose import diagnose
+from rail.grbl.findings import Finding, Setup, Severity
 from rail.grbl.identity import Identity
 from rail.opening import describe_settings
 from rail.profiles import load_profile
@@ -35,6 +36,8 @@ def found(change: dict[int, float], key: str, profile: str = "t8-lead8", **more:
     [
         ({1: 25}, "$1", Severity.WRONG),
         ({0: 1}, "$0", Severity.WRONG),
+        ({2: 1}, "$2", Severity.NOTE),
+        ({4: 1}, "$4", Severity.WARNING),
         ({20: 1}, "$20", Severity.WRONG),
         ({21: 1}, "$21", Severity.NOTE),
         ({22: 1}, "$22", Severity.WARNING),
