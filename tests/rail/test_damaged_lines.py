@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rail.errors import RailError, RailResetError
+from rail.errors import RailAlarmError, RailError, RailResetError
 from tests.rail.faults import believed_right, damaged_run, zeroed
 from tests.rail.grbl_virtual import VirtualRail
 
@@ -109,6 +109,30 @@ def test_a_mark_line_that_moved_the_origin_is_found(dialect: str) -> None:
     rail.port.mangle_out = lambda data: data
     with rail.open() as again:
         assert not again.status().position_known
+
+
+@pytest.mark.parametrize("operation", ["move", "press"])
+def test_a_question_that_became_marlins_emergency_stop_is_told_at_once(operation: str) -> None:
+    """Its emergency parser checks no sum: M114 with two bits changed is M112."""
+    rail = VirtualRail(dialect="marlin", settings={110: 600, 120: 200})
+    axis, _ = zeroed(rail)
+    axis.move_to(500)
+    damaged: list[float] = []
+
+    def change_once(data: bytes) -> bytes:
+        if b"M114" in data and not damaged:
+            damaged.append(rail.port.now)
+            return data.replace(b"M114", b"M112")
+        return data
+
+    rail.port.mangle_out = change_once
+    with pytest.raises(RailAlarmError, match="halted itself") as caught:
+        axis.move_to(3000) if operation == "move" else axis.pulse((("M8", 1.0),))
+    assert rail.port.now - damaged[0] < 0.1
+    assert "reset" in caught.value.remedy
+    assert not rail.moving()
+    assert not axis.status().position_known
+    axis.close()
 
 
 def test_another_programs_origin_beside_our_mark_is_not_believed() -> None:
