@@ -356,7 +356,7 @@ class GrblAxis(HomingAxis, OutputAxis):
         """Stop motion and close the port; the motor stays powered. Idempotent."""
         link = self._controller.link
         try:
-            if link.open and self._silent and not self._answers():
+            if link.open and self._silent and not self._controller.answers():
                 self._controller.hold()  # it was told already; whoever opens it next finds it held
             elif link.open:
                 self.stop()

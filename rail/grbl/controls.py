@@ -50,6 +50,9 @@ class Controls(Protocol):
     def offset(self) -> tuple[float, ...]:
         """Machine position minus work position, for X, Y, Z."""
 
+    def answers(self) -> bool:
+        """Does one that fell silent answer again?"""
+
     def report(self) -> Status:
         """One report."""
 

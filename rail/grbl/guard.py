@@ -249,14 +249,6 @@ class GuardedAxis:
             alarm = self._controller.link.alarm is not None
             return self._axis_status(AxisState.ALARM if alarm else AxisState.UNKNOWN)
 
-    def _answers(self) -> bool:
-        """Does one that fell silent answer again?"""
-        try:
-            self._controller.report()
-        except (RailTimeoutError, RailAlarmError, RailResetError):
-            return False
-        return True
-
     def _end_hold(self) -> None:
         """GRBL answers no line while it is held: come to rest first, the origin kept."""
         try:

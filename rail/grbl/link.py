@@ -24,7 +24,7 @@ POLL_S = 0.2
 MISSED_POLLS = 3
 """So many ``?`` in a row without an answer count as silence in motion; single ones may be dropped."""
 
-_LAST_POLL_S = 0.1  # from the last of them to giving up
+_LAST_POLL_S = 0.1  # from the last of these to giving up
 
 REPORT_S = 0.8
 """Deadline for a status report at rest, where more may keep the controller busy."""
@@ -157,7 +157,7 @@ class Link(Wire):
         next_poll = start + poll_after_s
         unanswered = 0
         asked_s = math.inf
-        most = MISSED_POLLS if patience is None else patience
+        most, last_s = (MISSED_POLLS, _LAST_POLL_S) if patience is None else (patience, POLL_S)
         while True:
             if on_slice is not None:
                 on_slice()
@@ -171,7 +171,7 @@ class Link(Wire):
                     self.realtime(encode.STATUS)
                     unanswered += 1
                     asked_s = min(asked_s, now)
-                    next_poll = now + (POLL_S if unanswered < most else _LAST_POLL_S)
+                    next_poll = now + (POLL_S if unanswered < most else last_s)
                 reply = self.receive(
                     min(deadline, next_poll, now + 0.02) if math.isfinite(next_poll) or on_slice else deadline
                 )

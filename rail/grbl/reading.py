@@ -162,6 +162,14 @@ class ControllerReading:
         """One status report, in mm."""
         return self._see(self.link.ask_status())
 
+    def answers(self) -> bool:
+        """Does one that fell silent answer again?"""
+        try:
+            self._see(self.link.ask_status(POLL_S))
+        except RailTimeoutError:
+            return False
+        return True
+
     def rest_report(self, *, need_offset: bool = False) -> Status:
         """A report at rest, in mm, confirmed by a second one with the same state and position.
 

@@ -174,6 +174,10 @@ class MarlinReading:
         self._offset = self._offset_at(now)  # a restart that nobody heard of has taken the mark away
         return self._status("Idle", now)
 
+    def answers(self) -> bool:
+        """What it was sent of a move has ended by itself."""
+        return False
+
     def rest_report(self, *, need_offset: bool = False) -> Status:  # noqa: ARG002
         """A report at rest, confirmed by a second one."""
         last = self.report()
