@@ -13,18 +13,11 @@ import typer
 from capture.app.flags import with_flags
 from capture.app.opening import DeviceNames, Origin, apply_camera_settings, camera_beside, held_rail, set_origin
 from capture.app.output import InterruptedRunError, JsonFlag, Reply
+from capture.app.session_beginning import check_ready, ends_of, plan_of, shoot_session
 from capture.app.session_collecting import check_collectable, collect_after_shooting
 from capture.app.session_options import AUTO, ShootFlags
 from capture.app.session_plan import expected_s, wish_for
-from capture.app.session_running import (
-    Shoot,
-    ShotSession,
-    check_ready,
-    ends_of,
-    open_devices,
-    plan_of,
-    shoot_session,
-)
+from capture.app.session_running import Shoot, ShotSession, open_devices
 from capture.app.session_stacking import RunningStacker, stack_session
 from capture.app.stack_options import StackFlags, options_to_record
 from capture.camera.protocol import FileFormat

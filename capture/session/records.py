@@ -12,6 +12,7 @@ class EventKind(StrEnum):
     """One thing that was about to happen, or had happened."""
 
     OPENED = "opened"  # the session: versions, devices, settings, plan
+    PLANNED = "planned"  # what was left open of the plan is found: plan, and what was measured
     RESUMED = "resumed"  # it is gone on with: versions, devices, what was found
     ADDED = "added"  # frame: a target beyond the plan, and why
     NOTED = "noted"  # something happened that changed no frame: a pause, a device opened anew
