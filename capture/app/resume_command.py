@@ -232,6 +232,7 @@ def _look_ahead(folder: SessionFolder, opened: dict[str, Any], wanted: Shoot, de
         frame_bytes=size or None,
         last_event=folder.journal.events()[-1].at,
         stacks=wanted.stack is not None,
+        exposures=folder.exposures.count,
     )
     clear_the_way(checks)
 

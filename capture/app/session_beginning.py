@@ -18,9 +18,10 @@ from capture.app.opening import (
 from capture.app.output import InterruptedRunError, say
 from capture.app.session_plan import PlanFound, PlanWish, check_wish, expected_s, find_plan
 from capture.app.session_running import KEPT_ROLES, Devices, Shoot, ShotSession, open_devices, shoot_frames
-from capture.camera.protocol import Camera, FileFormat
+from capture.camera.protocol import Camera, FileFormat, Role
 from capture.errors import CameraError, CaptureError, FocusError, SessionError, UsageError
 from capture.session.bounded import refuse_beyond
+from capture.session.exposures import Exposures
 from capture.session.folder import SessionFolder, check_new_folder
 from capture.session.notify import Notifier
 from capture.session.plan import StackPlan
@@ -58,12 +59,12 @@ def shoot_session(wanted: Shoot, companions: tuple[Companion, ...] = ()) -> Shot
             check_wish(wanted.plan, axis, camera)
         written = apply_camera_settings(camera, wanted.settings, flags)
         release_autofocus(camera)
+        exposures = metered_exposures(camera, wanted.exposures)
         set_origin(axis, wanted.origin, ends=ends_of(wanted.plan))
         file_format = format_of(flags, wanted.settings)
         if given is not None:
             check_ready(given, axis)
-            stacks = wanted.stack is not None
-            clear_the_way(preflight(given, wanted.out, axis, camera, file_format, stacks=stacks))
+            clear_the_way(checks_of(PlanFound(given, {}), wanted, axis, camera, file_format, exposures))
         folder = stack.enter_context(
             SessionFolder.create(
                 wanted.out,
@@ -85,6 +86,7 @@ def shoot_session(wanted: Shoot, companions: tuple[Companion, ...] = ()) -> Shot
                 judged_by=judged_by(wanted, {}),
                 wish=None if isinstance(wanted.plan, StackPlan) else wanted.plan.record(),
                 step_given=wanted.step_given,
+                exposures=exposures.record(),
             )
         )
         return shoot_in(folder, devices, wanted, companions)
@@ -118,12 +120,32 @@ def shoot_in(
 def _find(folder: SessionFolder, devices: Devices, wanted: Shoot) -> None:
     """Find the plan, and write it down."""
     axis, camera = devices.axis, devices.camera
-    found = plan_of(wanted.plan, axis, camera)
+    found = plan_of(wanted.plan, axis, camera, folder.exposures.count)
     check_ready(found.plan, axis)
     folder.set_plan(found.plan, focus=found.focus, judged_by=judged_by(wanted, found.focus))
     file_format = FileFormat(folder.journal.opened()["file_format"])
-    stacks = wanted.stack is not None
-    clear_the_way(preflight(found.plan, folder.path, axis, camera, file_format, stacks=stacks))
+    clear_the_way(checks_of(found, wanted, axis, camera, file_format, folder.exposures))
+
+
+def checks_of(
+    found: PlanFound,
+    wanted: Shoot,
+    axis: Axis | None,
+    camera: Camera | None,
+    file_format: FileFormat,
+    exposures: Exposures,
+) -> list[Check]:
+    """The preflight of a whole plan; a device that is None is not looked at."""
+    return preflight(
+        found.plan,
+        wanted.out,
+        axis,
+        camera,
+        file_format,
+        frame_bytes=None if found.shot_bytes is None else found.shot_bytes * exposures.count,
+        stacks=wanted.stack is not None,
+        exposures=exposures.count,
+    )
 
 
 @contextmanager
@@ -156,8 +178,8 @@ def ends_of(plan: StackPlan | PlanWish) -> tuple[float, ...]:
     return (plan.near, plan.far) if isinstance(plan, StackPlan) else plan.ends
 
 
-def plan_of(plan: StackPlan | PlanWish, axis: Axis, camera: Camera) -> PlanFound:
-    """The plan to shoot; what is left open of it is found on live frames.
+def plan_of(plan: StackPlan | PlanWish, axis: Axis, camera: Camera, exposures: int = 1) -> PlanFound:
+    """The plan to shoot, of so many exposures at each position; what is left open of it is found on live frames.
 
     Raises
     ------
@@ -169,7 +191,7 @@ def plan_of(plan: StackPlan | PlanWish, axis: Axis, camera: Camera) -> PlanFound
     unit = found.plan.unit.value
     say(
         f"the plan: {found.plan.count} frames from {found.plan.near:.0f} to {found.plan.far:.0f} {unit}, "
-        f"step {found.plan.step:.1f} {unit}, about {expected_s(found.plan) / 60:.1f} min"
+        f"step {found.plan.step:.1f} {unit}, about {expected_s(found.plan, exposures) / 60:.1f} min"
     )
     return found
 
@@ -226,6 +248,31 @@ def format_of(flags: dict[str, str | None], settings: Settings) -> FileFormat:
         return FileFormat(settings.choose("format", flags.get("format"), FileFormat.RAW.value))
     except ValueError:
         return FileFormat.RAW
+
+
+def metered_exposures(camera: Camera, exposures: Exposures) -> Exposures:
+    """With the exposure of a bracket chosen that the picture is made of; every time is tried on the camera, which stands at that one then.
+
+    Raises
+    ------
+    CameraSettingError
+        One that the camera does not offer; its shutter is as it was.
+    """
+    if not exposures.bracket:
+        return exposures
+    before = camera.get(Role.SHUTTER).value
+    chosen = exposures.chosen(before)
+    try:
+        for time in (*chosen.bracket, chosen.metered):
+            camera.set(Role.SHUTTER, time)
+    except CameraError:
+        with contextlib.suppress(CameraError):
+            camera.set(Role.SHUTTER, before)
+        raise
+    say(
+        f"a bracket of {len(chosen.bracket)} at each position; the picture is made of the exposures of {chosen.metered}"
+    )
+    return chosen
 
 
 def with_format(wanted: Shoot) -> dict[str, str | None]:

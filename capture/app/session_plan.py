@@ -82,17 +82,18 @@ class PlanWish:
         return cls(near, far, step, kept["settle_s"], focus)
 
 
-def expected_s(plan: StackPlan) -> float:
-    """About how long the frames of a plan take; the session itself says it better after its first."""
-    return plan.count * (plan.settle_s + _FRAME_S)
+def expected_s(plan: StackPlan, exposures: int = 1) -> float:
+    """About how long the frames of a plan take, each of some exposures; the session itself says it better after its first."""
+    return plan.count * (plan.settle_s + _FRAME_S * exposures)
 
 
 @dataclass(frozen=True, slots=True)
 class PlanFound:
-    """A plan, and what of it was found: as the journal keeps it."""
+    """A plan, and what of it was found: as the journal keeps it; and the size of a shot, where one was taken to find it."""
 
     plan: StackPlan
     focus: dict[str, Any]
+    shot_bytes: int | None = None
 
 
 def wish_for(settings: Settings, flags: ShootFlags) -> PlanWish:
@@ -186,7 +187,7 @@ def find_plan(wish: PlanWish, axis: Axis, camera: Camera) -> PlanFound:
         f"found: {near:.0f} to {far:.0f} {unit.value} ({'with a margin of half a depth of field, ' * (wish.near is None)}"
         f"depth of field {dof:.1f} {unit.value}, {'measured' if measured else 'formula'})"
     )
-    return PlanFound(plan, focus_record(found, dof, measured=measured))
+    return PlanFound(plan, focus_record(found, dof, measured=measured), found.shot_bytes)
 
 
 def _settle_s(

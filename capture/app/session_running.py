@@ -6,7 +6,7 @@ import contextlib
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ from capture.errors import CaptureError, SessionError
 from capture.session.bounded import bounded
 from capture.session.collecting import to_collect
 from capture.session.control import Controls
+from capture.session.exposures import Exposures
 from capture.session.folder import SessionFolder
 from capture.session.log import SessionLog
 from capture.session.notify import Notifier
@@ -56,7 +57,7 @@ class Shoot:
 
     `plan` is what is to be found where something is left open. `stack` is None where nothing is stacked, else the stacker's options
     as the journal keeps them. `repair`: what the certificate misses is shot; `reshoot`: frames that were spoilt are shot again. `focus`:
-    what is known of the optics. `step_given`: it need not be what the depth of field asks for.
+    what is known of the optics. `step_given`: it need not be what the depth of field asks for. `exposures`: those of each position.
     """
 
     settings: Settings
@@ -74,6 +75,7 @@ class Shoot:
     reshoot: bool = True
     focus: FocusWishes | None = None
     step_given: bool = True
+    exposures: Exposures = field(default_factory=Exposures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +177,7 @@ def frame_watch(folder: SessionFolder) -> FrameWatch:
     """Watches and certifies the frames of a session, by what it was opened with."""
     from capture.focus.watch import FrameWatch, WatchWishes
 
-    known = {field.name for field in fields(WatchWishes)}
+    known = {one.name for one in fields(WatchWishes)}
     judged = folder.journal.opened().get("judged_by", {})
     wishes = WatchWishes(**{name: value for name, value in judged.items() if name in known})
     return FrameWatch(wishes, folder.plan.unit)

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -67,11 +68,12 @@ class RunningStacker:
 
     # -- a companion -------------------------------------------------------------------------------------------------------------
 
-    def frame_stored(self, number: int, position: float, path: Path) -> None:
+    def frame_stored(self, number: int, position: float, paths: Sequence[Path]) -> None:
         """An accepted frame is on disk."""
         if not self._started:
             self._start()
-        self._orders.put(Add(number, path.absolute(), position, position if self._in_um else None))
+        absolute = tuple(path.absolute() for path in paths)
+        self._orders.put(Add(number, absolute, position, position if self._in_um else None))
 
     def frame_withdrawn(self, number: int) -> None:
         """It does not count any more."""

@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from capture.errors import SessionError
 from capture.session.claims import Holder, flock_holder
+from capture.session.exposures import Exposures, of_the_picture
 from capture.session.journal import Journal, is_blank
 from capture.session.plan import StackPlan
 from capture.session.records import (
@@ -163,6 +164,15 @@ class SessionFolder:
             )
         plan = dict(self.journal.opened()["plan"])
         return StackPlan(**{**plan, "unit": AxisUnit(plan["unit"])})
+
+    @property
+    def exposures(self) -> Exposures:
+        """What is exposed at each position."""
+        return Exposures.recorded(self.journal.opened().get("exposures"))
+
+    def picture_paths(self, frame: FrameRecord) -> tuple[Path, ...]:
+        """The files whose average is the frame's picture: mostly one; none where they are still on the camera's card."""
+        return tuple(self.path / name for name in of_the_picture(frame.files))
 
     def frames(self) -> dict[int, FrameRecord]:
         """All frames the journal mentions."""
@@ -349,6 +359,12 @@ def _frame_entry(frame: FrameRecord, unit: AxisUnit) -> dict[str, Any]:
         "position_steps": None if in_um else frame.position,
         "target": frame.target,
         "sha256": first.get("sha256"),
+        "exposures": [
+            {name: entry[name] for name in ("file", "exposure", "shutter", "metered")}
+            for entry in frame.files
+            if "exposure" in entry
+        ],
+        "averaged": list(of_the_picture(frame.files)),
         "digests": {entry["file"]: entry["sha256"] for entry in frame.files},
         "exposure": dict(frame.exposure),
         "verdict": frame.verdict.value,

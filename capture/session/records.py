@@ -96,7 +96,8 @@ def fold_frames(events: Iterable[Event], before: Mapping[int, FrameRecord] | Non
             case EventKind.MOVED:
                 record = replace(record, position=detail["position"])
             case EventKind.EXPOSING:
-                begun = record.exposures_begun + 1
+                first = detail.get("exposure", 1) == 1 or detail.get("attempt", 1) > 1  # of a set
+                begun = record.exposures_begun + first
                 record = replace(record, exposures_begun=begun, verdict=Verdict.PENDING, files=(), reason="")
             case EventKind.STORED:
                 record = replace(record, files=tuple(detail["files"]), exposure=detail["exposure"])

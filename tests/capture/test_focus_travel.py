@@ -92,7 +92,7 @@ def test_the_watch_names_the_frame_until_it_was_looked_after(stack: Stack, tmp_p
             gray = stack.gray(place if k < 8 else place - STEP)
             whole = cv2.resize(gray, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
             assert cv2.imwrite(str(path), cv2.cvtColor(whole, cv2.COLOR_GRAY2BGR))
-            watch.frame_stored(k + 1, STEP * k, path)
+            watch.frame_stored(k + 1, STEP * k, [path])
         found = watch.strayed(wait=True)
         assert found is not None
         assert found[0] == 9
