@@ -21,7 +21,7 @@ from capture.app.session_options import ResumeFlags
 from capture.app.session_plan import PlanWish
 from capture.app.session_position import establish_position
 from capture.app.session_running import KEPT_ROLES, Devices, Shoot, ShotSession, open_devices, outcome_values
-from capture.app.session_stacking import RunningStacker
+from capture.app.session_stacking import RunningStacker, over_what_was_killed
 from capture.app.stack_options import options_from_record
 from capture.camera.protocol import Camera, FileFormat
 from capture.camera.values import same
@@ -61,6 +61,10 @@ def resume(which: _Which, flags: ResumeFlags) -> Reply:
             if folder.read_only:
                 return _finished_there(folder, stacked=options is not None)
             wanted = _wanted(settings, folder, opened, flags)
+            if options is not None and _result(folder) is None:
+                from stacking.stack import check_wishes
+
+                check_wishes(over_what_was_killed(folder, options))
             was = folder.state
             for note in reconcile(folder).notes:
                 say(note)
