@@ -87,6 +87,7 @@ def shoot_session(wanted: Shoot, companions: tuple[Companion, ...] = ()) -> Shot
                 wish=None if isinstance(wanted.plan, StackPlan) else wanted.plan.record(),
                 step_given=wanted.step_given,
                 exposures=exposures.record(),
+                searched_from=axis.status().position,
             )
         )
         return shoot_in(folder, devices, wanted, companions)
@@ -120,11 +121,19 @@ def shoot_in(
 def _find(folder: SessionFolder, devices: Devices, wanted: Shoot) -> None:
     """Find the plan, and write it down."""
     axis, camera = devices.axis, devices.camera
+    _go_where_it_began(axis, folder.journal.opened().get("searched_from"))
     found = plan_of(wanted.plan, axis, camera, folder.exposures.count)
     check_ready(found.plan, axis)
     folder.set_plan(found.plan, focus=found.focus, judged_by=judged_by(wanted, found.focus))
     file_format = FileFormat(folder.journal.opened()["file_format"])
     clear_the_way(checks_of(found, wanted, axis, camera, file_format, folder.exposures))
+
+
+def _go_where_it_began(axis: Axis, begun: float | None) -> None:
+    """A search that is begun anew starts where the first one did: the subject was in sight there."""
+    at = axis.status().position
+    if begun is not None and (at is None or abs(at - begun) > axis.capabilities.resolution):
+        axis.move_to(begun)
 
 
 def checks_of(

@@ -69,6 +69,14 @@ def test_a_carriage_that_slides_on_is_seen(stack: Stack, at: int) -> None:
     assert "times the way" in found.words
 
 
+@pytest.mark.parametrize("at", [3, 9, 13])
+def test_a_carriage_that_slides_back_by_two_steps_is_seen(stack: Stack, at: int) -> None:
+    found = strayed(stack, [place if k < at else place - 2 * STEP for k, place in enumerate(EVEN)])
+    assert found is not None
+    assert found.index == at
+    assert "went back" in found.words
+
+
 @pytest.mark.parametrize("odd", [{"light": {6: 0.6}}, {"shake_px": {6: 6.0}}])
 def test_a_frame_that_is_spoilt_by_itself_speaks_not_against_the_rail(
     stack: Stack, odd: dict[str, dict[int, float]]

@@ -92,6 +92,9 @@ def test_killed_and_interrupted_while_the_plan_is_looked_for_it_is_gone_on_with(
     assert [frame["verdict"] for frame in manifest["frames"]] == ["accepted"] * done["frames"]
     assert manifest["frames"][0]["position_um"] == pytest.approx(700, abs=1)
     assert done["coverage"]["passed"] is not None
+    sweeps = [line.split(SWEEP)[1] for line in _text(out / "log.txt").splitlines() if SWEEP in line]
+    assert len(sweeps) >= 3
+    assert len(set(sweeps[:3])) == 1, "each search begins where the first did"
 
 
 def test_a_rail_that_fails_while_the_plan_is_looked_for(
