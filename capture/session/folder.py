@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from capture.errors import SessionError
-from capture.session.claims import Holder, flock_holder
+from capture.session.claims import Holder, flock_holder, folder_holder
 from capture.session.exposures import Exposures, of_the_picture
 from capture.session.journal import Journal, is_blank
 from capture.session.plan import StackPlan
@@ -73,12 +73,7 @@ class SessionFolder:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(self._lock)
-            holder = flock_holder(path)
-            raise SessionError(
-                f"the session {path} is held by another process{'' if holder is None else f' ({holder})'}",
-                remedy=_ways_out(path, holder),
-                state="It was not touched.",
-            ) from None
+            raise _held(path, flock_holder(path)) from None
         try:
             self.journal = Journal(path / "journal.db", create=create)
         except BaseException:
@@ -295,6 +290,14 @@ class SessionFolder:
         self.close()
 
 
+def _held(path: Path, holder: Holder | None) -> SessionError:
+    return SessionError(
+        f"the session {path} is held by another process{'' if holder is None else f' ({holder})'}",
+        remedy=_ways_out(path, holder),
+        state="It was not touched.",
+    )
+
+
 def _ways_out(path: Path, holder: Holder | None) -> str:
     stop = "stop it" if holder is None else f"stop it (`focusrail control {path} stop`, or `kill -INT {holder.pid}`)"
     return f"Wait until it has ended, {stop}, or choose another folder."
@@ -313,6 +316,8 @@ def check_new_folder(path: Path) -> None:
     if path.is_dir() and any(path.iterdir()) and not never_began(path):
         remedy = "Name a new folder with --out: a session never writes over another."
         if (path / "journal.db").is_file():
+            if (holder := folder_holder(path)) is not None:
+                raise _held(path, holder)
             remedy = f"It holds a session: go on with it (focusrail resume {path}), or name a new folder with --out."
         raise SessionError(f"{path} is not empty", remedy=remedy, state=_NOTHING)
     above = next((folder for folder in (path, *path.absolute().parents) if folder.exists()), Path("/"))

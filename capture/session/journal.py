@@ -40,6 +40,7 @@ CREATE TABLE event (
 
 
 _TELLS_A_PLAN = "kind = 'planned' OR (kind = 'opened' AND json_extract(detail, '$.plan') IS NOT NULL)"
+_DAMAGED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 _LITTLE_BYTES = 3_000_000
 _NOTHING_SHOT = "Nothing was shot."
 _BEGIN_AGAIN = "Nothing is lost: start it again with the command that began it; the folder may stay."
@@ -159,6 +160,14 @@ class Journal:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
+            if getattr(error, "sqlite_errorcode", None) in _DAMAGED:
+                folder = self._path.parent
+                raise SessionError(
+                    f"the journal {self._path} is damaged: {error}",
+                    remedy=f"Bring it back from a copy. Or stack what is there: focusrail stack {folder} -o picture.tif "
+                    "(manifest.json tells which frames count), and shoot the rest as a session of its own.",
+                    state="Nothing was changed; the frames are files of their own, and not touched by it.",
+                ) from error
             raise SessionError(
                 f"the journal {self._path} cannot be used: {error}{_room(self._path)}",
                 remedy="Check that the disk has room and the folder may be written.",
