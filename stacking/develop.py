@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,8 @@ from stacking.errors import FrameError, SourceError
 from stacking.frames import Developed, LeftOut, Pixels, Source
 from stacking.gray_frames import BORROWED
 from stacking.reused import ReusedArrays
+
+P = TypeVar("P", bound=NDArray[Any])
 
 _BITS = {"uint8": 8, "uint16": 16}
 
@@ -244,13 +246,15 @@ class Development:
         """
         found = self._checked(source)
         if not source.raw:
-            image = _in_depth(decode_picture(source.path, found, self._memory), self.dtype)
+            image = _in_depth(self._decoded(source, found), self.dtype)
             if self.spots:
                 if not image.flags.writeable:
                     image = image.copy()
                 without_spots(image, *self._spots)
             return Developed(image)
-        return Developed(develop_raw(source.path, self._raw_rendering(source), found, full=self._full))
+        return Developed(
+            develop_raw(source.path, self._raw_rendering(source), found, full=self._full, also=source.also)
+        )
 
     def gray_half(self, source: Source) -> Gray:
         """The luma of a frame (a RAW's green) at half size: (rows // 2, columns // 2), uint8, display-referred.
@@ -262,11 +266,17 @@ class Development:
         """
         found = self._checked(source)
         if not source.raw:
-            return decode_gray_half(source.path, found)
-        return raw_gray_half(source.path, self._raw_rendering(source), found)
+            return _mean(decode_gray_half(path, found) for path in source.paths)
+        return raw_gray_half(source.path, self._raw_rendering(source), found, source.also)
+
+    def _decoded(self, source: Source, found: FrameProbe) -> Pixels:
+        return _mean(decode_picture(path, found, self._memory) for path in source.paths)
 
     def _checked(self, source: Source) -> FrameProbe:
         found = probe(source)
+        for path in source.also:
+            if _shape(probe(Source(path, source.raw))) != _shape(found):
+                raise FrameError(f"{path.name} is not of the size of {source.path.name}", remedy="Leave it out.")
         same = _shape(found) == _shape(self._probe) or _group(source, found) == _group(self.reference, self._probe)
         if not same:
             raise FrameError(
@@ -334,6 +344,19 @@ def _group(source: Source, found: FrameProbe) -> tuple[int, int, str]:
 
 def _bits(found: FrameProbe) -> int:
     return _BITS[str(found.dtype)]
+
+
+def _mean(pictures: Iterable[P]) -> P:
+    """The average of some pictures of one size and depth, as they are encoded."""
+    several = iter(pictures)
+    first = next(several)
+    total: NDArray[np.uint32] | None = None
+    count = 1
+    for picture in several:
+        total = first.astype(np.uint32) if total is None else total
+        total += picture
+        count += 1
+    return first if total is None else cast("P", ((total + count // 2) // count).astype(first.dtype))
 
 
 def _in_depth(image: Pixels, dtype: np.dtype[Any]) -> Pixels:

@@ -164,13 +164,17 @@ def with_defects(
     return replace(rendering, defects=believed(places, pixels))
 
 
-def develop_raw(path: Path, rendering: RawRendering, probe: FrameProbe, *, full: bool) -> Pixels:
-    """Develop one RAW.
+def develop_raw(
+    path: Path, rendering: RawRendering, probe: FrameProbe, *, full: bool, also: Sequence[Path] = ()
+) -> Pixels:
+    """Develop one RAW, or the average of several.
 
     Parameters
     ----------
     full : bool
         Take LibRaw's adaptive homogeneity-directed demosaic (Hirakawa and Parks 2005) for mosaics as well.
+    also : sequence of Path
+        Further exposures of the same place: the samples of all are averaged, before anything else, to whole counts.
 
     Returns
     -------
@@ -182,7 +186,7 @@ def develop_raw(path: Path, rendering: RawRendering, probe: FrameProbe, *, full:
     FrameError
         Where the file cannot be read, or is not what `probe` found.
     """
-    with _unpacked(path) as raw:
+    with _averaged(path, also) as raw:
         mosaic = None if rendering.matrix is None else _mosaic_of(raw)
         if mosaic is not None:
             repair(mosaic.samples, rendering.defects)
@@ -196,9 +200,9 @@ def develop_raw(path: Path, rendering: RawRendering, probe: FrameProbe, *, full:
     return image
 
 
-def raw_gray_half(path: Path, rendering: RawRendering, probe: FrameProbe) -> Gray:
+def raw_gray_half(path: Path, rendering: RawRendering, probe: FrameProbe, also: Sequence[Path] = ()) -> Gray:
     """The green of a RAW at half size, sRGB-encoded and upright: (height // 2, width // 2), uint8."""
-    with _unpacked(path) as raw:
+    with _averaged(path, also) as raw:
         mosaic = _mosaic_of(raw) if probe.height % 2 == 0 and probe.width % 2 == 0 else None
         if mosaic is not None:
             repair(mosaic.samples, rendering.defects)
@@ -224,6 +228,34 @@ def _unpacked(path: Path) -> Iterator[Any]:
         raw.open_file(str(path))
         raw.unpack()
         yield raw
+
+
+@contextmanager
+def _averaged(path: Path, also: Sequence[Path]) -> Iterator[Any]:
+    """One unpacked RAW, whose samples are the averages of those of it and of `also`."""
+    with _unpacked(path) as raw:
+        if also:
+            samples = _samples(raw, path)
+            total = samples.astype(np.uint32)
+            for other in also:
+                with _unpacked(other) as one:
+                    more = _samples(one, other)
+                    if more.shape != samples.shape:
+                        raise FrameError(f"{other.name} is not of the size of {path.name}", remedy=_COPY_AGAIN)
+                    total += more
+            count = 1 + len(also)
+            samples[...] = (total + count // 2) // count
+        yield raw
+
+
+def _samples(raw: Any, path: Path) -> NDArray[np.uint16]:
+    if raw.raw_type != rawpy.RawType.Flat:
+        raise FrameError(
+            f"{path.name} has several samples in each pixel: exposures of its kind are not averaged",
+            remedy="Stack one exposure of each position.",
+        )
+    samples: NDArray[np.uint16] = raw.raw_image
+    return samples
 
 
 def _plausible(balance: NDArray[np.float64]) -> bool:

@@ -175,7 +175,12 @@ class Engine:
         """What a frame was developed and measured as."""
         source = self._sources[index]
         try:
-            return file_key(source.path), source.raw, self.development.key(), self.options.wants_sharpness
+            return (
+                tuple(file_key(path) for path in source.paths),
+                source.raw,
+                self.development.key(),
+                self.options.wants_sharpness,
+            )
         except OSError as error:
             raise FrameError(f"{source.path.name} cannot be read: {error.strerror or error}") from error
 

@@ -13,7 +13,7 @@ Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One picture file of a stack.
+    """One picture of a stack.
 
     Attributes
     ----------
@@ -22,11 +22,19 @@ class Source:
         True where LibRaw develops it.
     position_um : float or None
         Rail position (grows towards the subject), where a session recorded it.
+    also : tuple of Path
+        Further exposures of the same kind and place: the picture is the average of all.
     """
 
     path: Path
     raw: bool = False
     position_um: float | None = None
+    also: tuple[Path, ...] = ()
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All its files."""
+        return (self.path, *self.also)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -63,20 +63,21 @@ class RunningStack:
         self._kept: set[int] = set()
         self._shown: dict[int, F64] = {}
 
-    def add(self, number: int, path: Path, place: float, position_um: float | None = None) -> None:
+    def add(self, number: int, paths: Sequence[Path], place: float, position_um: float | None = None) -> None:
         """Take in frame `number`: develop, measure and match it, and lay it into the preview. Raises nothing.
 
         Parameters
         ----------
         number : int
-        path : Path
+        paths : sequence of Path
+            The exposures whose average it is, mostly one.
         place : float
             Frames lie along the stack in its order; of equal ones, by number.
         position_um : float, optional
             The same, where it counts in um.
         """
         try:
-            self._sources[number] = replace(as_source(path), position_um=position_um)
+            self._sources[number] = replace(as_source(paths[0]), position_um=position_um, also=tuple(paths[1:]))
             self._places[number] = place
             order = sorted(self._sources, key=lambda n: (self._places[n], n))
             appended, self._order = order[:-1] == self._order, order
@@ -86,7 +87,7 @@ class RunningStack:
                 self._begin_anew()
             self._show()
         except _EXPECTED as error:
-            self._failed(f"{path.name}: {getattr(error, 'message', error)}")
+            self._failed(f"{paths[0].name}: {getattr(error, 'message', error)}")
 
     def withdraw(self, number: int) -> None:
         """Forget frame `number`; it may come again. Raises nothing."""
@@ -166,7 +167,7 @@ class RunningStack:
         """A frame for the preview; one seen before is not developed again."""
         store = self._prepared.pictures
         try:
-            key = (_PREVIEW, file_key(self._sources[number].path))
+            key = (_PREVIEW, *map(file_key, self._sources[number].paths))
             kept = None if store is None else store.get(key)
             if kept is None:
                 kept = np.frombuffer(encoded(preview.small(engine.keep(index))), np.uint8)

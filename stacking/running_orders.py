@@ -23,7 +23,7 @@ class Add:
     """A frame is on disk; see `RunningStack.add`."""
 
     number: int
-    path: Path
+    paths: tuple[Path, ...]
     place: float
     position_um: float | None
 

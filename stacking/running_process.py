@@ -72,7 +72,7 @@ class _Worker:
             frames += 1 if isinstance(order, Add) else -1
             try:
                 if isinstance(order, Add):
-                    stack.add(order.number, order.path, order.place, order.position_um)
+                    stack.add(order.number, order.paths, order.place, order.position_um)
                 else:
                     stack.withdraw(order.number)
             except Exception as error:  # noqa: BLE001  (whatever it is, the frames to come are worth a try)

@@ -219,7 +219,9 @@ def _session(folder: Path) -> SourceList:
     for frame in frames:
         if frame.get("verdict") != "accepted":
             continue
-        names = [name for name in [frame.get("file"), *(frame.get("files") or [])] if isinstance(name, str)]
+        averaged = (frame.get("averaged") or []) if frame.get("exposures") else []
+        listed = averaged or [frame.get("file"), *(frame.get("files") or [])]
+        names = [name for name in listed if isinstance(name, str)]
         paths = [folder / name for name in dict.fromkeys(names)]
         present = [path for path in paths if path.is_file()]
         if not present:
@@ -227,7 +229,8 @@ def _session(folder: Path) -> SourceList:
             continue
         raw = next((path for path in present if is_raw(path)), None)
         position_um = _number(frame.get("position_um"))
-        sources.append(Source(raw or present[0], raw is not None, position_um))
+        first, *also = present if averaged else [raw or present[0]]
+        sources.append(Source(first, raw is not None, position_um, tuple(also)))
         # a lens drive counts in steps of its own: they tell the order, and no depth
         places.append(_number(frame.get("position_steps")) if position_um is None else position_um)
     if not sources:

@@ -14,6 +14,7 @@ from capture.app.output import JsonFlag, Reply
 from capture.camera.gphoto_camera import GphotoCamera
 from capture.camera.protocol import CameraInfo, FileFormat, LiveFrame, Role, RoleState, Shot
 from capture.errors import CameraError, UsageError
+from capture.session.exposures import MOST_SHOTS, bracket_times
 from capture.settings import load_settings
 
 CameraOption = Annotated[str | None, typer.Option("--camera", help="Camera port: usb:001,004, ptpip:host:port:port.")]
@@ -137,7 +138,9 @@ def shot(
     iso: Annotated[str | None, typer.Option("--iso", help="ISO to set.")] = None,
     shutter: Annotated[str | None, typer.Option("--shutter", help="Shutter time to set, for example 1/60.")] = None,
     aperture: Annotated[str | None, typer.Option("--aperture", help="Aperture to set, for example 5.6.")] = None,
-    shots: Annotated[int, typer.Option("--shots", min=1, max=1000, help="Shots of each exposure, to be averaged.")] = 1,
+    shots: Annotated[
+        int, typer.Option("--shots", min=1, max=MOST_SHOTS, help="Shots of each exposure, to be averaged.")
+    ] = 1,
     bracket: Annotated[
         str | None, typer.Option("--bracket", help="Shutter times of a bracket, for example 1/60,1/15,1/4.")
     ] = None,
@@ -179,10 +182,7 @@ def _bracket_times(bracket: str | None, shutter: str | None) -> list[str | None]
         return [None]
     if shutter is not None:
         raise UsageError("--bracket sets the shutter itself", remedy="Leave --shutter out.")
-    times: list[str | None] = [part.strip() for part in bracket.split(",") if part.strip()]
-    if len(times) < 2:
-        raise UsageError("a bracket has two shutter times or more", remedy="Give them as --bracket 1/60,1/15,1/4.")
-    return times
+    return list(bracket_times(bracket))
 
 
 def _taken(device: GphotoCamera, out: Path, stem: str, times: list[str | None], shots: int) -> list[Shot]:

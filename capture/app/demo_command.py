@@ -14,8 +14,9 @@ from capture.app.focus_options import FocusWishes
 from capture.app.opening import DeviceNames, Origin
 from capture.app.output import JsonFlag, Reply, say
 from capture.app.progress import StackingProgress
+from capture.app.session_beginning import shoot_session
 from capture.app.session_plan import PlanWish
-from capture.app.session_running import Shoot, shoot_session
+from capture.app.session_running import Shoot
 from capture.app.session_stacking import RunningStacker, stack_session
 from capture.session.folder import SessionFolder, check_new_folder
 from capture.session.shooting import AfterShooting

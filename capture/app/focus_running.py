@@ -33,12 +33,15 @@ class Found:
         None where it was not asked for.
     live_scale : float
     pixel_um : float or None
+    shot_bytes : int or None
+        Size of the files of the test shot; None where none was taken.
     """
 
     step: StepEstimate
     range: RangeEstimate | None
     live_scale: float
     pixel_um: float | None
+    shot_bytes: int | None = None
 
 
 def find_focus(axis: Axis, camera: Camera, wishes: FocusWishes, *, want_range: bool) -> Found:
@@ -50,9 +53,11 @@ def find_focus(axis: Axis, camera: Camera, wishes: FocusWishes, *, want_range: b
     """
     scale, pixel_um = wishes.live_scale, wishes.pixel_um
     told: StillOptics | None = None
+    shot_bytes = None
     if scale is None or (pixel_um is None and wishes.magnification is not None):
         say("one test shot, for the size of its pixels")
         still = look_at_still(camera)
+        shot_bytes = still.size_bytes
         pixel_um = still.pixel_um if pixel_um is None else pixel_um
         scale = still.live_scale if scale is None else scale
         if still.f_number is not None and pixel_um is not None and axis.capabilities.unit is AxisUnit.UM:
@@ -68,7 +73,7 @@ def find_focus(axis: Axis, camera: Camera, wishes: FocusWishes, *, want_range: b
         if want_range:
             growth = _growth_for_range(step, optics, scale)
             found_range = find_range(view, growth, dof=step.dof_um, region=wishes.region, say=say)
-    return Found(step, found_range, scale, pixel_um)
+    return Found(step, found_range, scale, pixel_um, shot_bytes)
 
 
 def _growth_for_range(step: StepEstimate, optics: Optics | None, scale: float) -> float:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from capture.app.flags import with_flags
-from capture.app.opening import Origin, apply_camera_settings, camera_beside, held_camera, held_rail, set_origin
-from capture.app.output import InterruptedRunError, JsonFlag, Reply
-from capture.app.session_options import CameraOption, ProfileOption, RailOption
+from capture.app.live_options import LiveFlags
+from capture.app.opening import DeviceNames, apply_camera_settings, held_camera, looking_devices
+from capture.app.output import InterruptedRunError, Reply
+from capture.camera.protocol import Camera
 from capture.errors import UsageError
 from capture.lengths import Length, parse_length
 from capture.settings import load_settings
@@ -25,42 +25,6 @@ if TYPE_CHECKING:  # array libraries are loaded by the commands that need them
     from capture.focus.peaking import Zones
 
 _DEFAULT_STEP = {AxisUnit.UM: 20.0, AxisUnit.STEP: 5.0}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LiveFlags:
-    """What to show, where, and for how long."""
-
-    rail: RailOption = None
-    camera: CameraOption = None
-    profile: ProfileOption = None
-    origin: Annotated[Origin, typer.Option("--origin", help="keep; here: zero first; home: home first.")] = Origin.KEEP
-    jog: Annotated[str | None, typer.Option("--jog", help="Distance of one press of a key, for example 20um.")] = None
-    near: Annotated[str | None, typer.Option("--near", help="Near end, to be marked.")] = None
-    far: Annotated[str | None, typer.Option("--far", help="Far end, to be marked.")] = None
-    step: Annotated[str | None, typer.Option("--step", help="Step of the stack: the next zone is marked.")] = None
-    dof: Annotated[str | None, typer.Option("--dof", help="Depth of field; without it, the step.")] = None
-    show: Annotated[
-        str,
-        typer.Option("--show", help="auto, kitty, iterm, sixel, blocks, window or none: where the picture is shown."),
-    ] = "auto"
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Write the last frame there; without a bound, one frame.")
-    ] = None
-    frames: Annotated[
-        Path | None, typer.Option("--frames", help="Folder for every frame as JPEG, and frames.jsonl with its numbers.")
-    ] = None
-    jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON object a frame on stdout.")] = False
-    seconds: Annotated[float | None, typer.Option("--seconds", min=0, help="Stop after this time.")] = None
-    count: Annotated[int | None, typer.Option("--count", min=1, help="Stop after so many frames.")] = None
-    magnify: Annotated[
-        str | None, typer.Option("--magnify", help="Magnify live view: a choice of the role magnify, for example 100%.")
-    ] = None
-    force: Annotated[bool, typer.Option("--force", help="Write over an existing file.")] = False
-    iso: Annotated[str | None, typer.Option("--iso", help="ISO to set.")] = None
-    shutter: Annotated[str | None, typer.Option("--shutter", help="Shutter time to set, for example 1/60.")] = None
-    aperture: Annotated[str | None, typer.Option("--aperture", help="Aperture to set, for example 5.6.")] = None
-    json_output: JsonFlag = False
 
 
 def register(app: typer.Typer) -> None:
@@ -80,17 +44,15 @@ def live(flags: LiveFlags) -> Reply:
     _check(flags)
     settings = load_settings(Path.cwd())
     with ExitStack() as stack:
-        rail_port = settings.choose("rail", flags.rail)
+        exposure = {"iso": flags.iso, "shutter": flags.shutter, "aperture": flags.aperture}
         axis: Axis | None = None
-        if rail_port is not None:
-            axis = stack.enter_context(held_rail(settings, flags.rail, flags.profile, flags.camera))
-            set_origin(axis, flags.origin)
-            camera = stack.enter_context(camera_beside(axis, settings, flags.camera))
+        if settings.choose("rail", flags.rail) is None:
+            camera: Camera = stack.enter_context(held_camera(settings, flags.camera))
+            apply_camera_settings(camera, settings, exposure)
         else:
-            camera = stack.enter_context(held_camera(settings, flags.camera))
-        apply_camera_settings(
-            camera, settings, {"iso": flags.iso, "shutter": flags.shutter, "aperture": flags.aperture}
-        )
+            names = DeviceNames.chosen(settings, flags.rail, flags.profile, flags.camera)
+            looking = looking_devices(settings, names, flags.origin, exposure, positioned=False)
+            axis, camera = stack.enter_context(looking)
         unit = AxisUnit.UM if axis is None else axis.capabilities.unit
         zones, jog = _zones(flags, unit), _length(flags.jog, "--jog", unit)
         shown = Shown(flags, axis, zones, jog or _DEFAULT_STEP[unit])

@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 import cv2
 
 from capture.app.live_jogging import Jogging
 from capture.app.live_keys import Keys
+from capture.app.live_options import LiveFlags
 from capture.app.output import say
 from capture.app.terminal_picture import Graphics, graphics_of, render
 from capture.camera.protocol import LiveFrame
@@ -24,9 +25,6 @@ from capture.errors import UsageError
 from capture.focus.peaking import Peaking, Zones
 from capture.focus.peaking_stream import PeakedFrame, peaked_frames
 from rail.axis import Axis
-
-if TYPE_CHECKING:
-    from capture.app.live_command import LiveFlags
 
 _WINDOW = "focusrail live"
 _STATUS_LINES = 3

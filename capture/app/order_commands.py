@@ -62,6 +62,8 @@ def _unit_of(session: Path) -> AxisUnit | None:
         plan = json.loads((session / "manifest.json").read_text(encoding="utf-8"))["plan"]
     except (OSError, ValueError, KeyError):
         return None
+    if plan is None:  # it is still looked for
+        return None
     return AxisUnit.UM if "near_um" in plan else AxisUnit.STEP
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import math
 import sys
 from collections.abc import Mapping
@@ -13,6 +14,8 @@ from typing import Annotated, Any
 import typer
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Answer with exactly one JSON object on stdout.")]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +37,14 @@ class InterruptedRunError(Exception):
         self.remedy = remedy
 
 
-def say(text: str) -> None:
-    """Words for people; a terminal that is gone, or a full disk behind it, is no reason to stop what is being done."""
+def say(text: str, level: int = logging.INFO) -> None:
+    """Words for people, and for the session's log where there is one."""
+    _log.log(level, "%s", text)
+    show(text)
+
+
+def show(text: str) -> None:
+    """Words for people alone; a terminal that is gone, or a full disk behind it, is no reason to stop what is being done."""
     with contextlib.suppress(OSError, ValueError):
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()

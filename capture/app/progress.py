@@ -10,14 +10,12 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from capture.app.output import say
+from capture.app.output import say, show
 from capture.camera.protocol import Shot
 from capture.session.watching import ShootProgress
 
 if TYPE_CHECKING:  # loaded where there is a terminal to draw on
     from rich.progress import Progress
-
-_log = logging.getLogger(__name__)
 
 
 class _Bar:
@@ -45,7 +43,7 @@ class _Bar:
 
     def update(self, done: int, total: int, note: str, line: str) -> None:
         if self._bar is None:
-            say(line)
+            show(line)
         else:
             with contextlib.suppress(OSError):  # the terminal is gone; the work goes on
                 self._bar.update(self._task, completed=done, total=total, note=note)
@@ -76,12 +74,10 @@ class ShootingProgress:
     def notice(self, text: str) -> None:
         """Something the user should read, now or in the log."""
         say(text)
-        _log.info("%s", text)
 
     def trouble(self, text: str) -> None:
         """Something went wrong and is tried again."""
-        say(text)
-        _log.warning("%s", text)
+        say(text, logging.WARNING)
         self.on_trouble(text)
 
     def __enter__(self) -> Self:

@@ -14,20 +14,14 @@ import typer
 from capture.app.flags import with_flags
 from capture.app.opening import DeviceNames, Origin, release_autofocus
 from capture.app.output import JsonFlag, Reply, say
+from capture.app.session_beginning import clear_the_way, shoot_in
 from capture.app.session_collecting import certify_frames, collect_session, how_to_collect
 from capture.app.session_commands import UNSTACKED, finish_run
 from capture.app.session_options import ResumeFlags
+from capture.app.session_plan import PlanWish
 from capture.app.session_position import establish_position
-from capture.app.session_running import (
-    KEPT_ROLES,
-    Shoot,
-    ShotSession,
-    clear_the_way,
-    open_devices,
-    outcome_values,
-    shoot_frames,
-)
-from capture.app.session_stacking import RunningStacker
+from capture.app.session_running import KEPT_ROLES, Devices, Shoot, ShotSession, open_devices, outcome_values
+from capture.app.session_stacking import RunningStacker, over_what_was_killed
 from capture.app.stack_options import options_from_record
 from capture.camera.protocol import Camera, FileFormat
 from capture.camera.values import same
@@ -67,6 +61,10 @@ def resume(which: _Which, flags: ResumeFlags) -> Reply:
             if folder.read_only:
                 return _finished_there(folder, stacked=options is not None)
             wanted = _wanted(settings, folder, opened, flags)
+            if options is not None and _result(folder) is None:
+                from stacking.stack import check_wishes
+
+                check_wishes(over_what_was_killed(folder, options))
             was = folder.state
             for note in reconcile(folder).notes:
                 say(note)
@@ -75,7 +73,7 @@ def resume(which: _Which, flags: ResumeFlags) -> Reply:
             if flags.collect is not None:
                 shot = collect_session(folder, flags.collect, _as_it_is(folder))
                 missing = _missing(folder)
-            elif missing:
+            elif missing is None or missing:
                 if options is not None:
                     running = stack.enter_context(RunningStacker(which.session, options))
                 companions = () if running is None else (running,)
@@ -105,7 +103,8 @@ def _finished_there(folder: SessionFolder, *, stacked: bool) -> Reply:
         Where something is left to do.
     """
     missing, result = _missing(folder), _result(folder)
-    left = [f"{len(missing)} of its frames are missing"] if missing else []
+    left = ["its plan was not found yet"] if missing is None else []
+    left += [f"{len(missing)} of its frames are missing"] if missing else []
     if not left and folder.state is not SessionState.FINISHED:
         left = ["its frames were not judged yet"]
     if stacked and result is None:
@@ -132,11 +131,12 @@ def _wanted(settings: Settings, folder: SessionFolder, opened: dict[str, Any], f
         flags.profile or rail["profile"] or settings.choose("profile", None),
         flags.camera or camera["port"] or settings.choose("camera", None),
     )
+    wish = None if folder.planned else PlanWish.recorded(opened["wish"])
     return Shoot(
         settings=settings,
         out=folder.path,
         devices=names,
-        plan=folder.plan,
+        plan=folder.plan if wish is None else wish,
         origin=Origin.KEEP,
         after=AfterShooting(opened.get("after", AfterShooting.NEAR.value)),
         camera_settings={},
@@ -146,10 +146,15 @@ def _wanted(settings: Settings, folder: SessionFolder, opened: dict[str, Any], f
         log_wire=flags.log_wire,
         repair=bool(opened.get("repair", False)),
         reshoot=bool(opened.get("reshoot", True)),
+        focus=None if wish is None else wish.focus,
+        step_given=bool(opened.get("step_given", True)),
     )
 
 
-def _missing(folder: SessionFolder) -> list[int]:
+def _missing(folder: SessionFolder) -> list[int] | None:
+    """Frames still to shoot; None where it is not known which they are: the plan was not found yet."""
+    if not folder.planned:
+        return None
     frames = folder.frames()
     wanted = targets_of(folder.plan, frames)
     return [t.number for t in wanted if t.number not in frames or frames[t.number].verdict is not Verdict.ACCEPTED]
@@ -185,11 +190,13 @@ def _go_on(
     wanted: Shoot,
     flags: ResumeFlags,
     was: SessionState,
-    missing: list[int],
+    missing: list[int] | None,
     companions: tuple[Companion, ...],
 ) -> ShotSession:
-    plan = folder.plan
-    say(f"{len(folder.accepted())} frames are there, {len(missing)} are missing")
+    if missing is None:
+        say("the session was stopped while its plan was looked for: that is begun anew")
+    else:
+        say(f"{len(folder.accepted())} frames are there, {len(missing)} are missing")
     with ExitStack() as stack:
         devices = stack.enter_context(
             open_devices(wanted.settings, wanted.devices, wanted.never_beyond, log_wire=wanted.log_wire)
@@ -199,24 +206,39 @@ def _go_on(
         put_back_settings(devices.camera, dict(opened.get("camera_state", {})), dict(opened["settings"]))
         release_autofocus(devices.camera)
         found = establish_position(devices, flags.origin, folder, check=flags.check)
-        size = max((sum(int(e["bytes"]) for e in f.files) for f in folder.accepted()), default=0)
-        kind = FileFormat(opened.get("file_format", FileFormat.RAW.value))
-        checks = preflight(
-            plan,
-            folder.path,
-            devices.axis,
-            devices.camera,
-            kind,
-            frames=len(missing),
-            frame_bytes=size or None,
-            last_event=folder.journal.events()[-1].at,
-            stacks=wanted.stack is not None,
-        )
-        clear_the_way(checks)
+        if missing is not None:
+            _look_ahead(folder, opened, wanted, devices, len(missing))
         folder.journal.record(
-            EventKind.RESUMED, program=f"focusrail {version('focusrail')}", was=was.value, missing=len(missing), **found
+            EventKind.RESUMED,
+            program=f"focusrail {version('focusrail')}",
+            was=was.value,
+            missing=len(missing or ()),
+            **found,
         )
-        return shoot_frames(folder, devices, plan, wanted, companions)
+        return shoot_in(folder, devices, wanted, companions)
+
+
+def _look_ahead(folder: SessionFolder, opened: dict[str, Any], wanted: Shoot, devices: Devices, frames: int) -> None:
+    """The preflight of the frames that are missing.
+
+    Raises
+    ------
+    CameraError, SessionError
+    """
+    size = max((sum(int(e["bytes"]) for e in f.files) for f in folder.accepted()), default=0)
+    checks = preflight(
+        folder.plan,
+        folder.path,
+        devices.axis,
+        devices.camera,
+        FileFormat(opened.get("file_format", FileFormat.RAW.value)),
+        frames=frames,
+        frame_bytes=size or None,
+        last_event=folder.journal.events()[-1].at,
+        stacks=wanted.stack is not None,
+        exposures=folder.exposures.count,
+    )
+    clear_the_way(checks)
 
 
 def _same_camera(camera: Camera, opened: dict[str, Any]) -> None:

@@ -105,7 +105,7 @@ def certify_frames(folder: SessionFolder) -> dict[str, Any]:
     with contextlib.closing(frame_watch(folder)) as watch:
         for frame in folder.accepted():
             if frame.files and frame.position is not None:
-                watch.frame_stored(frame.number, frame.position, folder.path / str(frame.files[0]["file"]))
+                watch.frame_stored(frame.number, frame.position, folder.picture_paths(frame))
         coverage = watch.coverage(folder.result_path / PICTURE)
     folder.journal.record(EventKind.CERTIFIED, **coverage)
     folder.write_manifest()

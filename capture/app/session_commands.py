@@ -3,41 +3,29 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import typer
 
+from capture.app.dry_run import dry_run
 from capture.app.flags import with_flags
-from capture.app.opening import DeviceNames, Origin, apply_camera_settings, camera_beside, held_rail, set_origin
+from capture.app.opening import DeviceNames
 from capture.app.output import InterruptedRunError, JsonFlag, Reply
+from capture.app.session_beginning import shoot_session
 from capture.app.session_collecting import check_collectable, collect_after_shooting
 from capture.app.session_options import AUTO, ShootFlags
-from capture.app.session_plan import expected_s, wish_for
-from capture.app.session_running import (
-    Shoot,
-    ShotSession,
-    check_ready,
-    ends_of,
-    open_devices,
-    plan_of,
-    shoot_session,
-)
+from capture.app.session_plan import wish_for
+from capture.app.session_running import Shoot, ShotSession
 from capture.app.session_stacking import RunningStacker, stack_session
 from capture.app.stack_options import StackFlags, options_to_record
-from capture.camera.protocol import FileFormat
+from capture.camera.shutter_camera import PORT as SHUTTER
 from capture.errors import UsageError
 from capture.lengths import parse_length
-from capture.session.bounded import bounded, refuse_beyond
-from capture.session.folder import SessionFolder, check_new_folder
+from capture.session.exposures import Exposures, bracket_times
+from capture.session.folder import SessionFolder
 from capture.session.notify import Notifier
-from capture.session.plan import StackPlan
-from capture.session.preflight import preflight
-from capture.session.targets import check_plan
 from capture.settings import load_settings
-from rail.axis import Axis
 from stacking.errors import StackingError
 from stacking.options import StackOptions
 
@@ -68,7 +56,7 @@ def shoot(flags: ShootFlags, answer: _Answer) -> Reply:
     """Shoot a stack: frames on disk, nothing stacked."""
     wanted = _wanted(flags, None)
     if flags.dry_run:
-        return dry_run_reply(wanted)
+        return dry_run(wanted)
     shot = collect_after_shooting(shoot_session(wanted), flags.out, flags.collect)
     return Reply(shot.values, shot.lines)
 
@@ -81,7 +69,7 @@ def run(flags: ShootFlags, stacking: StackFlags, answer: _Answer) -> Reply:
     check_wishes(options)
     wanted = _wanted(flags, options)
     if flags.dry_run:
-        return dry_run_reply(wanted)
+        return dry_run(wanted)
     with RunningStacker(flags.out, options) as running:
         shot = collect_after_shooting(shoot_session(wanted, (running,)), flags.out, flags.collect)
         if shot.incomplete:
@@ -143,63 +131,23 @@ def _wanted(flags: ShootFlags, options: StackOptions | None) -> Shoot:
         reshoot=flags.repair is not False,
         focus=wish.focus,
         step_given=flags.step not in (None, AUTO),
+        exposures=_exposures(settings.choose("camera", flags.camera), flags),
     )
 
 
-def dry_run_reply(wanted: Shoot) -> Reply:
-    """The plan in words, checked against the rail where one is named; nothing moves, unless something of the plan is to be found."""
-    check_new_folder(wanted.out)
-    stacks = wanted.stack is not None
-    focus: dict[str, Any] = {}
-    if isinstance(wanted.plan, StackPlan):
-        plan = wanted.plan
-        refuse_beyond(plan, wanted.never_beyond)
-        with ExitStack() as stack:
-            axis: Axis | None = None
-            camera = None
-            names = wanted.devices
-            if names.rail is not None:
-                found_axis = stack.enter_context(held_rail(wanted.settings, names.rail, names.profile, names.camera))
-                axis = bounded(found_axis, wanted.never_beyond)
-                if wanted.origin is Origin.KEEP:
-                    check_ready(plan, axis)
-                else:
-                    check_plan(plan, axis)
-                if names.camera is not None:
-                    camera = stack.enter_context(camera_beside(found_axis, wanted.settings, names.camera))
-            checks = preflight(plan, wanted.out, axis, camera, FileFormat.RAW, stacks=stacks)
-    else:
-        with open_devices(wanted.settings, wanted.devices, wanted.never_beyond) as devices:
-            if wanted.origin is Origin.KEEP:
-                check_ready(None, devices.axis)
-            apply_camera_settings(devices.camera, wanted.settings, wanted.camera_settings)
-            set_origin(devices.axis, wanted.origin, ends=ends_of(wanted.plan))
-            found = plan_of(wanted.plan, devices.axis, devices.camera)
-            plan, focus = found.plan, found.focus
-            checks = preflight(plan, wanted.out, devices.axis, devices.camera, FileFormat.RAW, stacks=stacks)
-    values: dict[str, Any] = {
-        "session": None,
-        "planned": plan.count,
-        "frames": 0,
-        "added": 0,
-        "reshot": 0,
-        "left_out": [],
-        "coverage": None,
-        "positions": list(plan.positions),
-        "near": plan.near,
-        "far": plan.far,
-        "step": plan.step,
-        "settle_s": plan.settle_s,
-        "unit": plan.unit.value,
-        "expected_s": round(expected_s(plan), 1),
-        "focus": focus or None,
-        "preflight": [check.values() for check in checks],
-        **(UNSTACKED if wanted.stack is not None else {}),
-    }
-    unit = plan.unit.value
-    lines = [
-        f"{plan.count} frames from {plan.near:g} to {plan.far:g} {unit}, step {plan.step:g} {unit}, "
-        f"about {expected_s(plan) / 60:.1f} min"
-    ]
-    lines += [check.message if check.passed else f"{check.message} {check.remedy}" for check in checks]
-    return Reply(values, lines)
+def _exposures(camera: str | None, flags: ShootFlags) -> Exposures:
+    """What is exposed at each position.
+
+    Raises
+    ------
+    UsageError
+    """
+    exposures = Exposures(flags.shots, bracket_times(flags.bracket))
+    if exposures.bracket and flags.shutter is not None:
+        raise UsageError("--bracket sets the shutter itself", remedy="Leave --shutter out.")
+    if exposures.count > 1 and camera == SHUTTER:
+        raise UsageError(
+            "--shots and --bracket need a camera that can be asked: those of a shutter release are matched one to a position",
+            remedy="Leave them out, or connect the camera.",
+        )
+    return exposures

@@ -11,6 +11,7 @@ import typer
 
 from capture.app.opening import Origin
 from capture.camera.protocol import FileFormat
+from capture.session.exposures import MOST_SHOTS
 from capture.session.shooting import AfterShooting
 
 AUTO = "auto"
@@ -95,6 +96,15 @@ class ShootFlags:
     aperture: Annotated[str | None, typer.Option("--aperture", help="Aperture to set, for example 5.6.")] = None
     file_format: Annotated[FileFormat | None, typer.Option("--format", help="Files per shot (default RAW).")] = None
     target: Annotated[str | None, typer.Option("--target", help="card or memory.")] = None
+    shots: Annotated[
+        int, typer.Option("--shots", min=1, max=MOST_SHOTS, help="Shots at each position, to be averaged.")
+    ] = 1
+    bracket: Annotated[
+        str | None,
+        typer.Option(
+            "--bracket", help="Shutter times of a bracket at each position, for example 1/60,1/15,1/4; one is stacked."
+        ),
+    ] = None
     notify: Annotated[
         str | None,
         typer.Option("--notify", help="At the end and on trouble: bell, desktop, or a command to run."),

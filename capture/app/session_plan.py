@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from capture.app.focus_options import FocusWishes
@@ -13,6 +14,7 @@ from capture.camera.protocol import Camera
 from capture.camera.shutter_camera import ShutterCamera
 from capture.depth_of_field import DEFAULT_COC_UM, DEFAULT_OVERLAP, PIXELS_PER_COC, Optics, depth_of_field
 from capture.errors import FocusError, UsageError
+from capture.focus.region import Region
 from capture.lengths import Length, parse_length, parse_um
 from capture.session.plan import StackPlan
 from capture.settings import Settings
@@ -55,18 +57,43 @@ class PlanWish:
         """The ends that are known."""
         return tuple(end.value for end in (self.near, self.far) if end is not None)
 
+    @property
+    def unit(self) -> AxisUnit | None:
+        """What those that are known count in."""
+        return next((length.unit for length in (self.near, self.far, self.step) if length is not None), None)
 
-def expected_s(plan: StackPlan) -> float:
-    """About how long the frames of a plan take; the session itself says it better after its first."""
-    return plan.count * (plan.settle_s + _FRAME_S)
+    def record(self) -> dict[str, Any]:
+        """As the journal keeps it."""
+        lengths = {"near": self.near, "far": self.far, "step": self.step}
+        return {
+            **{name: None if one is None else [one.value, one.unit.value] for name, one in lengths.items()},
+            "settle_s": self.settle_s,
+            "focus": asdict(self.focus),
+        }
+
+    @classmethod
+    def recorded(cls, kept: Mapping[str, Any]) -> PlanWish:
+        """What `record` gave."""
+        near, far, step = (
+            None if kept[name] is None else Length(kept[name][0], AxisUnit(kept[name][1]))
+            for name in ("near", "far", "step")
+        )
+        focus = FocusWishes(**{**kept["focus"], "region": Region(**kept["focus"]["region"])})
+        return cls(near, far, step, kept["settle_s"], focus)
+
+
+def expected_s(plan: StackPlan, exposures: int = 1) -> float:
+    """About how long the frames of a plan take, each of some exposures; the session itself says it better after its first."""
+    return plan.count * (plan.settle_s + _FRAME_S * exposures)
 
 
 @dataclass(frozen=True, slots=True)
 class PlanFound:
-    """A plan, and what of it was found: as the journal keeps it."""
+    """A plan, and what of it was found: as the journal keeps it; and the size of a shot, where one was taken to find it."""
 
     plan: StackPlan
     focus: dict[str, Any]
+    shot_bytes: int | None = None
 
 
 def wish_for(settings: Settings, flags: ShootFlags) -> PlanWish:
@@ -99,6 +126,23 @@ def wish_for(settings: Settings, flags: ShootFlags) -> PlanWish:
     return wish
 
 
+def check_wish(wish: PlanWish, axis: Axis, camera: Camera) -> None:
+    """Refuse what cannot be found on these devices, before anything moves.
+
+    Raises
+    ------
+    UsageError, CameraError
+    """
+    unit = axis.capabilities.unit
+    if wish.unit not in (None, unit):
+        raise UsageError(
+            f"the plan counts in {wish.unit}, the axis in {unit.value}",
+            remedy="Give near, far and step in the axis's unit.",
+        )
+    if isinstance(camera, ShutterCamera) and None in (wish.near, wish.far, wish.step):
+        raise camera.blind()
+
+
 def find_plan(wish: PlanWish, axis: Axis, camera: Camera) -> PlanFound:
     """The plan, found where flags and settings leave it open; the carriage is where it was afterwards.
 
@@ -110,18 +154,11 @@ def find_plan(wish: PlanWish, axis: Axis, camera: Camera) -> PlanFound:
 
     if wish.plan is not None:
         return PlanFound(wish.plan, {})
+    check_wish(wish, axis, camera)
     unit = axis.capabilities.unit
-    told = next((length.unit for length in (wish.near, wish.far, wish.step) if length is not None), unit)
-    if told is not unit:
-        raise UsageError(
-            f"the plan counts in {told.value}, the axis in {unit.value}",
-            remedy="Give near, far and step in the axis's unit.",
-        )
     if wish.near is not None and wish.far is not None and wish.step is not None:
         settle_s = _settle_s(wish, axis, camera, wish.step.value, (wish.near.value, wish.far.value))
         return PlanFound(StackPlan(wish.near.value, wish.far.value, wish.step.value, settle_s, unit), {})
-    if isinstance(camera, ShutterCamera):
-        raise camera.blind()
     found = find_focus(axis, camera, wish.focus, want_range=wish.near is None or wish.far is None)
     for note in (*found.step.notes, *(found.range.notes if found.range else ())):
         say(f"note: {note}")
@@ -150,7 +187,7 @@ def find_plan(wish: PlanWish, axis: Axis, camera: Camera) -> PlanFound:
         f"found: {near:.0f} to {far:.0f} {unit.value} ({'with a margin of half a depth of field, ' * (wish.near is None)}"
         f"depth of field {dof:.1f} {unit.value}, {'measured' if measured else 'formula'})"
     )
-    return PlanFound(plan, focus_record(found, dof, measured=measured))
+    return PlanFound(plan, focus_record(found, dof, measured=measured), found.shot_bytes)
 
 
 def _settle_s(

@@ -80,7 +80,7 @@ def establish_position(
             remedy=ways,
             state=f"{_NOTHING_YET} The frames so far are safe.",
         )
-    if check and not homed and not blind and origin is not ResumeOrigin.IMAGES:
+    if check and folder.planned and not homed and not blind and origin is not ResumeOrigin.IMAGES:
         from capture.session.placing import Placing
 
         Placing(folder, axis, devices.camera, say).check(folder.plan)
@@ -110,6 +110,12 @@ def _refuse_another_origin(origin: ResumeOrigin, folder: SessionFolder, *, homed
 def _by_images(devices: Devices, folder: SessionFolder) -> dict[str, Any]:
     from capture.session.placing import Placing
 
+    if not folder.planned:
+        raise SessionError(
+            "the session has no frames yet to find the place by",
+            remedy=f"Bring the carriage to the session's 0, then: focusrail resume {folder.path} --origin here",
+            state=_NOTHING_YET,
+        )
     plan = folder.plan
     placed = Placing(folder, devices.axis, devices.camera, say).find(plan)
     unit = plan.unit.value

@@ -6,7 +6,7 @@ import contextlib
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,33 +14,28 @@ from capture.app.focus_options import FocusWishes
 from capture.app.opening import (
     DeviceNames,
     Origin,
-    apply_camera_settings,
     held_devices,
     open_rail,
-    release_autofocus,
-    require_position,
-    set_origin,
-    where_it_stands,
 )
 from capture.app.output import InterruptedRunError, say
 from capture.app.progress import ShootingProgress
 from capture.app.session_control import keys_and_signals
-from capture.app.session_plan import PlanFound, PlanWish, expected_s, find_plan
+from capture.app.session_plan import PlanWish
 from capture.camera.gphoto_camera import GphotoCamera
-from capture.camera.protocol import Camera, FileFormat, Role
+from capture.camera.protocol import Camera, Role
 from capture.camera.shutter_camera import ShutterCamera
-from capture.errors import CameraError, CaptureError, SessionError
-from capture.session.bounded import bounded, refuse_beyond
+from capture.errors import CaptureError, SessionError
+from capture.session.bounded import bounded
 from capture.session.collecting import to_collect
 from capture.session.control import Controls
-from capture.session.folder import SessionFolder, check_new_folder
+from capture.session.exposures import Exposures
+from capture.session.folder import SessionFolder
 from capture.session.log import SessionLog
 from capture.session.notify import Notifier
 from capture.session.plan import StackPlan
-from capture.session.preflight import Check, preflight
 from capture.session.records import place_in_doubt
 from capture.session.shooting import AfterShooting, Shooting, ShootOutcome, StoppedByUserError
-from capture.session.targets import check_plan, targets_of
+from capture.session.targets import targets_of
 from capture.session.watching import Companion
 from capture.settings import Settings
 from rail.axis import Axis
@@ -62,7 +57,7 @@ class Shoot:
 
     `plan` is what is to be found where something is left open. `stack` is None where nothing is stacked, else the stacker's options
     as the journal keeps them. `repair`: what the certificate misses is shot; `reshoot`: frames that were spoilt are shot again. `focus`:
-    what is known of the optics. `step_given`: it need not be what the depth of field asks for.
+    what is known of the optics. `step_given`: it need not be what the depth of field asks for. `exposures`: those of each position.
     """
 
     settings: Settings
@@ -80,6 +75,7 @@ class Shoot:
     reshoot: bool = True
     focus: FocusWishes | None = None
     step_given: bool = True
+    exposures: Exposures = field(default_factory=Exposures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,113 +112,25 @@ def open_devices(
         yield Devices(bounded(axis, never_beyond), camera, log)
 
 
-def shoot_session(wanted: Shoot, companions: tuple[Companion, ...] = ()) -> ShotSession:
-    """Shoot a whole new session; `companions` live beside it.
-
-    Raises
-    ------
-    CaptureError, RailError, InterruptedRunError
-    """
-    check_new_folder(wanted.out)
-    flags = dict(wanted.camera_settings)
-    if wanted.settings.choose("format", flags.get("format")) is None:
-        flags["format"] = FileFormat.RAW.value
-    given = wanted.plan if isinstance(wanted.plan, StackPlan) else None
-    if given is not None:
-        refuse_beyond(given, wanted.never_beyond)
-    with ExitStack() as stack:
-        devices = stack.enter_context(
-            open_devices(wanted.settings, wanted.devices, wanted.never_beyond, log_wire=wanted.log_wire)
-        )
-        axis, camera = devices.axis, devices.camera
-        if wanted.origin is Origin.KEEP:
-            check_ready(given, axis)
-        written = apply_camera_settings(camera, wanted.settings, flags)
-        release_autofocus(camera)
-        set_origin(axis, wanted.origin, ends=ends_of(wanted.plan))
-        found = plan_of(wanted.plan, axis, camera)
-        plan = found.plan
-        check_ready(plan, axis)
-        file_format = _format(flags, wanted.settings)
-        stacks = wanted.stack is not None
-        clear_the_way(preflight(plan, wanted.out, axis, camera, file_format, stacks=stacks))
-        folder = stack.enter_context(
-            SessionFolder.create(
-                wanted.out,
-                plan,
-                devices={
-                    "rail": {"port": wanted.devices.rail, "profile": wanted.devices.profile},
-                    "camera": {"port": wanted.devices.camera, "model": camera.info().model},
-                },
-                settings=written,
-                origin=wanted.origin.value,
-                homed=axis.status().homed,
-                after=wanted.after.value,
-                file_format=file_format.value,
-                camera_state=camera_state(camera),
-                stack=wanted.stack,
-                never_beyond=wanted.never_beyond,
-                repair=wanted.repair,
-                reshoot=wanted.reshoot,
-                focus=found.focus,
-                judged_by=judged_by(wanted, found),
-            )
-        )
-        return shoot_frames(folder, devices, plan, wanted, companions)
-
-
-def ends_of(plan: StackPlan | PlanWish) -> tuple[float, ...]:
-    """The ends that are known before anything is looked at."""
-    return (plan.near, plan.far) if isinstance(plan, StackPlan) else plan.ends
-
-
-def plan_of(plan: StackPlan | PlanWish, axis: Axis, camera: Camera) -> PlanFound:
-    """The plan to shoot; what is left open of it is found on live frames.
-
-    Raises
-    ------
-    CaptureError, rail.errors.RailError, InterruptedRunError
-    """
-    if isinstance(plan, StackPlan):
-        return PlanFound(plan, {})
-    try:
-        found = find_plan(plan, axis, camera)
-    except KeyboardInterrupt:
-        with contextlib.suppress(RailError):  # what it says to that must not hide why we leave
-            axis.stop()
-        raise InterruptedRunError(
-            "interrupted while the plan was looked for",
-            state=f"Motion is stopped. {where_it_stands(axis)} No frame was shot, no session was begun.",
-            remedy="Give the same command again; the folder is free.",
-        ) from None
-    unit = found.plan.unit.value
-    say(
-        f"the plan: {found.plan.count} frames from {found.plan.near:.0f} to {found.plan.far:.0f} {unit}, "
-        f"step {found.plan.step:.1f} {unit}, about {expected_s(found.plan) / 60:.1f} min"
-    )
-    return found
-
-
 def shoot_frames(
     folder: SessionFolder,
     devices: Devices,
-    plan: StackPlan,
     wanted: Shoot,
+    notifier: Notifier,
     companions: tuple[Companion, ...] = (),
 ) -> ShotSession:
-    """Shoot what is missing in `folder`, with everything that lives beside it: log, progress, orders, notices.
+    """Shoot what is missing of the plan of `folder`, with everything that lives beside it: progress, orders, notices.
 
     Raises
     ------
     CaptureError, RailError, InterruptedRunError
         Each says how many frames are safe, and how to go on.
     """
+    plan = folder.plan
     with ExitStack() as stack:
-        devices.log.write_to(folder.path / "log.txt")
         controls = stack.enter_context(Controls(folder.path))
         stack.enter_context(keys_and_signals(controls, plan.step))
         watcher = stack.enter_context(ShootingProgress(plan.count))
-        notifier = stack.enter_context(contextlib.closing(Notifier(wanted.notify, folder.path)))
         watcher.on_trouble = notifier.trouble
         if isinstance(devices.camera, GphotoCamera):
             devices.camera.tell(watcher.notice)
@@ -240,13 +148,7 @@ def shoot_frames(
             look=lambda axis: _live_growth(axis, devices.camera, watch, plan),
             reopen=lambda: bounded(_open_rail_anew(wanted, devices.camera), wanted.never_beyond),
         )
-        try:
-            outcome = _run(shooting, folder, plan, wanted.after)
-        except (CaptureError, RailError) as error:
-            notifier.trouble(error.message)
-            raise
-        if wanted.stack is None:
-            notifier.finished(f"{outcome.frames} frames in {folder.path}")
+        outcome = _run(shooting, folder, plan, wanted.after)
         values = outcome_values(folder, outcome)
         return ShotSession(values, [f"{outcome.frames} frames in {folder.path}"], watcher.last_frame_s)
 
@@ -271,22 +173,11 @@ def _open_rail_anew(wanted: Shoot, camera: Camera) -> Axis:
     return axis
 
 
-def judged_by(wanted: Shoot, found: PlanFound) -> dict[str, Any]:
-    """By what the certificate judges, as the journal keeps it (the fields of `WatchWishes`)."""
-    judged: dict[str, Any] = {"dof": found.focus.get("dof")}
-    focus = wanted.focus
-    if focus is not None:
-        judged["overlap"] = None if wanted.step_given else focus.overlap
-        judged["pixel_um"] = focus.pixel_um
-        judged |= {name: getattr(focus, name) for name in ("magnification", "f_number", "pupil", "wavelength_nm")}
-    return judged
-
-
 def frame_watch(folder: SessionFolder) -> FrameWatch:
     """Watches and certifies the frames of a session, by what it was opened with."""
     from capture.focus.watch import FrameWatch, WatchWishes
 
-    known = {field.name for field in fields(WatchWishes)}
+    known = {one.name for one in fields(WatchWishes)}
     judged = folder.journal.opened().get("judged_by", {})
     wishes = WatchWishes(**{name: value for name, value in judged.items() if name in known})
     return FrameWatch(wishes, folder.plan.unit)
@@ -343,45 +234,3 @@ def _run(shooting: Shooting, folder: SessionFolder, plan: StackPlan, after: Afte
 def _wanted_frames(folder: SessionFolder, plan: StackPlan) -> int:
     """How many frames the session is to have, those that were added among them."""
     return len(targets_of(plan, folder.frames()))
-
-
-def check_ready(plan: StackPlan | None, axis: Axis) -> None:
-    """Refuse a plan that the axis cannot follow from where it is, before a folder is made for it; None: it is not known yet.
-
-    Raises
-    ------
-    rail.errors.RailPositionUnknownError, rail.errors.RailLimitError, UsageError
-    """
-    if plan is not None:
-        check_plan(plan, axis)
-    require_position(axis)
-
-
-def camera_state(camera: Camera) -> dict[str, str]:
-    """What decides how a frame looks, as it stands now."""
-    roles = camera.info().roles
-    return {role.value: state.value for role in KEPT_ROLES if (state := roles.get(role)) is not None}
-
-
-def clear_the_way(checks: list[Check]) -> None:
-    """Say what stands in the way; raise where no frame can come.
-
-    Raises
-    ------
-    CameraError, SessionError
-        For a card that is full, a battery that is empty, a disk without room, a mode in which nothing can be set.
-    """
-    for check in checks:
-        if check.passed:
-            continue
-        if check.fatal:
-            kind = SessionError if check.name in ("disk", "travel") else CameraError
-            raise kind(check.message, remedy=check.remedy, state="Nothing has moved, nothing was shot.")
-        say(f"note: {check.message.rstrip('.')}. {check.remedy}")
-
-
-def _format(flags: dict[str, str | None], settings: Settings) -> FileFormat:
-    try:
-        return FileFormat(settings.choose("format", flags.get("format"), FileFormat.RAW.value))
-    except ValueError:
-        return FileFormat.RAW

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -67,11 +68,12 @@ class RunningStacker:
 
     # -- a companion -------------------------------------------------------------------------------------------------------------
 
-    def frame_stored(self, number: int, position: float, path: Path) -> None:
+    def frame_stored(self, number: int, position: float, paths: Sequence[Path]) -> None:
         """An accepted frame is on disk."""
         if not self._started:
             self._start()
-        self._orders.put(Add(number, path.absolute(), position, position if self._in_um else None))
+        absolute = tuple(path.absolute() for path in paths)
+        self._orders.put(Add(number, absolute, position, position if self._in_um else None))
 
     def frame_withdrawn(self, number: int) -> None:
         """It does not count any more."""
@@ -192,6 +194,13 @@ class RunningStacker:
             self._answers.put(None)
 
 
+def over_what_was_killed(folder: SessionFolder, options: StackOptions, name: str = RESULT_NAME) -> StackOptions:
+    """`options`, allowed to write over the picture called `name` where a run left it that was killed before it could be recorded."""
+    recorded = {event.detail["result"] for event in folder.journal.events() if event.kind is EventKind.STACKED}
+    killed = (folder.result_path / name).exists() and f"result/{name}" not in recorded
+    return replace(options, force=options.force or killed)
+
+
 def stack_session(
     folder: SessionFolder, options: StackOptions, running: RunningStacker | None = None
 ) -> dict[str, Any]:
@@ -211,13 +220,11 @@ def stack_session(
     if running is not None:
         name, options = running.name, running.options
     result = folder.result_path / name
-    recorded = {event.detail["result"] for event in folder.journal.events() if event.kind is EventKind.STACKED}
-    # a picture that is not recorded is of a run that was killed before it could be
-    force = options.force or (result.exists() and f"result/{name}" not in recorded)
+    options = over_what_was_killed(folder, options, name)
     with StackingProgress() as progress:
-        report = None if running is None else running.finish(progress, force=force)
+        report = None if running is None else running.finish(progress, force=options.force)
         if report is None:
-            report = stack_pictures([folder.path], result, replace(options, force=force), progress)
+            report = stack_pictures([folder.path], result, options, progress)
     values = report.values()
     folder.journal.record(EventKind.STACKED, result=f"result/{name}", frames_used=values["frames_used"])
     folder.write_manifest()

@@ -19,7 +19,8 @@ from capture.bench.imager_faults import SceneFaults
 from capture.bench.interfaces import CarriageSample, ExposureSettings
 from capture.bench.optics import Lens
 from capture.bench.render import Renderer, View
-from capture.bench.scene import DepthDescription, Scene, SceneDescription, Texture, build, read_description
+from capture.bench.scene import Scene, Texture, build, read_description
+from capture.bench.scene_description import DepthDescription, SceneDescription
 from capture.bench.scene_vibration import Vibration, line
 from capture.bench.sensor import Mosaic, Sensor, develop, develop_half, encode_srgb
 from capture.bench.truth import Truth, tell

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from capture.bench import scene_textures as tx
-
-if TYPE_CHECKING:
-    from capture.bench.scene import LayerDescription
+from capture.bench.scene_description import LayerDescription
 
 Plane = NDArray[np.float32]
 _SUPERSAMPLING = 2

@@ -17,12 +17,14 @@ class Arrivals:
     """All files that came from one camera since it was opened.
 
     A file that the camera gives a second time (some bodies do, from their memory) is told by its digest, or by an exposure time
-    before the last shot's; equal times are fine.
+    before the last shot's; equal times are fine. A clock that was set back (by its user, or by a battery that was changed) shows so, too:
+    the first such picture is refused, and where the next one is another and not older than that, the clock is believed.
     """
 
     def __init__(self) -> None:
         self._digests: set[str] = set()
         self._last_time = ""
+        self._refused: PictureFacts | None = None  # the last that its time alone spoke against
         self._learned: dict[str, int] = {}
         self._inspected: dict[str, PictureFacts] = {}
         self.last_camera_path: str | None = None
@@ -75,9 +77,19 @@ class Arrivals:
         if facts.sha256 in self._digests:
             return "it is the same as an earlier one"
         time = facts.exposure.get("time")
-        if isinstance(time, str) and self._last_time and _comparable(time) < _comparable(self._last_time):
+        if isinstance(time, str) and self._is_early(time) and not self._is_set_back(time, facts.sha256):
             return f"it was taken at {time}, before the last shot"
         return ""
+
+    def _is_early(self, time: str) -> bool:
+        return bool(self._last_time) and _comparable(time) < _comparable(self._last_time)
+
+    def _is_set_back(self, time: str, sha256: str) -> bool:
+        """Whether a time before the last shot's is that of a clock that was set back."""
+        before = self._refused
+        if before is None or sha256 == before.sha256:
+            return False
+        return _comparable(str(before.exposure["time"])) <= _comparable(time)
 
     def accept(self, order: ShotOrder, collected: Collected, known: FileFormat | None, format_text: str) -> Shot:
         """Name the files of a shot durably, RAW first.
@@ -103,7 +115,9 @@ class Arrivals:
         self._digests.update(file.sha256 for file in files)
         exposure = next((facts.exposure for facts in chosen.values() if facts.exposure), {})
         if isinstance(time := exposure.get("time"), str):
-            self._last_time = time
+            if self._is_early(time):
+                notes.append(f"The camera's clock was set back: from {self._last_time} to {time}.")
+            self._last_time, self._refused = time, None
         self._learned.setdefault(format_text, len(files))
         self.last_camera_path = None if order.erase else max(file.camera_path for file in chosen)
         return Shot(files, exposure, tuple(notes))
@@ -118,6 +132,8 @@ class Arrivals:
                     state="exposed; file torn",
                 )
             if stale := self._stale(told):
+                if told.sha256 not in self._digests:
+                    self._refused = told
                 raise ShotIncompleteError(
                     f"The camera gave an old picture ({name}): {stale}.",
                     remedy="Shoot again; where it repeats, store on the card (target card).",

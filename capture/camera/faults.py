@@ -70,6 +70,9 @@ def _reason(words: str, message: str, remedy: str) -> _Reason:
     return _Reason(re.compile(words, re.IGNORECASE), message, remedy)
 
 
+OPENING = "opening"
+"""How what is done begins, in words, where a camera that answers "busy" may be another program's."""
+
 FOCUS_AT_LIMIT = re.compile(r"focus (?:drive )?at limit|mf ?drive ?step ?end", re.IGNORECASE)
 """The lens's focus motor stands at an end."""
 
@@ -129,13 +132,19 @@ def _recognised(failed: Failed) -> _Reason | None:
 def is_refusal(failed: Failed) -> bool:
     """Whether the camera said why it does not do as asked: it is well, and need not be opened anew."""
     return not is_link_gone(failed) and (
-        failed.code == CAMERA_BUSY
+        is_busy(failed)
         or failed.code in {OPERATING_SYSTEM, NO_SPACE, OS_FAILURE, NOT_SUPPORTED}
         or _recognised(failed) is not None
         or _READ_ONLY.search(said(failed)) is not None
     )
 
 
+def is_busy(failed: Failed) -> bool:
+    """Whether the camera is at something else just now; where the library reports that as any failure, its words tell."""
+    return failed.code == CAMERA_BUSY or _BUSY.search(said(failed)) is not None
+
+
+_BUSY = re.compile(r"device busy|0x2019", re.IGNORECASE)
 _READ_ONLY = re.compile(r"read-only|not set|no such|not found|parsing the value", re.IGNORECASE)
 
 
@@ -159,6 +168,12 @@ def camera_error(failed: Failed, doing: str, *, holders: str = "") -> CameraErro
     `holders` names the processes that hold the camera and how to end them, where known.
     """
     words = said(failed)
+    if is_busy(failed) and not doing.startswith(OPENING):
+        return CameraBusyError(
+            f"The camera is busy while {doing} ({words}).",
+            remedy="Wait for its flash, its card or a long exposure, leave its menus, and try again.",
+            state="connected",
+        )
     if failed.code in {CAMERA_BUSY, USB_CLAIM, IO_LOCK}:
         return CameraBusyError(
             f"The camera is busy or held by another program while {doing} ({words}).",
@@ -204,6 +219,8 @@ def reading_error(failed: Failed, doing: str) -> CameraError:
 def setting_error(failed: Failed, doing: str) -> CameraError:
     """As `camera_error`, for writing a setting."""
     words = said(failed)
+    if is_busy(failed):
+        return camera_error(failed, doing)
     if failed.code in {ERROR, BAD_PARAMETERS, NOT_SUPPORTED} and not is_link_gone(failed) and _READ_ONLY.search(words):
         return CameraSettingError(
             f"The camera does not take the setting while {doing} ({words}).",
@@ -232,7 +249,7 @@ def shot_error(failed: Failed, doing: str, *, exposed: bool) -> CameraError:
         )
     if reason := _recognised(failed):
         return ShotRefusedError(f"{reason.message} ({words})", remedy=reason.remedy, state="nothing was exposed")
-    if failed.code == CAMERA_BUSY:
+    if is_busy(failed):
         return ShotBusyError(
             f"The camera stayed busy ({words}).",
             remedy="Wait for its flash or card, leave its menus, and try again.",

@@ -252,7 +252,10 @@ class GphotoCamera:
     def _live_frame(self) -> LiveFrame:
         self._live_view_on, self._live_pid = True, self._link.pid
         self._magnify_again()
-        jpeg = self._link.ask("preview", "taking a live frame", deadline_s=self._link.deadlines.live_s)
+        live_s = self._link.deadlines.live_s
+        jpeg = self._link.patiently(
+            lambda: self._link.ask("preview", "taking a live frame", deadline_s=live_s), within_s=live_s
+        )
         if not isinstance(jpeg, bytes):
             raise TypeError(type(jpeg))
         return LiveFrame(jpeg, time.monotonic())

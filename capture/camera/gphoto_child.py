@@ -11,7 +11,8 @@ import signal
 import sys
 from multiprocessing.connection import Connection
 
-from capture.camera.gphoto import DriverError, GphotoDriver
+from capture.camera.gphoto import GphotoDriver
+from capture.camera.gphoto_open import DriverError
 from capture.camera.wire import CAMERA_EVENT, Done, Failed, Progress, Reply, Request
 
 _GRACE_S = 2.0

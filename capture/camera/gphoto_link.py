@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from capture.camera.faults import LOST_CODES, camera_error, is_refusal, reading_error, said, setting_error
+from capture.camera.faults import LOST_CODES, OPENING, camera_error, is_refusal, reading_error, said, setting_error
 from capture.camera.holders import describe_holders, find_holders
 from capture.camera.process import FailedCallError, LibraryProcess, ProcessDiedError, ProcessHungError
 from capture.camera.protocol import Role
@@ -139,7 +139,7 @@ class GphotoLink:
         self._process = self._start()
         where = f" at {self._port}" if self._port else ""
         try:
-            opened = self.ask("open", f"opening the camera{where}", deadline_s=self.deadlines.open_s, port=self._port)
+            opened = self.ask("open", f"{OPENING} the camera{where}", deadline_s=self.deadlines.open_s, port=self._port)
             if not isinstance(opened, OpenedCamera):
                 raise TypeError(type(opened))
             self._port, self._model = opened.port, opened.model
@@ -317,19 +317,27 @@ class GphotoLink:
 
     def write(self, setting: Setting, value: str) -> Setting:
         """Write one entry and read it back, waiting while the camera is busy; it may still keep its old value."""
-        end = time.monotonic() + self.deadlines.call_s
+
+        def once() -> Setting:
+            return self._remember(
+                self.ask(
+                    "write",
+                    f"setting {setting.name} to {value}",
+                    deadline_s=self.deadlines.call_s,
+                    error_of=setting_error,
+                    path=setting.path,
+                    value=value,
+                )
+            )
+
+        return self.patiently(once, self.deadlines.call_s)
+
+    def patiently(self, call: Callable[[], _T], within_s: float) -> _T:
+        """A call, made again while the camera is busy; `CameraBusyError` where it stays so for `within_s`."""
+        end = time.monotonic() + within_s
         while True:
             try:
-                return self._remember(
-                    self.ask(
-                        "write",
-                        f"setting {setting.name} to {value}",
-                        deadline_s=self.deadlines.call_s,
-                        error_of=setting_error,
-                        path=setting.path,
-                        value=value,
-                    )
-                )
+                return call()
             except CameraBusyError:
                 if time.monotonic() >= end:
                     raise

@@ -34,7 +34,7 @@ def choose_entry(link: GphotoLink, role: Role, value: str) -> tuple[Setting, str
     if not writable:
         raise CameraSettingError(
             f"{entries[0].name} ({role.value}) cannot be changed now; it stands at {entries[0].value}.",
-            remedy="Turn the camera's mode dial to M, or the ring on the lens to A.",
+            remedy="Where it is busy, wait; else turn the camera's mode dial to M, or the ring on the lens to A.",
             state="connected",
         )
     found = [(setting, choice) for setting in writable if (choice := _choice_of(role, value, setting)) is not None]
@@ -65,7 +65,7 @@ def write_checked(link: GphotoLink, role: Role, setting: Setting, choice: str) -
     if not same(role, read.value, choice):
         raise CameraSettingError(
             f"The camera kept {setting.name} at {read.value} instead of {choice}.",
-            remedy="Turn its mode dial to M; a lens with its own ring must stand on A.",
+            remedy="Where it is busy, wait; else turn its mode dial to M; a lens with its own ring must stand on A.",
             state="connected",
         )
     return read

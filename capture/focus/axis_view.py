@@ -192,6 +192,8 @@ class StillFacts:
         Pixels of the still for one of a live frame that shows the whole of it.
     pixel_um, f_number : float or None
         The sensor's pixel pitch and the marked f-number, where the file says.
+    size_bytes : int
+        Of all its files.
     """
 
     width: int
@@ -199,6 +201,7 @@ class StillFacts:
     live_scale: float
     pixel_um: float | None
     f_number: float | None = None
+    size_bytes: int = 0
 
 
 def look_at_still(camera: Camera) -> StillFacts:
@@ -225,4 +228,5 @@ def look_at_still(camera: Camera) -> StillFacts:
         max(found.width, found.height) / max(int(side) for side in encoded.shape[:2]),
         pitch if isinstance(pitch, float) else None,
         f_number if isinstance(f_number, float) and f_number > 0 else None,
+        sum(file.size_bytes for file in shot.files),
     )

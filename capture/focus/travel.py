@@ -30,6 +30,8 @@ _SHORT_ALONE, _LONG_ALONE = 0.5, 1.8
 _ALIKE = 1.5
 # Two steps differ by so much more than one.
 _TWO_STEPS = (1.35, 2.5)
+# The frame before last is two steps away (1.5 steps' way at least); a frame that shows it again differs by noise, 0.4 at most.
+_BACK = 0.6
 # From so many frames on it is seen that nothing moves at all: the last differs from the first by no more than its neighbour does.
 _MANY, _NOTHING = 5, 1.2
 _EVEN = 0.1
@@ -45,7 +47,7 @@ class Stray:
     ----------
     index : int
     share : float
-        How far the picture went on, in planned ways: 0 where it stands still. Above 1 it is a lower bound.
+        How far the picture went on, in planned ways: 0 where it stands still. Above 1 it is a lower bound; -1 where it went back by one.
     """
 
     index: int
@@ -54,6 +56,8 @@ class Stray:
     @property
     def words(self) -> str:
         """What is seen."""
+        if self.share < 0:
+            return "the picture went back to the frame before last, though the rail moved on"
         if self.share < STANDS:
             return "the picture stands still, though the rail moved on"
         if self.share < 1:
@@ -108,6 +112,9 @@ def find_stray(
         share = ways[index - 1] / expected
         least, most = (_SHORT, _LONG) if sure else (_SHORT_ALONE, _LONG_ALONE)
         if not share < least and not share > most:
+            # as far as it should, perhaps the other way
+            if index > 1 and _way(levels[index - 2], levels[index]) < _BACK * expected:
+                return Stray(index, -1.0)
             continue
         if (
             index + 1 < count

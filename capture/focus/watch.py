@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,11 +131,11 @@ class FrameWatch:
 
     # -- frames ------------------------------------------------------------------------------------------------------------------
 
-    def frame_stored(self, number: int, position: float, path: Path) -> None:
-        """An accepted frame is on disk."""
+    def frame_stored(self, number: int, position: float, paths: Sequence[Path]) -> None:
+        """An accepted frame is on disk; of several exposures the first is judged, as what it is compared with is one."""
         self._collect(wait=False)  # what is done goes to the shelf: a future would keep it in memory
         self._positions[number] = position
-        self._waiting[number] = self._worker.submit(self._survey, path)
+        self._waiting[number] = self._worker.submit(self._survey, paths[0])
 
     def frame_withdrawn(self, number: int) -> None:
         """It does not count any more."""

@@ -73,6 +73,18 @@ def flock_holder(path: Path) -> Holder | None:
     return describe_process(opened[0]) if opened else None
 
 
+def folder_holder(path: Path) -> Holder | None:
+    """The process that works in the session folder `path`; None: nobody, or it cannot be told who."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return None
+    except BlockingIOError:
+        return flock_holder(path)
+    finally:
+        os.close(descriptor)
+
+
 def describe_process(pid: int) -> Holder:
     """Command and start of a process, as far as this user may see them."""
     command = since = ""

@@ -20,6 +20,8 @@ from types import TracebackType
 from typing import Self
 
 from capture.errors import SessionError, UsageError
+from capture.session.claims import folder_holder
+from capture.session.records import SessionState
 
 FIFO_NAME = ".control"
 ANSWER_S = 60.0
@@ -189,14 +191,14 @@ def send_order(
         # without a reader this fails at once instead of waiting for one
         descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
     except OSError as error:
-        raise _nobody_there(session) from error
+        raise _nobody_there(session, order) from error
     try:
         if order is Order.EXTEND:
             return _extended(session, descriptor, distance, answer_s)
         os.write(descriptor, _line(order, distance))
         return None
     except BrokenPipeError as error:  # it ended in this moment
-        raise _nobody_there(session) from error
+        raise _nobody_there(session, order) from error
     finally:
         os.close(descriptor)
 
@@ -227,17 +229,37 @@ def _extended(session: Path, descriptor: int, distance: float | None, answer_s: 
     return answer
 
 
-def _nobody_there(session: Path) -> SessionError:
+def _nobody_there(session: Path, order: Order) -> SessionError:
     """What is the matter with a session that takes no orders."""
     if not (session / "journal.db").is_file():
         return SessionError(
             f"{session} holds no session", remedy="Name the folder of a session that runs.", state="Nothing was done."
+        )
+    if (holder := folder_holder(session)) is not None:
+        return SessionError(
+            f"the session {session} is not shooting now, but its process is at work ({holder})",
+            remedy="It takes orders from its first frame to its last, not while it looks for its plan or stacks. "
+            f"`kill -INT {holder.pid}` stops it at once.",
+            state="Nothing was done.",
+        )
+    if _is_finished(session):
+        beyond = " What lies beyond its far end makes a session of its own." if order is Order.EXTEND else ""
+        return SessionError(
+            f"the session {session} is finished, and takes no orders",
+            remedy=f"Orders are for sessions that run.{beyond}",
+            state="Nothing was done.",
         )
     return SessionError(
         f"nobody is shooting {session} now",
         remedy=f"Orders are for sessions that run. Go on with it: focusrail resume {session}",
         state="Nothing was done.",
     )
+
+
+def _is_finished(session: Path) -> bool:
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        return bool(json.loads((session / "manifest.json").read_text("utf-8"))["state"] == SessionState.FINISHED)
+    return False
 
 
 def _line(order: Order, *details: float | None) -> bytes:

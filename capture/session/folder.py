@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -13,7 +14,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from capture.errors import SessionError
-from capture.session.claims import Holder, flock_holder
+from capture.session.claims import Holder, flock_holder, folder_holder
+from capture.session.exposures import Exposures, of_the_picture
 from capture.session.journal import Journal, is_blank
 from capture.session.plan import StackPlan
 from capture.session.records import (
@@ -71,12 +73,7 @@ class SessionFolder:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(self._lock)
-            holder = flock_holder(path)
-            raise SessionError(
-                f"the session {path} is held by another process{'' if holder is None else f' ({holder})'}",
-                remedy=_ways_out(path, holder),
-                state="It was not touched.",
-            ) from None
+            raise _held(path, flock_holder(path)) from None
         try:
             self.journal = Journal(path / "journal.db", create=create)
         except BaseException:
@@ -87,7 +84,7 @@ class SessionFolder:
     def create(
         cls,
         path: Path,
-        plan: StackPlan,
+        plan: StackPlan | None,
         *,
         devices: dict[str, Any],
         settings: dict[str, Any],
@@ -95,6 +92,8 @@ class SessionFolder:
         **more: Any,
     ) -> Self:
         """Make a new session in `path`, which must not exist or be empty; `more` is kept with what it was opened with.
+
+        Without a `plan` it is still to be found, and told by `set_plan`.
 
         Raises
         ------
@@ -105,7 +104,7 @@ class SessionFolder:
         folder = cls(path, create=True)  # the journal that is there, if any, was never written into
         opened: dict[str, Any] = {
             "program": f"focusrail {version('focusrail')}",
-            "plan": {**asdict(plan), "unit": plan.unit.value},
+            "plan": None if plan is None else _plan_record(plan),
             "devices": devices,
             "settings": settings,
             "origin": origin,
@@ -134,10 +133,41 @@ class SessionFolder:
         return self.journal.read_only
 
     @property
+    def planned(self) -> bool:
+        """Whether the plan is known; where something of it was left open, it is found first."""
+        return self.journal.opened()["plan"] is not None
+
+    def set_plan(self, plan: StackPlan, **found: Any) -> None:
+        """Write down the plan that was found, and what was measured for it."""
+        self.journal.record(EventKind.PLANNED, plan=_plan_record(plan), **found)
+        self.write_manifest()
+
+    @property
     def plan(self) -> StackPlan:
-        """The plan the session was opened with."""
+        """The plan.
+
+        Raises
+        ------
+        SessionError
+            It was not found yet.
+        """
+        if not self.planned:
+            raise SessionError(
+                f"the session {self.path} was stopped while its plan was looked for: it has no frames",
+                remedy=f"Go on with: focusrail resume {self.path}",
+                state=_NOTHING,
+            )
         plan = dict(self.journal.opened()["plan"])
         return StackPlan(**{**plan, "unit": AxisUnit(plan["unit"])})
+
+    @property
+    def exposures(self) -> Exposures:
+        """What is exposed at each position."""
+        return Exposures.recorded(self.journal.opened().get("exposures"))
+
+    def picture_paths(self, frame: FrameRecord) -> tuple[Path, ...]:
+        """The files whose average is the frame's picture: mostly one; none where they are still on the camera's card."""
+        return tuple(self.path / name for name in of_the_picture(frame.files))
 
     def frames(self) -> dict[int, FrameRecord]:
         """All frames the journal mentions."""
@@ -180,19 +210,19 @@ class SessionFolder:
     def _head(self) -> dict[str, Any]:
         """The manifest without its frames."""
         self._catch_up()
-        opened = next(event for event in self._own if event.kind is EventKind.OPENED)
-        unit = AxisUnit(opened.detail["plan"]["unit"])
+        opened = next(event for event in reversed(self._own) if event.kind is EventKind.OPENED)
+        told = self.journal.opened()
         results = [dict(event.detail) for event in self._own if event.kind is EventKind.STACKED]
         certified = [dict(event.detail) for event in self._own if event.kind is EventKind.CERTIFIED]
         return {
             "version": MANIFEST_VERSION,
-            "program": opened.detail["program"],
+            "program": told["program"],
             "created": opened.at,
             "state": fold_state(self._own).value,
-            "plan": _plan_entry(dict(opened.detail["plan"]), unit),
-            "origin": opened.detail["origin"],
-            "devices": opened.detail["devices"],
-            "settings": opened.detail["settings"],
+            "plan": None if told["plan"] is None else _plan_entry(told["plan"]),
+            "origin": told["origin"],
+            "devices": told["devices"],
+            "settings": told["settings"],
             "frames": [],
             "coverage": certified[-1] if certified else None,
             "resumed": [
@@ -206,8 +236,7 @@ class SessionFolder:
     def _frame_texts(self) -> list[str]:
         """The manifest's entries of the frames as JSON; only those that changed are made anew."""
         self._catch_up()
-        opened = next(event for event in self._own if event.kind is EventKind.OPENED)
-        unit = AxisUnit(opened.detail["plan"]["unit"])
+        unit = self.plan.unit if self.planned else AxisUnit.UM
         shown = [n for n, f in sorted(self._frames.items()) if f.files or f.verdict is not Verdict.PENDING]
         for number in shown:
             if number not in self._entries:
@@ -261,6 +290,14 @@ class SessionFolder:
         self.close()
 
 
+def _held(path: Path, holder: Holder | None) -> SessionError:
+    return SessionError(
+        f"the session {path} is held by another process{'' if holder is None else f' ({holder})'}",
+        remedy=_ways_out(path, holder),
+        state="It was not touched.",
+    )
+
+
 def _ways_out(path: Path, holder: Holder | None) -> str:
     stop = "stop it" if holder is None else f"stop it (`focusrail control {path} stop`, or `kill -INT {holder.pid}`)"
     return f"Wait until it has ended, {stop}, or choose another folder."
@@ -279,6 +316,8 @@ def check_new_folder(path: Path) -> None:
     if path.is_dir() and any(path.iterdir()) and not never_began(path):
         remedy = "Name a new folder with --out: a session never writes over another."
         if (path / "journal.db").is_file():
+            if (holder := folder_holder(path)) is not None:
+                raise _held(path, holder)
             remedy = f"It holds a session: go on with it (focusrail resume {path}), or name a new folder with --out."
         raise SessionError(f"{path} is not empty", remedy=remedy, state=_NOTHING)
     above = next((folder for folder in (path, *path.absolute().parents) if folder.exists()), Path("/"))
@@ -289,8 +328,9 @@ def check_new_folder(path: Path) -> None:
 
 
 def never_began(path: Path) -> bool:
-    """Whether `path` holds nothing but what a session leaves that was killed before its first step."""
+    """Whether `path` holds nothing but what a session leaves that ended before it had a plan."""
     known = {"frames", "result", "journal.db", "journal.db-wal", "journal.db-shm", ".manifest.json.part"}
+    known |= {"manifest.json", "log.txt"}
     try:
         inside = {entry.name for entry in path.iterdir()}
         if "journal.db" not in inside and inside - {"frames", "result"}:
@@ -301,7 +341,12 @@ def never_began(path: Path) -> bool:
     return inside <= known and empty and ("journal.db" not in inside or is_blank(path / "journal.db"))
 
 
-def _plan_entry(plan: dict[str, Any], unit: AxisUnit) -> dict[str, Any]:
+def _plan_record(plan: StackPlan) -> dict[str, Any]:
+    return {**asdict(plan), "unit": plan.unit.value}
+
+
+def _plan_entry(plan: Mapping[str, Any]) -> dict[str, Any]:
+    unit = AxisUnit(plan["unit"])
     suffix = "um" if unit is AxisUnit.UM else "steps"
     names = {"near": f"near_{suffix}", "far": f"far_{suffix}", "step": f"step_{suffix}", "settle_s": "settle_s"}
     count = StackPlan(**{**plan, "unit": unit}).count
@@ -319,6 +364,12 @@ def _frame_entry(frame: FrameRecord, unit: AxisUnit) -> dict[str, Any]:
         "position_steps": None if in_um else frame.position,
         "target": frame.target,
         "sha256": first.get("sha256"),
+        "exposures": [
+            {name: entry[name] for name in ("file", "exposure", "shutter", "metered")}
+            for entry in frame.files
+            if "exposure" in entry
+        ],
+        "averaged": list(of_the_picture(frame.files)),
         "digests": {entry["file"]: entry["sha256"] for entry in frame.files},
         "exposure": dict(frame.exposure),
         "verdict": frame.verdict.value,

@@ -22,10 +22,11 @@ from typing import Any, Self
 from capture.errors import SessionError
 from capture.session.records import Event, EventKind
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
-# What brings a journal of an older format to the next; each is one transaction. Format 2 only has more kinds of events.
-_UPGRADES = {1: ""}
+# What brings a journal of an older format to the next; each is one transaction. Formats 2 and 3 only have more kinds of events, and
+# more in their details.
+_UPGRADES = {1: "", 2: ""}
 
 _SCHEMA = """
 CREATE TABLE event (
@@ -38,17 +39,19 @@ CREATE TABLE event (
 """
 
 
+_TELLS_A_PLAN = "kind = 'planned' OR (kind = 'opened' AND json_extract(detail, '$.plan') IS NOT NULL)"
+_DAMAGED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 _LITTLE_BYTES = 3_000_000
 _NOTHING_SHOT = "Nothing was shot."
 _BEGIN_AGAIN = "Nothing is lost: start it again with the command that began it; the folder may stay."
 
 
 def is_blank(path: Path) -> bool:
-    """Whether the journal at `path` holds no event: its session was killed before it began."""
+    """Whether the journal at `path` holds no plan: its session was killed before it began, or while its plan was looked for."""
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=2)) as database:
             tables = database.execute("SELECT count(*) FROM sqlite_master WHERE name = 'event'").fetchone()[0]
-            return not tables or not database.execute("SELECT count(*) FROM event").fetchone()[0]
+            return not tables or not database.execute(f"SELECT count(*) FROM event WHERE {_TELLS_A_PLAN}").fetchone()[0]
     except sqlite3.Error:
         return False
 
@@ -157,6 +160,14 @@ class Journal:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
+            if getattr(error, "sqlite_errorcode", None) in _DAMAGED:
+                folder = self._path.parent
+                raise SessionError(
+                    f"the journal {self._path} is damaged: {error}",
+                    remedy=f"Bring it back from a copy. Or stack what is there: focusrail stack {folder} -o picture.tif "
+                    "(manifest.json tells which frames count), and shoot the rest as a session of its own.",
+                    state="Nothing was changed; the frames are files of their own, and not touched by it.",
+                ) from error
             raise SessionError(
                 f"the journal {self._path} cannot be used: {error}{_room(self._path)}",
                 remedy="Check that the disk has room and the folder may be written.",
@@ -194,20 +205,25 @@ class Journal:
 
     def events(self, after: int = 0) -> list[Event]:
         """All events in the order in which they happened; only those after number `after`, where that is given."""
+        return self._events("number > ?", after)
+
+    def _events(self, which: str, *values: int) -> list[Event]:
         with self._mapped():
             rows = self._database.execute(
-                "SELECT number, at, kind, frame, detail FROM event WHERE number > ? ORDER BY number", (after,)
+                f"SELECT number, at, kind, frame, detail FROM event WHERE {which} ORDER BY number", values
             ).fetchall()
         return [Event(number, at, EventKind(kind), frame, _detail(text)) for number, at, kind, frame, text in rows]
 
     def opened(self) -> Mapping[str, Any]:
-        """What the session was opened with: versions, plan, devices, settings."""
-        with self._mapped():
-            row = self._database.execute(
-                "SELECT detail FROM event WHERE kind = ? ORDER BY number LIMIT 1", (EventKind.OPENED.value,)
-            ).fetchone()
-        if row is not None:
-            return _detail(row[0])
+        """What the session was opened with: versions, plan, devices, settings; with what was found of the plan since."""
+        told: dict[str, Any] = {}
+        for event in self._events("kind IN ('opened', 'planned')"):
+            if event.kind is EventKind.OPENED:
+                told = dict(event.detail)  # a session whose plan was not found may be begun again
+            elif event.kind is EventKind.PLANNED:
+                told |= event.detail
+        if told:
+            return told
         raise SessionError(
             f"the session {self._path.parent} was stopped before its first step",
             remedy=_BEGIN_AGAIN,

@@ -68,6 +68,7 @@ def preflight(
     frame_bytes: int | None = None,
     last_event: str | None = None,
     stacks: bool = False,
+    exposures: int = 1,
 ) -> list[Check]:
     """Look at everything that can be looked at without moving or exposing.
 
@@ -82,18 +83,21 @@ def preflight(
     frames : int, optional
         Frames still to shoot; the whole plan without it.
     frame_bytes : int, optional
-        Size of a frame, where it is known.
+        Size of a frame, all its exposures together, where it is known.
     last_event : str, optional
         When the session last recorded something, ISO 8601: the clock must not lie before it.
     stacks : bool
         Whether a picture is made of the frames, on the same disk.
+    exposures : int
+        At each position.
     """
     left = plan.count if frames is None else frames
-    checks = [_disk(folder, left, file_format, frame_bytes, stacks=stacks), _clock(folder, last_event)]
+    one_bytes = None if frame_bytes is None else frame_bytes / exposures
+    checks = [_disk(folder, left, exposures, file_format, one_bytes, stacks=stacks), _clock(folder, last_event)]
     if axis is not None:
         checks += [_travel(plan, axis)]
     if isinstance(camera, TellsObstacles):
-        checks += list(_camera(camera, left, frame_bytes))
+        checks += list(_camera(camera, left * exposures, None if one_bytes is None else round(one_bytes)))
     return checks
 
 
@@ -109,13 +113,15 @@ def _travel(plan: StackPlan, axis: Axis) -> Check:
     return Check("travel", True, words)
 
 
-def _disk(folder: Path, frames: int, file_format: FileFormat, frame_bytes: int | None, *, stacks: bool) -> Check:
+def _disk(
+    folder: Path, frames: int, exposures: int, file_format: FileFormat, one_bytes: float | None, *, stacks: bool
+) -> Check:
     above = next((path for path in (folder, *folder.absolute().parents) if path.is_dir()), Path("/"))
     free = shutil.disk_usage(above).free
-    a_frame = EXPECTED_BYTES[file_format] if frame_bytes is None else frame_bytes
-    of_frames = frames * a_frame
-    needed = of_frames + (PICTURE_TIMES[file_format] * a_frame if stacks else 0)
-    measured = "" if frame_bytes is not None else "up to "
+    one = EXPECTED_BYTES[file_format] if one_bytes is None else one_bytes
+    of_frames = frames * exposures * one
+    needed = of_frames + (PICTURE_TIMES[file_format] * one if stacks else 0)
+    measured = "" if one_bytes is not None else "up to "
     what = f"{frames} frames and their picture" if stacks else f"{frames} frames"
     words = f"{what} need {measured}{_size(needed)}, {_size(free)} are free"
     if free >= needed:
@@ -125,8 +131,8 @@ def _disk(folder: Path, frames: int, file_format: FileFormat, frame_bytes: int |
         "disk",
         False,
         words,
-        f"Free some space on the disk of {above}" + (", or choose another with --out." if frame_bytes is None else "."),
-        fatal=frame_bytes is not None and free < of_frames,
+        f"Free some space on the disk of {above}" + (", or choose another with --out." if one_bytes is None else "."),
+        fatal=one_bytes is not None and free < of_frames,
     )
 
 

@@ -42,6 +42,12 @@ def reconcile(folder: SessionFolder) -> Reconciled:
         Where a file cannot be read or moved.
     """
     notes: list[str] = []
+    if not folder.frames_path.is_dir():
+        raise SessionError(
+            f"{folder.frames_path} is gone, and {len(folder.accepted())} frames with it",
+            remedy="Bring the folder back (is its disk mounted?), then resume again; or begin a new session with --out.",
+            state="Nothing has moved, nothing was shot.",
+        )
     try:
         frames = folder.frames()
         for part in folder.frames_path.glob(".*.part"):

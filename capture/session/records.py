@@ -12,6 +12,7 @@ class EventKind(StrEnum):
     """One thing that was about to happen, or had happened."""
 
     OPENED = "opened"  # the session: versions, devices, settings, plan
+    PLANNED = "planned"  # what was left open of the plan is found: plan, and what was measured
     RESUMED = "resumed"  # it is gone on with: versions, devices, what was found
     ADDED = "added"  # frame: a target beyond the plan, and why
     NOTED = "noted"  # something happened that changed no frame: a pause, a device opened anew
@@ -95,7 +96,8 @@ def fold_frames(events: Iterable[Event], before: Mapping[int, FrameRecord] | Non
             case EventKind.MOVED:
                 record = replace(record, position=detail["position"])
             case EventKind.EXPOSING:
-                begun = record.exposures_begun + 1
+                first = detail.get("exposure", 1) == 1 or detail.get("attempt", 1) > 1  # of a set
+                begun = record.exposures_begun + first
                 record = replace(record, exposures_begun=begun, verdict=Verdict.PENDING, files=(), reason="")
             case EventKind.STORED:
                 record = replace(record, files=tuple(detail["files"]), exposure=detail["exposure"])

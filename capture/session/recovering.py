@@ -20,6 +20,7 @@ from rail.errors import RailDeviceError, RailError, RailLimitError
 
 # Of the step: a place that is farther off than this was lost.
 _LOST = 0.25
+_ASKED = 3  # so many frames are shot once more where they do not tell
 _MOST = 3  # a rail that loses its place so often is no rail to be left alone
 
 
@@ -107,15 +108,19 @@ class Recovering:
         return target is not None and self._lies_at(plan, number, target) is False
 
     def _find(self, axis: Axis, plan: StackPlan, doubtful: Collection[int]) -> bool:
-        """By one picture of a frame before; where that says nothing good, by the switch, or by more pictures."""
+        """By a picture of a frame before, or of another where it does not tell; where that says nothing good, by the switch, or by more."""
         from capture.session.placing import Placing  # with its array libraries only where they are needed
 
         before = [frame for frame in self._folder.accepted() if frame.number not in doubtful and frame.files]
-        if len(before) > 1:
-            # of the last one a carriage that jams would give another picture
-            known = before[max(0, len(before) - 3)]
-            if known.target is not None and self._lies_at(plan, known.number, known.target):
+        # of the last one a carriage that jams would give another picture
+        for known in before[-3::-2][:_ASKED] or before[:-1][:1]:
+            if known.target is None:
+                continue
+            lies = self._lies_at(plan, known.number, known.target)
+            if lies:
                 return False
+            if lies is False:
+                break  # one that does not tell says nothing against the place: another is asked
         if axis.status().homed:
             with suppress(RailLimitError):  # where homing ends is a place that is never to be passed
                 return self._by_switch(axis, plan)

@@ -240,9 +240,9 @@ class Shooting:
         exposing.digests.update(str(entry["sha256"]) for entry in record.files)
         exposing.frame_bytes = max(exposing.frame_bytes, sum(int(entry["bytes"]) for entry in record.files))
         if record.files and record.position is not None:
-            path = self._folder.path / str(record.files[0]["file"])
+            paths = self._folder.picture_paths(record)
             number, position = target.number, record.position
-            self._beside.tell(lambda companion: companion.frame_stored(number, position, path))
+            self._beside.tell(lambda companion: companion.frame_stored(number, position, paths))
 
     def _obey(self) -> None:
         """What the user asked for since the last frame; waits while the session is paused."""
@@ -354,8 +354,8 @@ class Shooting:
         self._settle(plan)
         shot = self._exposing.shoot(number, plan.count)
         if shot.files:
-            path = shot.files[0].path
-            self._beside.tell(lambda companion: companion.frame_stored(number, reached, path))
+            paths = self._folder.picture_paths(self._folder.frames()[number])
+            self._beside.tell(lambda companion: companion.frame_stored(number, reached, paths))
         return shot, reached
 
     def _certified(self, what: Callable[[Certifying], T], otherwise: T) -> T:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -57,8 +57,8 @@ class Watcher(Protocol):
 class Companion(Protocol):
     """What lives beside the shooting: the running stack, the checks of frames. It never delays the shutter, and never raises."""
 
-    def frame_stored(self, number: int, position: float, path: Path) -> None:
-        """An accepted frame is on disk."""
+    def frame_stored(self, number: int, position: float, paths: Sequence[Path]) -> None:
+        """An accepted frame is on disk; its picture is the average of the exposures in `paths`, mostly of one."""
 
     def frame_withdrawn(self, number: int) -> None:
         """It does not count any more."""

@@ -78,6 +78,21 @@ def test_equal_times_are_fine_and_earlier_ones_stale(card: Card) -> None:
     assert card.names() == ["0001.nef", "0002.nef", "0003.nef"]
 
 
+def test_a_clock_that_was_set_back_costs_one_shot(card: Card) -> None:
+    card.shot("0001", [("D1.NEF", raw(40)), ("D1.JPG", picture(40))])
+    with pytest.raises(ShotIncompleteError, match="before the last shot"):
+        card.shot("0002", [("D2.NEF", raw(5, b"second")), ("D2.JPG", picture(5))])
+    # the same old picture once more, and one that is older still, are no sign of it
+    for stale in (raw(5, b"second"), raw(4, b"another")):
+        with pytest.raises(ShotIncompleteError, match="before the last shot"):
+            card.shot("0002", [("D2.NEF", stale)])
+    again = card.shot("0002", [("D3.NEF", raw(6, b"third")), ("D3.JPG", picture(6))])
+    assert any("clock was set back" in note for note in again.notes)
+    assert not card.shot("0003", [("D4.NEF", raw(7, b"fourth"))]).notes
+    with pytest.raises(ShotIncompleteError, match="before the last shot"):
+        card.shot("0004", [("D5.NEF", raw(6, b"fifth"))])
+
+
 @pytest.mark.parametrize(
     ("files", "known", "expected", "words"),
     [

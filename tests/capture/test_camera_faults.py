@@ -113,6 +113,21 @@ def test_a_setting_that_the_camera_does_not_take() -> None:
     assert is_refusal(failed)
 
 
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [(-110, ""), (-1, "The property 'ISO Speed' / 0x500f was not set (0x2019: PTP Device Busy)")],
+)
+def test_a_busy_camera_is_waited_for_and_its_mode_dial_left_alone(code: int, reason: str) -> None:
+    failed = Failed(code, "I/O in progress" if code == -110 else "Unspecified error", (reason,) if reason else ())
+    assert is_refusal(failed)
+    for error in (setting_error(failed, "setting iso to 100"), camera_error(failed, "taking a live frame")):
+        assert type(error) is CameraBusyError
+        assert "Wait" in error.remedy
+        assert "dial" not in error.remedy
+        assert error.state == "connected"
+    assert "Close other programs" in camera_error(failed, "opening the camera").remedy or code == -1
+
+
 def test_a_full_disk_is_no_fault_of_the_camera() -> None:
     failed = Failed(faults.OPERATING_SYSTEM, "No space left on device")
     assert "could not be stored" in shot_error(failed, "shooting", exposed=True).message

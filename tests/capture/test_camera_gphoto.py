@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from capture.app.resume_command import put_back_settings
-from capture.app.session_running import camera_state
+from capture.app.session_beginning import camera_state
 from capture.camera.gphoto_camera import GphotoCamera
 from capture.camera.opening import Deadlines, list_cameras, open_camera
 from capture.camera.protocol import Role, Shot

@@ -69,6 +69,14 @@ def test_a_carriage_that_slides_on_is_seen(stack: Stack, at: int) -> None:
     assert "times the way" in found.words
 
 
+@pytest.mark.parametrize("at", [3, 9, 13])
+def test_a_carriage_that_slides_back_by_two_steps_is_seen(stack: Stack, at: int) -> None:
+    found = strayed(stack, [place if k < at else place - 2 * STEP for k, place in enumerate(EVEN)])
+    assert found is not None
+    assert found.index == at
+    assert "went back" in found.words
+
+
 @pytest.mark.parametrize("odd", [{"light": {6: 0.6}}, {"shake_px": {6: 6.0}}])
 def test_a_frame_that_is_spoilt_by_itself_speaks_not_against_the_rail(
     stack: Stack, odd: dict[str, dict[int, float]]
@@ -92,7 +100,7 @@ def test_the_watch_names_the_frame_until_it_was_looked_after(stack: Stack, tmp_p
             gray = stack.gray(place if k < 8 else place - STEP)
             whole = cv2.resize(gray, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
             assert cv2.imwrite(str(path), cv2.cvtColor(whole, cv2.COLOR_GRAY2BGR))
-            watch.frame_stored(k + 1, STEP * k, path)
+            watch.frame_stored(k + 1, STEP * k, [path])
         found = watch.strayed(wait=True)
         assert found is not None
         assert found[0] == 9

@@ -35,7 +35,7 @@ def session(tmp_path: Path) -> Path:
 
 def take_all(running: RunningStacker, session: Path) -> None:
     for number in range(COUNT):
-        running.frame_stored(number, 10.0 * number, session / "frames" / f"{number:04}.png")
+        running.frame_stored(number, 10.0 * number, [session / "frames" / f"{number:04}.png"])
     running.all_stored()
 
 

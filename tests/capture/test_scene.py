@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from capture.bench.optics import Lens
-from capture.bench.scene import DepthDescription, Scene, Texture, build, depth_range, read_description
+from capture.bench.scene import Scene, Texture, build, depth_range, read_description
+from capture.bench.scene_description import DepthDescription
 from capture.errors import ConfigurationError
 
 SENSOR = (240, 160)

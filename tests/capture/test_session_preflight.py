@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from capture.app.session_running import clear_the_way
+from capture.app.session_beginning import clear_the_way
 from capture.camera.protocol import CameraInfo, FileFormat, Role
 from capture.camera.readiness import Obstacle, Store, obstacles
 from capture.camera.roles import Setting, state_of

@@ -16,7 +16,7 @@ import pytest
 
 from capture.errors import HeldError, SessionError
 from capture.session.claims import claimed_rail
-from capture.session.folder import SessionFolder
+from capture.session.folder import SessionFolder, check_new_folder
 from capture.session.journal import FORMAT_VERSION, Journal
 from capture.session.plan import StackPlan
 from capture.session.reconcile import reconcile
@@ -92,7 +92,7 @@ def test_a_second_process_is_refused_and_told_who_holds_the_session(tmp_path: Pa
     with new_folder(tmp_path / "s"):
         code = (
             "import sys; from pathlib import Path\nfrom capture.errors import SessionError\n"
-            "from capture.session.folder import SessionFolder\n"
+            "from capture.session.folder import SessionFolder, check_new_folder\n"
             "try: SessionFolder.open(Path(sys.argv[1]))\nexcept SessionError as error: print(error.message)\n"
         )
         told = subprocess.run(
@@ -100,6 +100,34 @@ def test_a_second_process_is_refused_and_told_who_holds_the_session(tmp_path: Pa
         )
         assert f"process {os.getpid()}, " in told.stdout
         assert f", since {time.strftime('%Y-')}" in told.stdout
+
+
+def test_who_would_begin_in_the_folder_of_a_session_that_runs_is_told_who_holds_it(tmp_path: Path) -> None:
+    with new_folder(tmp_path / "s"), pytest.raises(SessionError, match=f"process {os.getpid()}, "):
+        check_new_folder(tmp_path / "s")
+    with pytest.raises(SessionError, match="not empty"):
+        check_new_folder(tmp_path / "s")
+
+
+@pytest.mark.parametrize("harm", ["torn", "foreign"])
+def test_a_damaged_journal_is_called_so_and_leaves_the_frames_to_be_stacked(tmp_path: Path, harm: str) -> None:
+    with new_folder(tmp_path / "s") as folder:
+        for number in range(1, 200):
+            store(folder, number)
+    path = tmp_path / "s" / "journal.db"
+    path.write_bytes(b"no database" * 1000 if harm == "foreign" else path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(SessionError, match="is damaged") as refused, SessionFolder.open(tmp_path / "s") as folder:
+        folder.frames()
+    assert f"focusrail stack {tmp_path / 's'}" in refused.value.remedy
+
+
+def test_frames_that_are_gone_are_not_silently_shot_again(tmp_path: Path) -> None:
+    with new_folder(tmp_path / "s") as folder:
+        store(folder, 1)
+        folder.rejected_path.rmdir()
+        folder.frames_path.rmdir()
+        with pytest.raises(SessionError, match="is gone, and 1 frames with it"):
+            reconcile(folder)
 
 
 def test_what_was_recorded_survives_sigkill(tmp_path: Path) -> None:

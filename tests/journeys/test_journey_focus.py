@@ -83,14 +83,14 @@ def test_a_dry_run_finds_the_plan_and_shoots_nothing(
     bench: RunningBench, devices: tuple[str, ...], truth: dict[str, Any], tmp_path: Path
 ) -> None:
     shots = bench.ask({"get": "truth"})["shots"]
-    found = focusrail(
-        "shoot", *devices, "--step", "auto", "--live-scale", "2", "--dry-run", "--out", tmp_path / "s", "--json"
-    ).done()
-    assert found["step"] == pytest.approx(0.7 * truth["geometric"], rel=0.1)
+    found = focusrail("shoot", *devices, "--step", "auto", "--dry-run", "--out", tmp_path / "s", "--json").done()
+    assert found["step"] == pytest.approx(0.7 * truth["dof"], rel=0.1)
     assert found["near"] < truth["near_um"] - truth["carriage_um"]
     assert found["far"] > truth["far_um"] - truth["carriage_um"]
     assert found["planned"] == len(found["positions"]) > 5
-    assert bench.ask({"get": "truth"})["shots"] == shots
+    assert bench.ask({"get": "truth"})["shots"] == shots + 1, "the test shot alone"
+    [room] = [check["message"] for check in found["preflight"] if check["name"] == "disk"]
+    assert "up to" not in room, "the test shot told how large a frame is"
     assert not (tmp_path / "s").exists()
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import signal
 import subprocess
 import time
@@ -13,6 +15,10 @@ from pathlib import Path
 import pytest
 
 from capture.app.bench_launch import RunningBench
+from capture.app.stack_options import options_to_record
+from capture.session.folder import SessionFolder
+from capture.session.plan import StackPlan
+from stacking.options import StackOptions
 from tests.journeys.program import Finished, command, focusrail
 
 PLAN = ("--near", "1mm", "--far", "1.5mm", "--step", "100um", "--settle", "0.1", "-m", "2", "-f", "2.8")
@@ -178,6 +184,31 @@ def test_nobody_to_tell_is_said(tmp_path: Path) -> None:
     assert "holds no session" in nothing.values["error"]["message"]
     assert "resume" not in nothing.values["error"]["remedy"]
     assert focusrail("control", tmp_path / "s", "extend", "--json").code == 2
+    (tmp_path / "s" / "manifest.json").write_text('{"state": "finished", "plan": {"near_um": 0}}')
+    over = focusrail("control", tmp_path / "s", "extend", "200um", "--json")
+    assert over.code == 1
+    assert "is finished" in over.values["error"]["message"]
+    assert "session of its own" in over.values["error"]["remedy"]
+    lock = os.open(tmp_path / "s", os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    stacking = focusrail("control", tmp_path / "s", "pause", "--json").values["error"]
+    assert f"process {os.getpid()}" in stacking["message"]
+    assert f"kill -INT {os.getpid()}" in stacking["remedy"]
+    os.close(lock)
+
+
+def test_what_a_stack_cannot_write_is_said_before_the_session_is_gone_on_with(tmp_path: Path) -> None:
+    (tmp_path / "depth.tif").write_text("of another picture")
+    devices = {"rail": {"port": "socket://127.0.0.1:9", "profile": None}, "camera": {"port": "ptpip:127.0.0.1:9:9"}}
+    stack = options_to_record(StackOptions(depth=tmp_path / "depth.tif"))
+    plan = StackPlan(0, 100, 50)
+    SessionFolder.create(tmp_path / "s", plan, devices=devices, settings={}, origin="here", stack=stack).close()
+    refused = focusrail("resume", tmp_path / "s", "--json")
+    assert refused.code == 1
+    assert "depth.tif" in refused.values["error"]["message"]
+    # without it the devices are opened, which are not there
+    (tmp_path / "depth.tif").unlink()
+    assert focusrail("resume", tmp_path / "s", "--json").code == 3
 
 
 def test_the_end_is_told(devices: tuple[str, ...], tmp_path: Path) -> None:

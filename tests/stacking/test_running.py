@@ -81,7 +81,7 @@ def path_of(session: Path, number: int) -> Path:
 
 def give(stack: RunningStack, session: Path, number: int) -> None:
     position = (number - 1) * STEP_UM
-    stack.add(number, path_of(session, number), position, position)
+    stack.add(number, [path_of(session, number)], position, position)
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_frames_taken_back_and_never_seen_do_not_change_a_byte(
     stack = running(StackOptions(), tmp_path / "preview.jpg")
     for number in (1, 2, 3, 4):
         give(stack, session, number)
-    stack.add(5, foreign, 4 * STEP_UM, 4 * STEP_UM)
+    stack.add(5, [foreign], 4 * STEP_UM, 4 * STEP_UM)
     give(stack, session, 6)
     stack.withdraw(5)
     stack.withdraw(77)
@@ -174,7 +174,7 @@ def test_jpeg_frames_without_alignment(tmp_path: Path, running: Callable[..., Ru
     options = StackOptions(align=Align.NONE)
     stack = running(options, tmp_path / "preview.jpg")
     for k in (0, 2, 1, 3):
-        stack.add(k, folder / f"{k}.jpg", float(k))
+        stack.add(k, [folder / f"{k}.jpg"], float(k))
         stack.write_preview()
     stack.finish([folder], tmp_path / "a.tif", options)
     stack_pictures([folder], tmp_path / "b.tif", options)
@@ -187,8 +187,8 @@ def test_what_cannot_be_read_costs_its_own_place_in_the_preview_alone(
     broken = tmp_path / "broken.dng"
     broken.write_bytes(path_of(session, 1).read_bytes()[:20000])
     stack = running(StackOptions(), tmp_path / "preview.jpg")
-    stack.add(1, broken, 0.0, 0.0)
-    stack.add(2, tmp_path / "missing.dng", 1.0, 1.0)
+    stack.add(1, [broken], 0.0, 0.0)
+    stack.add(2, [tmp_path / "missing.dng"], 1.0, 1.0)
     for number in (3, 4, 5):
         give(stack, session, number)
     stack.write_preview()
@@ -235,10 +235,10 @@ def test_the_process_makes_the_same_and_leaves_nothing(session: Path, plain: byt
     options = replace(StackOptions(), threads=2)
     ours.send(Begin(options, tmp_path / "preview.jpg"))
     for number in (1, 2, 3, 9, 4):
-        ours.send(Add(number, path_of(session, number), number * STEP_UM, number * STEP_UM))
+        ours.send(Add(number, (path_of(session, number),), number * STEP_UM, number * STEP_UM))
     ours.send(Withdraw(9))
     for number in (5, 6, 7, 8, 9):
-        ours.send(Add(number, path_of(session, number), (number - 1) * STEP_UM, (number - 1) * STEP_UM))
+        ours.send(Add(number, (path_of(session, number),), (number - 1) * STEP_UM, (number - 1) * STEP_UM))
     answers = [ours.recv()]
     while not isinstance(answers[-1], Shown) or answers[-1].frames < COUNT:
         answers.append(ours.recv())

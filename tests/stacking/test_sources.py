@@ -245,3 +245,26 @@ def test_pictures_of_any_suffix_case_are_found(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"x")
     (tmp_path / "x.npy").unlink()
     assert names(find_sources([tmp_path])) == ["a.TIFF", "b.Tif", "c.PNG", "d.jpe"]
+
+
+def test_of_a_sessions_sets_only_what_is_averaged_is_taken(tmp_path: Path) -> None:
+    names_of = [f"frames/0001-{k}.jpg" for k in (3, 4, 1, 2)]
+    sets = [{"file": name, "exposure": int(name[-5]), "shutter": "1/60", "metered": True} for name in names_of]
+    frame: dict[str, object] = {
+        "file": names_of[0],
+        "files": names_of,
+        "exposures": sets,
+        "averaged": names_of[:2],
+        "position_um": 0.0,
+        "verdict": "accepted",
+    }
+    folder = session(tmp_path / "s", [frame])
+    for name in names_of:
+        jpeg(folder / name)
+    assert [path.name for path in find_sources([folder]).sources[0].paths] == ["0001-3.jpg", "0001-4.jpg"]
+    # an exposure that is gone leaves the others; one of another brightness never takes its place
+    (folder / names_of[0]).unlink()
+    assert [path.name for path in find_sources([folder]).sources[0].paths] == ["0001-4.jpg"]
+    (folder / names_of[1]).unlink()
+    with pytest.raises(SourceError):
+        find_sources([folder])
