@@ -284,7 +284,8 @@ def judged_by(wanted: Shoot, found: PlanFound) -> dict[str, Any]:
 
 def frame_watch(folder: SessionFolder) -> FrameWatch:
     """Watches and certifies the frames of a session, by what it was opened with."""
-    from capture.focus.watch import FrameWatch, WatchWishes
+    from capture.focus.judged_depth import WatchWishes
+    from capture.focus.watch import FrameWatch
 
     known = {field.name for field in fields(WatchWishes)}
     judged = folder.journal.opened().get("judged_by", {})

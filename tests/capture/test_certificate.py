@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from capture.focus.certificate import certify, dof_of_growth, frames_for, growth_of_stills, noise_levels
-from capture.focus.doubts import DOUBTFUL, is_misfired, is_stale, neighbours, shake_scores, shaken_against
+from capture.focus.doubts import DOUBTFUL, PLAIN, shake_scores, shaken_against
+from capture.focus.odd import is_misfired, is_stale, neighbours
 from capture.focus.survey import HALF_PX, FrameSurvey, Surveyor
 from tests.capture.test_focus_growth import Scene
 
@@ -141,6 +142,18 @@ def test_a_mild_shake_is_told_though_the_light_changed(stack: Stack, whole: dict
     brighter = stack.survey(position, light=1.07)
     assert shaken_against(good, brighter, noise) == ""
     assert shaken_against(brighter, good, noise) == ""
+
+
+@pytest.mark.parametrize("shake_px", [3.0, 8.0, 20.0])
+def test_a_shaken_frame_of_a_short_stack_stands_out(
+    stack: Stack, whole: dict[float, FrameSurvey], shake_px: float
+) -> None:
+    positions = list(whole)[3:14]
+    surveys = [whole[position] for position in positions]
+    surveys[5] = stack.survey(positions[5], shake_px=shake_px)
+    scores = shake_scores(dict(enumerate(positions)), dict(enumerate(surveys)), noise_levels(surveys))
+    assert max(scores, key=lambda index: scores[index]) == 5
+    assert scores[5] > PLAIN
 
 
 @pytest.mark.parametrize("shake_px", [0.0, 3.0])
