@@ -9,7 +9,7 @@ Frames in which too little is in focus are not judged.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -40,8 +40,9 @@ _LEAST_SCATTER = np.array([0.005, 0.005, 0.012, 0.012, 0.03, 0.08])
 # The bands' energies vary together.
 _ENERGY_WEIGHT = 0.6
 _FEWEST_FRAMES = 6
-# From where a second exposure is worth its time, from where it is though the plan was given, and from where a frame is named without one.
-DOUBTFUL, LIKELY, PLAIN = 1.0, 2.2, 5.0
+# From where a second exposure is worth its time though the plan was given, and from where a frame is named without one.
+LIKELY, PLAIN = 2.2, 5.0
+_UNTOLD_SCORE = 1.0
 # Two exposures of one position differ by noise alone, but for so little: in direction (x, y, x, y) and log energy of the two fine bands.
 _SURE = 5.0
 _SAME_SCATTER = np.array([0.006, 0.006, 0.015, 0.015, 0.009, 0.022])
@@ -136,6 +137,14 @@ def shake_scores(positions: Mapping[int, float], surveys: Mapping[int, FrameSurv
         ]
     curves = [_usual_shares([foretold[band] for foretold in found.values()]) for band in range(len(FINE_BANDS))]
     return _scores({number: _differences(foretold, curves) for number, foretold in found.items()})
+
+
+def most_doubtful(numbers: Iterable[int], scores: Mapping[int, float]) -> list[int]:
+    """All of `numbers` in the order in which second exposures are worth most: frames that no neighbour can speak for (the ends, uneven
+    steps, stacks that are too short) come after those that are spoken against.
+    """
+    known = dict.fromkeys(numbers, _UNTOLD_SCORE) | dict(scores)
+    return sorted(known, key=lambda number: -known[number])
 
 
 def _peaks_by_others(positions: F64, surveys: Sequence[FrameSurvey], noise: F32) -> tuple[F64, F64]:

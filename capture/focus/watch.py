@@ -20,7 +20,7 @@ from capture.focus.certificate import (
     noise_of_least,
 )
 from capture.focus.coverage_picture import draw_coverage
-from capture.focus.doubts import DOUBTFUL, LIKELY, PLAIN, shake_scores, shaken_against
+from capture.focus.doubts import LIKELY, PLAIN, most_doubtful, shake_scores, shaken_against
 from capture.focus.judged_depth import JudgedDepth, WatchWishes
 from capture.focus.odd import FEWEST_BESIDE, is_stale, odd_frames
 from capture.focus.shelf import SurveyShelf
@@ -34,8 +34,6 @@ from stacking.errors import StackingError
 _log = logging.getLogger(__name__)
 
 _BELIEVED = 0.3
-# The ends have one neighbour each and cannot be judged by it: they are looked at after what is doubtful.
-_END_SCORE = 1.01 * DOUBTFUL
 _FEWEST_FRAMES = 3
 # Frames beyond an end at a time: how far it goes is told the better the nearer one is.
 _MOST_BEYOND = 6
@@ -178,11 +176,11 @@ class FrameWatch:
             dict(surveys),
             noise,
         )
+        if least is Doubt.SOME:
+            return most_doubtful(numbers, scores)
         if not scores:
             self._note(f"{len(surveys)} frames, or frames at uneven steps, are too few to be judged for shake")
-        elif least is Doubt.SOME:
-            scores |= dict.fromkeys((numbers[0], numbers[-1]), _END_SCORE)
-        enough = {Doubt.SOME: DOUBTFUL, Doubt.LIKELY: LIKELY, Doubt.PLAIN: PLAIN}[least]
+        enough = LIKELY if least is Doubt.LIKELY else PLAIN
         return sorted((n for n in scores if scores[n] > enough), key=lambda n: -scores[n])
 
     def verdict(self, number: int, again: Path) -> str:

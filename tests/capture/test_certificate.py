@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from capture.focus.certificate import certify, dof_of_growth, frames_for, growth_of_stills, noise_levels
-from capture.focus.doubts import DOUBTFUL, PLAIN, shake_scores, shaken_against
+from capture.focus.doubts import LIKELY, PLAIN, shake_scores, shaken_against
 from capture.focus.odd import is_misfired, is_stale, neighbours
 from capture.focus.survey import HALF_PX, FrameSurvey, Surveyor
 from tests.capture.test_focus_growth import Scene
@@ -167,7 +167,7 @@ def test_an_empty_frame_is_not_called_shaken(stack: Stack, whole: dict[float, Fr
     scores = shake_scores(dict(enumerate(positions)), dict(enumerate(surveys)), noise_levels(surveys))
     last = [score for number, score in scores.items() if positions[number] > FAR_UM + 6 * DOF_UM]
     assert last
-    assert max(last) <= DOUBTFUL
+    assert max(last) <= LIKELY / 2
 
 
 @pytest.mark.parametrize("index", [0, 3, 6, 9])
