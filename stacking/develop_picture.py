@@ -114,6 +114,12 @@ def decode_picture(path: Path, probe: FrameProbe, memory: ReusedArrays | None = 
     return _as_promised(path, upright(image, probe.orientation), probe)
 
 
+def luma(image: Pixels) -> Gray:
+    """The encoded luma of an RGB frame, shape (rows, columns), uint8."""
+    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    return np.asarray(gray if gray.dtype == np.uint8 else cv2.convertScaleAbs(gray, alpha=1.0 / 257.0), np.uint8)
+
+
 def decode_gray_half(path: Path, probe: FrameProbe) -> Gray:
     """The luma of a picture at half size, upright: (height // 2, width // 2), uint8, each pixel the mean of four."""
     image = _decoded(path, gray=True)

@@ -157,16 +157,12 @@ class Engine:
         return measured.features
 
     def _measured_now(self, index: int) -> Measured:
+        from stacking.develop_picture import luma
+
         source, development = self._sources[index], self.development
         rows, columns = development.size
-        if self._registrar.wants_full((columns, rows)):
-            image = self._frame(index)
-            gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-            if gray.dtype != np.uint8:
-                gray = cv2.convertScaleAbs(gray, alpha=1.0 / 257.0)
-        else:
-            gray = development.gray_half(source)
-        seen = np.asarray(gray, np.uint8)
+        full = self._registrar.wants_full((columns, rows))
+        seen = luma(self._frame(index)) if full else development.gray_half(source)
         sharpness = block_sharpness(seen) if self.options.wants_sharpness else None
         spots = spots_of(seen) if not source.raw else np.zeros((0, 2), np.int32)
         return Measured(self._registrar.measure(index, seen), sharpness, spots)

@@ -72,8 +72,9 @@ def step(flags: FocusFlags) -> Reply:
     """Measure the depth of field on live frames, and the step that follows; the rail moves a little each way and returns."""
     from capture.app.focus_running import find_focus
 
+    wishes = _wishes(flags)  # refused before anything is opened
     with _devices(flags) as (axis, camera):
-        found = find_focus(axis, camera, _wishes(flags), want_range=False)
+        found = find_focus(axis, camera, wishes, want_range=False)
         unit = axis.capabilities.unit
     return Reply(step_values(found, unit), step_lines(found, unit))
 
@@ -82,8 +83,9 @@ def find_range(flags: FocusFlags) -> Reply:
     """Find the near and far end of the subject on live frames, without a margin; the rail moves and returns."""
     from capture.app.focus_running import find_focus
 
+    wishes = _wishes(flags)
     with _devices(flags) as (axis, camera):
-        found = find_focus(axis, camera, _wishes(flags), want_range=True)
+        found = find_focus(axis, camera, wishes, want_range=True)
         unit = axis.capabilities.unit
     estimate = found.range
     assert estimate is not None
@@ -156,6 +158,8 @@ def _wishes(flags: FocusFlags) -> FocusWishes:
         overlap=flags.overlap,
         roi=flags.roi,
         live_scale=flags.live_scale,
+        profile=flags.profile,
+        rail=flags.rail,
     )
 
 
@@ -171,7 +175,6 @@ def _position(text: str, axis: Axis) -> float:
 
 @contextmanager
 def _devices(flags: FocusFlags) -> Iterator[tuple[Axis, Camera]]:
-    _wishes(flags)  # refused before anything is opened
     names = DeviceNames(flags.rail, flags.profile, flags.camera)
     exposure = {"iso": flags.iso, "shutter": flags.shutter, "aperture": flags.aperture}
     with looking_devices(load_settings(Path.cwd()), names, flags.origin, exposure) as (axis, camera):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from capture.app.calibrated import magnification_for
 from capture.depth_of_field import DEFAULT_OVERLAP, DEFAULT_WAVELENGTH_NM, PIXELS_PER_COC, Optics
 from capture.errors import UsageError
 from capture.focus.region import Region
@@ -50,12 +51,14 @@ class FocusWishes:
         overlap: float | None,
         roi: str | None,
         live_scale: float | None,
+        profile: str | None = None,
+        rail: str | None = None,
     ) -> FocusWishes:
-        """Flags over settings.
+        """Flags over settings, and the magnification over what stands in the profile of the rail.
 
         Raises
         ------
-        UsageError
+        UsageError, rail.errors.RailUsageError
         """
         if live_scale is not None and not 0.05 < live_scale < 50:
             raise UsageError(
@@ -69,7 +72,7 @@ class FocusWishes:
         if pitch is not None and pitch <= 0:
             raise UsageError("a pixel pitch is greater than zero", remedy="Give it for example as --pixel 4um.")
         return cls(
-            settings.choose("magnification", magnification),
+            magnification_for(settings, magnification, profile=profile, rail=rail),
             settings.choose("f_number", f_number),
             settings.choose("pupil", None, 1.0),
             settings.choose("wavelength_nm", None, DEFAULT_WAVELENGTH_NM),
@@ -80,13 +83,16 @@ class FocusWishes:
             parse_region(roi),
         )
 
-    def optics(self, pixel_um: float | None) -> Optics | None:
-        """What the formula is computed for; None where magnification, f-number, or the size of a pixel is not known."""
+    def optics(self, pixel_um: float | None, f_number: float | None = None) -> Optics | None:
+        """What the formula is computed for, with what a still says where the user did not; None where magnification, f-number, or the
+        size of a pixel is not known.
+        """
+        f_number = f_number if self.f_number is None else self.f_number
         pitch = self.pixel_um if self.pixel_um is not None else pixel_um
         coc_um = self.coc_um if pitch is None else PIXELS_PER_COC * pitch
-        if self.magnification is None or self.f_number is None or coc_um is None:
+        if self.magnification is None or f_number is None or coc_um is None:
             return None
-        return Optics(self.magnification, self.f_number, self.pupil, coc_um=coc_um, wavelength_nm=self.wavelength_nm)
+        return Optics(self.magnification, f_number, self.pupil, coc_um=coc_um, wavelength_nm=self.wavelength_nm)
 
 
 def parse_region(text: str | None) -> Region:

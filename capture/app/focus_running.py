@@ -64,7 +64,7 @@ def find_focus(axis: Axis, camera: Camera, wishes: FocusWishes, *, want_range: b
             told = StillOptics(still.f_number, pixel_um)
     # optics are known in um; in steps of a lens only the measurement counts
     in_um = axis.capabilities.unit is AxisUnit.UM
-    optics = wishes.optics(pixel_um) if in_um else None
+    optics = wishes.optics(pixel_um, None if told is None else told.f_number) if in_um else None
     if optics is None and in_um and wishes.magnification is not None and wishes.f_number is not None:
         say("note: the pixel pitch is not known, so formula and measurement are not compared; give --pixel")
     with looking(axis, camera) as view:
@@ -72,7 +72,7 @@ def find_focus(axis: Axis, camera: Camera, wishes: FocusWishes, *, want_range: b
         found_range = None
         if want_range:
             growth = _growth_for_range(step, optics, scale)
-            found_range = find_range(view, growth, dof=step.dof_um, region=wishes.region, say=say)
+            found_range = find_range(view, growth, dof=step.dof_um, region=wishes.region, seen=step.seen, say=say)
     return Found(step, found_range, scale, pixel_um, shot_bytes)
 
 

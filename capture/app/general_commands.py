@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from capture.app.calibrated import magnification_for
 from capture.app.output import JsonFlag, Reply
 from capture.depth_of_field import (
     DEFAULT_COC_UM,
@@ -46,9 +47,12 @@ def dof(
 ) -> Reply:
     """Depth of field, formula by formula, and the step it allows."""
     settings = load_settings(Path.cwd())
-    magnification = settings.choose("magnification", magnification)
+    magnification = magnification_for(settings, magnification)
     if magnification is None:
-        raise UsageError("the magnification is missing", remedy="Give --magnification, for example --magnification 2.")
+        raise UsageError(
+            "the magnification is missing",
+            remedy="Give --magnification, for example --magnification 2; or measure it: focusrail rail calibrate magnification.",
+        )
     if coc is not None and pixel is not None:
         raise UsageError("--coc and --pixel say the same thing", remedy="Give one of them.")
     pixel_um = parse_um(pixel, what="--pixel") if pixel is not None else settings.choose("pixel_um", None)

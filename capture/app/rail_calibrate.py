@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from capture.app.opening import held_controller
+from capture.app.opening import DeviceNames, held_controller
 from capture.app.output import JsonFlag, Reply, say
 from capture.errors import UsageError
 from capture.lengths import parse_um
@@ -18,6 +18,8 @@ from rail.grbl.axis import GrblAxis
 RailOption = Annotated[str | None, typer.Option("--rail", help="Rail port: /dev/ttyUSB0, socket://host:port.")]
 ProfileOption = Annotated[str | None, typer.Option("--profile", help="Rail profile: a name or a TOML file.")]
 
+# Of a line's distance from the next: the division that its phase is read to.
+_SEEN_SHARE = 0.02
 _DIVISIONS = {"um": 1.0, "mm": 1000.0, "cm": 10_000.0}
 
 
@@ -48,31 +50,49 @@ def steps(
     division: Annotated[
         str | None, typer.Option("--division", help="Smallest division of the instrument, else the last digit typed.")
     ] = None,
+    spacing: Annotated[
+        str | None,
+        typer.Option(
+            "--spacing", help="The camera measures: from line to line of a ruled target that moves across its picture."
+        ),
+    ] = None,
+    camera: Annotated[str | None, typer.Option("--camera", help="Camera port, for --spacing.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the arithmetic, write nothing.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Write a result that is far from what was.")] = False,
     json_output: JsonFlag = False,
 ) -> Reply:
-    """Steps/mm against a ruler or dial gauge: move a distance, type what was measured, write the profile."""
+    """Steps/mm against a ruler or dial gauge: move a distance, type what was measured (or let the camera read it), write the profile."""
     from rail.calibration import check_change, steps_per_mm, write_steps
 
     distance_um = parse_um(commanded, what="--commanded")
     given = [parse_um(text, what="--measured") for text in measured or []]
     smallest_um = None if division is None else parse_um(division, what="--division")
-    if not given and (json_output or not sys.stdin.isatty()):
+    spacing_um = None if spacing is None else parse_um(spacing, what="--spacing")
+    if spacing_um is not None and (given or not spacing_um > 0):
+        raise UsageError(
+            "--spacing and --measured say the same thing" if given else f"--spacing {spacing} is no distance",
+            remedy="Give one of them, for example --spacing 1mm.",
+        )
+    if not given and spacing_um is None and (json_output or not sys.stdin.isatty()):
         raise UsageError(
             "somebody has to measure, and nobody can be asked here",
             remedy="Move with `focusrail rail jog`, then give --commanded and --measured.",
         )
     loaded = load_settings(Path.cwd())
-    with held_controller(loaded, rail, profile) as axis:
-        previous = 1000.0 / axis.capabilities.resolution
-        texts = list(measured or [])
-        if not given:
-            texts = _ask(axis, distance_um, readings)
-            given = [parse_um(text, what="measured distance") for text in texts]
-        name = axis.profile.name
-    if smallest_um is None:
-        smallest_um = max(_last_digit_um(text) for text in texts)
+    if spacing_um is not None:
+        from capture.app.calibrate_travel import lengths_seen
+
+        names = DeviceNames(rail, profile, camera)
+        given, previous, name = lengths_seen(loaded, names, distance_um, spacing_um, readings)
+        smallest_um = _SEEN_SHARE * spacing_um if smallest_um is None else smallest_um
+    else:
+        with held_controller(loaded, rail, profile) as axis:
+            previous, name = 1000.0 / axis.capabilities.resolution, axis.profile.name
+            texts = list(measured or [])
+            if not given:
+                texts = _ask(axis, distance_um, readings)
+                given = [parse_um(text, what="measured distance") for text in texts]
+        smallest_um = max(_last_digit_um(text) for text in texts) if smallest_um is None else smallest_um
     result = steps_per_mm(distance_um, given, previous, division_um=smallest_um)
     lines = result.arithmetic()
     path: Path | None = None

@@ -116,10 +116,12 @@ def wish_for(settings: Settings, flags: ShootFlags) -> PlanWish:
         overlap=flags.overlap,
         roi=flags.roi,
         live_scale=flags.live_scale,
+        profile=flags.profile,
+        rail=flags.rail,
     )
     counts_um = near is not None and near.unit is AxisUnit.UM
     if step is None and flags.step is None and counts_um and far is not None:
-        step = formula_step(settings, flags)
+        step = formula_step(settings, flags, focus)
     settle_s = None if flags.settle == AUTO else settings.choose("settle_s", _seconds(flags.settle), DEFAULT_SETTLE_S)
     wish = PlanWish(near, far, step, settle_s, focus)
     _ = wish.plan  # what cannot be is refused before anything is opened
@@ -244,9 +246,9 @@ def _seconds(text: str | None) -> float | None:
         ) from None
 
 
-def formula_step(settings: Settings, flags: ShootFlags) -> Length | None:
+def formula_step(settings: Settings, flags: ShootFlags, focus: FocusWishes) -> Length | None:
     """Step from the computed depth of field; None where magnification or f-number is not known."""
-    scale, stop = settings.choose("magnification", flags.magnification), settings.choose("f_number", flags.f_number)
+    scale, stop = focus.magnification, focus.f_number
     if scale is None or stop is None:
         return None
     pixel_um = parse_um(flags.pixel, what="--pixel") if flags.pixel is not None else settings.choose("pixel_um", None)

@@ -175,7 +175,8 @@ def _open_rail_anew(wanted: Shoot, camera: Camera) -> Axis:
 
 def frame_watch(folder: SessionFolder) -> FrameWatch:
     """Watches and certifies the frames of a session, by what it was opened with."""
-    from capture.focus.watch import FrameWatch, WatchWishes
+    from capture.focus.judged_depth import WatchWishes
+    from capture.focus.watch import FrameWatch
 
     known = {one.name for one in fields(WatchWishes)}
     judged = folder.journal.opened().get("judged_by", {})

@@ -20,7 +20,7 @@ from capture.focus.handed import HandedAxis
 from capture.focus.matching import Match, Matcher
 from capture.focus.region import Region
 from capture.focus.step import measure_step
-from capture.focus.sweep import Say, silent, sweep
+from capture.focus.sweep import LARGE_STRIDE_PX, LARGE_WINDOW_PX, Say, silent, sweep
 from rail.axis import Axis
 
 F32 = NDArray[np.float32]
@@ -169,7 +169,7 @@ class _Passes:
         low, high = self._view.limits
         positions = positions[(positions >= low) & (positions <= high)]
         self._say(f"reference: {len(positions)} live frames from below, {positions[0]:.0f} to {positions[-1]:.0f}")
-        taken = sweep(self._view, positions, self._region)
+        taken = sweep(self._view, positions, self._region, window_px=LARGE_WINDOW_PX, stride_px=LARGE_STRIDE_PX)
         try:
             self._matcher = Matcher(
                 np.asarray(taken.positions, np.float64), taken.energies, taken.noise, taken.clipped, taken.bands

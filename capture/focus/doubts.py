@@ -1,4 +1,4 @@
-"""Frames that their neighbours speak against: shaken, misfired, or shown twice.
+"""Frames that their neighbours speak against: the shaken ones.
 
 Defocus takes from fine texture evenly in all directions, and by little where a block is nearly in focus; shake takes along one
 direction, from all blocks of the frame at once. So two things are compared with a frame's neighbours, block by block and averaged: the
@@ -9,7 +9,7 @@ Frames in which too little is in focus are not judged.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -40,15 +40,13 @@ _LEAST_SCATTER = np.array([0.005, 0.005, 0.012, 0.012, 0.03, 0.08])
 # The bands' energies vary together.
 _ENERGY_WEIGHT = 0.6
 _FEWEST_FRAMES = 6
-# From where a second exposure is worth its time, from where it is though the plan was given, and from where a frame is named without one.
-DOUBTFUL, LIKELY, PLAIN = 1.0, 2.2, 5.0
+# From where a second exposure is worth its time though the plan was given, and from where a frame is named without one.
+LIKELY, PLAIN = 2.2, 5.0
+_UNTOLD_SCORE = 1.0
 # Two exposures of one position differ by noise alone, but for so little: in direction (x, y, x, y) and log energy of the two fine bands.
 _SURE = 5.0
 _SAME_SCATTER = np.array([0.006, 0.006, 0.015, 0.015, 0.009, 0.022])
 _HOLDS = 4
-_MISFIRED_OCTAVES = 0.4
-_MISFIRED_SPREADS = 6.0
-_SAME_LEVELS = 0.02
 
 
 @cache
@@ -118,7 +116,7 @@ def shake_scores(positions: Mapping[int, float], surveys: Mapping[int, FrameSurv
     order = sorted(positions, key=lambda number: positions[number])
     if len(order) < _FEWEST_FRAMES + 2:
         return {}
-    peaks = _coarse_peaks(
+    peaks = _peaks_by_others(
         np.array([positions[number] for number in order]), [surveys[number] for number in order], noise
     )
     gaps = np.diff([positions[number] for number in order])
@@ -128,7 +126,7 @@ def shake_scores(positions: Mapping[int, float], surveys: Mapping[int, FrameSurv
         if not np.allclose(gaps[index - 1 : index + 1], usual_gap, rtol=_EVEN):
             continue
         number = order[index]
-        phase = (peaks - positions[number]) / usual_gap
+        phase = (peaks[index % 2] - positions[number]) / usual_gap
         reach = 1
         if 2 <= index < len(order) - 2 and np.allclose(gaps[index - 2 : index + 2], usual_gap, rtol=_EVEN):
             reach = 2
@@ -139,6 +137,23 @@ def shake_scores(positions: Mapping[int, float], surveys: Mapping[int, FrameSurv
         ]
     curves = [_usual_shares([foretold[band] for foretold in found.values()]) for band in range(len(FINE_BANDS))]
     return _scores({number: _differences(foretold, curves) for number, foretold in found.items()})
+
+
+def most_doubtful(numbers: Iterable[int], scores: Mapping[int, float]) -> list[int]:
+    """All of `numbers` in the order in which second exposures are worth most: frames that no neighbour can speak for (the ends, uneven
+    steps, stacks that are too short) come after those that are spoken against.
+    """
+    known = dict.fromkeys(numbers, _UNTOLD_SCORE) | dict(scores)
+    return sorted(known, key=lambda number: -known[number])
+
+
+def _peaks_by_others(positions: F64, surveys: Sequence[FrameSurvey], noise: F32) -> tuple[F64, F64]:
+    """Where each block is in focus, seen by every other frame: for the even frames by the odd ones, and for the odd by the even.
+
+    A long shake takes from coarse texture, too: by its own frame what is in focus there would seem to be nowhere in focus.
+    """
+    even, odd = (_coarse_peaks(positions[first::2], surveys[first::2], noise) for first in (0, 1))
+    return odd, even
 
 
 def _coarse_peaks(positions: F64, surveys: Sequence[FrameSurvey], noise: F32) -> F64:
@@ -280,38 +295,3 @@ def _fit_robustly(regressors: F64, values: F64) -> tuple[float, float]:
     # neighbouring blocks share half their windows
     variance = 2 * inverse @ ((regressors * left * left) @ regressors.T) @ inverse
     return float(found[0]), float(np.sqrt(max(variance[0, 0], 0.0)))
-
-
-def is_misfired(frame: FrameSurvey, others: Sequence[FrameSurvey], spread_octaves: float) -> str:
-    """Why the light of `frame` is not that of `others`; `spread_octaves` is how much light varies in this stack."""
-    if not others:
-        return ""
-    usual = float(np.median([light_octaves(other) for other in others]))
-    change = light_octaves(frame) - usual
-    if abs(change) < max(_MISFIRED_OCTAVES, _MISFIRED_SPREADS * spread_octaves):
-        return ""
-    return f"it is {'brighter' if change > 0 else 'darker'} than its neighbours by {abs(2**change - 1):.0%}"
-
-
-def light_octaves(frame: FrameSurvey) -> float:
-    """Base-2 logarithm of a frame's mean light."""
-    return float(np.log2(max(frame.brightness, 1e-6)))
-
-
-def is_stale(frame: FrameSurvey, others: Sequence[FrameSurvey]) -> str:
-    """Why `frame` is an earlier picture once more."""
-    for other in others:
-        same = frame.thumb.shape == other.thumb.shape and frame.brightness == other.brightness
-        if same and float(np.abs(frame.thumb.astype(np.int16) - other.thumb).mean()) < _SAME_LEVELS:
-            return "it shows an earlier frame once more"
-    return ""
-
-
-def neighbours(number: int, positions: Mapping[int, float], count: int = 2) -> list[int]:
-    """The `count` frames nearest in position to frame `number`, one on each side first."""
-    here = positions[number]
-    below = sorted((n for n in positions if n != number and positions[n] <= here), key=lambda n: here - positions[n])
-    above = sorted((n for n in positions if n != number and positions[n] > here), key=lambda n: positions[n] - here)
-    chosen = [*below[:1], *above[:1]]
-    rest = sorted([*below[1:], *above[1:]], key=lambda n: abs(positions[n] - here))
-    return [*chosen, *rest][:count]

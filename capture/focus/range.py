@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -23,8 +24,10 @@ _LOOSE_DOFS = 0.5
 _FEWEST_BLOCKS = 20
 _BEYOND = 0.004
 _BLUR_BETWEEN_PX = 2.5
-# Small blocks: the ends are often narrow.
-_WINDOW_PX, _STRIDE_PX, _MOST_BLOCKS = 1.0, 2, 30_000
+# A sweep that is there already serves where it is not coarser than this many times what is wanted; round the ends, so many of its spacings
+# each way, it is made finer where it is coarser than that.
+_FINE_ENOUGH, _COARSEST = 1.25, 2.5
+_ROUND_ENDS = 2.5
 # The same in halves of the width of what the finest band that shows many blocks sees.
 _WIDTHS, _SHOWN, _SAMPLE_BLOCKS = 1.3, 0.5, 1500
 # Growth in found blocks by which one more look was worth it.
@@ -65,6 +68,7 @@ def find_range(
     *,
     dof: float | None = None,
     region: Region | None = None,
+    seen: Sweep | None = None,
     say: Say = silent,
 ) -> RangeEstimate:
     """Sweep outwards from the present position until everything with texture has gone in and out of focus.
@@ -77,6 +81,8 @@ def find_range(
     dof : float or None
         Depth of field, in the axis's unit: against it the confidence weighs how sure the ends are.
     region : Region or None
+    seen : Sweep or None
+        Of the same view and region, from which the search goes on where it is fine enough (`StepEstimate.seen`).
     say : callable
 
     Raises
@@ -88,9 +94,16 @@ def find_range(
     low, high = view.limits
     # the widest band is half gone at 8.6 live pixels of blur: three frames see it come and go
     spacing = max(_BLUR_BETWEEN_PX / growth_px_per_unit, view.resolution)
-    centre = min(max(view.here, low), high)
-    near, far = max(centre - 6 * spacing, low), min(centre + 6 * spacing, high)
-    taken = _look(view, near, far, spacing, region, say)
+    wanted = spacing
+    if seen is not None and seen.spacing <= _COARSEST * spacing:
+        taken = seen.thinned(spacing)
+        spacing = max(spacing, taken.spacing)
+        given = len(taken.positions)
+        near, far = float(taken.positions[0]), float(taken.positions[-1])
+    else:
+        centre = min(max(view.here, low), high)
+        near, far = max(centre - 6 * spacing, low), min(centre + 6 * spacing, high)
+        taken, given = _look(view, near, far, spacing, region, say), 0
     grow_near = grow_far = True
     depths = taken.depths(growth_px_per_unit)
     while True:
@@ -115,14 +128,30 @@ def find_range(
             # what seems to lie beyond does not come into focus there either
             grow_near = grow_near and not wants_near
             grow_far = grow_far and not wants_far
-    return _conclude(taken, depths, (low, high), dof)
+    wanted = max(wanted, _WIDTHS * _half_width(taken))
+    found = _conclude(taken, depths, (low, high), dof)
+    if between := _between(taken, wanted, (found.near, found.far)):
+        say(f"{len(between)} live frames more, round the ends")
+        taken = taken.joined(sweep(view, np.asarray(between), region))
+        found = _conclude(taken, taken.depths(growth_px_per_unit), (low, high), dof)
+    return replace(found, frames=found.frames - given)
 
 
 def _look(view: View, near: float, far: float, spacing: float, region: Region | None, say: Say) -> Sweep:
     count = max(int((far - near) / spacing + 1e-6) + 1, 2)
     positions = near + spacing * np.arange(count) if far - near >= spacing else np.array([near, max(far, near + 1e-3)])
     say(f"sweep of {len(positions)} live frames from {positions[0]:.0f} to {positions[-1]:.0f}")
-    return sweep(view, positions, region, window_px=_WINDOW_PX, stride_px=_STRIDE_PX, most_blocks=_MOST_BLOCKS)
+    return sweep(view, positions, region)
+
+
+def _between(taken: Sweep, wanted: float, ends: tuple[float, float]) -> list[float]:
+    """Middles between neighbouring frames that are too far apart to tell an end close by."""
+    found = []
+    for one, other in pairwise(taken.positions.tolist()):
+        middle, apart = (one + other) / 2, other - one
+        if apart > _FINE_ENOUGH * wanted and min(abs(middle - end) for end in ends) < _ROUND_ENDS * apart:
+            found.append(middle)
+    return found if len(found) > 1 else []
 
 
 def _half_width(taken: Sweep) -> float:

@@ -78,6 +78,24 @@ def find_spacing(gray: F32) -> Spacing | None:
     return Spacing(1 / frequency, uncertainty, float(np.degrees(np.arctan2(best[0], best[1]))) % 180, prominence)
 
 
+def line_phase(gray: F32, lines: Spacing) -> float:
+    """Where the lines lie, in turns of one of them (0 to 1): the phase of their frequency in the middle of the picture.
+
+    Parameters
+    ----------
+    gray : ndarray, shape (rows, columns), float32
+    lines : Spacing
+        As `find_spacing` found them in a picture of the same size.
+    """
+    rows, columns = gray.shape
+    angle = np.radians(lines.angle_deg)
+    down, across = np.sin(angle) / lines.px, np.cos(angle) / lines.px
+    y, x = np.arange(rows) - (rows - 1) / 2, np.arange(columns) - (columns - 1) / 2
+    window = np.asarray(cv2.createHanningWindow((columns, rows), cv2.CV_32F), np.float64)
+    wave = np.exp(-2j * np.pi * down * y) @ ((gray - gray.mean()) * window) @ np.exp(-2j * np.pi * across * x)
+    return float(np.angle(wave) / (2 * np.pi)) % 1.0
+
+
 def _climb(picture: F64, start: F64, reach: tuple[float, float]) -> tuple[F64, float]:
     """The top of the spectrum near a frequency (down, across), cycles per pixel, between its bins."""
     y, x = np.arange(picture.shape[0]), np.arange(picture.shape[1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -44,6 +44,8 @@ class StepEstimate:
         What the user should know: why the confidence is low, how far formula and measurement differ.
     frames : int
         Live frames that were looked at.
+    seen : Sweep or None
+        The sweep that it rests on: `find_range` goes on from there.
     """
 
     blur_px_per_um: float | None
@@ -54,6 +56,7 @@ class StepEstimate:
     formula: DepthOfField | None
     notes: tuple[str, ...]
     frames: int
+    seen: Sweep | None = field(default=None, repr=False, compare=False)
 
 
 def measure_step(
@@ -88,8 +91,8 @@ def measure_step(
     """
     formula = None if optics is None else depth_of_field(optics, overlap)
     first = FIRST_SPACING if formula is None else 0.75 * live_scale * formula.geometric_um
-    best, frames = _search(view, first, region, say)
-    return conclude(best, live_scale, overlap, formula, frames, still)
+    best, seen, frames = _search(view, first, region, say)
+    return replace(conclude(best, live_scale, overlap, formula, frames, still), seen=seen)
 
 
 def conclude(
@@ -159,11 +162,12 @@ def wave_beside(geometric_um: float, formula: DepthOfField) -> tuple[float, str]
     )
 
 
-def _search(view: View, spacing: float, region: Region | None, say: Say) -> tuple[Growth, int]:
+def _search(view: View, spacing: float, region: Region | None, say: Say) -> tuple[Growth, Sweep | None, int]:
     """Sweeps, finer, coarser or farther along, until one shows blocks going in and out of focus."""
     low, high = view.limits
     centre = min(max(view.here, low), high)
     best = Growth(float("nan"), 0.0, float("nan"), 0, "nothing was seen")
+    shown: Sweep | None = None
     frames = 0
     seen: set[tuple[float, float]] = set()
     for _ in range(_ROUNDS):
@@ -183,15 +187,16 @@ def _search(view: View, spacing: float, region: Region | None, say: Say) -> tupl
         say(f"sweep of {count} live frames from {start:.0f} to {start + spacing * (count - 1):.0f}")
         taken = sweep(view, start + spacing * np.arange(count), region)
         frames += count + 3
-        growth = taken.growth()
-        if taken.clipped.mean() > _MOSTLY:
+        large = taken.pooled()
+        growth = large.growth()
+        if large.clipped.mean() > _MOSTLY:
             growth = replace(growth, why="most of the live picture is clipped white: shorten the exposure")
         if growth.confidence > best.confidence or (not best.blocks and growth.why):
-            best = growth
+            best, shown = growth, taken
         if best.confidence >= _ENOUGH_CONFIDENCE:
             break
-        centre, spacing = _next(taken, start + span / 2, spacing)
-    return best, frames
+        centre, spacing = _next(large, start + span / 2, spacing)
+    return best, shown, frames
 
 
 def _next(taken: Sweep, centre: float, spacing: float) -> tuple[float, float]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,7 +24,9 @@ F64 = NDArray[np.floating]
 # Cycles per live pixel. The lowest feel the blur of a whole sweep, the highest only what is nearly sharp.
 FREQUENCIES = (0.06, 0.09, 0.13, 0.19, 0.27)
 MOST_FRAMES = 400
-
+# Small blocks tell depths: the ends of a subject are often narrow. Pooled into larger ones they tell how fast blur grows.
+SMALL_WINDOW_PX, SMALL_STRIDE_PX, MOST_SMALL_BLOCKS = 1.0, 2, 30_000
+LARGE_WINDOW_PX, LARGE_STRIDE_PX = 5.0, 8
 
 Say = Callable[[str], None]
 
@@ -82,6 +86,42 @@ class Sweep:
     def spacing(self) -> float:
         """Distance between neighbouring positions."""
         return float(np.median(np.diff(self.positions)))
+
+    def pooled(self) -> Sweep:
+        """The same in blocks of the size from which growth is told; the sweep itself where its own are as large."""
+        window_px, stride_px = self.bands.window_px, self.bands.stride_px
+        factor = round(LARGE_STRIDE_PX / stride_px)
+        if factor <= 1 or window_px >= LARGE_WINDOW_PX:
+            return self
+        sigma = math.sqrt(LARGE_WINDOW_PX**2 - window_px**2) / stride_px
+        chosen = (slice(None, None, factor), slice(None, None, factor))
+
+        def gathered(planes: F32) -> F32:
+            flat = planes.reshape(-1, *planes.shape[-2:])
+            pooled = np.stack([cv2.GaussianBlur(plane, (0, 0), sigma)[chosen] for plane in flat])
+            return np.asarray(pooled.reshape(*planes.shape[:-2], *pooled.shape[-2:]), np.float32)
+
+        bands = BandEnergies(
+            self.bands.shape, self.bands.frequencies, window_px=LARGE_WINDOW_PX, stride_px=factor * stride_px
+        )
+        clipped = cv2.dilate(self.clipped.astype(np.uint8), np.ones((factor, factor), np.uint8)) > 0
+        return Sweep(
+            self.positions,
+            gathered(self.energies),
+            gathered(self.noise),
+            np.asarray(clipped[chosen]),
+            gathered(self.structured),
+            bands,
+        )
+
+    def thinned(self, spacing: float) -> Sweep:
+        """Frames at least `spacing` apart, but for rounding; the first and the last are among them."""
+        count = max(round((self.positions[-1] - self.positions[0]) / spacing), 1)
+        wanted = np.linspace(self.positions[0], self.positions[-1], count + 1)
+        kept = np.unique(np.abs(self.positions[None] - wanted[:, None]).argmin(axis=1))
+        return replace(
+            self, positions=self.positions[kept], energies=self.energies[kept], structured=self.structured[kept]
+        )
 
     def growth(self) -> Growth:
         """Growth of blur, in live pixels per unit of position."""
@@ -179,9 +219,9 @@ def sweep(
     region: Region | None = None,
     *,
     on_frame: Callable[[int, int], None] | None = None,
-    window_px: float = 5.0,
-    stride_px: int = 8,
-    most_blocks: int = 1_000_000,
+    window_px: float = SMALL_WINDOW_PX,
+    stride_px: int = SMALL_STRIDE_PX,
+    most_blocks: int = MOST_SMALL_BLOCKS,
 ) -> Sweep:
     """Look from each of `positions` (growing); twice from the first, the middle and the last, which tells the noise.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,36 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capture.camera.picture_file import inspect_picture
-from capture.depth_of_field import (
-    DEFAULT_WAVELENGTH_NM,
-    PIXELS_PER_COC,
-    Optics,
-    depth_of_field,
-    magnification_of_growth,
-)
 from capture.focus.certificate import (
     Certificate,
     certify,
-    dof_of_growth,
     frames_for,
     growth_of_stills,
     noise_levels,
     noise_of_least,
 )
 from capture.focus.coverage_picture import draw_coverage
-from capture.focus.doubts import (
-    DOUBTFUL,
-    LIKELY,
-    PLAIN,
-    is_misfired,
-    is_stale,
-    light_octaves,
-    neighbours,
-    shake_scores,
-    shaken_against,
-)
+from capture.focus.doubts import LIKELY, PLAIN, most_doubtful, shake_scores, shaken_against
+from capture.focus.judged_depth import JudgedDepth, WatchWishes
+from capture.focus.odd import FEWEST_BESIDE, is_stale, odd_frames
 from capture.focus.shelf import SurveyShelf
-from capture.focus.step import wave_beside
 from capture.focus.survey import HALF_PX, FrameSurvey, Surveyor
 from capture.focus.travel import FEWEST_FRAMES, STANDS, Stray, find_stray, way_back
 from capture.session.certifying import Doubt
@@ -53,9 +35,6 @@ from stacking.errors import StackingError
 _log = logging.getLogger(__name__)
 
 _BELIEVED = 0.3
-# The ends have one neighbour each and cannot be judged by it: they are looked at after what is doubtful.
-_END_SCORE = 1.01 * DOUBTFUL
-_LIGHT_FRAMES = 4
 _FEWEST_FRAMES = 3
 # Frames beyond an end at a time: how far it goes is told the better the nearer one is.
 _MOST_BEYOND = 6
@@ -67,30 +46,6 @@ _CLIPPED_LIGHT = 0.7
 _LEAPS = 4
 # In usual ways from one frame to the next: another picture of a frame's place is no farther from it.
 _SAME_PLACE = 0.35
-
-
-@dataclass(frozen=True, slots=True)
-class WatchWishes:
-    """What is known of the depth of field, and what is to be judged by.
-
-    Attributes
-    ----------
-    dof : float or None
-        Total depth of field as measured before the session; None: the frames tell it.
-    overlap : float or None
-        That the step was planned with; None where the user gave the step.
-    magnification, f_number, pixel_um : float or None
-        As the user gave them.
-    pupil, wavelength_nm : float
-    """
-
-    dof: float | None = None
-    overlap: float | None = None
-    magnification: float | None = None
-    f_number: float | None = None
-    pixel_um: float | None = None
-    pupil: float = 1.0
-    wavelength_nm: float = DEFAULT_WAVELENGTH_NM
 
 
 class FrameWatch:
@@ -117,8 +72,7 @@ class FrameWatch:
         self._judged: set[int] = set()
         self._development: Development | None = None
         self._surveyor: Surveyor | None = None
-        self._pixel_um = wishes.pixel_um
-        self._f_number: float | None = None
+        self._depth = JudgedDepth(wishes, unit, self._note)
         self._live_growth: float | None = None
         self._certificate: Certificate | None = None  # of the frames as they are; asked for up to four times at the end
         self.still_px: int | None = None
@@ -154,20 +108,11 @@ class FrameWatch:
     def suspects(self, *, wait: bool) -> dict[int, str]:
         """Frames that are dark, bright, or an earlier picture once more."""
         self._collect(wait=wait)
-        lights = [light_octaves(self._surveys[n]) for n in sorted(self._surveys, key=lambda n: self._positions[n])]
-        steps = np.abs(np.diff(lights)) if len(lights) > 2 else np.zeros(1)
-        spread = 1.4826 * float(np.median(steps)) / np.sqrt(2)
-        found = {}
-        for number in sorted(set(self._surveys) - self._judged):
-            near = neighbours(number, {n: self._positions[n] for n in self._surveys}, _LIGHT_FRAMES)
-            if len(near) < 2:
-                continue
-            self._judged.add(number)
-            others = [self._surveys[n] for n in near]
-            earlier = [survey for n, survey in self._surveys.items() if n < number]
-            if reason := is_stale(self._surveys[number], earlier) or is_misfired(self._surveys[number], others, spread):
-                found[number] = reason
-        return found
+        if len(self._surveys) <= FEWEST_BESIDE:
+            return {}
+        new = set(self._surveys) - self._judged
+        self._judged |= new
+        return odd_frames(self._positions, self._surveys, new)
 
     def strayed(self, *, wait: bool) -> tuple[int, str] | None:
         """The first frame that does not lie where the rail says, and what speaks for that."""
@@ -232,11 +177,11 @@ class FrameWatch:
             dict(surveys),
             noise,
         )
+        if least is Doubt.SOME:
+            return most_doubtful(numbers, scores)
         if not scores:
             self._note(f"{len(surveys)} frames, or frames at uneven steps, are too few to be judged for shake")
-        elif least is Doubt.SOME:
-            scores |= dict.fromkeys((numbers[0], numbers[-1]), _END_SCORE)
-        enough = {Doubt.SOME: DOUBTFUL, Doubt.LIKELY: LIKELY, Doubt.PLAIN: PLAIN}[least]
+        enough = LIKELY if least is Doubt.LIKELY else PLAIN
         return sorted((n for n in scores if scores[n] > enough), key=lambda n: -scores[n])
 
     def verdict(self, number: int, again: Path) -> str:
@@ -288,12 +233,7 @@ class FrameWatch:
             growth = found.px_per_unit if found.confidence >= _BELIEVED else None
         if growth is None and self._live_growth is not None:
             growth = self._live_growth / HALF_PX
-        dof = self._wishes.dof
-        if dof is None:
-            dof = self._formula() if growth is None else self._measured(dof_of_growth(growth), growth * HALF_PX)
-            if growth is None and dof is not None:
-                self._note("the depth of field is the formula's: the frames do not tell it surely")
-        return certify(positions, surveys, dof, growth_half_px=growth, overlap=self._wishes.overlap)
+        return certify(positions, surveys, self._depth.dof(growth), growth_half_px=growth, overlap=self._wishes.overlap)
 
     def coverage(self, picture: Path | None) -> dict[str, Any]:
         """The certificate as the journal keeps it; drawn into `picture`."""
@@ -337,9 +277,7 @@ class FrameWatch:
             source = as_source(path)
             if self._development is None:
                 self._development = Development([source])
-                told = inspect_picture(path).exposure
-                self._f_number = _number(told.get("f_number"))
-                self._pixel_um = self._pixel_um or _number(told.get("pixel_um"))
+                self._depth.learn(inspect_picture(path).exposure)
             gray = self._development.gray_half(source)
             if self._surveyor is None:
                 self._surveyor = Surveyor((gray.shape[0], gray.shape[1]))
@@ -372,34 +310,3 @@ class FrameWatch:
 
     def _sorted_positions(self) -> list[float]:
         return [self._positions[number] for number, _ in self._ordered()]
-
-    def _optics(self, growth_px: float | None) -> Optics | None:
-        """As the user gave them; else the magnification at which growth and the f-number in the files agree."""
-        wishes, pitch = self._wishes, self._pixel_um
-        m = wishes.magnification
-        n = wishes.f_number if wishes.f_number is not None else self._f_number
-        if pitch is None or n is None or self._unit is not AxisUnit.UM:
-            return None
-        if m is None:
-            if growth_px is None:
-                return None
-            m = magnification_of_growth(growth_px, n, pitch, wishes.pupil)
-        return Optics(m, n, wishes.pupil, coc_um=PIXELS_PER_COC * pitch, wavelength_nm=wishes.wavelength_nm)
-
-    def _formula(self) -> float | None:
-        optics = self._optics(None)
-        return None if optics is None else depth_of_field(optics).total_um
-
-    def _measured(self, geometric_um: float, growth_px: float) -> float:
-        """With the wave part, where the optics are known."""
-        optics = self._optics(growth_px)
-        if optics is None:
-            return geometric_um
-        wave_um, told = wave_beside(geometric_um, depth_of_field(optics))
-        if told:
-            self._note(told)
-        return geometric_um + wave_um
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and value > 0 else None

@@ -27,14 +27,23 @@ CHECK_PREFIX = ".check-"
 _MOST_ROUNDS = 6
 _MOST_ADDED_SHARE = 1.0
 _FEWEST_ADDED = 20
-# After so many frames in a row that a second exposure cleared, the less doubtful ones are believed; of long stacks a share.
+# Frames in a row that a second exposure cleared: in short stacks, in long ones, and as a share of very long ones.
+_PATIENCE_SHORT, _SHORT_FRAMES = 10, 60
 _PATIENCE = 8
 _PATIENCE_SHARE = 0.08
 _MOST_CLEARED_SHARE = 0.12
 
 
+def patience_for(count: int) -> int:
+    """After how many cleared frames in a row those of a stack of `count` that are less doubtful are believed."""
+    least = _PATIENCE_SHORT if count <= _SHORT_FRAMES else _PATIENCE
+    return max(least, math.ceil(_PATIENCE_SHARE * count))
+
+
 class Doubt(StrEnum):
-    """How doubtful a frame must be: at all; so that it is worth an exposure that nobody planned; so that it is named without one."""
+    """How doubtful a frame must be: not at all, for the most doubtful come first; so that it is worth an exposure that nobody planned; so
+    that it is named without one.
+    """
 
     SOME = "some"
     LIKELY = "likely"
@@ -137,7 +146,7 @@ class Certifying:
                     self._checked.add(number)
                     self._notice(f"frame {number} looks shaken: look at it before you leave")
             return {}
-        patience = max(_PATIENCE, math.ceil(_PATIENCE_SHARE * len(targets)))
+        patience = patience_for(len(targets))
         budget = math.ceil(_MOST_CLEARED_SHARE * len(targets)) + patience
         found: dict[int, str] = {}
         cleared = 0

@@ -14,10 +14,11 @@ from capture.bench.interfaces import CarriageSample, ExposureSettings
 from capture.depth_of_field import PIXELS_PER_COC, Optics
 from capture.focus.bands import linear_gray
 from capture.focus.certificate import certify, frames_for, growth_of_stills, noise_levels
-from capture.focus.doubts import DOUBTFUL, shake_scores, shaken_against
+from capture.focus.doubts import most_doubtful, shake_scores, shaken_against
 from capture.focus.range import find_range
 from capture.focus.step import measure_step
 from capture.focus.survey import HALF_PX, FrameSurvey, Surveyor
+from capture.session.certifying import patience_for
 from stacking.develop import Development, as_source
 
 F32 = NDArray[np.float32]
@@ -285,7 +286,7 @@ def certify_stacks(seeds: range, folder: Path, *, holes: int = 4) -> Campaign:
 
 
 def shake_frames(seeds: range, folder: Path, *, shakes: int = 5) -> Campaign:
-    """Shakes of 2 to 6 px: how many are doubtful among their neighbours and sure by a second exposure; clean frames rejected."""
+    """Shakes of 2 to 12 px: how many are among the most doubtful, and sure by a second exposure; clean frames rejected."""
     found = Campaign()
     for seed in seeds:
         stills = Stills(seed, folder)
@@ -295,26 +296,29 @@ def shake_frames(seeds: range, folder: Path, *, shakes: int = 5) -> Campaign:
         scores = shake_scores(at, dict(enumerate(surveys)), noise)
         found.count("clean frames", False)
         found.counts["clean frames"] += len(surveys)
-        for index in [n for n, score in scores.items() if score > DOUBTFUL]:
+        patience = patience_for(len(surveys))
+        for index in most_doubtful(at, scores)[:patience]:
             found.count("clean frames given a second exposure")
             again = stills.survey(float(positions[index]) + 0.02)
             found.count("clean frames rejected", bool(shaken_against(surveys[index], again, noise)))
         rng = np.random.default_rng(seed)
         # where the scene has begun, but nothing of it shows, a shake loses nothing
         truth = stills.imager.truth()
-        inside = [n for n in scores if (truth.near_um or 0) < positions[n] < (truth.far_um or 0)]
+        inside = [n for n in at if (truth.near_um or 0) < positions[n] < (truth.far_um or 0)]
         for index in rng.choice(inside, min(shakes, len(inside)), replace=False).tolist():
-            shake = float(rng.uniform(2, 6)), float(rng.uniform(0, 180))
+            shake = float(2 * 6 ** rng.random()), float(rng.uniform(0, 180))
             spoilt = list(surveys)
             spoilt[index] = stills.survey(float(positions[index]), shake=shake)
             again = stills.survey(float(positions[index]) + 0.02)
-            score = shake_scores(at, dict(enumerate(spoilt)), noise)[index]
+            scores = shake_scores(at, dict(enumerate(spoilt)), noise)
+            rank = most_doubtful(at, scores).index(index)
             sure = bool(shaken_against(spoilt[index], again, noise))
             found.count(f"shakes {kind}")
-            found.count(f"doubtful, {kind}", score > DOUBTFUL)
+            found.count(f"doubtful, {kind}", rank < patience)
             found.count(f"sure by a second exposure, {kind}", sure)
-            found.count(f"found, {kind}", score > DOUBTFUL and sure)
+            found.count(f"found, {kind}", rank < patience and sure)
             found.lines.append(
-                f"{seed} {_words(stills.set_up)}: {shake[0]:.1f} px, Airy disc {stills.airy_px:.0f} px: score {score:.1f}, sure {sure}"
+                f"{seed} {_words(stills.set_up)}: {shake[0]:.1f} px, Airy disc {stills.airy_px:.0f} px: "
+                f"{rank + 1} of {len(surveys)}, sure {sure}"
             )
     return found

@@ -8,8 +8,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from capture.app.main import run
+from capture.errors import FocusError
 from capture.focus.pictures import PicturesJudged, judge_pictures
 from tests.capture.test_certificate import DOF_UM, FAR_UM, NEAR_UM, Stack
 
@@ -18,24 +20,25 @@ def silent(stage: str, done: int, total: int) -> None:
     """Nobody watches."""
 
 
-def write(folder: Path, step: float, *, shaken: int | None = None, without: tuple[int, ...] = ()) -> list[Path]:
+def write(folder: Path, step: float) -> list[Path]:
     """Frames of the tilted plane, `step` depths of field apart, twice the size that is looked at."""
     stack = Stack(noise=0.003)
     folder.mkdir(exist_ok=True)
     files = []
     positions = np.arange(NEAR_UM - DOF_UM / 2, FAR_UM + DOF_UM, step * DOF_UM)
     for number, position in enumerate(positions, 1):
-        if number in without:
-            continue
-        half = stack.gray(float(position), shake_px=5.0 if number == shaken else 0.0)
-        whole = cv2.resize(half, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
         files.append(folder / f"f-{number}.png")
-        cv2.imwrite(str(files[-1]), whole)
+        cv2.imwrite(str(files[-1]), frame(stack, float(position)))
     return files
 
 
-def judged(folder: Path) -> PicturesJudged:
-    return judge_pictures([folder], silent)
+def frame(stack: Stack, position: float, *, shake_px: float = 0.0) -> NDArray[np.uint8]:
+    half = stack.gray(position, shake_px=shake_px)
+    return np.asarray(cv2.resize(half, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST), np.uint8)
+
+
+def judged(folder: Path, *, dof: float | None = None) -> PicturesJudged:
+    return judge_pictures([folder], silent, dof=dof)
 
 
 @pytest.mark.parametrize("step", [0.6, 1.5])
@@ -49,9 +52,65 @@ def test_the_step_is_told_in_depths_of_field(tmp_path: Path, step: float) -> Non
     assert found.doubtful == {}
 
 
-def test_a_shaken_frame_is_named(tmp_path: Path) -> None:
-    files = write(tmp_path / "s", 0.7, shaken=9)
-    assert list(judged(tmp_path / "s").doubtful) == [files[8]]
+def spoil(path: Path, how: str) -> None:
+    """Make another picture of a frame."""
+    picture = cv2.imread(str(path))
+    if how == "foreign":
+        rng = np.random.default_rng(11)
+        coarse = rng.integers(40, 200, (picture.shape[0] // 8, picture.shape[1] // 8), np.uint8)
+        picture = cv2.resize(coarse, (picture.shape[1], picture.shape[0]), interpolation=cv2.INTER_CUBIC)
+    elif how == "darker":
+        picture = picture // 2
+    elif how == "black":
+        picture[:] = 0
+    elif how == "broken off":
+        picture[picture.shape[0] // 3 :] = 128
+    cv2.imwrite(str(path), picture)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return write(tmp_path_factory.mktemp("whole"), 0.7)
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "reason", "covered"),
+    [
+        ("shaken", "shaken", False),
+        ("foreign", "matches no other", False),
+        ("black", "blank", False),
+        ("broken off", "truncated", False),
+        ("again", "once more", False),
+        ("darker", "darker", True),  # brightness can be matched
+    ],
+)
+def test_a_spoilt_frame_is_named_and_covers_nothing(
+    whole: list[Path], tmp_path: Path, spoilt: str, reason: str, covered: bool
+) -> None:
+    files = [tmp_path / path.name for path in whole[3:14]]
+    for source, path in zip(whole[3:14], files, strict=True):
+        path.write_bytes(source.read_bytes())
+    if spoilt == "shaken":
+        cv2.imwrite(str(files[5]), frame(Stack(noise=0.003), NEAR_UM + (8 * 0.7 - 0.5) * DOF_UM, shake_px=8.0))
+    elif spoilt == "again":
+        files[5].write_bytes(files[4].read_bytes())
+    else:
+        spoil(files[5], spoilt)
+    found = judged(tmp_path, dof=1 / 0.7)
+    assert list(found.doubtful) == [files[5]]
+    assert reason in found.doubtful[files[5]]
+    gaps = [(gap.near, gap.far) for gap in found.certificate.gaps]
+    assert gaps == ([] if covered else [(5.0, 7.0)])
+
+
+def test_pictures_of_different_things_are_refused(tmp_path: Path) -> None:
+    files = write(tmp_path / "s", 4.0)[:3]
+    for seed, path in enumerate(files):
+        coarse = np.random.default_rng(seed).integers(0, 255, (30, 45), np.uint8)
+        cv2.imwrite(str(path), cv2.resize(coarse, None, fx=8, fy=8, interpolation=cv2.INTER_CUBIC))
+    with pytest.raises(FocusError, match="cannot be judged together") as refused:
+        judge_pictures(files, silent)
+    assert "one stack" in refused.value.remedy
 
 
 def test_the_command_draws_and_answers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -167,6 +167,21 @@ def test_the_range_ends_where_the_texture_ends(seed: int, growth: float, width: 
     assert found.confidence < find_range(scene, growth, dof=8 * dof).confidence
 
 
+def test_the_range_goes_on_from_the_sweep_that_told_the_step() -> None:
+    scene = Scene(12, 0.1, -150.0, 250.0)
+    step = measure_step(scene, 1.0, 0.3)
+    assert step.seen is not None
+    assert step.blur_px_per_um is not None
+    looked = len(scene.seen)
+    found = find_range(scene, step.blur_px_per_um, dof=40.0, seen=step.seen)
+    assert found.near == pytest.approx(-150.0, abs=20.0)
+    assert found.far == pytest.approx(250.0, abs=20.0)
+    anew = len(scene.seen) - looked
+    assert anew == found.frames
+    assert all(abs(here - place) > 1.0 for here in scene.seen[looked:] for place in step.seen.positions)
+    assert anew < 15
+
+
 def test_the_range_is_looked_for_inside_the_limits_only() -> None:
     scene = Scene(7, 0.1, -300.0, 300.0)
     scene.limits = (-100.0, 100.0)

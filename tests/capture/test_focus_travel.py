@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from capture.focus.certificate import noise_levels
+from capture.focus.judged_depth import WatchWishes
 from capture.focus.survey import FrameSurvey
 from capture.focus.travel import Stray, find_stray
-from capture.focus.watch import FrameWatch, WatchWishes
+from capture.focus.watch import FrameWatch
 from tests.capture.test_certificate import Stack
 
 COUNT, STEP = 14, 30.0

@@ -9,7 +9,8 @@ import pytest
 
 from capture.app.session_options import ShootFlags
 from capture.app.session_plan import wish_for
-from capture.focus.watch import FrameWatch, WatchWishes
+from capture.focus.judged_depth import JudgedDepth, WatchWishes
+from capture.focus.watch import FrameWatch
 from capture.settings import load_settings
 from rail.axis import AxisUnit
 
@@ -22,8 +23,10 @@ def test_a_certificate_counts_as_its_axis_does(unit: AxisUnit, suffix: str, othe
         coverage = watch.coverage(None)
         assert coverage[f"gaps_{suffix}"] == []
         assert coverage.get(f"gaps_{other}") is coverage.get(f"dof_{other}") is None
-        assert (watch._measured(40.0, 0.1) == 40.0) is (unit is AxisUnit.STEP)
-        assert (watch._formula() is None) is (unit is AxisUnit.STEP)
+    # 0.05 pixels of the half-size frame a unit are a geometric depth of field of 40
+    told = JudgedDepth(OPTICS, unit, print).dof(0.05)
+    assert (told == pytest.approx(40.0)) is (unit is AxisUnit.STEP)
+    assert (JudgedDepth(OPTICS, unit, print).dof(None) is None) is (unit is AxisUnit.STEP)
 
 
 @pytest.mark.parametrize(("near", "far", "found"), [("0", "1mm", True), ("0st", "900st", False)])
