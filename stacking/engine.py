@@ -25,7 +25,7 @@ from stacking.frames import Pixels, Registration, Source
 from stacking.fuse.canvas import Canvas
 from stacking.fuse.final_pass import FusionTask
 from stacking.fuse.preload import preload
-from stacking.memory import bound_allocator
+from stacking.memory import bound_allocator, keep_freed
 from stacking.options import Align, StackOptions
 from stacking.prepared import Measured, Prepared, file_key
 from stacking.sharpness import block_sharpness, stack_sharpness
@@ -111,10 +111,12 @@ class Engine:
     def extend(self, sources: Sequence[Source], *, like: Source | None = None) -> None:
         """Add several frames, measured ahead on all cores; the first ones are developed as `like`, else as the first of them."""
         from stacking.develop import Development
+        from stacking.register.neighbours import NeighboursAhead
         from stacking.register.registrar import Registrar
 
         cv2.setNumThreads(1)
         bound_allocator()
+        keep_freed(planes=True)
         preload()
         first = len(self._sources)
         self._sources += sources
@@ -122,15 +124,20 @@ class Engine:
             shown = self._sources if like is None else [like]
             self._development = Development(shown, choose=self._answers.rendering, wide_gamut=self.options.wide_gamut)
             rows, columns = self._development.size
+            still = self.options.align is not Align.AUTO
+            self._neighbours = NeighboursAhead((columns, rows), self._match, still=still)
             self._registrar = Registrar(
                 (columns, rows),
                 positions_um=None if any(s.position_um is None for s in sources) else PositionsSoFar(self._sources),
-                motion="similarity" if self.options.align is Align.AUTO else "none",
-                matcher=self._match,
+                motion="none" if still else "similarity",
+                matcher=self._neighbours.match,
             )
         indices = range(first, len(self._sources))
-        with closing(ahead(self._measure, indices, threads=self._threads, depth=self._threads)) as measured:
-            for done, (index, found) in enumerate(measured, 1):
+        with (
+            closing(ahead(self._measure, indices, threads=self._threads, depth=self._threads)) as measured,
+            closing(self._neighbours.passing(measured)) as passed,
+        ):
+            for done, (index, found) in enumerate(passed, 1):
                 if isinstance(found, str):
                     self._broken[index] = found
                 else:

@@ -2,8 +2,8 @@
 
 All frames are registered together, so slabs lie on each other and on the unslabbed result. Each slab is written out as it is
 made and read again for the next stage: memory does not grow with their number. Every stage of selection that is made of pictures
-costs a little; a fusion is running sums, and those of the slabs add up to those of the frames. So unless another method is
-wanted for merging them, the picture is made of the frames themselves, and is the unslabbed one.
+costs a little; a fusion is running sums, and those of the slabs add up to those of the frames. So unless another method than
+theirs is wanted for merging them, the picture is made of the frames themselves, and is the unslabbed one.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def fuse_in_slabs(
 ) -> Fused:
     """Fuse frames to slabs, slabs to slabs where several sizes are given, and all to one picture.
 
-    That picture is made of the last slabs' pictures where `options.method` says how, else of all frames.
+    That picture is made of the last slabs' pictures where `options.method` is another way than that of the slabs, else of all frames.
 
     Parameters
     ----------
@@ -169,7 +169,7 @@ def fuse_in_slabs(
         slabs += made
         current = [slab.frames for slab in made]
         stage_task = _task_of(made, task, options.method)
-    if options.method is None:
+    if options.method is None or _alike(options.method, task.method):
         of_frames = replace(task, registrations=_without(task, missed))
         fused = fuse_at_once(of_frames, _named(progress, "fusing what the slabs are made of"))
         return replace(fused, missed=missed | fused.missed, slabs=tuple(slabs), notes=notes)
@@ -181,6 +181,12 @@ def fuse_in_slabs(
         )
         depth, confidence, surface = found.depth, found.confidence, found.surface
     return Fused(fused.image, depth, confidence, missed, tuple(slabs), notes, surface)
+
+
+def _alike(one: Method, other: Method) -> bool:
+    """Whether both ways sum alike over frames: then what the sums of slabs' pictures differ by is loss."""
+    pyramids = {Method.AUTO, Method.PYRAMID}
+    return one is other or {one, other} <= pyramids
 
 
 def stages_for(options: SlabOptions, frames: int, frames_in_focus: float | None) -> list[tuple[int, int]]:

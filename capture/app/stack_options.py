@@ -74,7 +74,7 @@ SlabMethodOption = Annotated[
     Method | None,
     typer.Option(
         "--slab-method",
-        help="How slabs' pictures are merged (default: the result is made of the frames, as without slabs).",
+        help="How slabs' pictures are merged (default, and where it is how they are made: from the frames, as without slabs).",
     ),
 ]
 SlabFolderOption = Annotated[

@@ -15,6 +15,7 @@ _FILL_LEVELS = 7
 _FILL_WEIGHT = 0.1
 _KNOWN = 0.02
 _EVEN_SHARE = 0.5
+_NEAR_FRAMES = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,8 @@ class InFocus:
     Attributes
     ----------
     chosen : ndarray ((rows + 1) // 2, (columns + 1) // 2), float32
-        Frame numbers, without gaps, edges where the energy has them: for choosing frames.
+        Frame numbers, without gaps, edges where the energy has them: for choosing frames. The mean where it is near the frame that
+        weighs most; elsewhere that frame, for among many frames the mean is drawn to the middle of the stack.
     farthest : ndarray, float32
         The same, what is near no fatter than it is: for the depth.
     known : ndarray, float32
@@ -63,7 +65,7 @@ class InFocus:
         return DepthEstimate(depth, np.clip(sure, 0.0, 1.0, out=sure), None)
 
 
-def in_focus(weight: F32, first: F32, second: F32, positions: Sequence[float]) -> InFocus:
+def in_focus(weight: F32, first: F32, second: F32, strongest: F32, positions: Sequence[float]) -> InFocus:
     """Find the frames in focus from the sums of weight, weight * n and weight * n^2 over the frame numbers n, at half size.
 
     A pixel beside an edge in front of it takes part of that edge's energy, which would make everything near look fat: for the depth
@@ -72,6 +74,8 @@ def in_focus(weight: F32, first: F32, second: F32, positions: Sequence[float]) -
     Parameters
     ----------
     weight, first, second : ndarray ((rows + 1) // 2, (columns + 1) // 2), float32
+    strongest : ndarray, of the same shape, float32
+        The number of the frame that weighs most.
     positions : sequence of float
         Position of each frame number; larger is farther.
     """
@@ -83,7 +87,7 @@ def in_focus(weight: F32, first: F32, second: F32, positions: Sequence[float]) -
     certain = np.clip(1.0 - variance / (_EVEN_SHARE * even), 0.0, 1.0)
     confidence: F32 = np.asarray(np.exp(-variance) * certain, np.float32)
     far_is_later = len(positions) < 2 or positions[-1] >= positions[0]
-    chosen = _pull_push(mean, confidence)
+    chosen = np.where(np.abs(mean - strongest) < _NEAR_FRAMES, mean, strongest)
     square = np.ones((5, 5), np.uint8)
     steady = cv2.medianBlur(mean, 5)
     farthest = np.asarray(cv2.dilate(steady, square) if far_is_later else cv2.erode(steady, square), np.float32)

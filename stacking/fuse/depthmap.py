@@ -21,11 +21,49 @@ F32 = NDArray[np.float32]
 _REACH_FRAMES = 1.0
 
 
-def focus_fusion(canvas: Canvas, bands: Bands, noise: NoiseEnergy) -> PyramidFusion:
-    """What finds the frames in focus, by its moments."""
-    # Two levels are all they are made of; power and clamp of the picture play no part.
-    tuning = PyramidTuning(share=2.0, powers=(6,), levels=2, clamp=False)
-    return PyramidFusion(canvas, bands, noise, tuning, wants_moments=True)
+class FocusFusion:
+    """What finds the frames in focus: a pyramid's moments of the frame number, and the frame that weighs most.
+
+    Parameters
+    ----------
+    canvas : Canvas
+    bands : Bands
+    noise : NoiseEnergy
+        Of the frames.
+    """
+
+    def __init__(self, canvas: Canvas, bands: Bands, noise: NoiseEnergy) -> None:
+        # Two levels are all they are made of; power and clamp of the picture play no part.
+        tuning = PyramidTuning(share=2.0, powers=(6,), levels=2, clamp=False)
+        self._pyramid = PyramidFusion(canvas, bands, noise, tuning, wants_moments=True)
+        self._bands = bands
+        self._most: F32 = np.zeros(canvas.level_shape(1), np.float32)
+        self._strongest: F32 = np.zeros_like(self._most)
+        self._count = 0
+
+    def add(
+        self, planes: FramePlanes, matrix: NDArray[np.float64], frame_size: tuple[int, int], position: float
+    ) -> None:
+        """Take in one frame."""
+        self._pyramid.add(planes, matrix, frame_size, position)
+        weight, number = self._pyramid.weight(1), np.float32(self._count)
+        self._count += 1
+
+        def keep(first: int, stop: int) -> None:
+            here, most = weight[first:stop], self._most[first:stop]
+            more = here > most
+            np.copyto(most, here, where=more)
+            np.copyto(self._strongest[first:stop], number, where=more)
+
+        self._bands.run(weight.shape[0], keep)
+
+    def sums(self) -> tuple[F32, F32, F32, F32]:
+        """What `stacking.fuse.depth.in_focus` is given first."""
+        return *self._pyramid.moments(), self._strongest
+
+    def result(self) -> NDArray[np.uint16]:
+        """The picture of the pyramid; ends the fusion."""
+        return self._pyramid.result()
 
 
 class DepthMapFusion:

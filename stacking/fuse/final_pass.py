@@ -20,7 +20,7 @@ from stacking.fuse.bands import Bands
 from stacking.fuse.canvas import Canvas
 from stacking.fuse.depth import DepthEstimate, in_focus
 from stacking.fuse.depth_volume import DepthVolume, depth_work_bytes, volume_bytes
-from stacking.fuse.depthmap import DepthMapFusion, focus_fusion
+from stacking.fuse.depthmap import DepthMapFusion, FocusFusion
 from stacking.fuse.focus_prior import REACH_COARSE_PX
 from stacking.fuse.frame_planes import FramePlanes
 from stacking.fuse.methods import BYTES_PER_PIXEL, Fusion, noise_for, running_fusion
@@ -37,9 +37,9 @@ Running = TypeVar("Running", bound=Fusion)
 # focus prior its window, halving and enlargement.
 _APRON_COARSE_PX = 7 + REACH_COARSE_PX + 2
 _PICTURE_BYTES_PER_PIXEL = 6
-# Chroma of a whole frame at half size; moments of the frame number at half size; depth, confidence and surface, and what is written
+# Chroma of a whole frame at half size; what finds the frames in focus, at half size; depth, confidence and surface, and what is written
 # of them.
-_CHROMA_BYTES_PER_PIXEL, _MOMENTS_BYTES_PER_PIXEL, _DEPTH_BYTES_PER_PIXEL = 2, 3, 26
+_CHROMA_BYTES_PER_PIXEL, _MOMENTS_BYTES_PER_PIXEL, _DEPTH_BYTES_PER_PIXEL = 2, 4, 26
 _PASSES = {Method.DEPTHMAP: 2}
 # A picture too small for two levels of the pyramid has no depth.
 _LEAST_DEPTH_LEVELS = 2
@@ -204,15 +204,15 @@ class FinalPass:
         """The frame in focus at every pixel of the whole picture first, then the picture."""
         task = self._task
         rows, columns = task.canvas.level_shape(1)
-        sums = [np.zeros((rows, columns), np.float32) for _ in range(3)]
+        sums = [np.zeros((rows, columns), np.float32) for _ in range(4)]
         for strip in strips:
-            fusion = self._fused(strip.canvas, bands, partial(focus_fusion, strip.canvas, bands))
+            fusion = self._fused(strip.canvas, bands, partial(FocusFusion, strip.canvas, bands))
             into, inside = strip.of_level(1)
-            for total, part in zip(sums, fusion.moments(), strict=True):
+            for total, part in zip(sums, fusion.sums(), strict=True):
                 total[into] = part[inside]
             del fusion
         used = [task.positions[k] for k in sorted(task.registrations) if k not in self.missed]
-        found = in_focus(sums[0], sums[1], sums[2], used)
+        found = in_focus(sums[0], sums[1], sums[2], sums[3], used)
         sums.clear()
         whole: NDArray[np.uint16] | None = None
         for strip in strips:

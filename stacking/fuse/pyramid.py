@@ -155,6 +155,10 @@ class PyramidFusion:
             raise ValueError("moments were not kept")
         return self._weight_sum[1], *self._moments
 
+    def weight(self, level: int) -> F32:
+        """What the last frame weighs at a level from 1 on; 0 where it does not reach."""
+        return self._weight[level]
+
     def result(self) -> NDArray[np.uint16]:
         """The picture; ends the fusion."""
         # What the frame at hand took makes room for the picture.

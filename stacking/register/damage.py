@@ -30,7 +30,7 @@ def shaken_frames(frames: Sequence[int], sharpness: Sequence[Map]) -> dict[int, 
     ----------
     frames : sequence of int
     sharpness : sequence of ndarray, shape (4, tiles, tiles), float32
-        From :func:`stacking.register.features.directional_sharpness`, of equal brightness.
+        From :func:`stacking.register.features.directional_differences`, noise removed, of equal brightness.
 
     Returns
     -------

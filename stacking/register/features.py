@@ -25,6 +25,8 @@ GAMMA = 2.2
 _CLIPPED = 250.0
 _DEAD = 0.02
 _LIGHT_SIDE = 64
+# Of the thumbnail, in 8-bit units.
+LEAST_CONTRAST = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,11 @@ class Features:
     contrast: float
     flat_factor: int
     light_factor: int
+
+    @property
+    def blank(self) -> bool:
+        """Whether there is nothing to see in it."""
+        return self.contrast < LEAST_CONTRAST
 
     def without_detail(self) -> Features:
         """Return the same without scales above a megapixel: a fraction of the memory, a coarser match."""

@@ -12,14 +12,13 @@ from stacking.errors import RegistrationError, StackingUsageError
 from stacking.frames import Registration
 from stacking.register.chain import components, solve_chain
 from stacking.register.damage import repeated_frames, shaken_frames, smeared_frames, truncated_frames
-from stacking.register.features import GAMMA, Features, Gray, Map, extract
+from stacking.register.features import GAMMA, LEAST_CONTRAST, Features, Gray, Map, extract
 from stacking.register.matching import Match, MatchQuery, match
 from stacking.register.photometry import encoded_ratio
 from stacking.register.similarity import Similarity
 from stacking.register.trajectory import bumped_frames, steady_matches
 
 _FULL_BELOW_PIXELS = 3_000_000
-_NO_CONTRAST = 0.25
 _LOW_CONTRAST = 1.0
 _CLIPPED = 65535
 _DIRECT = 2
@@ -151,7 +150,7 @@ class Registrar:
             frame.contrast,
             frame.light_factor,
         )
-        if frame.contrast < _NO_CONTRAST:
+        if frame.blank:
             return
         found = self._pair(frame)
         self._matches += found
@@ -190,7 +189,7 @@ class Registrar:
         frames = sorted(self._traces)
         if not frames:
             raise RegistrationError("there is no frame to register", remedy="add frames first")
-        left_out = {k: _BLANK for k in frames if self._traces[k].contrast < _NO_CONTRAST}
+        left_out = {k: _BLANK for k in frames if self._traces[k].contrast < LEAST_CONTRAST}
         seen = [k for k in frames if k not in left_out]
         if not seen:
             raise RegistrationError("every frame is blank", remedy="check lens cap, light and exposure")

@@ -134,22 +134,12 @@ def test_an_overlap_of_the_whole_slab_is_refused() -> None:
         stages_for(SlabOptions((4,), 4), 20, None)
 
 
-@pytest.mark.parametrize(("size", "overlap"), [(4, 1), (3, 0), (6, 2)])
-def test_slabbed_and_unslabbed_agree_within_a_third_of_a_decibel(size: int, overlap: int) -> None:
-    once = psnr(fuse_at_once(task(), lambda stage, done, total: None).image)
-    assert once > 33
-    assert abs(psnr(slabbed(task(), (size,), overlap, Method.AUTO).image) - once) < 0.3
-
-
-def test_slabs_of_slabs_lose_more_but_less_than_a_decibel() -> None:
-    """Every stage of soft selection costs a little: the 0.3 dB of one stage of slabs do not hold for two."""
-    once = psnr(fuse_at_once(task(), lambda stage, done, total: None).image)
-    assert abs(psnr(slabbed(task(), (3, 3), 1, Method.AUTO).image) - once) < 1.0
-
-
 @pytest.mark.parametrize("sizes", [(4,), (3, 3), (2, 2, 2)])
-def test_without_a_method_of_their_own_slabs_do_not_change_the_picture(sizes: tuple[int, ...]) -> None:
-    found = slabbed(task(), sizes, 1)
+@pytest.mark.parametrize("method", [None, Method.AUTO, Method.PYRAMID])
+def test_slabs_merged_as_they_were_made_do_not_change_the_picture(
+    sizes: tuple[int, ...], method: Method | None
+) -> None:
+    found = slabbed(task(), sizes, 1, method)
     assert len({slab.stage for slab in found.slabs}) == len(sizes)
     np.testing.assert_array_equal(found.image, fuse_at_once(task(), lambda stage, done, total: None).image)
 
@@ -157,7 +147,7 @@ def test_without_a_method_of_their_own_slabs_do_not_change_the_picture(sizes: tu
 def test_pyramid_slabs_are_merged_by_depth_map() -> None:
     found = slabbed(task(), (4,), 1, Method.DEPTHMAP)
     assert psnr(found.image) > 31
-    assert not np.array_equal(found.image, slabbed(task(), (4,), 1, Method.AUTO).image)
+    assert abs(psnr(found.image) - psnr(fuse_at_once(task(), lambda stage, done, total: None).image)) < 0.3
 
 
 class InStrips(FusionTask):
@@ -168,11 +158,11 @@ class InStrips(FusionTask):
 
 
 def test_slabs_do_not_depend_on_memory() -> None:
-    whole, strips = (slabbed(task(kind), (4,), 1, Method.AUTO).image.astype(int) for kind in (FusionTask, InStrips))
+    whole, strips = (slabbed(task(kind), (4,), 1, Method.DEPTHMAP).image.astype(int) for kind in (FusionTask, InStrips))
     assert np.abs(whole - strips).max() <= 1  # of 65535: the last rounding
 
 
-@pytest.mark.parametrize("method", [None, Method.AUTO])
+@pytest.mark.parametrize("method", [None, Method.DEPTHMAP])
 def test_depth_is_that_of_the_frames(method: Method | None) -> None:
     wanted = replace(task(), wants_depth=True)
     at_once = fuse_at_once(wanted, lambda stage, done, total: None)
@@ -180,7 +170,7 @@ def test_depth_is_that_of_the_frames(method: Method | None) -> None:
     np.testing.assert_array_equal(found.depth, at_once.depth)
 
 
-@pytest.mark.parametrize("method", [None, Method.AUTO])
+@pytest.mark.parametrize("method", [None, Method.DEPTHMAP])
 def test_a_frame_that_cannot_be_read_is_missed_once(method: Method | None) -> None:
     whole = task()
     broken = replace(whole, decode=lambda k: "torn" if k == 3 else whole.decode(k))
@@ -201,8 +191,9 @@ def test_slabs_are_written_beside_the_result_and_told(folder: Path, tmp_path: Pa
         assert picture.shape == (values["height"], values["width"], 3)
     again = stack_pictures([tmp_path / "o.slabs"], tmp_path / "again.tif", StackOptions(align=Align.NONE))
     assert again.frames_used == 4
-    # brightness is matched once more, and that is all
-    ratio = tifffile.imread(output).astype(float) / tifffile.imread(tmp_path / "again.tif")
+    # brightness is matched once more, and noise is another's: the rest is the same
+    once, twice = (cv2.blur(tifffile.imread(tmp_path / n).astype(float), (9, 9)) for n in ("o.tif", "again.tif"))
+    ratio = once / twice
     assert 0.98 < ratio.min() <= ratio.max() < 1.02
     with pytest.raises(OutputError):
         stack_pictures(
@@ -256,7 +247,7 @@ def test_an_interruption_leaves_no_slab(folder: Path, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("method", [None, Method.AUTO])
+@pytest.mark.parametrize("method", [None, Method.DEPTHMAP])
 def test_without_crop_slabs_that_do_not_reach_the_border_leave_no_seam(tmp_path: Path, method: Method | None) -> None:
     """Frames that drift sideways: the border is covered by some slabs only."""
     rng = np.random.default_rng(2)
