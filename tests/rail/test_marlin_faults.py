@@ -21,7 +21,7 @@ from rail.opening import open_axis
 from rail.profiles import load_profile
 from rail.simulator import DeviceClock, RailOptions, SimulatedRail
 from rail.simulator.marlin import MarlinFirmware
-from tests.rail.faults import Talker, zeroed
+from tests.rail.faults import Talker, believed_right, zeroed
 from tests.rail.grbl_virtual import VirtualRail
 
 
@@ -313,3 +313,18 @@ def test_a_zero_with_the_motor_off_is_where_it_stands_with_the_motor_on() -> Non
     assert axis.move_to(500).position == 500
     assert (rail.steps() - origin) * rail.step_um == pytest.approx(500)
     axis.close()
+
+
+def test_steps_that_marlin_left_out_are_not_counted_at_the_next_opening() -> None:
+    """A move of two steps is dropped; M92 would take it for made."""
+    rail = VirtualRail(dialect="marlin")
+    axis = rail.open()
+    axis.zero()
+    origin = rail.steps()
+    axis.move_to(1000)
+    axis.close()
+    rail.controller.receive(b"G0 X1.005 F100\n")
+    with rail.open() as again:
+        assert believed_right(rail, again, origin)
+        again.move_to(500)
+        assert believed_right(rail, again, origin)
