@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from rail.errors import (
     RailAlarmError,
@@ -306,7 +306,8 @@ class Controller(ControllerReading):
         if state not in {"Idle", "Sleep", "Check"}:
             return rest
         if state != "Sleep":
-            self.rest_report(need_offset=True)
+            with suppress(RailProtocolError):  # it shows none: what it is, is asked next
+                self.rest_report(need_offset=True)
         offset = self.work_offset_seen()
         self._reset()
         return Rest(self.rest_report(), rest.was_moving, reset=True, kept=state != "Sleep", offset=offset)

@@ -69,9 +69,11 @@ class MarlinReading:
         except RailRefusedError as error:
             _log.debug("no override: %s", error.message)
         self.let_go(OUTPUTS_OFF, LINE_S)
-        # What M503 shows is rounded to two decimals; from now on the controller reckons with that.
+        # What M503 shows is rounded to two decimals; from now on the controller reckons with that. But M92 counts steps as made that
+        # were too few for Marlin to make: never under an origin, before which it was said.
         steps = self.settings()[100]
-        self._marlin.say(f"M92 X{steps:.2f}")
+        if not self._place("G92").work_mm[2]:
+            self._marlin.say(f"M92 X{steps:.2f}")
         options = "EMERGENCY_PARSER" if self._emergency else ""
         return Identity(names[0].split(" SOURCE_CODE_URL")[0], options, "marlin", "Marlin", homes_alone=True)
 

@@ -93,7 +93,12 @@ class Campaign:
         if what == "move":
             low, high = axis.limits
             here = (self.rail.steps() - (self.origin or 0)) * axis.capabilities.resolution
-            axis.move_to(min(max(here + chance.choice([-1, 1]) * chance.uniform(300, 6000), low), high))
+            target = min(max(here + chance.choice([-1, 1]) * chance.uniform(300, 6000), low), high)
+            if (
+                self.dialect == "marlin" and self.homing
+            ):  # its own soft end stop, where it homed, would end the move before
+                target = min(target, here + HOME_UM - self.rail.carriage_um())
+            axis.move_to(target)
         elif what == "jog":
             axis.jog(-chance.uniform(300, 3000))
         elif what == "home":
