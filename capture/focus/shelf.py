@@ -51,7 +51,9 @@ class SurveyShelf(MutableMapping[int, FrameSurvey]):
         self._file.flush()
         self._places[number] = places
         self._brightness[number] = survey.brightness
-        self._taken.pop(number, None)
+        # what was looked at so far is let go: its pages would add up to all of the file while frame follows frame
+        self._taken.clear()
+        self._view = np.empty(0, np.uint8)
 
     def __getitem__(self, number: int) -> FrameSurvey:
         if number in self._taken:

@@ -113,7 +113,7 @@ def find_stray(
         least, most = (_SHORT, _LONG) if sure else (_SHORT_ALONE, _LONG_ALONE)
         if not share < least and not share > most:
             # as far as it should, perhaps the other way
-            if index > 1 and _way(levels[index - 2], levels[index]) < _BACK * expected:
+            if _went_back(levels, index, expected):
                 return Stray(index, -1.0)
             continue
         if (
@@ -125,6 +125,15 @@ def find_stray(
             continue
         return Stray(index, float(share))
     return None
+
+
+def _went_back(levels: Sequence[F32], index: int, expected: float) -> bool:
+    """Whether frame `index` shows what the frame before last did. Where that is the first, which nothing vouches for (the camera may have
+    given it an old picture), the next one must say the same.
+    """
+    first = 3 if index == 2 else index
+    judged = range(index, min(first + 1, len(levels)))
+    return index > 1 and all(_way(levels[k - 2], levels[k]) < _BACK * expected for k in judged)
 
 
 def _expected(ways: F64, pair: int) -> tuple[float, bool]:

@@ -19,6 +19,7 @@ from capture.session.exposing import Exposing
 from capture.session.extending import EXTENDED, extended, far_end, why_not
 from capture.session.folder import SessionFolder
 from capture.session.moving import Moving
+from capture.session.old_pictures import old_pictures
 from capture.session.plan import StackPlan
 from capture.session.preflight import RoomWatch
 from capture.session.reconcile import put_aside
@@ -279,7 +280,9 @@ class Shooting:
 
     def _doubtful(self, shot_again: dict[int, int]) -> list[int]:
         """Frames that their checks reject; each is shot again at its position, once."""
-        reasons: dict[int, str] = {}
+        events = self._folder.journal.events()
+        there = {frame.number for frame in self._folder.accepted()}
+        reasons = {number: why for number, why in old_pictures(events).items() if number in there}
         self._beside.tell(lambda companion: reasons.update(companion.suspects(wait=True)))
         return self._shoot_again(reasons, shot_again)
 

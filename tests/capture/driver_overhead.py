@@ -1,8 +1,9 @@
-"""What the camera driver adds to a shot: its own way against libgphoto2's bare calls, on one simulated camera with large files.
+"""What the camera driver adds to a shot, on one simulated camera with large files.
 
 ``python -m tests.capture.driver_overhead [--shots 24] [--mb-per-s 40]`` prints one line of JSON. The camera (5000 x 3000 RAW, 30 MB,
-real time, 1/60 s) is shot by both in turns; the bare way releases, waits for the file and writes it, and no more: no deadline, no child,
-no fsync, no digest, no look into the file. Processor time is that of all processes that take part but the camera's.
+real time, 1/60 s) is shot by our driver and by libgphoto2's bare calls in turns. *Own* is all of our shot that is neither the camera's time
+(release to file) nor the transfer: settings read back, events drained, fsync, digest, a look into the file, its name. The bare way
+releases, waits for the file and writes it, and no more. Processor time is that of all processes that take part but the camera's.
 """
 
 from __future__ import annotations
@@ -15,12 +16,16 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import gphoto2 as gp
 
 from capture.camera.gphoto_camera import GphotoCamera
+from capture.camera.gphoto_link import GphotoLink
 from capture.camera.protocol import Role
+from capture.camera.wire import SHOT_ADDED, SHOT_STORED, SHOT_TRIGGERING, Progress
 
 _TURNS = 3
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
@@ -35,8 +40,18 @@ def _cpu_s(child: int | None = None) -> float:
     return spent
 
 
-def bare(port: str, folder: Path, shots: int, turn: int) -> list[tuple[float, float]]:
-    """Wall and processor time of each shot by libgphoto2's own calls."""
+@dataclass(frozen=True)
+class Taken:
+    """One shot: seconds of the camera itself, of the transfer, of all else, and of processors."""
+
+    camera_s: float
+    transfer_s: float
+    own_s: float
+    cpu_s: float
+
+
+def bare(port: str, folder: Path, shots: int, turn: int) -> list[Taken]:
+    """By libgphoto2's own calls."""
     context = gp.Context()
     camera = gp.Camera()
     ports, abilities = gp.PortInfoList(), gp.CameraAbilitiesList()
@@ -54,25 +69,50 @@ def bare(port: str, folder: Path, shots: int, turn: int) -> list[tuple[float, fl
                 kind, data = camera.wait_for_event(5000, context)
                 if kind == gp.GP_EVENT_FILE_ADDED:
                     break
+            added_s = time.monotonic()
             descriptor = os.open(folder / f"bare-{turn}-{number}.dng", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             file = gp.CameraFile(descriptor)
             camera.file_get(data.folder, data.name, gp.GP_FILE_TYPE_NORMAL, file, context)
             del file
-            taken.append((time.monotonic() - begun_s, _cpu_s() - cpu_s))
+            taken.append(Taken(added_s - begun_s, time.monotonic() - added_s, 0.0, _cpu_s() - cpu_s))
     finally:
         camera.exit(context)
     return taken[1:]  # the first opens what all need
 
 
-def driven(port: str, folder: Path, shots: int, turn: int) -> list[tuple[float, float]]:
-    """The same by our driver, as a session shoots."""
+class Stages:
+    """When the driver's child came to each stage of a shot."""
+
+    def __init__(self, link: GphotoLink) -> None:
+        self._ask = link.ask
+        self.at_s: dict[str, float] = {}
+        link.ask = self.ask  # type: ignore[method-assign]
+
+    def ask(self, operation: str, doing: str, **more: Any) -> object:
+        heard = more.get("on_progress")
+
+        def on_progress(progress: Progress) -> float | None:
+            self.at_s[progress.stage] = time.monotonic()
+            found: float | None = heard(progress)
+            return found
+
+        return self._ask(operation, doing, **(more if heard is None else more | {"on_progress": on_progress}))
+
+
+def driven(port: str, folder: Path, shots: int, turn: int) -> list[Taken]:
+    """By our driver, as a session shoots."""
     taken = []
     with GphotoCamera(port) as camera:
         camera.set(Role.TARGET, "card")
+        stages = Stages(camera._link)
         for number in range(shots + 1):
             begun_s, cpu_s = time.monotonic(), _cpu_s(camera.driver_pid)
             camera.shoot(folder, f"driven-{turn}-{number}")
-            taken.append((time.monotonic() - begun_s, _cpu_s(camera.driver_pid) - cpu_s))
+            whole_s, at_s = time.monotonic() - begun_s, stages.at_s
+            camera_s = at_s[SHOT_ADDED] - at_s[SHOT_TRIGGERING]
+            transfer_s = at_s[SHOT_STORED] - at_s[SHOT_ADDED]
+            spent_s = _cpu_s(camera.driver_pid) - cpu_s
+            taken.append(Taken(camera_s, transfer_s, whole_s - camera_s - transfer_s, spent_s))
     return taken[1:]
 
 
@@ -88,11 +128,11 @@ def measure(shots: int, mb_per_s: float, folder: Path) -> dict[str, float]:
         f"{mb_per_s * 1e6:.0f}",
     ]
     server = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    plain: list[Taken] = []
+    ours: list[Taken] = []
     try:
         assert server.stdout is not None
         port = str(json.loads(server.stdout.readline())["camera"])
-        plain: list[tuple[float, float]] = []
-        ours: list[tuple[float, float]] = []
         for turn in range(_TURNS):
             plain += bare(port, folder, shots // _TURNS, turn)
             ours += driven(port, folder, shots // _TURNS, turn)
@@ -102,17 +142,24 @@ def measure(shots: int, mb_per_s: float, folder: Path) -> dict[str, float]:
     finally:
         server.kill()
         server.wait()
-    wall_s, cpu_s = (statistics.median(column) for column in zip(*plain, strict=True))
-    our_wall_s, our_cpu_s = (statistics.median(column) for column in zip(*ours, strict=True))
+
+    def median(taken: list[Taken], name: str) -> float:
+        return round(statistics.median(getattr(one, name) for one in taken), 4)
+
+    own_s = median(ours, "own_s")
+    rest_s = statistics.median(one.camera_s + one.transfer_s for one in ours)
     return {
         "shots_each": len(ours),
         "file_mb": round(size / 1e6, 1),
         "mb_per_s": mb_per_s,
-        "bare_s": round(wall_s, 4),
-        "driven_s": round(our_wall_s, 4),
-        "added_share": round(our_wall_s / wall_s - 1, 4),
-        "bare_cpu_s": round(cpu_s, 4),
-        "driven_cpu_s": round(our_cpu_s, 4),
+        "own_s": own_s,
+        "own_share": round(own_s / rest_s, 4),
+        "transfer_s": median(ours, "transfer_s"),
+        "bare_transfer_s": median(plain, "transfer_s"),
+        "camera_s": median(ours, "camera_s"),
+        "bare_camera_s": median(plain, "camera_s"),
+        "cpu_s": median(ours, "cpu_s"),
+        "bare_cpu_s": median(plain, "cpu_s"),
     }
 
 

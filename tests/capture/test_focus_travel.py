@@ -70,12 +70,16 @@ def test_a_carriage_that_slides_on_is_seen(stack: Stack, at: int) -> None:
     assert "times the way" in found.words
 
 
-@pytest.mark.parametrize("at", [3, 9, 13])
+@pytest.mark.parametrize("at", [2, 3, 9, 13])
 def test_a_carriage_that_slides_back_by_two_steps_is_seen(stack: Stack, at: int) -> None:
     found = strayed(stack, [place if k < at else place - 2 * STEP for k, place in enumerate(EVEN)])
     assert found is not None
     assert found.index == at
     assert "went back" in found.words
+
+
+def test_a_first_picture_that_is_an_old_one_speaks_not_against_the_rail(stack: Stack) -> None:
+    assert strayed(stack, [EVEN[2], *EVEN[1:]]) is None
 
 
 @pytest.mark.parametrize("odd", [{"light": {6: 0.6}}, {"shake_px": {6: 6.0}}])

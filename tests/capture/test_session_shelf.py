@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -63,3 +65,21 @@ def test_what_was_taken_out_stays_readable(shelf: SurveyShelf) -> None:
     assert same(shelf[2], survey(2))
     shelf.close()
     assert same(taken, survey(1))
+
+
+def test_looking_at_the_last_ones_maps_no_more_of_the_file_while_frames_come(shelf: SurveyShelf) -> None:
+    def mapped_kb() -> int:
+        status = Path("/proc/self/status").read_text()
+        return int(re.search(r"RssFile:\s+(\d+)", status)[1])  # type: ignore[index]
+
+    large = FrameSurvey(
+        1.0, np.zeros((5, 64, 64), np.float16), np.zeros((2, 2, 64, 64), np.int8), np.zeros((256, 256), np.uint8)
+    )
+    seen = []
+    for number in range(200):
+        shelf[number] = large
+        for one in range(max(0, number - 5), number + 1):
+            assert float(shelf[one].levels.sum() + shelf[one].direction.sum() + shelf[one].thumb.sum()) == 0
+        seen.append(mapped_kb())
+    # all of the file are 24 MB, six surveys less than one
+    assert max(seen[20:]) - seen[20] < 4000, seen[::20]
