@@ -18,15 +18,16 @@ from stacking.frames import Pixels
 Places = NDArray[np.int32]
 F64 = NDArray[np.float64]
 
-# A spot stands out from the ring round it by twice what that differs in itself, and by that many of 255 steps.
-_STANDS_OUT, _FLOOR = 2, 12
+# A spot stands out from the ring round it by half of what that differs in itself, and by that many of 255 steps.
+_STANDS_OUT, _FLOOR = 0.5, 4
 _MARGIN = 3
 # The eight at distance two: nearer ones a spot has spread to.
 _RING = [(dy, dx) for dy in (-2, 0, 2) for dx in (-2, 0, 2) if (dy, dx) != (0, 0)]
-# Of the frames those that have to show it, and how far the picture has to move there, pixels of a frame (standard deviation).
-_AGREEING, _LEAST_FRAMES, _MOVED_PX = 0.5, 4, 3.0
+# Of the frames those that have to show it, and how far the picture has to move there, pixels of the gray picture (standard
+# deviation): so far that no grain of the subject stands on one pixel in half of the frames.
+_AGREEING, _LEAST_FRAMES, _MOVED_GRAY_PX = 0.5, 4, 1.0
 # More spots in a frame, or defects in a stack, as a share of the pixels, are no defects.
-_MOST_SHARE, _MOST_DEFECTS = 1e-3, 2e-4
+_MOST_SHARE, _MOST_DEFECTS = 5e-3, 2e-4
 # Pixels beyond those of the spot that its spreading reaches, and the rounds that smooth the patch.
 _REACH_PX, _ROUNDS = 2, 40
 
@@ -35,12 +36,14 @@ def spots_of(gray: NDArray[np.uint8]) -> Places:
     """Spots of one frame's gray picture (rows, columns): row and column of each, int32, in order; none where there are too many."""
     if min(gray.shape) <= 2 * _MARGIN:
         return np.zeros((0, 2), np.int32)
-    # most pixels are told by the two beside them in their row
-    middle, left, right = gray[:, 2:-2], gray[:, :-4], gray[:, 4:]
-    apart = cv2.max(cv2.subtract(middle, cv2.max(left, right)), cv2.subtract(cv2.min(left, right), middle))
-    inside = apart[_MARGIN:-_MARGIN, _MARGIN - 2 : 2 - _MARGIN]
-    flat = np.flatnonzero(np.ascontiguousarray(inside) > np.uint8(_FLOOR))
-    places: Places = np.stack(np.divmod(flat, inside.shape[1]), axis=1).astype(np.int32) + _MARGIN
+    # most pixels are told by the four beside, above and below them
+    middle, m = gray[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN], _MARGIN
+    beside = gray[m:-m, m - 2 : -m - 2], gray[m:-m, m + 2 : gray.shape[1] - m + 2]
+    over = gray[m - 2 : -m - 2, m:-m], gray[m + 2 : gray.shape[0] - m + 2, m:-m]
+    highest, lowest = cv2.max(cv2.max(*beside), cv2.max(*over)), cv2.min(cv2.min(*beside), cv2.min(*over))
+    apart = cv2.max(cv2.subtract(middle, highest), cv2.subtract(lowest, middle))
+    flat = np.flatnonzero(np.asarray(apart) > np.uint8(_FLOOR))
+    places: Places = np.stack(np.divmod(flat, apart.shape[1]), axis=1).astype(np.int32) + _MARGIN
     around = np.stack([gray[places[:, 0] + dy, places[:, 1] + dx].astype(np.int32) for dy, dx in _RING])
     own = gray[places[:, 0], places[:, 1]].astype(np.int32)
     high, low = around.max(axis=0), around.min(axis=0)
@@ -82,7 +85,7 @@ def standing_spots(spots: Mapping[int, Places], matrices: Mapping[int, F64], *, 
         inverse = np.linalg.inv(matrices[k][:, :2])
         shown.append((at - matrices[k][:, 2]) @ inverse.T)
     moved = np.sqrt(np.var(np.stack(shown), axis=0).sum(axis=1))
-    return np.asarray(places[moved >= _MOVED_PX], np.int32)
+    return np.asarray(places[moved >= _MOVED_GRAY_PX * factor], np.int32)
 
 
 def without_spots(image: Pixels, places: Places, factor: int) -> None:
