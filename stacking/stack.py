@@ -16,11 +16,12 @@ from stacking.develop import Note, alike
 from stacking.engine import Engine, Progress
 from stacking.options import StackOptions
 from stacking.order import Order
-from stacking.outputs import Stacked, check_targets, slab_folder, write_stack
+from stacking.outputs import check_targets, slab_folder, write_stack
 from stacking.prepared import Prepared
 from stacking.report import StackReport
 from stacking.slabs import slabs_beside
 from stacking.sources import find_sources
+from stacking.stacked import Stacked
 from stacking.writers import write_picture
 
 
