@@ -90,7 +90,7 @@ def plan_memory(
     megabytes = -(-least >> 20)
     raise MemoryBudgetError(
         f"these frames need {megabytes} MiB, and {allowed_bytes >> 20} MiB are allowed",
-        remedy=f"Allow at least {megabytes} MiB, or give smaller pictures.",
+        remedy=f"Allow at least {megabytes} MiB (with more it is faster), or give smaller pictures.",
         least_bytes=least,
     )
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from stacking.checks import check_options
 from stacking.errors import StackingUsageError
-from stacking.finish import Recipe, apply_recipe, result_profile
+from stacking.finish import apply_recipe, result_profile
 from stacking.finish.apply import crop_rectangle
 from stacking.finish.recipe import OutputStep
 from stacking.finish.spaces import Profile
@@ -26,51 +25,12 @@ from stacking.options import Method, StackOptions
 from stacking.relief.maps import depth_meaning
 from stacking.relief.options import different
 from stacking.report import StackReport
-from stacking.slabs import SlabsBeside, check_slab_folder
+from stacking.slabs import check_slab_folder
+from stacking.stacked import Stacked
 from stacking.writers import DEPTH_SUFFIXES, check_target, replacing, write_depth, write_picture
 
 if TYPE_CHECKING:
-    from stacking.develop import Development
     from stacking.relief.surface import Relief
-    from stacking.stack_result import StackResult
-
-
-@dataclass(frozen=True, slots=True)
-class Stacked:
-    """A finished stack, ready to be written.
-
-    Attributes
-    ----------
-    output : Path
-    options : StackOptions
-    recipe : Recipe or None
-    development : Development
-    sources : sequence of Source
-    positions_known : bool
-    decode : callable
-        Index to the frame as it was fused, or the reason why there is none.
-    result : StackResult
-    left_out_before : sequence of LeftOut
-        Pictures that were no part of the stack from the start.
-    notes_before : sequence of str
-    slabs : SlabsBeside or None
-        Written already, not yet in their place.
-    times : sequence of (str, float)
-        Stages so far and their seconds.
-    """
-
-    output: Path
-    options: StackOptions
-    recipe: Recipe | None
-    development: Development
-    sources: Sequence[Source]
-    positions_known: bool
-    decode: Callable[[int], Pixels | str]
-    result: StackResult
-    left_out_before: Sequence[LeftOut]
-    notes_before: Sequence[str]
-    slabs: SlabsBeside | None
-    times: Sequence[tuple[str, float]]
 
 
 def slab_folder(output: Path, options: StackOptions) -> Path:

@@ -20,8 +20,8 @@ from stacking.trajectory_outliers import outliers, pose_of
 from stacking.writers_blocks import eight_bit, png_bytes
 
 if TYPE_CHECKING:
-    from stacking.outputs import Stacked
     from stacking.relief.surface import Relief
+    from stacking.stacked import Stacked
 
 _PICTURE_PX, _MAP_PX = 3000, 900
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -12,15 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stacking.checks import check_result, with_recipe
-from stacking.develop import alike
+from stacking.develop import Note, alike
 from stacking.engine import Engine, Progress
 from stacking.options import StackOptions
 from stacking.order import Order
-from stacking.outputs import Stacked, check_targets, slab_folder, write_stack
+from stacking.outputs import check_targets, slab_folder, write_stack
 from stacking.prepared import Prepared
 from stacking.report import StackReport
 from stacking.slabs import slabs_beside
 from stacking.sources import find_sources
+from stacking.stacked import Stacked
 from stacking.writers import write_picture
 
 
@@ -94,8 +95,18 @@ def stack_pictures(
                 decode=engine.decode,
                 result=result,
                 left_out_before=(*found.left_out, *selection.left_out),
-                notes_before=tuple(f"{n.path.name}: {n.text}" for n in selection.notes),
+                notes_before=_told_once(selection.notes),
                 slabs=slabs,
                 times=(("registering", registered - started), ("fusing", time.monotonic() - registered)),
             )
         )
+
+
+def _told_once(notes: Sequence[Note]) -> tuple[str, ...]:
+    """What is said of frames, once where it is the same of several."""
+    names: dict[str, list[str]] = {}
+    for note in notes:
+        names.setdefault(note.text, []).append(note.path.name)
+    return tuple(
+        f"{of[0]}: {text}" if len(of) == 1 else f"{of[0]} and {len(of) - 1} more: {text}" for text, of in names.items()
+    )

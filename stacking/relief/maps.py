@@ -13,6 +13,7 @@ from stacking.relief.surface import DepthUnit, Relief
 
 _BAR_SHARE, _LEAST_BAR_PX = 0.12, 90
 _HATCH_PX = 12
+_ROWS_AT_ONCE = 256
 _INK, _PAPER = (20, 20, 20), (255, 255, 255)
 
 
@@ -42,13 +43,16 @@ def confidence_map(relief: Relief) -> NDArray[np.float32]:
 def depth_colours(relief: Relief) -> NDArray[np.uint8]:
     """Depth in colours, near warm and far dark; filled holes are hatched; shape (rows, columns, 3), RGB."""
     low, high = relief.span
-    share = np.clip((high - relief.filled) / max(high - low, 1e-9), 0, 1)
-    colours = np.asarray(_ramp((share * 255).astype(np.uint8)))
-    rows, columns = share.shape
+    rows, columns = relief.depth.shape
     period = max(_HATCH_PX, columns // 150)
-    down, across = np.ogrid[:rows, :columns]
-    stripes = (down + across) % period < max(2, period // 4)
-    colours[relief.holes & stripes] = _PAPER
+    across = np.arange(columns)
+    colours = np.empty((rows, columns, 3), np.uint8)
+    for top in range(0, rows, _ROWS_AT_ONCE):
+        here = slice(top, min(top + _ROWS_AT_ONCE, rows))
+        share = np.clip((high - relief.filled[here]) / max(high - low, 1e-9), 0, 1)
+        colours[here] = _ramp((share * 255).astype(np.uint8))
+        stripes = (np.arange(here.start, here.stop)[:, None] + across) % period < max(2, period // 4)
+        colours[here][np.isnan(relief.depth[here]) & stripes] = _PAPER
     return colours
 
 
@@ -62,8 +66,7 @@ def depth_meaning(relief: Relief) -> str:
 
 def depth_picture(relief: Relief) -> NDArray[np.uint8]:
     """Depth in colours with a scale to its right; shape (rows, columns + scale, 3), RGB."""
-    colours = depth_colours(relief)
-    rows, columns = colours.shape[:2]
+    rows, columns = relief.depth.shape
     width = max(_LEAST_BAR_PX, int(columns * _BAR_SHARE))
     side = np.full((rows, width, 3), 255, np.uint8)
     top, bottom = rows // 12, rows - rows // 12
@@ -78,7 +81,7 @@ def depth_picture(relief: Relief) -> NDArray[np.uint8]:
         text = f"{low + (high - low) * k / 5:.4g}" + (f" {unit}" if k == 0 else "")
         place = (left + ramp.shape[1] + width // 20, at + int(6 * size))
         cv2.putText(side, text, place, cv2.FONT_HERSHEY_SIMPLEX, size, _INK, thick, cv2.LINE_AA)
-    return np.concatenate([colours, side], axis=1)
+    return np.concatenate([depth_colours(relief), side], axis=1)
 
 
 def _ramp(values: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stacking.relief.surface import Relief
-from stacking.writers_blocks import jpeg_bytes
+from stacking.writers_blocks import eight_bit, jpeg_bytes
 
 F32 = NDArray[np.float32]
 U32 = NDArray[np.uint32]
@@ -71,9 +71,10 @@ def mesh_of(relief: Relief, picture: NDArray[Any], *, most_vertices: int = MOST_
     step = max(1, int(np.ceil(np.sqrt(rows * columns / most_vertices))))
     # one sample stands for its surroundings
     y, x = np.arange(0, rows, step), np.arange(0, columns, step)
-    smooth = cv2.blur(height, (step, step)) if step > 1 else height
-    grid = np.asarray(smooth[::step, ::step], np.float32)
-    grid = np.asarray(cv2.medianBlur(np.ascontiguousarray(grid), _MEDIAN), np.float32)
+    if step > 1:
+        cv2.blur(height, (step, step), dst=height)
+    grid = np.asarray(cv2.medianBlur(np.ascontiguousarray(height[::step, ::step]), _MEDIAN), np.float32)
+    del height
     pixel = relief.scale.pixel_um / 1000.0 if relief.scale.true and relief.scale.pixel_um is not None else 1.0
     across, down = np.meshgrid(x.astype(np.float32), y.astype(np.float32))
     vertices = np.stack([across, (rows - 1) - down, grid], axis=-1).reshape(-1, 3) * np.float32(pixel)
@@ -89,7 +90,9 @@ def mesh_of(relief: Relief, picture: NDArray[Any], *, most_vertices: int = MOST_
         normals.astype(np.float32),
         places.astype(np.float32),
         np.ascontiguousarray(colours.reshape(-1, 3)),
-        np.where(relief.holes, 0.0, relief.confidence)[::step, ::step].reshape(-1).astype(np.float32),
+        np.where(np.isnan(relief.depth[::step, ::step]), np.float32(0.0), relief.confidence[::step, ::step]).reshape(
+            -1
+        ),
         _faces(len(y), len(x)),
         relief.scale.true,
     )
@@ -221,10 +224,11 @@ def _accessor(view: int, kind: int, count: int, shape: str) -> dict[str, Any]:
     return {"bufferView": view, "componentType": kind, "count": count, "type": shape}
 
 
-def _texture(picture: NDArray[Any]) -> NDArray[Any]:
+def _texture(picture: NDArray[Any]) -> NDArray[np.uint8]:
+    picture = eight_bit(picture)
     rows, columns = picture.shape[:2]
     scale = min(1.0, _TEXTURE_PX / max(rows, columns))
     if scale == 1.0:
         return picture
     size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -88,7 +88,10 @@ class Relief:
             if self.scale.true and self.scale.pixel_um is not None
             else _SHOWN_DEPTH * self.depth.shape[1] / max(high - low, 1e-9)
         )
-        return np.asarray((np.float32(high) - np.clip(self.filled, low, high)) * np.float32(factor), np.float32)
+        height: F32 = np.clip(self.filled, np.float32(low), np.float32(high))
+        np.subtract(np.float32(high), height, out=height)
+        height *= np.float32(factor)
+        return height
 
     def part(self, x: int, y: int, width: int, height: int) -> Relief:
         """The relief of a rectangle of the picture."""
@@ -109,7 +112,9 @@ def relief_of(depth: F32, confidence: F32 | None, scale: Scale, surface: F32 | N
         What else is known of the holes, NaN where nothing is; the rest is filled from what lies around.
     """
     known = np.isfinite(depth)
-    sure = known.astype(np.float32) if confidence is None else np.where(known, confidence, np.float32(0.0))
+    sure = known.astype(np.float32) if confidence is None else confidence
+    if sure[~known].any():
+        sure = np.where(known, sure, np.float32(0.0))
     told = depth if surface is None else np.where(known, depth, surface)
     del known
     return Relief(depth, sure, fill_holes(told, sure), scale)

@@ -22,6 +22,7 @@ U8 = NDArray[np.uint8]
 # Total parallax between the eyes, as a part of the width: what is comfortable on a screen.
 _PARALLAX = 0.03
 _SOFTEN_PX = 1.5
+_ROWS_AT_ONCE = 128
 # Left eye red, right eye cyan, with the weights of Dubois (2001) for sRGB screens.
 _LEFT_EYE = np.array([[0.437, 0.449, 0.164], [-0.062, -0.062, -0.024], [-0.048, -0.050, -0.017]], np.float32)
 _RIGHT_EYE = np.array([[-0.011, -0.032, -0.007], [0.377, 0.761, 0.009], [-0.026, -0.093, 1.234]], np.float32)
@@ -57,27 +58,17 @@ class SideViews:
 
     def view(self, place: float) -> U8:
         """The picture from a place: -0.5 is the left eye, 0.5 the right one; shape (rows, columns, 3)."""
-        field = self._parallax * np.float32(abs(place))
         side = 1 if place >= 0 else -1
-        rows, columns = field.shape
-        reach = int(np.ceil(float(np.abs(field).max()))) + 1
-        padded = np.pad(field, ((0, 0), (reach, reach)), mode="edge")
-        met: F32 = np.zeros((rows, columns), np.float32)
-        open_: NDArray[np.bool_] = np.ones((rows, columns), np.bool_)
-        before: F32 = np.full((rows, columns), -1.0, np.float32)
-        # A surface of parallax p at source x + side * p is seen at x; the largest parallax is the nearest surface.
-        for shift in range(reach, -reach - 1, -1):
-            start = reach + side * shift
-            above = padded[:, start : start + columns] - np.float32(shift)
-            hit = open_ & (above >= 0)
-            met[hit] = shift + (above / np.maximum(above - before, np.float32(1e-6)))[hit]
-            open_ &= ~hit
-            before = above
-        across = np.arange(columns, dtype=np.float32)[None] + np.float32(side) * met
-        down = np.arange(rows, dtype=np.float32)[:, None].repeat(columns, 1)
-        return np.asarray(
-            cv2.remap(self._picture, across, down, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE), np.uint8
-        )
+        reach = int(np.ceil(float(np.abs(self._parallax).max()) * abs(place))) + 1
+        out = np.empty_like(self._picture)
+        for top in range(0, out.shape[0], _ROWS_AT_ONCE):
+            field = self._parallax[top : top + _ROWS_AT_ONCE] * np.float32(abs(place))
+            across = np.arange(field.shape[1], dtype=np.float32)[None] + np.float32(side) * _met(field, side, reach)
+            down = np.arange(top, top + len(field), dtype=np.float32)[:, None].repeat(field.shape[1], 1)
+            out[top : top + len(field)] = cv2.remap(
+                self._picture, across, down, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+            )
+        return out
 
     def pair(self) -> U8:
         """Left and right eye side by side, for parallel viewing; shape (rows, 2 columns + a gap, 3)."""
@@ -88,13 +79,37 @@ class SideViews:
     def anaglyph(self) -> U8:
         """Both eyes in one picture, for red and cyan glasses."""
         left, right = self.view(-0.5), self.view(0.5)
-        mixed = cv2.transform(left.astype(np.float32), _LEFT_EYE) + cv2.transform(right.astype(np.float32), _RIGHT_EYE)
-        return np.asarray(np.clip(np.rint(mixed), 0, 255), np.uint8)
+        for top in range(0, left.shape[0], _ROWS_AT_ONCE):
+            here = slice(top, top + _ROWS_AT_ONCE)
+            one, two = left[here].astype(np.float32), right[here].astype(np.float32)
+            mixed = cv2.transform(one, _LEFT_EYE) + cv2.transform(two, _RIGHT_EYE)
+            left[here] = np.clip(np.rint(mixed), 0, 255)
+        return left
 
     def rocking(self, frames: int) -> Iterator[U8]:
         """Views of one swing from the middle to the right, to the left and back; the last leads to the first."""
         for k in range(frames):
             yield self.view(0.5 * float(np.sin(2 * np.pi * k / frames)))
+
+
+def _met(field: F32, side: int, reach: int) -> F32:
+    """The parallax of the first surface that each pixel's line of sight meets.
+
+    A surface of parallax p at source x + side * p is seen at x; the largest parallax is the nearest surface.
+    """
+    columns = field.shape[1]
+    padded = np.pad(field, ((0, 0), (reach, reach)), mode="edge")
+    met: F32 = np.zeros(field.shape, np.float32)
+    open_: NDArray[np.bool_] = np.ones(field.shape, np.bool_)
+    before: F32 = np.full(field.shape, -1.0, np.float32)
+    for shift in range(reach, -reach - 1, -1):
+        start = reach + side * shift
+        above = padded[:, start : start + columns] - np.float32(shift)
+        hit = open_ & (above >= 0)
+        met[hit] = shift + (above / np.maximum(above - before, np.float32(1e-6)))[hit]
+        open_ &= ~hit
+        before = above
+    return met
 
 
 def _outline() -> NDArray[np.uint8]:

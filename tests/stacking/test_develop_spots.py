@@ -87,6 +87,33 @@ def test_the_places_are_those_of_the_frame() -> None:
     assert not len(standing_spots({k: spots_of(p) for k, p in enumerate(pictures)}, still, factor=1, pixels=200 * 280))
 
 
+@pytest.mark.parametrize("seed", [21, 22])
+def test_coloured_spots_in_a_rough_picture_are_found_and_nothing_else(seed: int) -> None:
+    """One channel of one pixel, spread by the demosaic, in a picture that is rough everywhere it is sharp."""
+    rng = np.random.default_rng(seed)
+    rough = cv2.GaussianBlur(rng.random((260, 360)), (0, 0), 0.9)
+    rough = 110 + 20 * (rough - rough.mean()) / rough.std()
+    spread = np.array([[0.25, 0.5, 0.25], [0.5, 1.0, 0.5], [0.25, 0.5, 0.25]])
+    hot = [(20 + 20 * n, 15 + 31 * n, n % 2) for n in range(8)]
+    seen, matrices, count = {}, {}, 16
+    for k in range(count):
+        dy, dx = (int(v) for v in rng.integers(0, 6, 2))
+        blur = 0.3 + 0.5 * np.abs(np.linspace(0, count - 1, 280) - k)[None]  # sharp in one part of each frame
+        cut = rough[20 + dy : 220 + dy, 20 + dx : 300 + dx]
+        banks = np.stack([cut, *(cv2.GaussianBlur(cut, (0, 0), s) for s in (1.0, 2.0, 4.0))])
+        at = np.interp(np.minimum(blur, 4.0), [0.0, 1.0, 2.0, 4.0], np.arange(4.0)) * np.ones_like(cut)
+        soft = sum(banks[j] * np.clip(1 - np.abs(at - j), 0, 1) for j in range(4))
+        frame = np.repeat(np.asarray(soft)[..., None], 3, axis=2) + rng.normal(0, 1.5, (200, 280, 3))
+        for y, x, channel in hot:
+            frame[y - 1 : y + 2, x - 1 : x + 2, channel] += 110 * spread
+        frame = np.clip(np.rint(frame), 0, 255).astype(np.uint8)
+        frame = cv2.imdecode(cv2.imencode(".jpg", frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1], 1)[..., ::-1]
+        seen[k] = spots_of(cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2GRAY))
+        matrices[k] = np.array([[1.0, 0.0, -dx], [0.0, 1.0, -dy]])
+    found = {(int(y), int(x)) for y, x in standing_spots(seen, matrices, factor=1, pixels=200 * 280)}
+    assert found == {(y, x) for y, x, _ in hot}
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_a_patch_goes_on_as_its_edges_do(dtype: type) -> None:
     slope = (np.add.outer(np.arange(40) * 2, np.arange(50))[..., None] + [0, 5, 9]).astype(dtype)

@@ -234,3 +234,13 @@ def test_the_least_memory_that_a_refusal_names_is_enough_and_changes_no_byte(tmp
     assert set(fused) == {3}
     assert stacked("strips", least << 20) == at_once
     assert max(fused) > 3
+
+
+def test_what_is_the_same_of_all_frames_is_said_once(tmp_path: Path) -> None:
+    for k in range(3):
+        rgba = np.dstack([picture(k)[..., ::-1], np.full((HEIGHT, WIDTH), 255, np.uint8)])
+        cv2.imwrite(str(tmp_path / f"shot-{k}.png"), rgba)
+    notes = stack_pictures([tmp_path], tmp_path / "out.tif").values()["notes"]
+    told = [note for note in notes if "transparency" in note]
+    assert len(told) == 1
+    assert told[0].startswith("shot-0.png and 2 more: ")
