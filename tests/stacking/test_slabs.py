@@ -136,7 +136,8 @@ def test_an_overlap_of_the_whole_slab_is_refused() -> None:
 
 @pytest.mark.parametrize(("size", "overlap"), [(4, 1), (3, 0), (6, 2)])
 def test_slabbed_and_unslabbed_agree_within_a_third_of_a_decibel(size: int, overlap: int) -> None:
-    once = psnr(fuse_at_once(task(), lambda stage, done, total: None).image)
+    # pictures of slabs are not corrected by the mean of all frames
+    once = psnr(fuse_at_once(replace(task(), is_part=True), lambda stage, done, total: None).image)
     assert once > 33
     assert abs(psnr(slabbed(task(), (size,), overlap, Method.AUTO).image) - once) < 0.3
 
