@@ -1,4 +1,4 @@
-"""The gates of the focal sweep: what `benchmarks/fit_sweep.py` found on stacks of known truth.
+"""The gates of the focal sweep: what was found on stacks of known truth, as `benchmarks.fit_sweep` does it.
 
 By level from the finest: weights of the hidden values (8, 8), and of the output (2, 8); see `sweep_kernels.gate_rows`.
 """
