@@ -153,7 +153,10 @@ def fuse_in_slabs(
         for number in sorted(range(len(groups)), key=lambda n: (n != whole, n)):
             members = [keys[k] for k in groups[number]]
             part = replace(
-                stage_task, registrations={k: stage_task.registrations[k] for k in members}, wants_depth=False
+                stage_task,
+                registrations={k: stage_task.registrations[k] for k in members},
+                wants_depth=False,
+                is_part=True,
             )
             fused = fuse_at_once(part, _named(progress, f"fusing slab {number + 1} of {len(groups)}"))
             missed |= fused.missed
@@ -344,6 +347,7 @@ def _task_of(slabs: Sequence[Slab], task: FusionTask, method: Method | None) -> 
         sample_bytes=2,
         canvas=Canvas(0, 0, *size),
         method=task.method if method is None else method,
+        is_part=True,
     )
 
 

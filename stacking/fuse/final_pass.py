@@ -21,6 +21,7 @@ from stacking.fuse.canvas import Canvas
 from stacking.fuse.depth import DepthEstimate, in_focus
 from stacking.fuse.depth_volume import DepthVolume, depth_work_bytes, volume_bytes
 from stacking.fuse.depthmap import DepthMapFusion, FocusFusion
+from stacking.fuse.focal_sweep import FEWEST_FRAMES, KEPT_BYTES_PER_PIXEL, SMALLEST_PX, WORK_BYTES_PER_PIXEL, FocalSweep
 from stacking.fuse.focus_prior import REACH_COARSE_PX
 from stacking.fuse.frame_planes import FramePlanes
 from stacking.fuse.methods import BYTES_PER_PIXEL, Fusion, noise_for, running_fusion
@@ -66,6 +67,8 @@ class FusionTask:
     memory_bytes : int or None
     beside_bytes : int
         Of them, held by something else.
+    is_part : bool
+        Whether the frames are those of a slab, or pictures of slabs: their mean is no sweep through the scene.
     """
 
     decode: Callable[[int], Pixels | str]
@@ -79,6 +82,7 @@ class FusionTask:
     threads: int
     memory_bytes: int | None = None
     beside_bytes: int = 0
+    is_part: bool = False
 
     @property
     def decode_threads(self) -> int:
@@ -89,6 +93,16 @@ class FusionTask:
     def is_pair(self) -> bool:
         """Whether the pixels themselves may be chosen."""
         return self.method is Method.AUTO and are_a_pair(self.registrations, self.canvas, self.frame_size)
+
+    @property
+    def is_swept(self) -> bool:
+        """Whether the mean of all frames corrects the picture."""
+        return (
+            self.method in (Method.AUTO, Method.PYRAMID)
+            and not self.is_part
+            and len(self.registrations) >= FEWEST_FRAMES
+            and min(self.canvas.width, self.canvas.height) >= SMALLEST_PX
+        )
 
     @property
     def apron_rows(self) -> int:
@@ -107,11 +121,15 @@ class FusionTask:
         frames = (self.decode_threads + 2) * 3 * self.sample_bytes * frame_pixels
         by_depth_map = self.method is Method.DEPTHMAP
         kept = _MOMENTS_BYTES_PER_PIXEL * pixels if by_depth_map else 0
-        after = _PICTURE_BYTES_PER_PIXEL * pixels
+        after = 0
         if self.wants_depth:
             kept = kept or volume_bytes(pixels, len(self.registrations))
             work = 0 if by_depth_map else depth_work_bytes(pixels)
-            after += max(kept + work, _DEPTH_BYTES_PER_PIXEL * pixels)
+            after = max(kept + work, _DEPTH_BYTES_PER_PIXEL * pixels)
+        if self.is_swept:
+            kept += int(KEPT_BYTES_PER_PIXEL * pixels)
+            after = max(after, kept + WORK_BYTES_PER_PIXEL * pixels)
+        after += _PICTURE_BYTES_PER_PIXEL * pixels
         return plan_memory(
             pixels,
             self.canvas.height,
@@ -178,27 +196,37 @@ class FinalPass:
         volume: DepthVolume | None = None
         if task.wants_depth and task.method is not Method.AVERAGE and levels_for(task.canvas) >= _LEAST_DEPTH_LEVELS:
             volume = DepthVolume(task.canvas, len(task.registrations), bands)
+        sweep = FocalSweep(task.canvas) if task.is_swept else None
         whole: NDArray[np.uint16] | None = None
         for strip in strips:
-            whole = self._joined(whole, self._picture(strip, bands, volume), strip)
+            whole = self._joined(whole, self._picture(strip, bands, volume, sweep), strip)
         assert whole is not None
+        if sweep is not None:
+            return_freed_memory()
+            sweep.correct(whole, bands)
         keep_freed(planes=False)
         return_freed_memory()
         return whole, None if volume is None else volume.estimate(whole)
 
-    def _picture(self, strip: _Strip, bands: Bands, volume: DepthVolume | None) -> NDArray[np.uint16]:
+    def _picture(
+        self, strip: _Strip, bands: Bands, volume: DepthVolume | None, sweep: FocalSweep | None
+    ) -> NDArray[np.uint16]:
         task, canvas = self._task, strip.canvas
         part = None if volume is None else volume.part(canvas)
+        swept = None if sweep is None else sweep.part(canvas)
 
         def begin(noise: NoiseEnergy) -> AverageFusion | PyramidFusion | PairFusion:
             levels = levels_for(task.canvas)
-            fusion = running_fusion(task.method, canvas, bands, noise, levels=levels, volume=part)
+            fusion = running_fusion(task.method, canvas, bands, noise, levels=levels, volume=part, sweep=swept)
             return PairFusion(canvas, bands, fusion) if task.is_pair and isinstance(fusion, PyramidFusion) else fusion
 
         fusion = self._fused(canvas, bands, begin)
         if volume is not None and part is not None:
             volume.take(part, strip.first, strip.stop)
-        return fusion.result()
+        picture = fusion.result()
+        if sweep is not None and swept is not None:
+            sweep.take(swept, strip.first, strip.stop)
+        return picture
 
     def _by_depth_map(self, strips: Sequence[_Strip], bands: Bands) -> tuple[NDArray[np.uint16], DepthEstimate | None]:
         """The frame in focus at every pixel of the whole picture first, then the picture."""

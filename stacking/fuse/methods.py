@@ -12,6 +12,7 @@ from stacking.fuse.average import AverageFusion
 from stacking.fuse.bands import Bands
 from stacking.fuse.canvas import Canvas
 from stacking.fuse.depth_volume import DepthVolume
+from stacking.fuse.focal_sweep import FocalSweep
 from stacking.fuse.frame_planes import FramePlanes
 from stacking.fuse.noise import NoiseEnergy, measure_noise
 from stacking.fuse.pyramid import PyramidFusion, PyramidTuning, levels_for
@@ -41,12 +42,20 @@ def noise_for(method: Method, canvas: Canvas, image: Pixels, gain: NDArray[np.fl
 
 
 def running_fusion(
-    method: Method, canvas: Canvas, bands: Bands, noise: NoiseEnergy, *, levels: int, volume: DepthVolume | None
+    method: Method,
+    canvas: Canvas,
+    bands: Bands,
+    noise: NoiseEnergy,
+    *,
+    levels: int,
+    volume: DepthVolume | None,
+    sweep: FocalSweep | None,
 ) -> AverageFusion | PyramidFusion:
     """A running fusion that needs the frames once, on the whole picture or a strip of it.
 
-    ``levels`` are those of the whole picture; ``volume`` takes in the focus of every frame where a depth map is wanted.
+    ``levels`` are those of the whole picture; ``volume`` takes in the focus of every frame where a depth map is wanted, ``sweep``
+    every frame where the picture will be corrected.
     """
     if method is Method.AVERAGE:
         return AverageFusion(canvas, bands)
-    return PyramidFusion(canvas, bands, noise, PyramidTuning(levels=levels), volume=volume)
+    return PyramidFusion(canvas, bands, noise, PyramidTuning(levels=levels), volume=volume, sweep=sweep)

@@ -7,7 +7,7 @@ import importlib
 import threading
 from contextlib import suppress
 
-_LOOPS = ("warp_kernels", "pyramid_kernels", "focus_prior_kernels", "chroma_kernels", "depth_kernels")
+_LOOPS = ("warp_kernels", "pyramid_kernels", "focus_prior_kernels", "chroma_kernels", "sweep_kernels", "depth_kernels")
 
 
 def preload() -> None:

@@ -17,6 +17,7 @@ from stacking.fuse.bands import Bands, rows_of
 from stacking.fuse.canvas import Canvas, spans_by_level
 from stacking.fuse.chroma_guide import compose_picture
 from stacking.fuse.depth_volume import DepthVolume
+from stacking.fuse.focal_sweep import FocalSweep
 from stacking.fuse.focus_prior import FocusPrior
 from stacking.fuse.frame_planes import FramePlanes
 from stacking.fuse.noise import NoiseEnergy
@@ -80,6 +81,8 @@ class PyramidFusion:
         Keep the moments that a choice of frames is made of (`moments`).
     volume : DepthVolume, optional
         Takes in the focus of every frame, for a depth map.
+    sweep : FocalSweep, optional
+        Takes in every frame, for the correction of the picture; where there are three levels.
     """
 
     def __init__(
@@ -91,6 +94,7 @@ class PyramidFusion:
         *,
         wants_moments: bool = False,
         volume: DepthVolume | None = None,
+        sweep: FocalSweep | None = None,
     ) -> None:
         self.canvas = canvas
         self.tuning = PyramidTuning() if tuning is None else tuning
@@ -113,6 +117,7 @@ class PyramidFusion:
         if self.tuning.prior and self.levels == _LEVELS:
             self._prior = FocusPrior(canvas, bands, noise.detail)
         self._volume = volume
+        self._sweep = sweep
         self._low: NDArray[np.uint16] = np.full(shapes[0], 65535, np.uint16)
         self._high: NDArray[np.uint16] = np.zeros(shapes[0], np.uint16)
         # Of the frame at hand.
@@ -138,6 +143,8 @@ class PyramidFusion:
         for level in range(self.levels):
             self._accumulate(level, luma, red, blue, spans, number)
         self._accumulate_base(luma, red, blue, spans)
+        if self._sweep is not None:
+            self._sweep.add(luma[1], self._weight[2], spans[1])
         self._widen(planes.luma, spans[0])
         if self._volume is not None:
             self._volume.add(luma, matrix, frame_size, len(self._positions), position)
@@ -165,14 +172,20 @@ class PyramidFusion:
         self._prior = None
         for planes in (self._gauss, self._red, self._blue, self._energy, self._weight):
             planes.clear()
+        if self._sweep is not None:
+            self._sweep.close(self._weight_sum[2], self._low, self._high)
         for sums, finest in ((self._band_sum, 0), (self._red_sum, 1), (self._blue_sum, 1)):
             self._collapse(sums, finest)
         self._weight_sum.clear()
         limits = (self._low, self._high) if self.tuning.clamp else None
-        rgb = compose_picture(self._band_sum[0], self._red_sum[1], self._blue_sum[1], self._bands, limits)
+        luma = self._band_sum[0]
+        rgb = compose_picture(luma, self._red_sum[1], self._blue_sum[1], self._bands, limits)
+        del limits
+        self._low = self._high = np.empty((0, 0), np.uint16)
         for sums in (self._band_sum, self._red_sum, self._blue_sum):
             sums.clear()
-        self._low = self._high = np.empty((0, 0), np.uint16)
+        if self._sweep is not None:
+            self._sweep.fused(luma, self._bands)
         return rgb
 
     def _floors_for(self, noise: NoiseEnergy) -> list[float]:

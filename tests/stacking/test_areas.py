@@ -190,7 +190,7 @@ def test_the_first_peak_that_stands_by_itself_is_in_front() -> None:
 
 @pytest.mark.parametrize(("seed", "contrast", "gain_db"), [(1, 0.05, 2.0), (4, 0.05, 1.0)])
 def test_an_opaque_foreground_hides_what_is_sharp_behind_it(
-    tmp_path: Path, seed: int, contrast: float, gain_db: float
+    tmp_path: Path, seed: int, contrast: float, gain_db: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     frames, truth, near = occluded(seed, contrast)
     folder = write_frames(tmp_path / "in", frames)
@@ -204,7 +204,11 @@ def test_an_opaque_foreground_hides_what_is_sharp_behind_it(
     sharpest = stacked(folder, tmp_path)
     nearest = stacked(folder, tmp_path, *preferring(Prefer.NEAR, None))
     assert quality(nearest, rim) > quality(sharpest, rim) + gain_db
-    assert quality(nearest, ground) > quality(sharpest, ground) - 0.15
+    # what is preferred is chosen, not corrected by the focal sweep: it must keep up with choice
+    with monkeypatch.context() as patch:
+        patch.setattr("stacking.fuse.final_pass.FEWEST_FRAMES", len(frames) + 1)
+        chosen = stacked(folder, tmp_path)
+    assert quality(nearest, ground) > quality(chosen, ground) - 0.15
     np.testing.assert_array_equal(nearest, stacked(folder, tmp_path, *preferring(Prefer.NEAR, None), threads=2))
     # only where the mask is painted
     half = np.zeros(near.shape, np.bool_)

@@ -1,0 +1,125 @@
+"""Compiled loops of the correction by the focal sweep: rings of the cosine transform, gates, the picture's luma."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stacking.fuse.compiled import compiled, inlined
+from stacking.fuse.pyramid_kernels import expand_row
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+U16 = NDArray[np.uint16]
+
+HIDDEN = 8
+MOST_GATE = 1.5
+
+
+@inlined
+def _soft_sign(x: Any) -> Any:
+    """The hyperbolic tangent within 0.024, one from 3 on."""
+    v = min(max(x, np.float32(-3.0)), np.float32(3.0))
+    s = v * v
+    return v * (np.float32(27.0) + s) / (np.float32(27.0) + np.float32(9.0) * s)
+
+
+@compiled("void(float32[:,::1], uint16[:,::1], int64, int64)")
+def add_enlarged(half: F32, picture: U16, y0: int, y1: int) -> None:
+    """Add a half-size plane, 8-bit units, to all colours of rows y0 to y1 of a picture, seen as (rows, 3 * columns)."""
+    width = picture.shape[1] // 3
+    line = np.empty(half.shape[1], np.float32)
+    up = np.empty(width + 2, np.float32)
+    more = np.empty(3 * width, np.float32)
+    scale, rounding = np.float32(257.0), np.float32(0.5)
+    for y in range(y0, y1):
+        expand_row(half, y, width, line, up)
+        for x in range(width):
+            v = scale * up[x] + rounding
+            more[3 * x] = v
+            more[3 * x + 1] = v
+            more[3 * x + 2] = v
+        row = picture[y]
+        for i in range(3 * width):
+            row[i] = np.uint16(min(max(np.float32(row[i]) + more[i], np.float32(0.0)), np.float32(65535.0)))
+
+
+@inlined
+def _ring(table: Any, fy: Any, fx: Any) -> Any:
+    at = np.int64(np.sqrt(fy * fy + fx * fx) * np.float32(table.shape[0]))
+    return table[min(at, table.shape[0] - 1)]
+
+
+@compiled("void(float32[:,::1], float32[:,::1], float32[::1], float64[::1], float64[::1])")
+def ring_sums(a: F32, b: F32, table: F32, together: F64, alone: F64) -> None:
+    """Sums over the rings of the cosine transform of a * b and of a * a; the constant is left out."""
+    rows, columns = a.shape
+    for y in range(rows):
+        fy = np.float32(0.5) * np.float32(y) / np.float32(rows)
+        for x in range(columns):
+            if x + y:
+                k = np.int64(_ring(table, fy, np.float32(0.5) * np.float32(x) / np.float32(columns))) + 1
+                together[k] += a[y, x] * b[y, x]
+                alone[k] += a[y, x] * a[y, x]
+
+
+@compiled("void(float32[:,::1], float32[::1], float32[::1], int64, int64)")
+def ring_gain(a: F32, gains: F32, table: F32, y0: int, y1: int) -> None:
+    """Rows y0 to y1 of a cosine transform times the rings' gains, straight between the middles of rings."""
+    rows, columns = a.shape
+    for y in range(y0, y1):
+        fy = np.float32(0.5) * np.float32(y) / np.float32(rows)
+        for x in range(columns):
+            ring = _ring(table, fy, np.float32(0.5) * np.float32(x) / np.float32(columns)) + np.float32(1.5)
+            k = np.int64(ring)
+            part = ring - np.float32(k)
+            a[y, x] *= gains[k] + part * (gains[min(k + 1, gains.shape[0] - 1)] - gains[k])
+
+
+@compiled(
+    "void(float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1],"
+    " float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], int64, int64)"
+)
+def gate_rows(
+    difference: F32,
+    power: F32,
+    light: F32,
+    hot: F32,
+    detail: F32,
+    reach: F32,
+    ratio: F32,
+    spread: F32,
+    hidden: F32,
+    output: F32,
+    out: F32,
+    y0: int,
+    y1: int,
+) -> None:
+    """Rows y0 to y1 of a difference times its gate, which depends on seven inputs.
+
+    ``hidden`` (8, 8) has the weights of the inputs and a constant; ``output`` (2, 8) those of the hidden values, and of the inputs and
+    a constant directly.
+    """
+    width = difference.shape[1]
+    sign = np.empty(width, np.float32)
+    total = np.empty(width, np.float32)
+    for y in range(y0, y1):
+        v0, v1, v2, v3, v4, v6 = power[y], light[y], hot[y], detail[y], reach[y], spread[y]
+        there, here, to = ratio[y], difference[y], out[y]
+        a, b, c, d = output[1, 0], output[1, 1], output[1, 2], output[1, 3]
+        e, f, g, one = output[1, 4], output[1, 5], output[1, 6], output[1, 7]
+        for x in range(width):
+            sign[x] = _soft_sign(there[x])
+            total[x] = one + a * v0[x] + b * v1[x] + c * v2[x] + d * v3[x] + e * v4[x] + f * sign[x] + g * v6[x]
+        for h in range(HIDDEN):
+            a, b, c, d = hidden[h, 0], hidden[h, 1], hidden[h, 2], hidden[h, 3]
+            e, f, g, one = hidden[h, 4], hidden[h, 5], hidden[h, 6], hidden[h, 7]
+            w = output[0, h]
+            for x in range(width):
+                s = one + a * v0[x] + b * v1[x] + c * v2[x] + d * v3[x] + e * v4[x] + f * sign[x] + g * v6[x]
+                total[x] += w * _soft_sign(s)
+        for x in range(width):
+            gate = np.float32(0.5 * MOST_GATE) * (np.float32(1.0) + _soft_sign(np.float32(0.5) * total[x]))
+            to[x] = gate * here[x]

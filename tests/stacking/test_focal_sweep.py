@@ -1,0 +1,156 @@
+"""The correction by the focal sweep: what it must mend, what it must leave, and that no cut or thread changes it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from stacking.frames import Registration
+from stacking.fuse.bands import Bands
+from stacking.fuse.canvas import Canvas
+from stacking.fuse.final_pass import FusionTask
+from stacking.fuse.focal_sweep import FEWEST_FRAMES, FocalSweep
+from stacking.options import Method
+from stacking.slabs import fuse_at_once
+
+F32 = NDArray[np.float32]
+ROWS, COLUMNS, FRAMES = 320, 416, 12
+
+
+def scene() -> tuple[F32, list[F32], F32]:
+    """Luma of a ground with a dark strand before it; as frames focused on the strand (the first) to the ground (the last); its mask."""
+    rng = np.random.default_rng(5)
+    ground = cv2.GaussianBlur(rng.random((ROWS, COLUMNS), np.float32), (0, 0), 1.5)
+    ground = 0.3 + 0.8 * (ground - ground.mean())
+    alpha = np.zeros((ROWS, COLUMNS), np.float32)
+    cv2.line(alpha, (60, 0), (330, ROWS), 1.0, 9, cv2.LINE_AA)
+    frames = []
+    for k in range(FRAMES):
+        near, far = 0.01 + 0.8 * k, 0.01 + 0.8 * (FRAMES - 1 - k)
+        cover = cv2.GaussianBlur(alpha, (0, 0), near)
+        frames.append(encoded(cv2.GaussianBlur(ground, (0, 0), far) * (1 - cover) + 0.02 * cover))
+    return encoded(ground * (1 - alpha) + 0.02 * alpha), frames, alpha
+
+
+def encoded(light: F32) -> F32:
+    return np.asarray(255 * np.sqrt(np.clip(light, 0.0, 1.0)), np.float32)
+
+
+def picture_of(luma: F32) -> NDArray[np.uint16]:
+    return np.asarray(np.clip(luma * 257 + 0.5, 0, 65535).astype(np.uint16)[..., None].repeat(3, axis=2))
+
+
+def whole_spans(canvas: Canvas) -> NDArray[np.int32]:
+    rows, columns = canvas.level_shape(1)
+    return np.tile(np.array([0, columns], np.int32), (rows, 1))
+
+
+def filled(
+    canvas: Canvas, frames: list[F32], luma: F32, alpha: F32, bands: Bands, spans: NDArray[np.int32]
+) -> FocalSweep:
+    """A sweep that has seen all frames; the strand was taken from the first, the ground from the last."""
+    sweep = FocalSweep(canvas)
+    cut = slice(canvas.y, canvas.y + canvas.height)
+    is_near = cv2.pyrDown(cv2.pyrDown(alpha))
+    quarter = slice(canvas.y // 4, canvas.y // 4 + canvas.level_shape(2)[0])
+    total = np.zeros(canvas.level_shape(2), np.float32)
+    for k, frame in enumerate(frames):
+        weight = is_near if k == 0 else 1 - is_near if k == len(frames) - 1 else np.zeros_like(is_near)
+        total += weight[quarter]
+        sweep.add(cv2.pyrDown(frame)[canvas.y // 2 : canvas.y // 2 + spans.shape[0]], weight[quarter], spans)
+    low, high = (np.asarray(f(frames, axis=0) * 257).astype(np.uint16)[cut] for f in (np.min, np.max))
+    sweep.close(total, low, high)
+    sweep.fused(np.ascontiguousarray(luma[cut]), bands)
+    return sweep
+
+
+def corrected(
+    frames: list[F32], luma: F32, alpha: F32, spans: NDArray[np.int32] | None = None, threads: int = 1
+) -> NDArray[np.uint16]:
+    canvas, picture = Canvas(0, 0, COLUMNS, ROWS), picture_of(luma)
+    with Bands(threads) as bands:
+        sweep = filled(canvas, frames, luma, alpha, bands, whole_spans(canvas) if spans is None else spans)
+        sweep.correct(picture, bands)
+    return picture
+
+
+def error(picture: NDArray[np.uint16], truth: F32, where: NDArray[np.bool_] | None = None) -> float:
+    difference = picture[..., 0] / 257 - truth
+    return float(np.sqrt(np.mean((difference if where is None else difference[where]) ** 2)))
+
+
+def beside(alpha: F32) -> NDArray[np.bool_]:
+    """The ground three to twelve pixels from the strand."""
+    reach = [cv2.dilate(alpha, np.ones((2 * r + 1, 2 * r + 1), np.uint8)) > 0 for r in (3, 12)]
+    return np.asarray(reach[1] & ~reach[0])
+
+
+def test_strand_and_ground_beside_it_come_nearer_to_the_truth() -> None:
+    truth, frames, alpha = scene()
+    rng = np.random.default_rng(1)
+    noisy = [np.clip(f[..., None] + rng.normal(0.5, 1, (*f.shape, 3)), 0, 255).astype(np.uint8) for f in frames]
+    swept = FusionTask(
+        decode=lambda k: noisy[k],
+        registrations={k: Registration(np.eye(2, 3), np.ones(3), 0.0) for k in range(FRAMES)},
+        positions=[float(k) for k in range(FRAMES)],
+        frame_size=(COLUMNS, ROWS),
+        sample_bytes=1,
+        canvas=Canvas(0, 0, COLUMNS, ROWS),
+        method=Method.AUTO,
+        wants_depth=False,
+        threads=1,
+    )
+    with_it, without = (
+        fuse_at_once(task, lambda stage, done, total: None).image for task in (swept, replace(swept, is_part=True))
+    )
+    for where in (beside(alpha), alpha > 0.5):
+        assert error(with_it, truth, where) < 0.92 * error(without, truth, where)
+
+
+def test_a_right_picture_is_hardly_changed() -> None:
+    truth, frames, alpha = scene()
+    assert error(corrected(frames, truth, alpha), truth) < 0.8
+
+
+def test_brightness_is_not_pumped() -> None:
+    _, frames, alpha = scene()
+    chosen = frames[0] * alpha + frames[-1] * (1 - alpha)
+    change = corrected(frames, chosen, alpha)[..., 0].astype(np.float64) - picture_of(chosen)[..., 0]
+    coarse = cv2.resize(change / 257, (COLUMNS // 64, ROWS // 64), interpolation=cv2.INTER_AREA)
+    assert np.abs(coarse).max() < 1.0
+
+
+def test_neither_threads_nor_strips_change_it() -> None:
+    _, frames, alpha = scene()
+    luma = frames[0] * alpha + frames[-1] * (1 - alpha)
+    expected = corrected(frames, luma, alpha)
+    assert np.array_equal(corrected(frames, luma, alpha, threads=3), expected)
+    canvas, picture = Canvas(0, 0, COLUMNS, ROWS), picture_of(luma)
+    with Bands(1) as bands:
+        sweep = FocalSweep(canvas)
+        for first, stop in ((0, 160), (160, ROWS)):
+            top, bottom = max(first - 32, 0), min(stop + 32, ROWS)
+            strip = Canvas(0, top, COLUMNS, bottom - top, canvas)
+            sweep.take(filled(strip, frames, luma, alpha, bands, whole_spans(strip)), first, stop)
+        sweep.correct(picture, bands)
+    assert np.array_equal(picture, expected)
+
+
+def test_nothing_is_changed_where_a_frame_does_not_reach() -> None:
+    _, frames, alpha = scene()
+    luma = frames[0] * alpha + frames[-1] * (1 - alpha)
+    spans = whole_spans(Canvas(0, 0, COLUMNS, ROWS))
+    spans[:, 1] = 150
+    picture = corrected(frames, luma, alpha, spans)
+    assert np.array_equal(picture[:, 304:], picture_of(luma)[:, 304:])
+    assert not np.array_equal(picture[:, :296], picture_of(luma)[:, :296])
+
+
+@pytest.mark.parametrize("count", [1, FEWEST_FRAMES - 1])
+def test_few_frames_are_no_sweep(count: int) -> None:
+    _, frames, alpha = scene()
+    assert np.array_equal(corrected(frames[:count], frames[0], alpha), picture_of(frames[0]))
