@@ -33,6 +33,8 @@ LEVELS = 4
 # Spatial frequency of the first ring in cycles per pixel of the picture at a quarter, and rings per octave.
 _FIRST_RING, _RINGS_PER_OCTAVE, RINGS = 0.008, 3, 22
 _LEAST_BRIGHTNESS = 3.0
+# Of 255, and of the picture's brightness: what is added at most.
+_LIGHTER_LEVELS, _LIGHTER_SHARE = 1.0, 0.08
 _HOT, _HOT_RANGE, _GLOW_SHARE = 200.0, 55.0, 0.5
 
 
@@ -115,6 +117,8 @@ class FocalSweep:
             for part in (slice(0, self._left[y]), slice(self._right[y], None)):
                 self._square[y, part] = self._half[y, part] ** 2
         change = gated(self.residuals(bands), bands)
+        # What is dark stays dark: a deep hollow has no light of its own to be given back.
+        np.minimum(change, np.float32(_LIGHTER_LEVELS) + np.float32(_LIGHTER_SHARE) * self._half, out=change)
         self._half = self._square = self._number = np.empty((0, 0), np.float32)
         for y in beyond:
             change[y, : self._left[y]] = 0.0
