@@ -27,7 +27,7 @@ MOST_FRAMES = 400
 # Small blocks tell depths: the ends of a subject are often narrow. Pooled into somewhat larger ones they tell how fast blur grows; in much
 # larger ones slopes mix depths, and blur seems to grow more slowly.
 SMALL_WINDOW_PX, SMALL_STRIDE_PX, MOST_SMALL_BLOCKS = 1.0, 2, 30_000
-POOLED_WINDOW_PX, POOLED_STRIDE_PX = 2.0, 4
+POOLED_WINDOW_PX, POOLED_STRIDE_PX = 3.0, 4
 
 Say = Callable[[str], None]
 
