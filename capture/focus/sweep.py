@@ -24,10 +24,10 @@ F64 = NDArray[np.floating]
 # Cycles per live pixel. The lowest feel the blur of a whole sweep, the highest only what is nearly sharp.
 FREQUENCIES = (0.06, 0.09, 0.13, 0.19, 0.27)
 MOST_FRAMES = 400
-# Small blocks tell depths: the ends of a subject are often narrow. Pooled into somewhat larger ones they tell how fast blur grows; in much
-# larger ones slopes mix depths, and blur seems to grow more slowly.
+# Small blocks tell depths: the ends of a subject are often narrow. Pooled into larger ones they tell how fast blur grows; windows of 3
+# pixels do better on slopes (docs/campaigns-focus.md), but once told a growth 21 % too high where a sweep was fine and short.
 SMALL_WINDOW_PX, SMALL_STRIDE_PX, MOST_SMALL_BLOCKS = 1.0, 2, 30_000
-POOLED_WINDOW_PX, POOLED_STRIDE_PX = 3.0, 4
+POOLED_WINDOW_PX, POOLED_STRIDE_PX = 5.0, 8
 
 Say = Callable[[str], None]
 
