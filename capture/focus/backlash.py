@@ -20,7 +20,7 @@ from capture.focus.handed import HandedAxis
 from capture.focus.matching import Match, Matcher
 from capture.focus.region import Region
 from capture.focus.step import measure_step
-from capture.focus.sweep import LARGE_STRIDE_PX, LARGE_WINDOW_PX, Say, silent, sweep
+from capture.focus.sweep import Say, silent, sweep
 from rail.axis import Axis
 
 F32 = NDArray[np.float32]
@@ -32,6 +32,7 @@ _ROUNDS = 3
 _SPACING, _HALF_FRAMES, _USED = 0.8, 10, 6.0
 _ENOUGH_TAKE_UP = 0.75
 _PATIENCE = 3
+_WINDOW_PX, _STRIDE_PX = 5.0, 8
 # Quantiles 0.975 of Student's distribution by degrees of freedom.
 _STUDENT = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
 
@@ -169,7 +170,7 @@ class _Passes:
         low, high = self._view.limits
         positions = positions[(positions >= low) & (positions <= high)]
         self._say(f"reference: {len(positions)} live frames from below, {positions[0]:.0f} to {positions[-1]:.0f}")
-        taken = sweep(self._view, positions, self._region, window_px=LARGE_WINDOW_PX, stride_px=LARGE_STRIDE_PX)
+        taken = sweep(self._view, positions, self._region, window_px=_WINDOW_PX, stride_px=_STRIDE_PX)
         try:
             self._matcher = Matcher(
                 np.asarray(taken.positions, np.float64), taken.energies, taken.noise, taken.clipped, taken.bands

@@ -26,8 +26,10 @@ F64 = NDArray[np.float64]
 _LEAST_SIGNAL = 1.15
 _FEWEST_BLOCKS = 12
 _LEAST_TEXTURE = 0.1
-# Blocks count whose focus is within one step of the frame; their phase is that distance, in steps.
-_FARTHEST_PHASE = 1.0
+# Blocks count whose focus is within one step of the frame; their phase is that distance, in steps. Where too few are, as at the ends of
+# a subject, blocks somewhat farther off tell, but never by more than so much that it is worth a second exposure before all others.
+_FARTHEST_PHASE, _FARTHER_PHASE = 1.0, 1.5
+_MOST_FARTHER = 2.0
 # With what weights the frames beside it foretell a frame: straight, or by a cubic where there are two on each side.
 _FORETOLD = {1: {-1: 0.5, 1: 0.5}, 2: {-2: -1 / 6, -1: 4 / 6, 1: 4 / 6, 2: -1 / 6}}
 _PHASES, _FEWEST_OF_PHASE = 12, 6
@@ -79,7 +81,8 @@ class _Foretold:
 def _foretell(
     frame: FrameSurvey, others: Sequence[FrameSurvey], weights: Sequence[float], band: int, noise: F32, phase: F64
 ) -> _Foretold:
-    """`weights`: with which the `others` foretell the frame; they sum to one. `phase` is NaN where a block's focus is not known."""
+    """`weights`: with which the `others` foretell the frame; they sum to one. `phase` is -1 to 1
+    for the blocks that count, and NaN where a block's focus is not known."""
     plane = len(COARSE_BANDS) + band
     floor = np.exp2(noise[plane].astype(np.float64))
     energy, turned = np.zeros(floor.shape), np.zeros((2, *floor.shape))
@@ -88,7 +91,7 @@ def _foretell(
         energy += share
         turned += share * other.direction[band] / 127
     # where the others have signal: that the frame itself has none may be the shake
-    chosen = (energy > _LEAST_SIGNAL * floor) & (np.abs(phase) < _FARTHEST_PHASE)
+    chosen = (energy > _LEAST_SIGNAL * floor) & (np.abs(phase) < 1)
     return _Foretold(
         (energy - floor)[chosen],
         turned[:, chosen],
@@ -119,6 +122,21 @@ def shake_scores(positions: Mapping[int, float], surveys: Mapping[int, FrameSurv
     peaks = _peaks_by_others(
         np.array([positions[number] for number in order]), [surveys[number] for number in order], noise
     )
+    near = _scores_within(_FARTHEST_PHASE, order, positions, surveys, noise, peaks)
+    farther = _scores_within(_FARTHER_PHASE, order, positions, surveys, noise, peaks)
+    told = {number: score for number, score in near.items() if np.isfinite(score)}
+    return {number: min(float(np.nan_to_num(score)), _MOST_FARTHER) for number, score in farther.items()} | told
+
+
+def _scores_within(
+    farthest: float,
+    order: Sequence[int],
+    positions: Mapping[int, float],
+    surveys: Mapping[int, FrameSurvey],
+    noise: F32,
+    peaks: tuple[F64, F64],
+) -> dict[int, float]:
+    """The scores by blocks whose focus is within `farthest` steps; NaN for frames in which too few are."""
     gaps = np.diff([positions[number] for number in order])
     usual_gap = float(np.median(gaps))
     found: dict[int, list[_Foretold]] = {}
@@ -126,7 +144,7 @@ def shake_scores(positions: Mapping[int, float], surveys: Mapping[int, FrameSurv
         if not np.allclose(gaps[index - 1 : index + 1], usual_gap, rtol=_EVEN):
             continue
         number = order[index]
-        phase = (peaks[index % 2] - positions[number]) / usual_gap
+        phase = (peaks[index % 2] - positions[number]) / usual_gap / farthest
         reach = 1
         if 2 <= index < len(order) - 2 and np.allclose(gaps[index - 2 : index + 2], usual_gap, rtol=_EVEN):
             reach = 2
@@ -170,7 +188,7 @@ def _coarse_peaks(positions: F64, surveys: Sequence[FrameSurvey], noise: F32) ->
 
 
 def _bin(phase: F64) -> NDArray[np.intp]:
-    return np.clip(((phase / _FARTHEST_PHASE + 1) / 2 * _PHASES).astype(np.intp), 0, _PHASES - 1)
+    return np.clip(((phase + 1) / 2 * _PHASES).astype(np.intp), 0, _PHASES - 1)
 
 
 def _usual_shares(foretold: Sequence[_Foretold]) -> F64:
@@ -222,7 +240,8 @@ def _scores(differences: Mapping[int, tuple[F64, F64]]) -> dict[int, float]:
         scatter[column] = 1.4826 * np.nanmedian(np.abs(table[:, column] - usual[column]))
     scatter = np.maximum(scatter, _LEAST_SCATTER)
     return {
-        number: _match(values - usual, np.hypot(scatter, errors)) for number, (values, errors) in differences.items()
+        number: _match(values - usual, np.hypot(scatter, errors)) if np.isfinite(values).any() else float("nan")
+        for number, (values, errors) in differences.items()
     }
 
 

@@ -24,9 +24,10 @@ F64 = NDArray[np.floating]
 # Cycles per live pixel. The lowest feel the blur of a whole sweep, the highest only what is nearly sharp.
 FREQUENCIES = (0.06, 0.09, 0.13, 0.19, 0.27)
 MOST_FRAMES = 400
-# Small blocks tell depths: the ends of a subject are often narrow. Pooled into larger ones they tell how fast blur grows.
+# Small blocks tell depths: the ends of a subject are often narrow. Pooled into larger ones they tell how fast blur grows; windows of 3
+# pixels do better on slopes (docs/campaigns-focus.md), but once told a growth 21 % too high where a sweep was fine and short.
 SMALL_WINDOW_PX, SMALL_STRIDE_PX, MOST_SMALL_BLOCKS = 1.0, 2, 30_000
-LARGE_WINDOW_PX, LARGE_STRIDE_PX = 5.0, 8
+POOLED_WINDOW_PX, POOLED_STRIDE_PX = 5.0, 8
 
 Say = Callable[[str], None]
 
@@ -90,10 +91,10 @@ class Sweep:
     def pooled(self) -> Sweep:
         """The same in blocks of the size from which growth is told; the sweep itself where its own are as large."""
         window_px, stride_px = self.bands.window_px, self.bands.stride_px
-        factor = round(LARGE_STRIDE_PX / stride_px)
-        if factor <= 1 or window_px >= LARGE_WINDOW_PX:
+        factor = round(POOLED_STRIDE_PX / stride_px)
+        if factor <= 1 or window_px >= POOLED_WINDOW_PX:
             return self
-        sigma = math.sqrt(LARGE_WINDOW_PX**2 - window_px**2) / stride_px
+        sigma = math.sqrt(POOLED_WINDOW_PX**2 - window_px**2) / stride_px
         chosen = (slice(None, None, factor), slice(None, None, factor))
 
         def gathered(planes: F32) -> F32:
@@ -102,7 +103,7 @@ class Sweep:
             return np.asarray(pooled.reshape(*planes.shape[:-2], *pooled.shape[-2:]), np.float32)
 
         bands = BandEnergies(
-            self.bands.shape, self.bands.frequencies, window_px=LARGE_WINDOW_PX, stride_px=factor * stride_px
+            self.bands.shape, self.bands.frequencies, window_px=POOLED_WINDOW_PX, stride_px=factor * stride_px
         )
         clipped = cv2.dilate(self.clipped.astype(np.uint8), np.ones((factor, factor), np.uint8)) > 0
         return Sweep(
