@@ -253,6 +253,7 @@ class Engine:
         else:
             gray = gray_by_header(self._sources)
             solution, image = solve_in_colour(self._registrar, self._frame, gray)
+            self._registrar.end()
             registrations, reference = solution.registrations, solution.reference
             left_out |= solution.left_out
             notes += [f"{self._sources[k].path.name}: {text}" for k, text in solution.notes]

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
+T = TypeVar("T")
 _FEWEST_ROWS = 128
 # Bands for each thread: decoding takes a core now and then, and whoever is free takes the next band.
 _SHARES = 4
@@ -37,6 +38,13 @@ class Bands:
         running = [self._pool.submit(loop, a, b) for a, b in pairwise(edges)]
         for band in running:
             band.result()
+
+    def beside(self, call: Callable[[], T]) -> Callable[[], T]:
+        """Begin ``call`` on a thread of its own; what is returned waits for its result."""
+        if self._pool is None:
+            value = call()
+            return lambda: value
+        return self._pool.submit(call).result
 
     def close(self) -> None:
         """End the threads."""

@@ -148,41 +148,65 @@ def residuals(half: F32, square: F32, range_: U8, number: F32, bands: Bands) -> 
         energy of the difference, of the picture in linear light, of what is near white, of the picture, of the range and of how much
         the frames chosen vary.
     """
-    mean = np.sqrt(np.maximum(square, np.float32(_LEAST_BRIGHTNESS**2)))
-    slope = np.float32(0.5) / mean
+    surroundings = bands.beside(lambda: _surroundings(half, square, range_, number))
+    differences = [(of_residual, *_own(of_residual)) for of_residual in _differences(half, square, bands)]
+    return [
+        (of_residual, [power, *around[:4], ratio, around[4]])
+        for (of_residual, power, ratio), around in zip(differences, surroundings(), strict=True)
+    ]
+
+
+def _slope(square: F32) -> F32:
+    """From linear light to 8-bit units."""
+    return np.asarray(np.float32(0.5) / np.sqrt(np.maximum(square, np.float32(_LEAST_BRIGHTNESS**2))), np.float32)
+
+
+def _near_white(half: F32) -> F32:
+    return np.asarray(np.clip((half - np.float32(_HOT)) * np.float32(1.0 / _HOT_RANGE), 0.0, 1.0), np.float32)
+
+
+def _differences(half: F32, square: F32, bands: Bands) -> list[F32]:
+    """The bands of the mean less the picture as blurred."""
     light = half * half
-    hot = np.clip((half - np.float32(_HOT)) * np.float32(1.0 / _HOT_RANGE), 0.0, 1.0)
-    residual, glow = _compared(light, square, light * hot, bands)
+    residual, glow = _compared(light, square, light * _near_white(half), bands)
+    slope = _slope(square)
     residual *= slope
     # Light that the sensor could not count shines about in every frame but the sharp one.
     glow *= np.float32(_GLOW_SHARE)
     glow *= slope
     residual -= np.clip(residual, 0.0, glow)
-    light *= slope
-    of_residual, of_light, of_half = _laplacian(residual), _laplacian(light), _laplacian(half)
-    del residual, light, mean, slope, glow
-    hots = _gaussian(hot, LEVELS)
+    return _laplacian(residual)
+
+
+def _own(of_residual: F32) -> tuple[F32, F32]:
+    """What a gate depends on of the difference itself: the logarithm of its energy, and it as a share of that."""
+    power = _smooth(of_residual**2)
+    ratio = of_residual / np.sqrt(power + np.float32(0.01))
+    return _log(power, 0.01), ratio
+
+
+def _surroundings(half: F32, square: F32, range_: U8, number: F32) -> list[list[F32]]:
+    """What the gates depend on besides, by level: energies of the light, of what is near white, of the picture; range; variation."""
+    of_light = _laplacian(half * half * _slope(square))
+    of_half, hots = _laplacian(half), _gaussian(_near_white(half), LEVELS)
     ranges = _gaussian(range_.astype(np.float32), LEVELS)
     numbers, squares = _gaussian(number, LEVELS), _gaussian(number * number, LEVELS)
-    out: list[tuple[F32, list[F32]]] = []
+    out: list[list[F32]] = []
     for level in range(LEVELS):
         if level:
             spread = _smooth(squares[level - 1]) - _smooth(numbers[level - 1]) ** 2
         else:
             spread = _smooth(squares[0], 1.0) - _smooth(numbers[0], 1.0) ** 2
             spread = _up(spread, half.shape)
-        power = _smooth(of_residual[level] ** 2)
-        ratio = of_residual[level] / np.sqrt(power + np.float32(0.01))
-        inputs = [
-            _log(power, 0.01),
-            _log(_smooth(of_light[level] ** 2), 0.01),
-            _log(_smooth(hots[level]), 0.003),
-            _log(_smooth(of_half[level] ** 2), 0.01),
-            _log(ranges[level], 1.0),
-            ratio,
-            _log(np.maximum(spread, np.float32(0.0)), 0.001),
-        ]
-        out.append((of_residual[level], inputs))
+        out.append(
+            [
+                _log(_smooth(of_light[level] ** 2), 0.01),
+                _log(_smooth(hots[level]), 0.003),
+                _log(_smooth(of_half[level] ** 2), 0.01),
+                _log(ranges[level], 1.0),
+                _log(np.maximum(spread, np.float32(0.0)), 0.001),
+            ]
+        )
     return out
 
 

@@ -324,6 +324,11 @@ class Registrar:
         m = self._matcher(MatchQuery(old, new, self._size, known, alike, thorough))
         return [] if m is None else [m]
 
+    def end(self) -> None:
+        """Let go of the pictures that further frames would be matched with; what is added yet is matched in small."""
+        self._recent = [f.without_detail() for f in self._recent]
+        self._anchor = None if self._anchor is None else self._anchor.without_detail()
+
     def _through(self, old: int, found: Sequence[Match]) -> Similarity | None:
         """Return what the matches so far say of the way from an older frame to the new one, over one frame between."""
         for last in found:
