@@ -8,13 +8,14 @@ from numpy.typing import NDArray
 from stacking.fuse.bands import Bands, rows_of
 
 F32 = NDArray[np.float32]
+U8 = NDArray[np.uint8]
 U16 = NDArray[np.uint16]
 
 # Variance of luma, 8-bit units, below which chroma does not follow it.
 _VARIANCE_FLOOR = 2.0
 
 
-def compose_picture(luma: F32, red: F32, blue: F32, bands: Bands, limits: tuple[U16, U16] | None = None) -> U16:
+def compose_picture(luma: F32, red: F32, blue: F32, bands: Bands, limits: tuple[U8, U8] | None = None) -> U16:
     """Compose the picture; chroma gets the detail of the luma (guided filter, He, Sun and Tang 2013).
 
     Parameters
@@ -24,8 +25,8 @@ def compose_picture(luma: F32, red: F32, blue: F32, bands: Bands, limits: tuple[
     red, blue : ndarray ((rows + 1) // 2, (columns + 1) // 2), float32
         Red and blue minus luma; sample i lies at pixel 2i.
     bands : Bands
-    limits : pair of ndarray (rows, columns), uint16, optional
-        Least and largest luma that the frames have there, 0 to 65535.
+    limits : pair of ndarray (rows, columns), uint8, optional
+        Least and largest luma that the frames have there.
 
     Returns
     -------

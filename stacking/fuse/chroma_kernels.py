@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 from stacking.fuse.compiled import compiled, inlined
 
 F32 = NDArray[np.float32]
+U8 = NDArray[np.uint8]
 U16 = NDArray[np.uint16]
 
 
-@compiled("void(float32[:,::1], uint16[:,::1], uint16[:,::1], int64, int64)")
-def clamp_rows(luma: F32, low: U16, high: U16, y0: int, y1: int) -> None:
-    """Rows y0 to y1 of luma (0 to 255) held in place within a range given from 0 to 65535."""
-    scale = np.float32(1.0 / 257.0)
+@compiled("void(float32[:,::1], uint8[:,::1], uint8[:,::1], int64, int64)")
+def clamp_rows(luma: F32, low: U8, high: U8, y0: int, y1: int) -> None:
+    """Rows y0 to y1 of luma (0 to 255) held in place within a range."""
     for y in range(y0, y1):
         for x in range(luma.shape[1]):
-            luma[y, x] = min(max(luma[y, x], low[y, x] * scale), high[y, x] * scale)
+            luma[y, x] = min(max(luma[y, x], np.float32(low[y, x])), np.float32(high[y, x]))
 
 
 @compiled("void(float32[:,::1], float32[:,::1], int64, int64)")

@@ -67,12 +67,12 @@ class FocalSweep:
         np.minimum(self._right, spans[:, 1], out=self._right)
         self.frames += 1
 
-    def close(self, weight_sum: F32, low: NDArray[np.uint16], high: NDArray[np.uint16]) -> None:
-        """All frames are there: their weight at a quarter, and the range of luma they have at each pixel, 0 to 65535."""
+    def close(self, weight_sum: F32, low: U8, high: U8) -> None:
+        """All frames are there: their weight at a quarter, and the range of luma they have at each pixel."""
         self._square *= np.float32(1.0 / max(self.frames, 1))
         self._number /= np.maximum(weight_sum, np.float32(1e-37))
         self._number *= np.float32(1.0 / max(self.frames - 1, 1))
-        np.right_shift(high[::2, ::2] - low[::2, ::2], 8, out=self._range, casting="unsafe")
+        np.subtract(high[::2, ::2], low[::2, ::2], out=self._range)
 
     def fused(self, luma: F32, bands: Bands) -> None:
         """The luma of the picture, 0 to 255."""

@@ -118,8 +118,8 @@ class PyramidFusion:
             self._prior = FocusPrior(canvas, bands, noise.detail)
         self._volume = volume
         self._sweep = sweep
-        self._low: NDArray[np.uint16] = np.full(shapes[0], 65535, np.uint16)
-        self._high: NDArray[np.uint16] = np.zeros(shapes[0], np.uint16)
+        self._low: NDArray[np.uint8] = np.full(shapes[0], 255, np.uint8)
+        self._high: NDArray[np.uint8] = np.zeros(shapes[0], np.uint8)
         # Of the frame at hand.
         self._gauss: list[F32] = [none, *(np.empty(s, np.float32) for s in shapes[1:])]
         self._red: list[F32] = [none, none, *(np.empty(s, np.float32) for s in shapes[2:])]
@@ -181,7 +181,7 @@ class PyramidFusion:
         luma = self._band_sum[0]
         rgb = compose_picture(luma, self._red_sum[1], self._blue_sum[1], self._bands, limits)
         del limits
-        self._low = self._high = np.empty((0, 0), np.uint16)
+        self._low = self._high = np.empty((0, 0), np.uint8)
         for sums in (self._band_sum, self._red_sum, self._blue_sum):
             sums.clear()
         if self._sweep is not None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from stacking.fuse.compiled import compiled, inlined
 
 F32 = NDArray[np.float32]
-U16 = NDArray[np.uint16]
+U8 = NDArray[np.uint8]
 
 LEAST_HEADROOM = 0.02
 LEAST_WEIGHED, MOST_WEIGHED = 3e-5, 8e3
@@ -369,16 +369,16 @@ def accumulate_band(fine: F32, coarse: F32, weight: F32, band_sum: F32, y0: int,
             into[x] += w[x] * (f[x] - up[x])
 
 
-@compiled("void(float32[:,::1], int32[:,::1], uint16[:,::1], uint16[:,::1], int64, int64)")
-def widen_range(plane: F32, spans: NDArray[np.int32], low: U16, high: U16, y0: int, y1: int) -> None:
-    """Rows y0 to y1 of the running range of values that the frames have at each pixel, 0 to 65535."""
+@compiled("void(float32[:,::1], int32[:,::1], uint8[:,::1], uint8[:,::1], int64, int64)")
+def widen_range(plane: F32, spans: NDArray[np.int32], low: U8, high: U8, y0: int, y1: int) -> None:
+    """Rows y0 to y1 of the running range of values that the frames have at each pixel, rounded outwards to whole 8-bit steps."""
     for y in range(y0, y1):
         a, b = spans[y, 0], spans[y, 1]
         p, lo, hi = plane[y, a:b], low[y, a:b], high[y, a:b]
         for x in range(b - a):
-            v = np.uint16(min(max(p[x] * np.float32(257.0) + np.float32(0.5), np.float32(0.0)), np.float32(65535.0)))
-            lo[x] = min(lo[x], v)
-            hi[x] = max(hi[x], v)
+            v = min(max(p[x], np.float32(0.0)), np.float32(255.0))
+            lo[x] = min(lo[x], np.uint8(v))
+            hi[x] = max(hi[x], np.uint8(np.ceil(v)))
 
 
 @compiled("void(float32[:,::1], float32[:,::1], int64, int64)")
