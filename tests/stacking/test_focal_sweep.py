@@ -62,8 +62,8 @@ def filled(
         weight = is_near if k == 0 else 1 - is_near if k == len(frames) - 1 else np.zeros_like(is_near)
         total += weight[quarter]
         sweep.add(cv2.pyrDown(frame)[canvas.y // 2 : canvas.y // 2 + spans.shape[0]], weight[quarter], spans)
-    low, high = (np.asarray(f(frames, axis=0) * 257).astype(np.uint16)[cut] for f in (np.min, np.max))
-    sweep.close(total, low, high)
+    low, high = np.floor(np.min(frames, axis=0))[cut], np.ceil(np.max(frames, axis=0))[cut]
+    sweep.close(total, low.astype(np.uint8), high.astype(np.uint8))
     sweep.fused(np.ascontiguousarray(luma[cut]), bands)
     return sweep
 

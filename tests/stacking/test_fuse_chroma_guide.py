@@ -66,8 +66,8 @@ def test_luma_keeps_to_the_range_of_the_frames() -> None:
     random = np.random.default_rng(2)
     luma = random.uniform(0, 255, (40, 40)).astype(np.float32)
     none = np.zeros((20, 20), np.float32)
-    low = np.full((40, 40), 100 * 257, np.uint16)
-    high = np.full((40, 40), 150 * 257, np.uint16)
+    low = np.full((40, 40), 100, np.uint8)
+    high = np.full((40, 40), 150, np.uint8)
     expected = np.clip(luma, 100, 150)
     with Bands(1) as bands:
         result = compose_picture(luma, none, none, bands, (low, high))

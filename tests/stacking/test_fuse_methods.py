@@ -121,8 +121,9 @@ def test_luma_stays_within_what_the_frames_have() -> None:
     lumas = np.stack([f @ [0.299, 0.587, 0.114] for f in frames])
     luma = fuse(frames)[0] @ np.array([0.299, 0.587, 0.114]) / 257
     unclipped = ((luma > 2) & (luma < 250))[..., None].squeeze()
-    assert (luma <= lumas.max(0) + 0.6)[unclipped].all()
-    assert (luma >= lumas.min(0) - 0.6)[unclipped].all()
+    # the range is kept in whole steps
+    assert (luma <= np.ceil(lumas.max(0)) + 0.6)[unclipped].all()
+    assert (luma >= np.floor(lumas.min(0)) - 0.6)[unclipped].all()
 
 
 @pytest.mark.parametrize("method", list(Method))
