@@ -71,12 +71,15 @@ class Selection:
         What developing drops, and colour profiles that differ.
     like : Source or None
         The frame that all are to be developed as: of the usual depth, and in colour where any is.
+    unreadable : tuple of Source
+        Of those left out: frames, but torn or empty.
     """
 
     sources: tuple[Source, ...]
     left_out: tuple[LeftOut, ...]
     notes: tuple[Note, ...]
     like: Source | None = None
+    unreadable: tuple[Source, ...] = ()
 
 
 def probe(source: Source) -> FrameProbe:
@@ -110,10 +113,12 @@ def alike(sources: Iterable[Source], *, mixed_depths: bool = False) -> Selection
     """
     kept: list[tuple[Source, FrameProbe]] = []
     left_out: list[LeftOut] = []
+    unreadable: list[Source] = []
     for source in sources:
         try:
             kept.append((source, probe(source)))
         except FrameError as error:
+            unreadable.append(source)
             left_out.append(LeftOut(source.path, error.message))
     if not kept:
         first = f": {left_out[0].reason}" if left_out else ""
@@ -143,7 +148,7 @@ def alike(sources: Iterable[Source], *, mixed_depths: bool = False) -> Selection
         for source, found in chosen
         if _shape(found) != wanted
     ]
-    return Selection(tuple(source for source, _ in chosen), tuple(left_out), tuple(notes), like)
+    return Selection(tuple(source for source, _ in chosen), tuple(left_out), tuple(notes), like, tuple(unreadable))
 
 
 class Development:

@@ -142,7 +142,9 @@ def judge_pictures(paths: Iterable[Path], progress: Progress, *, dof: float | No
     in_um = len(told) == len(sources) == len(set(told))
     if in_um:
         sources.sort(key=lambda source: source.position_um or 0.0)
-    seen = _looked_at(sources, in_um, progress, left_out)
+    torn = {source.path for source in chosen.unreadable}
+    series = [source.path for source in listing.sources if source in chosen.sources or source.path in torn]
+    seen = _looked_at(sources, in_um, progress, left_out, series)
     doubtful, spoilt = _judged(seen)
     if len(seen.files) - len(spoilt) < _FEWEST_FRAMES:
         raise _too_few(len(seen.files) - len(spoilt))
@@ -177,7 +179,9 @@ class _Seen:
     registrar: Registrar
 
 
-def _looked_at(sources: Sequence[Source], in_um: bool, progress: Progress, left_out: list[tuple[Path, str]]) -> _Seen:
+def _looked_at(
+    sources: Sequence[Source], in_um: bool, progress: Progress, left_out: list[tuple[Path, str]], series: Sequence[Path]
+) -> _Seen:
     development = Development(sources)
     rows, columns = development.size
     registrar = Registrar((columns, rows), positions_um=[source.position_um for source in sources] if in_um else None)
@@ -194,8 +198,9 @@ def _looked_at(sources: Sequence[Source], in_um: bool, progress: Progress, left_
         registrar.add(len(found.files), full)
         found.surveys.append(found.surveyor.survey(gray))
         found.files.append(source.path)
-        # a frame that cannot be read leaves its place empty
-        found.positions.append(float(source.position_um) if in_um and source.position_um is not None else float(number))
+        # of the series: a frame that cannot be read leaves its place empty
+        place = series.index(source.path) + 1
+        found.positions.append(float(source.position_um) if in_um and source.position_um is not None else float(place))
     if found is None:
         raise _too_few(0)
     return found

@@ -25,7 +25,7 @@ U8 = NDArray[np.uint8]
 # Below this many frames their mean is no sweep, and a picture of fewer rows or columns has no kernel that can be measured.
 FEWEST_FRAMES, SMALLEST_PX = 5, 128
 # Kept for the whole picture: mean square and luma at half size, frame number at a quarter, range at half size.
-KEPT_BYTES_PER_PIXEL = 2.5
+KEPT_BYTES_PER_PIXEL = 2.75
 # And what the correction takes beside the picture, measured.
 WORK_BYTES_PER_PIXEL = 16
 # Bands that are corrected, from a half to a sixteenth; what is coarser is left alone: no brightness is pumped.
@@ -33,8 +33,8 @@ LEVELS = 4
 # Spatial frequency of the first ring in cycles per pixel of the picture at a quarter, and rings per octave.
 _FIRST_RING, _RINGS_PER_OCTAVE, RINGS = 0.008, 3, 22
 _LEAST_BRIGHTNESS = 3.0
-# Of 255, and of the picture's brightness: what is added at most.
-_LIGHTER_LEVELS, _LIGHTER_SHARE = 1.0, 0.08
+# Of 255, and of the picture's brightness: what is added and what is taken at most; and beyond the range of the frames.
+_BOUND_LEVELS, _LIGHTER_SHARE, _DARKER_SHARE, _BEYOND_LEVELS = 1.0, 0.08, 0.12, 2.0
 _HOT, _HOT_RANGE, _GLOW_SHARE = 200.0, 55.0, 0.5
 
 
@@ -54,7 +54,8 @@ class FocalSweep:
         self._square: F32 = np.zeros(half, np.float32)
         self._half: F32 = np.empty(half, np.float32)
         self._number: F32 = np.zeros(quarter, np.float32)
-        self._range: U8 = np.empty(half, np.uint8)
+        self._low: U8 = np.empty(half, np.uint8)
+        self._high: U8 = np.empty(half, np.uint8)
         self._left: NDArray[np.int32] = np.zeros(half[0], np.int32)
         self._right: NDArray[np.int32] = np.full(half[0], half[1], np.int32)
 
@@ -72,7 +73,8 @@ class FocalSweep:
         self._square *= np.float32(1.0 / max(self.frames, 1))
         self._number /= np.maximum(weight_sum, np.float32(1e-37))
         self._number *= np.float32(1.0 / max(self.frames - 1, 1))
-        np.subtract(high[::2, ::2], low[::2, ::2], out=self._range)
+        self._low[:] = low[::2, ::2]
+        self._high[:] = high[::2, ::2]
 
     def fused(self, luma: F32, bands: Bands) -> None:
         """The luma of the picture, 0 to 255."""
@@ -93,7 +95,8 @@ class FocalSweep:
             (1, self._square, part._square),
             (1, self._half, part._half),
             (2, self._number, part._number),
-            (1, self._range, part._range),
+            (1, self._low, part._low),
+            (1, self._high, part._high),
             (1, self._left, part._left),
             (1, self._right, part._right),
         ):
@@ -103,7 +106,7 @@ class FocalSweep:
 
     def residuals(self, bands: Bands) -> list[tuple[F32, list[F32]]]:
         """What the gates are given (:func:`residuals`), once all frames and the picture's luma are there."""
-        return residuals(self._half, self._square, self._range, self._number, bands)
+        return residuals(self._half, self._square, self._high - self._low, self._number, bands)
 
     def correct(self, picture: NDArray[np.uint16], bands: Bands) -> None:
         """Correct the luma of the picture (rows, columns, 3) of the whole canvas, in place; ends the sums."""
@@ -117,13 +120,24 @@ class FocalSweep:
             for part in (slice(0, self._left[y]), slice(self._right[y], None)):
                 self._square[y, part] = self._half[y, part] ** 2
         change = gated(self.residuals(bands), bands)
-        # What is dark stays dark: a deep hollow has no light of its own to be given back.
-        np.minimum(change, np.float32(_LIGHTER_LEVELS) + np.float32(_LIGHTER_SHARE) * self._half, out=change)
+        self._bound(change)
         self._half = self._square = self._number = np.empty((0, 0), np.float32)
         for y in beyond:
             change[y, : self._left[y]] = 0.0
             change[y, self._right[y] :] = 0.0
         bands.run(picture.shape[0], rows_of(add_enlarged, change, picture.reshape(picture.shape[0], -1)))
+
+    def _bound(self, change: F32) -> None:
+        """Hold the change of the half-size luma in bounds, in place."""
+        # What is dark stays as dark: a deep hollow has no light of its own to be given back, and little to be taken.
+        np.minimum(change, np.float32(_BOUND_LEVELS) + np.float32(_LIGHTER_SHARE) * self._half, out=change)
+        np.maximum(change, np.float32(-_BOUND_LEVELS) - np.float32(_DARKER_SHARE) * self._half, out=change)
+        # And what no frame shows near by is not made up.
+        around = np.ones((3, 3), np.uint8)
+        above = cv2.dilate(self._high, around).astype(np.float32) + np.float32(_BEYOND_LEVELS) - self._half
+        np.minimum(change, np.maximum(above, 0.0), out=change)
+        below = cv2.erode(self._low, around).astype(np.float32) - np.float32(_BEYOND_LEVELS) - self._half
+        np.maximum(change, np.minimum(below, 0.0), out=change)
 
 
 def residuals(half: F32, square: F32, range_: U8, number: F32, bands: Bands) -> list[tuple[F32, list[F32]]]:

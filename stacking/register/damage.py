@@ -14,6 +14,8 @@ _LOST = 0.55
 _LOST_AT_END = 0.6
 _UNEQUAL = 2.2
 _SMEARED, _BLURRED, _NEARLY_NOTHING = 1.35, 0.8, 0.1
+# Of its neighbours' sharpness: less is left by no shake.
+_NOTHING = 0.01
 _LEAST_TILES = 8
 _KEPT_SOMEWHERE = 0.9
 _MOST_REPEATED = 3
@@ -43,7 +45,11 @@ def shaken_frames(frames: Sequence[int], sharpness: Sequence[Map]) -> dict[int, 
         if 0 < n < last:
             kept = _kept(sharpness[n], np.minimum(sharpness[n - 1], sharpness[n + 1]))
             if kept is not None and kept.min() < _LOST:
-                shaken[k] = f"shaken: {kept.min():.0%} of its neighbours' sharpness"
+                shaken[k] = (
+                    "shows nothing of what its neighbours show: black or blank?"
+                    if kept.max() < _NOTHING
+                    else f"shaken: {kept.min():.0%} of its neighbours' sharpness"
+                )
         elif last > 0:
             kept = _kept(sharpness[n], sharpness[1 if n == 0 else last - 1])
             if kept is not None and kept.min() < _LOST_AT_END and kept.max() > _UNEQUAL * kept.min():
