@@ -158,8 +158,6 @@ def _wishes(flags: FocusFlags) -> FocusWishes:
         overlap=flags.overlap,
         roi=flags.roi,
         live_scale=flags.live_scale,
-        profile=flags.profile,
-        rail=flags.rail,
     )
 
 

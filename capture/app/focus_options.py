@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from capture.app.calibrated import magnification_for
 from capture.depth_of_field import DEFAULT_OVERLAP, DEFAULT_WAVELENGTH_NM, PIXELS_PER_COC, Optics
 from capture.errors import UsageError
 from capture.focus.region import Region
@@ -51,14 +50,12 @@ class FocusWishes:
         overlap: float | None,
         roi: str | None,
         live_scale: float | None,
-        profile: str | None = None,
-        rail: str | None = None,
     ) -> FocusWishes:
-        """Flags over settings, and the magnification over what stands in the profile of the rail.
+        """Flags over settings. What measures needs no magnification that a profile was taught once: lenses and extensions change.
 
         Raises
         ------
-        UsageError, rail.errors.RailUsageError
+        UsageError
         """
         if live_scale is not None and not 0.05 < live_scale < 50:
             raise UsageError(
@@ -72,7 +69,7 @@ class FocusWishes:
         if pitch is not None and pitch <= 0:
             raise UsageError("a pixel pitch is greater than zero", remedy="Give it for example as --pixel 4um.")
         return cls(
-            magnification_for(settings, magnification, profile=profile, rail=rail),
+            settings.choose("magnification", magnification),
             settings.choose("f_number", f_number),
             settings.choose("pupil", None, 1.0),
             settings.choose("wavelength_nm", None, DEFAULT_WAVELENGTH_NM),

@@ -116,8 +116,6 @@ def wish_for(settings: Settings, flags: ShootFlags) -> PlanWish:
         overlap=flags.overlap,
         roi=flags.roi,
         live_scale=flags.live_scale,
-        profile=flags.profile,
-        rail=flags.rail,
     )
     counts_um = near is not None and near.unit is AxisUnit.UM
     if step is None and flags.step is None and counts_um and far is not None:

@@ -74,6 +74,7 @@ class FrameWatch:
         self._surveyor: Surveyor | None = None
         self._depth = JudgedDepth(wishes, unit, self._note)
         self._live_growth: float | None = None
+        self._growth_known = False
         self._certificate: Certificate | None = None  # of the frames as they are; asked for up to four times at the end
         self.still_px: int | None = None
         self.notes: list[str] = []
@@ -209,8 +210,11 @@ class FrameWatch:
         return [(position, why) for position, why in wanted if limits[0] <= position <= limits[1]]
 
     def lacks_growth(self) -> bool:
-        """Whether the frames do not tell the depth of field, and nobody else did."""
-        return self._live_growth is None and len(self._positions) >= _FEWEST_FRAMES and self.certificate().dof is None
+        """Whether neither the frames nor live ones tell the growth of blur: a formula's depth of field is as wrong as what was entered."""
+        if self._live_growth is not None or len(self._positions) < _FEWEST_FRAMES:
+            return False
+        self.certificate()
+        return not self._growth_known
 
     def learn_growth(self, px_per_unit: float) -> None:
         """Growth of blur in pixels of the still per unit of position, seen on live frames."""
@@ -233,6 +237,7 @@ class FrameWatch:
             growth = found.px_per_unit if found.confidence >= _BELIEVED else None
         if growth is None and self._live_growth is not None:
             growth = self._live_growth / HALF_PX
+        self._growth_known = growth is not None
         return certify(positions, surveys, self._depth.dof(growth), growth_half_px=growth, overlap=self._wishes.overlap)
 
     def coverage(self, picture: Path | None) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import combinations
 from typing import Any
 
 from capture.camera.protocol import Role
@@ -105,7 +106,7 @@ def bracket_times(bracket: str | None) -> tuple[str, ...]:
     if bracket is None:
         return ()
     times = tuple(part.strip() for part in bracket.split(",") if part.strip())
-    if len(times) < 2 or len(set(times)) < len(times):
+    if len(times) < 2 or any(same(Role.SHUTTER, *pair) for pair in combinations(times, 2)):
         raise UsageError(
             "a bracket has two shutter times or more, each once", remedy="Give them as --bracket 1/60,1/15,1/4."
         )

@@ -1,4 +1,4 @@
-"""The magnification that a profile was taught is used where none is given, and said."""
+"""The magnification that a profile was taught is used by the formula where none is given, and said; nothing that measures takes it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_what_is_given_goes_before_what_was_calibrated(
     assert ("as calibrated on" in capsys.readouterr().err) is said
 
 
-def test_dof_and_the_formulas_step_take_it(
+def test_dof_takes_it_and_a_session_does_not(
     profile: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -62,8 +62,8 @@ def test_dof_and_the_formulas_step_take_it(
     given = json.loads(capsys.readouterr().out)
     assert without == given
     wish = wish_for(load_settings(tmp_path), ShootFlags(out=tmp_path / "o", near="0", far="1mm", f_number=4.0))
-    assert wish.step is not None
-    assert wish.step.value == pytest.approx(given["step_um"])
+    assert wish.step is None
+    assert wish.focus.magnification is None
 
 
 def test_a_profile_that_is_not_there_is_named(tmp_path: Path) -> None:

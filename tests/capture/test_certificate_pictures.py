@@ -103,6 +103,17 @@ def test_a_spoilt_frame_is_named_and_covers_nothing(
     assert gaps == ([] if covered else [(5.0, 7.0)])
 
 
+@pytest.mark.parametrize("share", [0.0, 0.6])
+def test_a_file_that_cannot_be_read_leaves_its_place_empty(whole: list[Path], tmp_path: Path, share: float) -> None:
+    files = [tmp_path / path.name for path in whole[3:14]]
+    for source, path in zip(whole[3:14], files, strict=True):
+        path.write_bytes(source.read_bytes())
+    files[5].write_bytes(files[5].read_bytes()[: int(share * files[5].stat().st_size)])
+    found = judged(tmp_path, dof=1 / 0.7)
+    assert [path for path, _ in found.left_out] == [files[5]]
+    assert [(gap.near, gap.far) for gap in found.certificate.gaps] == [(5.0, 7.0)]
+
+
 def test_pictures_of_different_things_are_refused(tmp_path: Path) -> None:
     files = write(tmp_path / "s", 4.0)[:3]
     for seed, path in enumerate(files):
