@@ -76,6 +76,7 @@ def greet(link: Link) -> Controls:
     raise RailTimeoutError(
         "Nothing answers on this port.",
         remedy="Check that the controller has power, that this is its port, and that it speaks at 115200 baud (else set the "
-        "profile's `baud`). A Marlin that has halted itself (kill, M112) answers nothing either: press its reset button.",
+        "profile's `baud`). A Marlin that has halted itself (kill, M112) answers nothing either: press its reset button. Nor does one "
+        "in a dwell (G4) of another program: what stands behind that moves when it ends.",
         state="Not known.",
     )

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from capture.camera.faults import LOST_CODES, OPENING, camera_error, is_refusal, reading_error, said, setting_error
 from capture.camera.holders import describe_holders, find_holders
-from capture.camera.process import FailedCallError, LibraryProcess, ProcessDiedError, ProcessHungError
+from capture.camera.process import INTERRUPTED, FailedCallError, LibraryProcess, ProcessDiedError, ProcessHungError
 from capture.camera.protocol import Role
 from capture.camera.roles import Setting, candidates
 from capture.camera.values import same
@@ -394,7 +394,9 @@ def _hung(doing: str, waited_s: float) -> CameraError:
 
 def _died(doing: str, cause: str) -> CameraError:
     return CameraLostError(
-        f"The camera library crashed while {doing} ({cause}).",
+        "The interrupt ended the camera's process."
+        if cause == INTERRUPTED
+        else f"The camera library crashed while {doing} ({cause}).",
         remedy="Try again; where it repeats at the same step, report it with `focusrail camera info`.",
         state="link gone",
     )

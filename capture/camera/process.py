@@ -25,6 +25,8 @@ _wire = logging.getLogger("capture.camera.wire")
 _POLL_S = 0.25
 _START_S = 15.0
 _END_S = 6.0
+# Why a process ended that an interrupt cut off.
+INTERRUPTED = "the interrupt"
 
 
 class ProcessDiedError(Exception):
@@ -91,7 +93,7 @@ class LibraryProcess:
                 env=_environment(),
                 start_new_session=True,
             )
-        self._alive = True
+        self._alive, self._interrupted = True, False
 
     @property
     def alive(self) -> bool:
@@ -135,6 +137,7 @@ class LibraryProcess:
             return self._await(deadline_s, watched, on_progress, on_silence)
         except KeyboardInterrupt:
             # Its answer would be taken for that of the next request.
+            self._interrupted = True
             self.kill()
             raise
         except (EOFError, OSError):
@@ -175,6 +178,8 @@ class LibraryProcess:
                 deadline_s = on_progress(reply) or deadline_s
 
     def _obituary(self) -> str:
+        if self._interrupted:
+            return INTERRUPTED
         try:
             code = self._child.wait(timeout=_END_S)
         except subprocess.TimeoutExpired:
