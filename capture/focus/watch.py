@@ -210,8 +210,9 @@ class FrameWatch:
         return [(position, why) for position, why in wanted if limits[0] <= position <= limits[1]]
 
     def lacks_growth(self) -> bool:
-        """Whether neither the frames nor live ones tell the growth of blur: a formula's depth of field is as wrong as what was entered."""
-        if self._live_growth is not None or len(self._positions) < _FEWEST_FRAMES:
+        """Whether nothing that was measured tells the depth of field: a formula's is as wrong as what was entered."""
+        measured = self._wishes.dof is not None or self._live_growth is not None
+        if measured or len(self._positions) < _FEWEST_FRAMES:
             return False
         self.certificate()
         return not self._growth_known

@@ -72,7 +72,7 @@ class Certifier(Protocol):
         """Positions that are still needed, and why each."""
 
     def lacks_growth(self) -> bool:
-        """Whether the frames do not tell the depth of field, and nobody else did."""
+        """Whether nothing that was measured tells the depth of field: not the frames, nor what came before."""
 
     def learn_growth(self, px_per_unit: float) -> None:
         """Growth of blur in pixels of the still per unit of position, seen on live frames."""
