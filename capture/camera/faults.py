@@ -20,6 +20,8 @@ from capture.errors import (
     ShotRefusedError,
 )
 
+# Why a process of the library ended that an interrupt cut off.
+INTERRUPTED = "the interrupt"
 # libgphoto2's result codes (gphoto2-port-result.h, gphoto2-result.h).
 OPERATING_SYSTEM = 0
 ERROR = -1
@@ -261,4 +263,24 @@ def shot_error(failed: Failed, doing: str, *, exposed: bool) -> CameraError:
         f"The camera did not release while {doing} ({words}).",
         remedy="See the camera's screen; switch to manual focus and mode M.",
         state="nothing was exposed",
+    )
+
+
+def hung(doing: str, waited_s: float) -> CameraError:
+    """The error for a call that was not answered in `waited_s`."""
+    return CameraTimeoutError(
+        f"The camera hung while {doing}: no answer for {waited_s:.0f} s.",
+        remedy="Wake the camera, check its battery and cable, and try again.",
+        state="unknown",
+    )
+
+
+def died(doing: str, cause: str) -> CameraError:
+    """The error for a process of the library that ended; `cause` as `ProcessDiedError` tells it."""
+    return CameraLostError(
+        "The interrupt ended the camera's process."
+        if cause == INTERRUPTED
+        else f"The camera library crashed while {doing} ({cause}).",
+        remedy="Try again; where it repeats at the same step, report it with `focusrail camera info`.",
+        state="link gone",
     )

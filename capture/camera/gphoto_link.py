@@ -14,9 +14,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from capture.camera.faults import LOST_CODES, OPENING, camera_error, is_refusal, reading_error, said, setting_error
+from capture.camera.faults import (
+    LOST_CODES,
+    OPENING,
+    camera_error,
+    died,
+    hung,
+    is_refusal,
+    reading_error,
+    said,
+    setting_error,
+)
 from capture.camera.holders import describe_holders, find_holders
-from capture.camera.process import INTERRUPTED, FailedCallError, LibraryProcess, ProcessDiedError, ProcessHungError
+from capture.camera.process import FailedCallError, LibraryProcess, ProcessDiedError, ProcessHungError
 from capture.camera.protocol import Role
 from capture.camera.roles import Setting, candidates
 from capture.camera.values import same
@@ -27,7 +37,6 @@ from capture.errors import (
     CameraLostError,
     CameraNotFoundError,
     CameraSettingError,
-    CameraTimeoutError,
 )
 
 _T = TypeVar("_T")
@@ -259,10 +268,10 @@ class GphotoLink:
             raise SpentError(told) from None
         except ProcessHungError as error:
             self._process = None
-            raise SpentError(_hung(doing, error.waited_s)) from None
+            raise SpentError(hung(doing, error.waited_s)) from None
         except ProcessDiedError as error:
             self._process = None
-            raise SpentError(_died(doing, error.cause)) from None
+            raise SpentError(died(doing, error.cause)) from None
 
     def _told(
         self, operation: str, failed: Failed, doing: str, error_of: Callable[[Failed, str], CameraError]
@@ -382,21 +391,3 @@ class GphotoLink:
 
 def _nobody(text: str) -> None:
     """Nobody is to be told."""
-
-
-def _hung(doing: str, waited_s: float) -> CameraError:
-    return CameraTimeoutError(
-        f"The camera hung while {doing}: no answer for {waited_s:.0f} s.",
-        remedy="Wake the camera, check its battery and cable, and try again.",
-        state="unknown",
-    )
-
-
-def _died(doing: str, cause: str) -> CameraError:
-    return CameraLostError(
-        "The interrupt ended the camera's process."
-        if cause == INTERRUPTED
-        else f"The camera library crashed while {doing} ({cause}).",
-        remedy="Try again; where it repeats at the same step, report it with `focusrail camera info`.",
-        state="link gone",
-    )

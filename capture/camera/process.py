@@ -17,6 +17,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from capture.camera.faults import INTERRUPTED
 from capture.camera.wire import CAMERA_EVENT, Done, Failed, Progress, Reply, Request
 
 # what passes between us and libgphoto2, and every event of the camera, for the log of a session that asks for it
@@ -25,8 +26,6 @@ _wire = logging.getLogger("capture.camera.wire")
 _POLL_S = 0.25
 _START_S = 15.0
 _END_S = 6.0
-# Why a process ended that an interrupt cut off.
-INTERRUPTED = "the interrupt"
 
 
 class ProcessDiedError(Exception):
