@@ -7,17 +7,13 @@ from capture.settings import Settings
 from rail.profiles import load_profile
 
 
-def magnification_for(
-    settings: Settings, flag: float | None, *, profile: str | None = None, rail: str | None = None
-) -> float | None:
+def magnification_for(settings: Settings, flag: float | None) -> float | None:
     """The magnification as given, as set, or as `rail calibrate magnification` wrote it into the profile, which is said; else None.
 
     Parameters
     ----------
     flag : float or None
         As given on the command line.
-    profile, rail : str or None
-        As given; the focus motor of a lens has no profile.
 
     Raises
     ------
@@ -27,9 +23,9 @@ def magnification_for(
     told = settings.choose("magnification", flag)
     if told is not None:
         return float(told)
-    if str(settings.choose("rail", rail, "")).startswith("lens:"):
+    if str(settings.choose("rail", None, "")).startswith("lens:"):  # the focus motor of a lens has no profile
         return None
-    found = load_profile(settings.choose("profile", profile)).calibration.get("magnification")
+    found = load_profile(settings.choose("profile", None)).calibration.get("magnification")
     if found is None:
         return None
     say(

@@ -27,13 +27,13 @@ def profile(tmp_path: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    ("flag", "environment", "rail", "used", "said"),
+    ("flag", "environment", "used", "said"),
     [
-        (None, {}, None, 3.0, True),
-        (2.0, {}, None, 2.0, False),
-        (None, {"FOCUSRAIL_MAGNIFICATION": "4"}, None, 4.0, False),
-        (None, {}, "lens:", None, False),
-        (None, {"FOCUSRAIL_RAIL": "lens:usb:001,002"}, None, None, False),
+        (None, {}, 3.0, True),
+        (2.0, {}, 2.0, False),
+        (None, {"FOCUSRAIL_MAGNIFICATION": "4"}, 4.0, False),
+        (None, {"FOCUSRAIL_RAIL": "lens:"}, None, False),
+        (None, {"FOCUSRAIL_RAIL": "lens:usb:001,002"}, None, False),
     ],
 )
 def test_what_is_given_goes_before_what_was_calibrated(
@@ -42,12 +42,11 @@ def test_what_is_given_goes_before_what_was_calibrated(
     capsys: pytest.CaptureFixture[str],
     flag: float | None,
     environment: dict[str, str],
-    rail: str | None,
     used: float | None,
     said: bool,
 ) -> None:
-    settings = load_settings(tmp_path, environment)
-    assert magnification_for(settings, flag, profile=profile, rail=rail) == used
+    settings = load_settings(tmp_path, {"FOCUSRAIL_PROFILE": profile} | environment)
+    assert magnification_for(settings, flag) == used
     assert ("as calibrated on" in capsys.readouterr().err) is said
 
 
@@ -68,7 +67,7 @@ def test_dof_takes_it_and_a_session_does_not(
 
 def test_a_profile_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(RailUsageError, match="nowhere"):
-        magnification_for(load_settings(tmp_path), None, profile="nowhere")
+        magnification_for(load_settings(tmp_path, {"FOCUSRAIL_PROFILE": "nowhere"}), None)
     untaught = tmp_path / "untaught.toml"
     untaught.write_text(PROFILE)
-    assert magnification_for(load_settings(tmp_path), None, profile=str(untaught)) is None
+    assert magnification_for(load_settings(tmp_path, {"FOCUSRAIL_PROFILE": str(untaught)}), None) is None
