@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from hil_tests.firmware_sim import LOCKSTEP, Build, FirmwareBench, open_paced
+from hil_tests.firmware_sim import ELF, LOCKSTEP, Build, FirmwareBench, open_paced
 from rail.axis import AxisState
 from rail.errors import RailError
 from rail.grbl.axis import GrblAxis
+from rail.grbl.reach import TAKE_UP
 from tests.rail.faults import Befallen
 
 REACH_UM = 3000.0
@@ -108,6 +109,8 @@ def befall(build: Build, count: int, seed: int) -> Befallen:
     figures = Befallen()
     with build.start("--switch-um", "-1e8", speed=LOCKSTEP, setup=("$21=1",)) as bench:
         axis = open_paced(bench)
+        sums = axis._controller.link.sums
+        assert sums is (build.elf == ELF)
         origin: int | None = None
         for number in range(count):
             fault = VISIBLE[number % len(VISIBLE)]
@@ -115,13 +118,22 @@ def befall(build: Build, count: int, seed: int) -> Befallen:
                 axis.zero()
                 origin = bench.steps
             bench.command("events")
+            bench.command("record", on=True)
+            here_um = axis.status().position or 0.0
             inject(bench, fault, chance.randrange(0, int(1800 / build.um_per_step)), chance)
             error = None
+            target_um = chance.uniform(1000, 3000) * (-1 if here_um > 0 else 1)
             try:
-                axis.move_to(chance.uniform(1000, 3000) * (-1 if (axis.status().position or 0) > 0 else 1))
+                axis.move_to(target_um)
             except RailError as caught:
                 error = caught
             noticed_s = bench.truth()["mcu_s"]
+            way_um = [(steps - origin) * build.um_per_step for _, steps in bench.command("recorded")["pulses"]]
+            if sums and way_um:  # where lines have sums no damage sends the carriage elsewhere
+                slack_um = 2 * build.um_per_step
+                low_um, high_um = sorted((here_um, target_um))
+                assert low_um - TAKE_UP * axis.profile.backlash_um - slack_um <= min(way_um), (number, fault)
+                assert max(way_um) <= high_um + slack_um, (number, fault)
             events = [e["t_us"] * 1e-6 for e in bench.command("events")["events"] if e["pin"] == "fault"]
             figures.came[fault] += bool(events)
             if error is not None:

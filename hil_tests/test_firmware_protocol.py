@@ -15,6 +15,7 @@ import pytest
 
 from hil_tests.firmware_sim import ELF, FIRMWARE, LOCKSTEP, FirmwareBench, Terminal
 from rail.grbl import codes
+from rail.grbl.encode import summed
 from rail.grbl.protocol import Banner, Message, Ok, Reply, Setting, Status, Unrecognised, classify
 from rail.grbl.settings import meaning
 
@@ -157,6 +158,47 @@ def test_lost_bytes_spoil_their_line_only(bench: FirmwareBench, terminal: Termin
     terminal.do("G92.1")
 
 
+def damaged(line: str) -> Iterator[bytes]:
+    """Every way to lose a byte, to change one bit, and to lose a part; without those that make a real-time byte."""
+    data = line.encode()
+    yield from (data[:at] + data[at + 1 :] for at in range(len(data)))
+    yield from (data[:at] + data[at + count :] for count in (2, 3) for at in range(len(data) - count + 1))
+    for at, byte in enumerate(data):
+        for bit in range(8):
+            changed = byte ^ 1 << bit
+            if changed not in b"!?~\x18\x84\x85":
+                yield data[:at] + bytes([changed]) + data[at + 1 :]
+
+
+def test_a_damaged_line_with_a_sum_is_not_carried_out(bench: FirmwareBench, terminal: Terminal) -> None:
+    def place() -> str:
+        return next(line for line in terminal.ask("$#") if line.startswith("[G92"))
+
+    assert terminal.ask(summed("G92X1.25"))[-1] == "ok"
+    assert place().startswith("[G92:-1.250")
+    assert terminal.ask(summed("$G"))[0].startswith("[GC:")
+    whole = summed("G92X8.39")
+    for line in damaged(whole):
+        terminal.write(line + b"\n")
+        assert terminal.lines(0.005), line  # once, or twice where it was cut in two
+    assert place().startswith("[G92:-1.250")
+    assert terminal.ask(whole)[-1] == "ok"
+    assert place().startswith("[G92:-8.390")
+    for strange in (
+        "*G92X2",
+        "G92X2*1234",
+        "*G92X2*12",
+        "*G92X2(*ABCD)*1234",
+        "*G92(a)X2*0000",
+        "**",
+        "*",
+        "**G92X2*0000",
+    ):
+        assert terminal.ask(strange)[-1] == "error:100", strange
+    assert terminal.ask("$RST=*")[-1] == "ok"  # a star at a line's end is none of a sum
+    terminal.until("Grbl")
+
+
 def test_check_mode_moves_nothing(bench: FirmwareBench, terminal: Terminal) -> None:
     before = bench.steps
     assert terminal.ask("$C") == ["[MSG:Enabled]", "ok"]
@@ -175,6 +217,7 @@ def fuzz(rounds: int, seed: int) -> dict[str, int]:
     seeds = [
         "G21G90G94G53G1X-3.5F600", "$J=G91X-1.25F500", "G4P0.02", "G92X1Z340.05", "M8", "M9", "$#", "$G", "$I", "?", "!", "~",
         "G0X-9", "G91G1X2F600", "G90X-1", "G10L20P1X0", "G28", "$H", "$X", "\x85", "\x18", "G20G0X-0.1", "M30", "$C", "(x", "F1e9",
+        summed("G1X-2F600"),
     ]  # fmt: skip
     with FirmwareBench(
         *("--um-per-step", "4", "--switch-um", "-10000", "--low-stop-um", "-10600", "--high-stop-um", "600"),

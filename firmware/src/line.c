@@ -8,6 +8,7 @@
 #include "machine.h"
 #include "report.h"
 #include "serial.h"
+#include "sum.h"
 
 enum { LONGEST = 80 };
 enum comment { COMMENT_NONE, COMMENT_BRACKETS, COMMENT_TO_END };
@@ -22,6 +23,7 @@ static void begin(void)
 	length = 0;
 	comment = COMMENT_NONE;
 	too_long = damaged = false;
+	sum_begin();
 }
 
 void line_reset(void)
@@ -52,17 +54,26 @@ static void add(uint8_t byte)
 
 static enum error_code carry_out(void)
 {
-	if (damaged)
+	enum sum sum = sum_of_line();
+	const char *line = text;
+
+	if (damaged || sum == SUM_WRONG)
 		return ERROR_LINE_DAMAGED;
 	if (too_long)
 		return ERROR_LINE_TOO_LONG;
-	if (length == 0)
+	if (sum == SUM_RIGHT) {
+		if (length <= SUM_TAIL || text[length - SUM_TAIL] != '*') /* a comment in it */
+			return ERROR_LINE_DAMAGED;
+		text[length - SUM_TAIL] = 0;
+		line++;
+	}
+	if (*line == 0)
 		return ERROR_NONE;
-	if (*text == '$')
-		return commands_run(text + 1);
+	if (*line == '$')
+		return commands_run(line + 1);
 	if (machine_state == STATE_ALARM || machine_state == STATE_JOG)
 		return ERROR_LOCKED;
-	return gcode_run(text, false);
+	return gcode_run(line, false);
 }
 
 /* What has arrived, up to where it has to wait: in a hold and in sleep nothing is read. */
@@ -79,6 +90,7 @@ void line_take_bytes(void)
 		}
 		after_return = byte == '\r';
 		if (byte != '\n' && byte != '\r') {
+			sum_take(byte);
 			add(byte);
 			continue;
 		}

@@ -235,7 +235,7 @@ void report_build(void)
 {
 	print("[VER:1.1h.20260101:focusrail]\r\n[OPT:M,");
 	print_whole(machine_queue_room());
-	print(",128]\r\n");
+	print(",128]\r\n[SUM:CRC16]\r\n");
 }
 
 void report_help(void)

@@ -5,6 +5,7 @@ Every line says its own units and distance mode, so nothing depends on what anot
 
 from __future__ import annotations
 
+import binascii
 import math
 
 from rail.errors import RailUsageError
@@ -17,6 +18,9 @@ JOG_CANCEL = b"\x85"
 LINE_MAX = 79
 """Longest line that GRBL 1.1 takes without ``error:11``, characters."""
 
+SUM_TAKES = 6
+"""What `summed` adds, characters."""
+
 SYNC = "G4P0.01"
 """A short dwell: its ``ok`` comes once the planner is empty."""
 SYNC_TAKES_S = 0.05
@@ -24,6 +28,15 @@ SYNC_TAKES_S = 0.05
 
 FORGET_ORIGIN = "G92.1"
 """Clears the G92 offset, and with it the mark that says where the origin is."""
+
+
+def summed(line: str) -> str:
+    """`line` between two stars, the sum of all before the second one behind it: a changed or lost byte leaves no line to carry out.
+
+    CRC-16 (polynomial 0x1021, from 0xFFFF) in four hexadecimal digits, as focusrail's firmware checks it.
+    """
+    opened = f"*{line}"
+    return f"{opened}*{binascii.crc_hqx(opened.encode('ascii'), 0xFFFF):04X}"
 
 
 def millimetres(value: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 ERRORS: dict[int, tuple[str, str]] = {
     100: (
-        "bytes of the line were lost in reception; it was not carried out",
+        "bytes of the line were lost or changed on the way; it was not carried out",
         "Try again; if it happens often, check the cable and the earthing.",
     ),
     101: (

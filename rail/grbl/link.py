@@ -54,6 +54,8 @@ class Link(Wire):
         When the oldest question was asked that the last report may be the answer to.
     silent_since_s : float
         When the last deadline passed.
+    sums : bool
+        The controller checks the sums of lines that have one (`encode.summed`), so all have one.
     """
 
     def __init__(self, port: Port, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -61,6 +63,7 @@ class Link(Wire):
         self.book = codes.GRBL_BOOK
         self.asked_s = math.inf
         self.silent_since_s = -math.inf
+        self.sums = False
 
     def command(
         self,
@@ -119,12 +122,11 @@ class Link(Wire):
         poll_after_s: float,
         on_slice: Callable[[], None] | None,
     ) -> list[Reply]:
-        if len(line) > encode.LINE_MAX or not line.isascii() or not line.isprintable():
-            raise ValueError(f"not a line for the controller: {line!r}")
+        data = self._framed(line)
         if self.outstanding:
             self.resynchronise()
         self.outstanding += 1
-        self._write(line.encode("ascii") + b"\n")
+        self._write(data)
 
         def answered(reply: Reply) -> bool:
             if isinstance(reply, ErrorReply):
@@ -239,7 +241,7 @@ class Link(Wire):
         self.drain()
         heard = 0
         for asked in range(1, tries + 1):
-            self._write(b"$G\n")
+            self._write(self._framed("$G"))
             named = False
             deadline = self._clock() + _SYNC_S
             while (reply := self.receive(deadline)) is not None:
@@ -256,6 +258,11 @@ class Link(Wire):
                 self.outstanding = 0
                 return
         raise self._silence("the answer to '$G'", tries * _SYNC_S)
+
+    def _framed(self, line: str) -> bytes:
+        if len(line) > encode.LINE_MAX - encode.SUM_TAKES or not line.isascii() or not line.isprintable():
+            raise ValueError(f"not a line for the controller: {line!r}")
+        return (encode.summed(line) if self.sums else line).encode("ascii") + b"\n"
 
     def reset_error(self) -> RailResetError:
         """The error for a banner that nobody asked for."""

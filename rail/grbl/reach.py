@@ -10,7 +10,8 @@ from rail.grbl.dialects import HOME_MM
 from rail.grbl.position import Ledger
 from rail.profiles import RailProfile
 
-_TAKE_UP = 1.25  # times the backlash, so that a profile's rounded figure is enough
+TAKE_UP = 1.25
+"""Times the backlash, so that a profile's rounded figure is enough."""
 
 
 def limits(profile: RailProfile, settings: Mapping[int, float], ledger: Ledger) -> tuple[float, float]:
@@ -79,7 +80,7 @@ def approach_from(
     rising : bool or None
         Direction of the last motion, in positions; None where it is not known.
     """
-    take_up, sign = profile.backlash_um * _TAKE_UP, profile.approach_sign
+    take_up, sign = profile.backlash_um * TAKE_UP, profile.approach_sign
     if take_up <= 0 or ledger.machine is None or ledger.origin is None:
         return None
     ahead = ledger.grid.um(goal - ledger.machine) * sign

@@ -69,6 +69,7 @@ class ControllerReading:
         if dialect is None:
             raise unknown_controller(" ".join(f"[{tag}:{body}]" for tag, body in said.items()) or "nothing to $I")
         self.dialect, self.link.book = dialect, dialect.book
+        self.link.sums = said.get("SUM") == "CRC16"  # focusrail's firmware
         for line in dialect.greeting:
             try:
                 self.command(line)
