@@ -166,12 +166,11 @@ class GrblAxis(HomingAxis, OutputAxis):
 
     def diagnose(self) -> list[Finding]:
         """What is wrong with the controller's set-up for this rail, and how to mend it."""
-        settings = self.settings()
+        settings, controller, homed = self.settings(), self._controller, self._ledger.homed
         with self._turn.taken():
-            pins = self._controller.report().pins
-        return diagnose(
-            Setup(settings, self._profile, self._identity, pins, self.reset_on_open, self._controller.setting_name)
-        )
+            pins, startup = controller.report().pins, controller.startup_lines()
+        who, named = self._identity, controller.setting_name
+        return diagnose(Setup(settings, self._profile, who, pins, self.reset_on_open, named, homed, startup))
 
     def setting_name(self, number: int) -> str:
         """How GRBL's setting `number` is called on this controller."""

@@ -44,6 +44,9 @@ class Controls(Protocol):
     def setting_name(self, number: int) -> str:
         """How GRBL's setting `number` is called there."""
 
+    def startup_lines(self) -> Mapping[int, str]:
+        """Lines that it runs at each start, by number; without the empty ones."""
+
     def report_mm(self, settings: Mapping[int, float]) -> float:
         """Twice the largest error of a position it reports."""
 

@@ -18,7 +18,7 @@ _FASTEST_SEARCH = 1200.0
 
 def diagnose(setup: Setup) -> list[Finding]:
     """Check a controller against the needs of a rail; worst first."""
-    checks = (_holding, _signals, _scale, _speed, _direction, _limits, _inputs, _homing, _reports, _opening)
+    checks = (_holding, _signals, _scale, _speed, _direction, _limits, _inputs, _homing, _reports, _starting, _opening)
     found = [finding for check in checks for finding in check(setup)]
     order = list(Severity)
     return sorted(found, key=lambda finding: order.index(finding.severity))
@@ -123,7 +123,7 @@ def _speed(setup: Setup) -> Iterator[Finding]:
             name(120),
             Severity.WARNING,
             f"{setup.shown(120)} mm/s2 jerks camera and rail at every start; steps get lost, and shake takes longer to die away.",
-            f"{setup.mend(120, 100)} Less is fine.",
+            f"{setup.mend(120, (profile.acceleration_um_s2 or 1e5) / 1000)} Less is fine.",
         )
     elif 0 < rate < _SLOWEST_MM_S2:
         yield Finding(
@@ -132,8 +132,7 @@ def _speed(setup: Setup) -> Iterator[Finding]:
             f"{setup.shown(120)} mm/s2 is so slow that every step of a stack takes seconds.",
             setup.mend(120, 50),
         )
-    wanted = profile.acceleration_um_s2
-    if wanted is not None and abs(wanted / 1000 - rate) > _TOLERANCE * rate:
+    elif (wanted := profile.acceleration_um_s2) is not None and abs(wanted / 1000 - rate) > _TOLERANCE * rate:
         yield Finding(
             name(120),
             Severity.WARNING,
@@ -237,7 +236,12 @@ def _homing(setup: Setup) -> Iterator[Finding]:
     if not setup.homing:
         return
     settings, name = setup.settings, setup.name
-    alone = setup.identity.homes_alone or (setup.identity.dialect == "grblhal" and int(settings.get(22, 0)) & 2)
+    # What is homed has shown that it homes.
+    alone = (
+        setup.homed
+        or setup.identity.homes_alone
+        or (setup.identity.dialect == "grblhal" and int(settings.get(22, 0)) & 2)
+    )
     passes = [settings.get(44 + index) for index in range(3)]
     if setup.identity.dialect == "grblhal" and not alone and passes != [1.0, 0.0, 0.0] and None not in passes:
         yield Finding(
@@ -317,6 +321,17 @@ def _reports(setup: Setup) -> Iterator[Finding]:
         )
     if settings.get(32, 0):
         yield Finding("$32", Severity.WARNING, "$32=1: laser mode; a rail has no laser.", "Set $32=0.")
+
+
+def _starting(setup: Setup) -> Iterator[Finding]:
+    for number, line in setup.startup.items():
+        yield Finding(
+            f"$N{number}",
+            Severity.WARNING,
+            f"$N{number}={line}: the controller runs this line at every start and after every stop that needs a reset. What moves there "
+            "moves with nobody watching; what sets offsets or outputs sets them behind focusrail's back.",
+            f"Clear it: type `$N{number}=` into a terminal.",
+        )
 
 
 def _opening(setup: Setup) -> Iterator[Finding]:

@@ -56,6 +56,10 @@ class Setup:
         The controller restarted when its port was opened.
     name : callable
         What a setting is called on this controller.
+    homed : bool
+        The origin comes from the end switch.
+    startup : mapping of int to str
+        Lines that the controller runs at each start, by number.
     """
 
     settings: Mapping[int, float]
@@ -64,6 +68,8 @@ class Setup:
     pins: str = ""
     reset_on_open: bool = False
     name: Callable[[int], str] = lambda number: f"${number}"
+    homed: bool = False
+    startup: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def homing(self) -> bool:

@@ -12,7 +12,7 @@ from rail.grbl import dialects, encode
 from rail.grbl.identity import Identity, unknown_controller
 from rail.grbl.link import LINE_S, POLL_S, REPORT_S, Link
 from rail.grbl.position import REPORT_INCH_MM, REPORT_MM
-from rail.grbl.protocol import Banner, Message, Reply, Status
+from rail.grbl.protocol import Banner, Message, Reply, StartupLine, Status
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -114,6 +114,15 @@ class ControllerReading:
     def setting_name(self, number: int) -> str:
         """How GRBL's setting `number` is called on this controller."""
         return self.dialect.name_of(number)
+
+    def startup_lines(self) -> Mapping[int, str]:
+        """Lines that it runs at each start, by number; without the empty ones."""
+        try:
+            said = self.link.command("$N")
+        except RailRefusedError as error:  # check mode
+            _log.info("%s", error.message)
+            return {}
+        return {reply.number: reply.text for reply in said if isinstance(reply, StartupLine) and reply.text}
 
     def report_mm(self, settings: Mapping[int, float]) -> float:
         """Resolution of the controller's reports, in its millimetres: twice the largest error of a reading."""

@@ -137,6 +137,10 @@ class MarlinReading:
         }
         return names.get(number, f"${number}")
 
+    def startup_lines(self) -> Mapping[int, str]:
+        """Marlin keeps none that it would tell of."""
+        return {}
+
     def report_mm(self, settings: Mapping[int, float]) -> float:
         """Reports count steps: half of one."""
         return 0.5 / settings[100]

@@ -95,6 +95,27 @@ def test_a_controller_that_homes_x_alone_is_not_warned_of_z() -> None:
     assert diagnose(Setup({**HEALTHY, 22: 1}, load_profile(), own)) == []
 
 
+@pytest.mark.parametrize(("dialect", "change"), [("grbl", {}), ("grblhal", {44: 4.0, 45: 3.0, 46: 0.0})])
+def test_a_rail_that_is_homed_is_not_told_that_it_cannot(dialect: str, change: dict[int, float]) -> None:
+    setup = Setup({**HEALTHY, **change, 22: 1}, load_profile(), Identity("1.1h", "V", dialect))
+    assert len(diagnose(setup)) == 1
+    assert diagnose(replace(setup, homed=True)) == []
+
+
+@pytest.mark.parametrize("dialect", ["grbl", "grblhal", "fluidnc", "marlin"])
+def test_a_line_that_is_run_at_each_start_is_told_of(dialect: str) -> None:
+    rail = VirtualRail(dialect=dialect, profile="[drive]\nlead_mm = 8.0")
+    axis = rail.open()
+    assert axis.diagnose() == []
+    if dialect in {"grbl", "grblhal"}:
+        axis._controller.command("$N1=G10L20P1X0")
+        (finding,) = axis.diagnose()
+        assert (finding.key, finding.severity) == ("$N1", Severity.WARNING)
+        assert "G10L20P1X0" in finding.message
+        assert "$N1=" in finding.remedy
+    axis.close()
+
+
 def test_a_restart_on_opening_is_told_and_how_to_cure_it() -> None:
     (finding,) = diagnose(Setup(HEALTHY, load_profile(), reset_on_open=True))
     assert finding.key == "reset-on-open"
