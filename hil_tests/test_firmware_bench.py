@@ -58,6 +58,7 @@ def test_its_eeprom_and_its_limit_interrupt(bench: FirmwareBench) -> None:
     terminal.until("Grbl")
     assert terminal.ask("EA") == ["ok"]
     assert terminal.ask("EZ") == ["ok"]
+    assert terminal.ask("E\xc0") == ["ok"]  # among them 0xff, which is written by erasing alone
     assert terminal.ask("G-3000") == ["ok"]
     for _ in range(60):
         if report(terminal)[1] == "Alarm":

@@ -22,6 +22,7 @@
 
 #include "avr_eeprom.h"
 #include "bench.h"
+#include "memory.h"
 #include "sim_elf.h"
 #include "timers.h"
 
@@ -237,6 +238,7 @@ int main(int argc, char **argv)
 	carriage_start(c, 0);
 	hook_pins(b);
 	timers_hook(b->avr);
+	memory_hook(b->avr);
 	if (!wire_start(&b->wire, b->avr, pty, baud)) {
 		fprintf(stderr, "avr_bench: no pseudo-terminal at %s: %s\n", pty, strerror(errno));
 		return 2;

@@ -107,10 +107,18 @@ static uint8_t read_eeprom(uint16_t at)
 
 static void write_eeprom(uint16_t at, uint8_t byte)
 {
+	uint8_t differs, mode = 0;
+
 	cli();
-	if (read_eeprom(at) != byte) {
+	differs = read_eeprom(at) ^ byte;
+	if (!(differs & byte))
+		mode = 1 << EEPM1; /* write alone */
+	else if (byte == 0xff)
+		mode = 1 << EEPM0; /* erase alone: the data register keeps what was read */
+	if (mode != 1 << EEPM0)
 		EEDR = byte;
-		EECR = 1 << EEMPE;
+	if (differs) {
+		EECR = 1 << EEMPE | mode;
 		EECR |= 1 << EEPE;
 	}
 	sei();
