@@ -54,6 +54,7 @@ class Carriage:
         self.rising: bool | None = None
         self.stale = False
         self._disowned = False
+        self._beside: tuple[float, ...] | None = None  # where Y and Z stood at the last rest, mm
         self.seen_um: float | None = None
         self.rested_s: float | None = None
 
@@ -69,6 +70,7 @@ class Carriage:
         place = self.controller.machine(self.controller.rest_report())
         ledger, grid = self.ledger, self.grid
         ledger.read(place[0])
+        self._beside = place[1:]
         mark = self._mark(place, offset)
         if mark is not None and self._disowned:
             mark = None
@@ -95,6 +97,7 @@ class Carriage:
         place = self.controller.machine(status)
         offset = self.controller.work_offset_seen()
         ledger = self.ledger
+        self._beside = place[1:]
         moved = ledger.machine is None or (ledger.exact and not self.grid.fits(ledger.machine, place[0]))
         unmarked = ledger.known and offset is not None and self._mark(place, offset) is None
         if moved or unmarked or self.controller.link.doubtful:
@@ -170,6 +173,7 @@ class Carriage:
         ledger = self.ledger
         if ledger.machine is None:
             self.learn()
+        self._beside = None  # homing may have named their places anew
         here = ledger.machine or 0
         ledger.set_origin(self.grid.tellable(here - self.grid.steps(here_um)), homed=homed)
         try:
@@ -251,7 +255,7 @@ class Carriage:
     ) -> Callable[[Status], None]:
         slack = max(0.02, 4 / self.grid.controller_steps_per_mm)
         low, high = sorted((self.grid.machine_mm(start), self.grid.machine_mm(goal)))
-        origin = self.ledger.origin
+        origin, beside = self.ledger.origin, self._beside
         link, begun, late = self.controller.link, self.controller.link.now(), 0
 
         def keeps_pace(done: int) -> bool:
@@ -282,6 +286,12 @@ class Carriage:
                 raise RailProtocolError(
                     f"The carriage left its way: {place[0]:.3f} mm is not between {low:.3f} and {high:.3f} mm of its count.",
                     remedy="A line to the controller was damaged, or it restarted: check the cable, then move again.",
+                    state="Being stopped.",
+                )
+            if beside is not None and any(abs(a - b) > slack for a, b in zip(place[1:], beside, strict=True)):
+                raise RailProtocolError(
+                    "The controller moves another axis than X.",
+                    remedy="A letter of its line was damaged on the wire: move again, and check the cable if it happens often.",
                     state="Being stopped.",
                 )
             if not can_brake(high - place[0] if goal > start else place[0] - low):

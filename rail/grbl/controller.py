@@ -27,6 +27,7 @@ _ALARM_S = 0.55  # GRBL hears no reset in the half second after a hard alarm
 _BANNER_S = 0.75  # from a soft reset to the banner, amply
 _HEARD_S = 0.1  # and of one that will hardly be heard
 _WATCHED_S = 0.5  # three questions
+_IDLE_POLL_S = 2 * encode.SYNC_TAKES_S  # one that idles has answered the dwell by then
 _SAME = 0.0021  # two roundings of a report that gives work positions
 
 
@@ -59,7 +60,9 @@ class Controller(ControllerReading):
                 raise unanswered_error("At rest.")
             watch(status)
 
-        self.link.command(encode.SYNC, limit_s, watch=seen, poll_after_s=POLL_S, on_slice=on_slice)
+        self.link.command(
+            encode.SYNC, limit_s, watch=seen, poll_after_s=POLL_S, idle_poll_s=_IDLE_POLL_S, on_slice=on_slice
+        )
 
     def jog(
         self,

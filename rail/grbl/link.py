@@ -72,6 +72,7 @@ class Link(Wire):
         *,
         watch: Callable[[Status], None] | None = None,
         poll_after_s: float = math.inf,
+        idle_poll_s: float = POLL_S,
         on_slice: Callable[[], None] | None = None,
     ) -> list[Reply]:
         """Send one line and wait for its answer.
@@ -87,6 +88,8 @@ class Link(Wire):
         poll_after_s : float
             After so long ask ``?`` while waiting, and give up after `MISSED_POLLS` without an answer. Not before a line that
             starts a motion is answered: a report that is older than that motion would be taken for one of its.
+        idle_poll_s : float
+            After a report of idleness ask again so soon.
         on_slice : callable
             Called at least every 20 ms or so while waiting; may raise.
 
@@ -100,7 +103,7 @@ class Link(Wire):
         RailRefusedError, RailAlarmError, RailResetError, RailTimeoutError, RailPortError
         """
         try:
-            return self._command(line, limit_s, watch=watch, poll_after_s=poll_after_s, on_slice=on_slice)
+            return self._command(line, limit_s, watch, poll_after_s, idle_poll_s, on_slice)
         except RailRefusedError as error:
             if error.code not in _DAMAGED and self.book.knows(error.code):
                 raise
@@ -111,15 +114,15 @@ class Link(Wire):
             except RailTimeoutError:
                 raise error from None
             _log.warning("sent again, as it may have been damaged on its way: %s", error.message)
-            return self._command(line, limit_s, watch=watch, poll_after_s=poll_after_s, on_slice=on_slice)
+            return self._command(line, limit_s, watch, poll_after_s, idle_poll_s, on_slice)
 
     def _command(
         self,
         line: str,
         limit_s: float,
-        *,
         watch: Callable[[Status], None] | None,
         poll_after_s: float,
+        idle_poll_s: float,
         on_slice: Callable[[], None] | None,
     ) -> list[Reply]:
         data = self._framed(line)
@@ -135,8 +138,9 @@ class Link(Wire):
                 watch(reply)
             return isinstance(reply, Ok)
 
+        what = f"the answer to {line!r}"
         return self.exchange(
-            answered, limit_s, poll_after_s=poll_after_s, on_slice=on_slice, what=f"the answer to {line!r}"
+            answered, limit_s, poll_after_s=poll_after_s, idle_poll_s=idle_poll_s, on_slice=on_slice, what=what
         )
 
     def exchange(
@@ -145,13 +149,15 @@ class Link(Wire):
         limit_s: float,
         *,
         poll_after_s: float = math.inf,
+        idle_poll_s: float = POLL_S,
         on_slice: Callable[[], None] | None = None,
         what: str = "an answer",
         patience: int | None = None,
     ) -> list[Reply]:
         """Receive until `until` says so; the reply that satisfied it is the last of the list.
 
-        After `poll_after_s` it begins to ask ``?``, and gives up after `patience` of them without an answer.
+        After `poll_after_s` it begins to ask ``?``, `idle_poll_s` after a report of idleness again, and gives up after `patience` of
+        them without an answer.
         """
         collected: list[Reply] = []
         start = self._clock()
@@ -186,6 +192,8 @@ class Link(Wire):
             if isinstance(reply, Status):
                 unanswered = 0
                 self.asked_s, asked_s = asked_s, math.inf
+                if reply.state == "Idle":
+                    next_poll = min(next_poll, self._clock() + idle_poll_s)
             if isinstance(reply, Banner):
                 raise self.reset_error()
             if isinstance(reply, Alarm):

@@ -154,9 +154,9 @@ class MarlinLink(Link):
         self,
         line: str,
         limit_s: float,
-        *,
         watch: Callable[[Status], None] | None,  # noqa: ARG002
         poll_after_s: float,  # noqa: ARG002
+        idle_poll_s: float,  # noqa: ARG002
         on_slice: Callable[[], None] | None,
     ) -> list[Reply]:
         return list(self.say(line, limit_s, on_slice=on_slice))  # type: ignore[arg-type]

@@ -62,6 +62,29 @@ def test_half_a_line_that_moves_is_stopped() -> None:
 
 
 @pytest.mark.parametrize("dialect", ["grbl", "grblhal", "fluidnc"])
+@pytest.mark.parametrize("letter", [b"Y", b"Z"])  # one bit away from X
+def test_a_line_that_moves_another_axis_is_stopped(dialect: str, letter: bytes) -> None:
+    rail = VirtualRail(dialect=dialect, settings={110: 600, 111: 600, 112: 600, 120: 200, 121: 200, 122: 200})
+    axis, origin = zeroed(rail)
+    axis.move_to(2000)
+    damaged: list[float] = []
+
+    def damage_once(data: bytes) -> bytes:
+        if b"G1X1" in data and not damaged:
+            damaged.append(rail.port.now)
+            return data.replace(b"G1X", b"G1" + letter)
+        return data
+
+    rail.port.mangle_out = damage_once
+    with pytest.raises(RailError, match="another axis"):
+        axis.move_to(15_000)
+    assert rail.port.now - damaged[0] < 0.7
+    assert not rail.moving()
+    believed_right(rail, axis, origin)
+    axis.close()
+
+
+@pytest.mark.parametrize("dialect", ["grbl", "grblhal", "fluidnc"])
 def test_a_mark_that_was_on_its_way_when_the_controller_restarted_is_not_believed(dialect: str) -> None:
     rail = VirtualRail(dialect=dialect, steps_per_mm=1600.0, settings={110: 600, 120: 200})
     axis, _ = zeroed(rail)
