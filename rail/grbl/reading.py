@@ -60,6 +60,12 @@ class ControllerReading:
                 replies = self.link.command("$I")
                 if set(dialects.tags(replies)) != {"GC"}:  # what a program before this one asked for
                     break
+            else:
+                raise RailProtocolError(
+                    "The controller answers so late that its answers cannot be told apart.",
+                    remedy="A slow radio link? Connect it by cable. Else switch it off and on.",
+                    state="Nothing was moved.",
+                )
         except RailTimeoutError as error:
             if self.link.unrecognised:
                 raise unknown_controller(self.link.unrecognised[-1]) from error

@@ -23,7 +23,8 @@ LINE_MAX = 90
 """Marlin's buffer holds 96 characters of a line."""
 
 _POSITION = re.compile(
-    r"X:(-?\d+\.\d+) Y:(-?\d+\.\d+) Z:(-?\d+\.\d+)(?: E:-?\d+\.\d+)?\s+Count X:\s?(-?\d+) Y:\s?(-?\d+) Z:\s?(-?\d+)\s*\Z"
+    r"X:(-?\d+\.\d+) Y:(-?\d+\.\d+) Z:(-?\d+\.\d+)(?: [A-W]:-?\d+\.\d+){0,7}"
+    r"\s+Count X:\s?(-?\d+) Y:\s?(-?\d+) Z:\s?(-?\d+)(?: [A-W]:\s?-?\d+){0,6}\s*\Z"
 )
 _RESEND = re.compile(r"(?:Resend:|rs)\s*N?(\d{1,9})\Z")
 _ENDSTOP = re.compile(r"([xyz]2?_(?:min|max)): (TRIGGERED|open)\Z", re.IGNORECASE)

@@ -32,6 +32,7 @@ from tests.rail.grbl_virtual import VirtualRail
         (b"ok N12 P15 B3", Ok()),
         (b"ok T:21.3 /0.0 @:0", Ok()),
         (b"X:10.00 Y:-0.50 Z:123.07 E:0.00 Count X:16000 Y:-800 Z:0", Position((10.0, -0.5, 123.07), (16000, -800, 0))),
+        (b"X:1.00 Y:0.00 Z:0.00 I:0.00 E:0.00 Count X:400 Y:0 Z:0 I:0", Position((1.0, 0.0, 0.0), (400, 0, 0))),
         (b"X:0.00 Y:0.00 Z:0.00 Count X: 0 Y: 0 Z: 0", Position((0.0, 0.0, 0.0), (0, 0, 0))),
         (b"Resend: 7", Resend(7)),
         (b"rs N7", Resend(7)),
