@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -95,6 +97,32 @@ def test_killed_and_interrupted_while_the_plan_is_looked_for_it_is_gone_on_with(
     sweeps = [line.split(SWEEP)[1] for line in _text(out / "log.txt").splitlines() if SWEEP in line]
     assert len(sweeps) >= 3
     assert len(set(sweeps[:3])) == 1, "each search begins where the first did"
+
+
+def test_ctrl_c_in_a_sweep_says_where_the_carriage_stands(bench: RunningBench, devices: tuple[str, ...]) -> None:
+    process = subprocess.Popen(
+        command("step", *devices, "--live-scale", "2", "--json"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stderr is not None
+    assert any(SWEEP in line for line in process.stderr), process.communicate()
+    begun_um = bench.ask({"get": "truth"})["carriage_um"]
+    end_s = time.monotonic() + 60
+    while bench.ask({"get": "truth"})["carriage_um"] == begun_um:
+        assert time.monotonic() < end_s
+    process.send_signal(signal.SIGINT)
+    stdout, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    error = json.loads(stdout)["error"]
+    assert error["kind"] == "interrupted"
+    told = re.search(r"the carriage stands at (-?[\d.]+) um", error["state"])
+    assert told, error
+    status = focusrail("rail", "status", "--rail", bench.rail, "--json").done()
+    assert (status["state"], status["position_known"]) == ("idle", True)
+    assert status["position_um"] == pytest.approx(float(told.group(1)), abs=0.7)
 
 
 def test_a_rail_that_fails_while_the_plan_is_looked_for(
