@@ -56,6 +56,7 @@ NO_SPACE = -115
 LOST_CODES = frozenset({IO_ERROR, IO_INITIALIZING, IO_READING, IO_WRITING, IO_UPDATING, HAL, *SERIAL_CODES, *USB_CODES})
 """The link is gone, or nothing can be said of it any more."""
 
+_ON_THE_CAMERA = "Do it on the camera itself, or do without; `focusrail camera info` lists what it offers from here."
 _DEAD_LINK_WORDS = re.compile(r"connection (?:refused|reset|timed out)|no route|broken pipe|not open", re.IGNORECASE)
 
 
@@ -201,6 +202,12 @@ def camera_error(failed: Failed, doing: str, *, holders: str = "") -> CameraErro
             remedy="Check the cable and that the camera is on; then try again.",
             state="link gone",
         )
+    if failed.code == NOT_SUPPORTED and not doing.startswith(OPENING):
+        return CameraError(
+            f"Over its connection this camera cannot be asked for that ({words}, while {doing}).",
+            remedy=_ON_THE_CAMERA,
+            state="connected",
+        )
     if reason := _recognised(failed):
         kind = FocusEndError if reason.words is FOCUS_AT_LIMIT else CameraError
         return kind(f"{reason.message} ({words}, while {doing})", remedy=reason.remedy, state="connected")
@@ -259,6 +266,12 @@ def shot_error(failed: Failed, doing: str, *, exposed: bool) -> CameraError:
         )
     if is_link_gone(failed):
         return camera_error(failed, doing)
+    if failed.code == NOT_SUPPORTED:
+        return ShotRefusedError(
+            f"Over its connection this camera takes no order to release in this way ({words}, while {doing}).",
+            remedy=_ON_THE_CAMERA,
+            state="nothing was exposed",
+        )
     return ShotRefusedError(
         f"The camera did not release while {doing} ({words}).",
         remedy="See the camera's screen; switch to manual focus and mode M.",
