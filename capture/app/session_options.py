@@ -28,7 +28,7 @@ CollectOption = Annotated[
 RailOption = Annotated[str | None, typer.Option("--rail", help="Rail port: /dev/ttyUSB0, socket://host:port, lens:.")]
 ProfileOption = Annotated[str | None, typer.Option("--profile", help="Rail profile: a name or a TOML file.")]
 CameraOption = Annotated[
-    str | None, typer.Option("--camera", help="Camera port: usb:001,004, ptpip:host:port:port, shutter.")
+    str | None, typer.Option("--camera", help="Camera port: usb:001,004, ptpip:host:port, shutter.")
 ]
 
 

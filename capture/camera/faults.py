@@ -121,7 +121,7 @@ _REASONS = (
     ),
     _reason(
         r"invalid status|not (?:in )?live ?view|mirror up|shutter speed is bulb|bulb release busy|nocanonremote|change camera mode",
-        "The camera cannot release in the state that it is in.",
+        "The camera cannot do that in the state that it is in.",
         "Leave menus, playback and live view; turn the mode dial to M; switch the drive mode to single.",
     ),
 )
@@ -216,6 +216,24 @@ def camera_error(failed: Failed, doing: str, *, holders: str = "") -> CameraErro
         remedy="Allow the connection on the camera's screen, set it to PTP or PC remote, and close other programs that use it.",
         state="not known; see the camera's screen",
     )
+
+
+def opening_error(failed: Failed, doing: str, port: str, holders: str) -> CameraError:
+    """As `camera_error`, for opening the camera at `port`."""
+    if failed.code in LOST_CODES:
+        return CameraNotFoundError(
+            f"No camera answers at {port} ({said(failed)}).",
+            remedy="Switch the camera on, or wake it (half-press its shutter button) and switch off its automatic power-off; "
+            "check the cable and the battery. `focusrail devices` lists what is on the USB.",
+            state="no camera",
+        )
+    if failed.code == BAD_PARAMETERS and port.startswith("ptpip:"):
+        return CameraNotFoundError(
+            f"There is no host to reach a camera at {port} ({said(failed)}).",
+            remedy="Give the camera's address, for example ptpip:192.168.1.1; its name only where the network knows it.",
+            state="no camera",
+        )
+    return camera_error(failed, doing, holders=holders)
 
 
 def reading_error(failed: Failed, doing: str) -> CameraError:
