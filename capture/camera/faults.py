@@ -57,7 +57,9 @@ LOST_CODES = frozenset({IO_ERROR, IO_INITIALIZING, IO_READING, IO_WRITING, IO_UP
 """The link is gone, or nothing can be said of it any more."""
 
 _ON_THE_CAMERA = "Do it on the camera itself, or do without; `focusrail camera info` lists what it offers from here."
-_DEAD_LINK_WORDS = re.compile(r"connection (?:refused|reset|timed out)|no route|broken pipe|not open", re.IGNORECASE)
+_DEAD_LINK_WORDS = re.compile(
+    r"connection (?:refused|reset|closed|timed out)|no route|broken pipe|not open", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,8 @@ BUSY_REASON = _PTP_REASONS[0x2019]
 _RELEASES = {0x100E, 0x101C, 0x901A, 0x90C0, 0x90CB, 0x9207, 0x910F, 0x9128}
 _SENT = re.compile(rb"Sending PTP_OC 0x([0-9a-f]{4})\b")
 _RESPONSE = re.compile(rb"(?:result=|response |\()0x([0-9a-f]{4})\b")
-_LOG_DEBUG = 2
+_CLOSED = re.compile(rb"End of stream|[Cc]onnection reset|[Bb]roken pipe")
+_LOG_ERROR, _LOG_DEBUG = 0, 2
 
 
 class PortLog:
@@ -58,6 +59,7 @@ class PortLog:
 
     def __init__(self) -> None:
         self.last_code = 0
+        self._closed = False
         self._operation = 0
         self._release_code = 0
         prototype = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_void_p)
@@ -65,6 +67,7 @@ class PortLog:
         self._libraries: dict[str, ctypes.CDLL] = {}
 
     def _on_line(self, _level: int, _domain: bytes, text: bytes, _data: object) -> None:
+        self._closed |= _CLOSED.search(text) is not None
         if found := _SENT.match(text):
             self._operation = int(found[1], 16)
             if self._operation in _RELEASES:
@@ -80,6 +83,16 @@ class PortLog:
             self._libraries[path] = ctypes.CDLL(path)
         return list(self._libraries.values())
 
+    def watch(self) -> None:
+        """Note from now on when the library says that the connection was closed, which it reports as any failure."""
+        for library in self._loaded():
+            library.gp_log_add_func(_LOG_ERROR, self._callback, None)
+
+    def forget(self) -> None:
+        """A new call begins."""
+        self.last_code = 0
+        self._closed = False
+
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
         """Note response codes meanwhile."""
@@ -93,6 +106,8 @@ class PortLog:
 
     def reason(self) -> str:
         """The last response in words; empty where it was none of the refusals."""
+        if self._closed:
+            return "connection closed"
         return _PTP_REASONS.get(self.last_code, "")
 
     def unreleased(self) -> str:

@@ -59,7 +59,7 @@ class OpenLibrary:
     @contextlib.contextmanager
     def _mapped(self) -> Iterator[None]:
         self._reasons.clear()
-        self._log.last_code = 0
+        self._log.forget()
         try:
             yield
         except gp.GPhoto2Error as error:
@@ -90,6 +90,7 @@ class OpenLibrary:
             with self._log.listening():
                 camera.init(self._context)
         self._camera = camera
+        self._log.watch()
         return OpenedCamera(model, address)
 
     def _model_at(self, port: str | None, ports: gp.PortInfoList, abilities: gp.CameraAbilitiesList) -> tuple[str, str]:
