@@ -36,7 +36,7 @@ class SettingsModel(BaseModel):
 
     rail: str | None = Field(None, description="port of the rail: /dev/ttyUSB0, socket://host:port")
     profile: str | None = Field(None, description="rail profile: a name, or the path of a TOML file")
-    camera: str | None = Field(None, description="port of the camera: usb:001,004 or ptpip:host:port:port")
+    camera: str | None = Field(None, description="port of the camera: usb:001,004 or ptpip:host:port")
     magnification: float | None = Field(None, gt=0, description="image size over object size")
     f_number: float | None = Field(None, gt=0, description="f-number as marked on the lens")
     pupil: float | None = Field(None, gt=0, description="pupil magnification of the lens")

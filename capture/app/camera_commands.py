@@ -17,7 +17,7 @@ from capture.errors import CameraError, UsageError
 from capture.session.exposures import MOST_SHOTS, bracket_times
 from capture.settings import load_settings
 
-CameraOption = Annotated[str | None, typer.Option("--camera", help="Camera port: usb:001,004, ptpip:host:port:port.")]
+CameraOption = Annotated[str | None, typer.Option("--camera", help="Camera port: usb:001,004, ptpip:host:port.")]
 
 
 def register(app: typer.Typer) -> None:

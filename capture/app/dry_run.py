@@ -10,7 +10,6 @@ from typing import Any
 from capture.app.opening import (
     EXPOSURE_ROLES,
     Origin,
-    apply_camera_settings,
     camera_beside,
     held_camera,
     held_rail,
@@ -25,7 +24,7 @@ from capture.app.session_beginning import (
     format_of,
     metered_exposures,
     plan_of,
-    with_format,
+    set_camera,
 )
 from capture.app.session_plan import PlanFound, PlanWish, check_wish, expected_s
 from capture.app.session_running import Shoot, open_devices
@@ -52,8 +51,7 @@ def dry_run(wanted: Shoot) -> Reply:
     check_new_folder(wanted.out)
     if isinstance(wanted.plan, StackPlan):
         refuse_beyond(wanted.plan, wanted.never_beyond)
-    flags = with_format(wanted)
-    file_format, exposures = format_of(flags, wanted.settings), wanted.exposures
+    file_format, exposures = format_of(wanted.camera_settings, wanted.settings), wanted.exposures
     with ExitStack() as stack:
         axis, camera = stack.enter_context(_named_devices(wanted))
         if axis is not None:
@@ -64,7 +62,7 @@ def dry_run(wanted: Shoot) -> Reply:
                 check_plan(given, axis)
         if camera is not None:
             stack.enter_context(_lent(camera))
-            apply_camera_settings(camera, wanted.settings, flags)
+            set_camera(camera, wanted.settings, wanted.camera_settings)
             release_autofocus(camera)
             exposures = metered_exposures(camera, exposures)
         if isinstance(wanted.plan, PlanWish):

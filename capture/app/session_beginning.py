@@ -19,6 +19,7 @@ from capture.app.output import InterruptedRunError, say
 from capture.app.session_plan import PlanFound, PlanWish, check_wish, expected_s, find_plan
 from capture.app.session_running import KEPT_ROLES, Devices, Shoot, ShotSession, open_devices, shoot_frames
 from capture.camera.protocol import Camera, FileFormat, Role
+from capture.camera.values import find_choice
 from capture.errors import CameraError, CaptureError, FocusError, SessionError, UsageError
 from capture.session.bounded import refuse_beyond
 from capture.session.exposures import Exposures
@@ -44,7 +45,6 @@ def shoot_session(wanted: Shoot, companions: tuple[Companion, ...] = ()) -> Shot
     CaptureError, RailError, InterruptedRunError
     """
     check_new_folder(wanted.out)
-    flags = with_format(wanted)
     given = wanted.plan if isinstance(wanted.plan, StackPlan) else None
     if given is not None:
         refuse_beyond(given, wanted.never_beyond)
@@ -57,11 +57,11 @@ def shoot_session(wanted: Shoot, companions: tuple[Companion, ...] = ()) -> Shot
             check_ready(given, axis)
         if isinstance(wanted.plan, PlanWish):
             check_wish(wanted.plan, axis, camera)
-        written = apply_camera_settings(camera, wanted.settings, flags)
+        written = set_camera(camera, wanted.settings, wanted.camera_settings)
         release_autofocus(camera)
         exposures = metered_exposures(camera, wanted.exposures)
         set_origin(axis, wanted.origin, ends=ends_of(wanted.plan))
-        file_format = format_of(flags, wanted.settings)
+        file_format = format_of(wanted.camera_settings, wanted.settings)
         if given is not None:
             check_ready(given, axis)
             clear_the_way(checks_of(PlanFound(given, {}), wanted, axis, camera, file_format, exposures))
@@ -284,9 +284,14 @@ def metered_exposures(camera: Camera, exposures: Exposures) -> Exposures:
     return chosen
 
 
-def with_format(wanted: Shoot) -> dict[str, str | None]:
-    """What the flags ask of the camera; RAW where nobody says what the files shall be."""
-    flags = dict(wanted.camera_settings)
-    if wanted.settings.choose("format", flags.get("format")) is None:
-        flags["format"] = FileFormat.RAW.value
-    return flags
+def set_camera(camera: Camera, settings: Settings, flags: dict[str, str | None]) -> dict[str, str]:
+    """As `apply_camera_settings`; RAW where nobody says what the files shall be, and the camera knows the word."""
+    written = apply_camera_settings(camera, settings, flags)
+    if "format" in written:
+        return written
+    state = camera.info().roles.get(Role.FORMAT)
+    if state is not None and find_choice(Role.FORMAT, FileFormat.RAW.value, state.choices) is not None:
+        return written | {"format": camera.set(Role.FORMAT, FileFormat.RAW.value).value}
+    stands = "has no setting for its files" if state is None else f"offers no RAW; its files stay {state.value}"
+    say(f"the camera {stands}")
+    return written

@@ -28,7 +28,7 @@ CollectOption = Annotated[
 RailOption = Annotated[str | None, typer.Option("--rail", help="Rail port: /dev/ttyUSB0, socket://host:port, lens:.")]
 ProfileOption = Annotated[str | None, typer.Option("--profile", help="Rail profile: a name or a TOML file.")]
 CameraOption = Annotated[
-    str | None, typer.Option("--camera", help="Camera port: usb:001,004, ptpip:host:port:port, shutter.")
+    str | None, typer.Option("--camera", help="Camera port: usb:001,004, ptpip:host:port, shutter.")
 ]
 
 
@@ -94,7 +94,9 @@ class ShootFlags:
     iso: Annotated[str | None, typer.Option("--iso", help="ISO to set.")] = None
     shutter: Annotated[str | None, typer.Option("--shutter", help="Shutter time to set, for example 1/60.")] = None
     aperture: Annotated[str | None, typer.Option("--aperture", help="Aperture to set, for example 5.6.")] = None
-    file_format: Annotated[FileFormat | None, typer.Option("--format", help="Files per shot (default RAW).")] = None
+    file_format: Annotated[
+        FileFormat | None, typer.Option("--format", help="Files per shot (default RAW, where the camera offers it).")
+    ] = None
     target: Annotated[str | None, typer.Option("--target", help="card or memory.")] = None
     shots: Annotated[
         int, typer.Option("--shots", min=1, max=MOST_SHOTS, help="Shots at each position, to be averaged.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from capture.camera.picture_file import PictureFacts, inspect_picture
@@ -23,7 +24,7 @@ class Arrivals:
 
     def __init__(self) -> None:
         self._digests: set[str] = set()
-        self._last_time = ""
+        self._last_times: dict[bool, str] = {}  # of the last RAW and of the last other file
         self._refused: PictureFacts | None = None  # the last that its time alone spoke against
         self._learned: dict[str, int] = {}
         self._inspected: dict[str, PictureFacts] = {}
@@ -77,19 +78,28 @@ class Arrivals:
         if facts.sha256 in self._digests:
             return "it is the same as an earlier one"
         time = facts.exposure.get("time")
-        if isinstance(time, str) and self._is_early(time) and not self._is_set_back(time, facts.sha256):
+        if self._is_early(facts) and not self._is_set_back(facts):
             return f"it was taken at {time}, before the last shot"
         return ""
 
-    def _is_early(self, time: str) -> bool:
-        return bool(self._last_time) and _comparable(time) < _comparable(self._last_time)
+    def _is_early(self, facts: PictureFacts) -> bool:
+        """Whether a file tells of a time before the last shot's.
 
-    def _is_set_back(self, time: str, sha256: str) -> bool:
+        Many bodies write fractions of the second into RAW and JPEG differently, or into one of them only: those are compared among
+        files of one kind.
+        """
+        time = facts.exposure.get("time")
+        return isinstance(time, str) and any(
+            _is_before(time, last, to_fractions=raw == facts.raw) for raw, last in self._last_times.items()
+        )
+
+    def _is_set_back(self, facts: PictureFacts) -> bool:
         """Whether a time before the last shot's is that of a clock that was set back."""
         before = self._refused
-        if before is None or sha256 == before.sha256:
+        if before is None or facts.sha256 == before.sha256:
             return False
-        return _comparable(str(before.exposure["time"])) <= _comparable(time)
+        time, refused = str(facts.exposure["time"]), str(before.exposure["time"])
+        return not _is_before(time, refused, to_fractions=facts.raw == before.raw)
 
     def accept(self, order: ShotOrder, collected: Collected, known: FileFormat | None, format_text: str) -> Shot:
         """Name the files of a shot durably, RAW first.
@@ -114,13 +124,21 @@ class Arrivals:
         self.discard_parts(folder, order.stem)
         self._digests.update(file.sha256 for file in files)
         exposure = next((facts.exposure for facts in chosen.values() if facts.exposure), {})
-        if isinstance(time := exposure.get("time"), str):
-            if self._is_early(time):
-                notes.append(f"The camera's clock was set back: from {self._last_time} to {time}.")
-            self._last_time, self._refused = time, None
+        self._note_times(chosen, notes)
         self._learned.setdefault(format_text, len(files))
         self.last_camera_path = None if order.erase else max(file.camera_path for file in chosen)
         return Shot(files, exposure, tuple(notes))
+
+    def _note_times(self, chosen: dict[FetchedFile, PictureFacts], notes: list[str]) -> None:
+        times = {facts.raw: time for facts in chosen.values() if isinstance(time := facts.exposure.get("time"), str)}
+        if any(self._is_early(facts) for facts in chosen.values()):
+            notes.append(
+                f"The camera's clock was set back: from {max(self._last_times.values())} to {min(times.values())}."
+            )
+            self._last_times.clear()
+        self._last_times.update(times)
+        if times:
+            self._refused = None
 
     def _refuse_bad(self, facts: dict[FetchedFile, PictureFacts]) -> None:
         for file, told in facts.items():
@@ -173,10 +191,13 @@ def _facts(path: Path, suffix: str) -> PictureFacts:
         return PictureFacts(False, f"it cannot be read ({error.strerror or error})")
 
 
-def _comparable(time: str) -> str:
-    """Seconds only where one of two times lacks the rest would lie; hundredths are padded so that text order is time order."""
+def _is_before(time: str, other: str, *, to_fractions: bool) -> bool:
+    """Whether one EXIF time lies before another, as far as both tell; a file without fractions is of any part of its second."""
     whole, _, rest = time.partition(".")
-    return f"{whole}.{rest:0<6}"
+    other_whole, _, other_rest = other.partition(".")
+    digits = max(len(rest), len(other_rest))
+    fractions = to_fractions and rest and other_rest and rest.ljust(digits, "0") < other_rest.ljust(digits, "0")
+    return whole < other_whole or (whole == other_whole and bool(fractions))
 
 
 def _one_of_each(facts: dict[FetchedFile, PictureFacts], notes: list[str]) -> dict[FetchedFile, PictureFacts]:
@@ -186,9 +207,8 @@ def _one_of_each(facts: dict[FetchedFile, PictureFacts], notes: list[str]) -> di
         other = best.get(_suffix(file.camera_path))
         if other is not None:
             notes.append(f"Of two {_suffix(file.camera_path)} files the later one was kept.")
-            if _comparable(str(told.exposure.get("time", ""))) < _comparable(
-                str(facts[other].exposure.get("time", ""))
-            ):
+            times = (str(one.exposure.get("time", "")) for one in (told, facts[other]))
+            if _is_before(*times, to_fractions=True):
                 continue
         best[_suffix(file.camera_path)] = file
     ordered = sorted(best.values(), key=lambda file: not facts[file].raw)
@@ -219,14 +239,25 @@ def _refuse_missing(chosen: dict[FetchedFile, PictureFacts], order: ShotOrder, k
 
 
 def _refuse_mixed(chosen: dict[FetchedFile, PictureFacts]) -> None:
-    """The files of one exposure tell one time."""
-    times = {_comparable(time) for facts in chosen.values() if isinstance(time := facts.exposure.get("time"), str)}
-    if len({time.partition(".")[0] for time in times}) > 1:
+    """The files of one exposure tell one time, to the second; those that share a name may lie to both sides of its end."""
+    times = {time for facts in chosen.values() if isinstance(time := facts.exposure.get("time"), str)}
+    seconds = sorted({time.partition(".")[0] for time in times})
+    named_alike = len({file.camera_path.rpartition(".")[0] for file in chosen}) == 1
+    if len(seconds) > 1 and not (named_alike and _are_neighbours(seconds)):
         raise ShotIncompleteError(
             f"The camera gave files of different shots together, taken at {' and '.join(sorted(times))}.",
             remedy="Shoot again; where it repeats, store on the card (target card).",
             state="exposed; file stale",
         )
+
+
+def _are_neighbours(seconds: list[str]) -> bool:
+    """Whether EXIF times without fractions are at most a second apart; what is no time has no neighbours."""
+    try:
+        first, last = (datetime.strptime(second, "%Y:%m:%d %H:%M:%S") for second in (seconds[0], seconds[-1]))  # noqa: DTZ007 (EXIF has no zone)
+    except ValueError:
+        return False
+    return last - first <= timedelta(seconds=1)
 
 
 def _take_name(temporary: Path, final: Path) -> None:

@@ -56,7 +56,10 @@ NO_SPACE = -115
 LOST_CODES = frozenset({IO_ERROR, IO_INITIALIZING, IO_READING, IO_WRITING, IO_UPDATING, HAL, *SERIAL_CODES, *USB_CODES})
 """The link is gone, or nothing can be said of it any more."""
 
-_DEAD_LINK_WORDS = re.compile(r"connection (?:refused|reset|timed out)|no route|broken pipe|not open", re.IGNORECASE)
+_ON_THE_CAMERA = "Do it on the camera itself, or do without; `focusrail camera info` lists what it offers from here."
+_DEAD_LINK_WORDS = re.compile(
+    r"connection (?:refused|reset|closed|timed out)|no route|broken pipe|not open", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,7 @@ _REASONS = (
     ),
     _reason(
         r"invalid status|not (?:in )?live ?view|mirror up|shutter speed is bulb|bulb release busy|nocanonremote|change camera mode",
-        "The camera cannot release in the state that it is in.",
+        "The camera cannot do that in the state that it is in.",
         "Leave menus, playback and live view; turn the mode dial to M; switch the drive mode to single.",
     ),
 )
@@ -201,6 +204,12 @@ def camera_error(failed: Failed, doing: str, *, holders: str = "") -> CameraErro
             remedy="Check the cable and that the camera is on; then try again.",
             state="link gone",
         )
+    if failed.code == NOT_SUPPORTED and not doing.startswith(OPENING):
+        return CameraError(
+            f"Over its connection this camera cannot be asked for that ({words}, while {doing}).",
+            remedy=_ON_THE_CAMERA,
+            state="connected",
+        )
     if reason := _recognised(failed):
         kind = FocusEndError if reason.words is FOCUS_AT_LIMIT else CameraError
         return kind(f"{reason.message} ({words}, while {doing})", remedy=reason.remedy, state="connected")
@@ -209,6 +218,24 @@ def camera_error(failed: Failed, doing: str, *, holders: str = "") -> CameraErro
         remedy="Allow the connection on the camera's screen, set it to PTP or PC remote, and close other programs that use it.",
         state="not known; see the camera's screen",
     )
+
+
+def opening_error(failed: Failed, doing: str, port: str, holders: str) -> CameraError:
+    """As `camera_error`, for opening the camera at `port`."""
+    if failed.code in LOST_CODES:
+        return CameraNotFoundError(
+            f"No camera answers at {port} ({said(failed)}).",
+            remedy="Switch the camera on, or wake it (half-press its shutter button) and switch off its automatic power-off; "
+            "check the cable and the battery. `focusrail devices` lists what is on the USB.",
+            state="no camera",
+        )
+    if failed.code == BAD_PARAMETERS and port.startswith("ptpip:"):
+        return CameraNotFoundError(
+            f"There is no host to reach a camera at {port} ({said(failed)}).",
+            remedy="Give the camera's address, for example ptpip:192.168.1.1; its name only where the network knows it.",
+            state="no camera",
+        )
+    return camera_error(failed, doing, holders=holders)
 
 
 def reading_error(failed: Failed, doing: str) -> CameraError:
@@ -259,6 +286,12 @@ def shot_error(failed: Failed, doing: str, *, exposed: bool) -> CameraError:
         )
     if is_link_gone(failed):
         return camera_error(failed, doing)
+    if failed.code == NOT_SUPPORTED:
+        return ShotRefusedError(
+            f"Over its connection this camera takes no order to release in this way ({words}, while {doing}).",
+            remedy=_ON_THE_CAMERA,
+            state="nothing was exposed",
+        )
     return ShotRefusedError(
         f"The camera did not release while {doing} ({words}).",
         remedy="See the camera's screen; switch to manual focus and mode M.",

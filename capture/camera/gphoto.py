@@ -10,12 +10,12 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import gphoto2 as gp
 
 from capture.camera.gphoto_files import CameraFiles, sync
+from capture.camera.gphoto_library import BUSY_REASON
 from capture.camera.gphoto_open import DriverError
 from capture.camera.roles import Setting
 from capture.camera.wire import (
@@ -34,7 +34,6 @@ _BUSY_PAUSE_MS = 50
 _DRAIN_S = 0.15
 _ABANDON_S = 1.0
 _UNKNOWN_QUIET_S = 2.0
-_REFUSED_S = 5.0
 
 
 class GphotoDriver(CameraFiles):
@@ -84,19 +83,17 @@ class GphotoDriver(CameraFiles):
         """
         strays = self._clear(_DRAIN_S, erase=order.erase)
         report(Progress(SHOT_TRIGGERING))
+        self._complete = False
         self._release(order)
-        refusal = self._log.refusal()
         report(Progress(SHOT_TRIGGERED))
         try:
-            files = self._collect(
-                replace(order, first_file_s=min(_REFUSED_S, order.first_file_s)) if refusal else order, report
-            )
+            files = self._collect(order, report)
         except DriverError:
             # What else belongs to this shot must not be taken for a part of the next one.
             with contextlib.suppress(DriverError):
                 self._abandon(order)
             raise
-        return Collected(tuple(files), tuple(strays), refusal)
+        return Collected(tuple(files), tuple(strays))
 
     def _clear(self, limit_s: float, *, erase: bool) -> list[str]:
         strays = [*self._late, *self.drain(limit_s)]
@@ -121,7 +118,7 @@ class GphotoDriver(CameraFiles):
             wait_s = order.quiet_s if done else min(0.5, max(0.001, end - time.monotonic()))
             added = self.next_file(wait_s)
             if added is None:
-                if done:
+                if done or (order.expected is None and files and self._quiet_s() > _UNKNOWN_QUIET_S):
                     break
                 continue
             # A body with two cards in backup mode announces every picture twice.
@@ -135,7 +132,8 @@ class GphotoDriver(CameraFiles):
             files.append(fetched)
             if order.erase:
                 self._erase(added)
-            end = time.monotonic() + (order.next_file_s if order.expected is not None else _UNKNOWN_QUIET_S)
+            self._heard_s = time.monotonic()  # what it told while it sent stands in a queue
+            end = self._heard_s + order.next_file_s
         return files
 
     def _release(self, order: ShotOrder) -> None:
@@ -143,8 +141,7 @@ class GphotoDriver(CameraFiles):
         while True:
             try:
                 if order.bulb_s is None:
-                    with self._calls() as camera, self._log.listening():
-                        camera.trigger_capture(self._context)
+                    self._trigger()
                 else:
                     self._expose_bulb(order.bulb_s)
             except DriverError as error:
@@ -154,20 +151,32 @@ class GphotoDriver(CameraFiles):
             else:
                 return
 
+    def _trigger(self) -> None:
+        with self._calls() as camera, self._log.listening():
+            camera.trigger_capture(self._context)
+        if refusal := self._log.unreleased():
+            code = gp.GP_ERROR_CAMERA_BUSY if refusal == BUSY_REASON else gp.GP_ERROR
+            raise DriverError(code, "The order to release was not taken.", (refusal,))
+
     def _expose_bulb(self, bulb_s: float) -> None:
         """Hold the shutter with the entry that this maker has for it; it is let go on every way out."""
         held = [("/main/actions/bulb", "1", "0"), ("/main/actions/eosremoterelease", "Press Full", "Release Full")]
+        refused: DriverError | None = None
         for path, press, release in held:
             try:
                 self.write(path, press)
-            except DriverError:
+            except DriverError as error:
+                if error.code == gp.GP_ERROR_CAMERA_BUSY:
+                    raise
+                # Some bodies list an entry that they do not take; one that they do not list is a bad parameter.
+                refused = refused or (error if error.code != gp.GP_ERROR_BAD_PARAMETERS else None)
                 continue
             try:
                 time.sleep(bulb_s)  # the exposure itself
             finally:
                 self.write(path, release)
             return
-        raise DriverError(gp.GP_ERROR_NOT_SUPPORTED, "This camera takes no order to hold its shutter open.")
+        raise refused or DriverError(gp.GP_ERROR_NOT_SUPPORTED, "it takes no order to hold its shutter open")
 
     def preview(self) -> bytes:
         """One live frame, JPEG."""

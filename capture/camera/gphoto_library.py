@@ -42,9 +42,13 @@ _PTP_REASONS = {
     0xA00E: "PTP Focus Drive Step Too Small",
     0xA00B: "PTP Not Live View",
 }
-_BUSY = 0x2019
+BUSY_REASON = _PTP_REASONS[0x2019]
+# Operations of PTP, Nikon and Canon that open the shutter.
+_RELEASES = {0x100E, 0x101C, 0x901A, 0x90C0, 0x90CB, 0x9207, 0x910F, 0x9128}
+_SENT = re.compile(rb"Sending PTP_OC 0x([0-9a-f]{4})\b")
 _RESPONSE = re.compile(rb"(?:result=|response |\()0x([0-9a-f]{4})\b")
-_LOG_DEBUG = 2
+_CLOSED = re.compile(rb"End of stream|[Cc]onnection reset|[Bb]roken pipe")
+_LOG_ERROR, _LOG_DEBUG = 0, 2
 
 
 class PortLog:
@@ -55,16 +59,23 @@ class PortLog:
 
     def __init__(self) -> None:
         self.last_code = 0
-        self._refused_code = 0
+        self._closed = False
+        self._operation = 0
+        self._release_code = 0
         prototype = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_void_p)
         self._callback = prototype(self._on_line)
         self._libraries: dict[str, ctypes.CDLL] = {}
 
     def _on_line(self, _level: int, _domain: bytes, text: bytes, _data: object) -> None:
-        if found := _RESPONSE.search(text):
+        self._closed |= _CLOSED.search(text) is not None
+        if found := _SENT.match(text):
+            self._operation = int(found[1], 16)
+            if self._operation in _RELEASES:
+                self._release_code = 0
+        elif found := _RESPONSE.search(text):
             self.last_code = int(found[1], 16)
-            if self.last_code in _PTP_REASONS and self.last_code != _BUSY:
-                self._refused_code = self.last_code
+            if self._operation in _RELEASES:
+                self._release_code = self.last_code
 
     def _loaded(self) -> list[ctypes.CDLL]:
         maps = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace")
@@ -72,10 +83,20 @@ class PortLog:
             self._libraries[path] = ctypes.CDLL(path)
         return list(self._libraries.values())
 
+    def watch(self) -> None:
+        """Note from now on when the library says that the connection was closed, which it reports as any failure."""
+        for library in self._loaded():
+            library.gp_log_add_func(_LOG_ERROR, self._callback, None)
+
+    def forget(self) -> None:
+        """A new call begins."""
+        self.last_code = 0
+        self._closed = False
+
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
         """Note response codes meanwhile."""
-        self.last_code = self._refused_code = 0
+        self.last_code = self._operation = self._release_code = 0
         handles = [(library, library.gp_log_add_func(_LOG_DEBUG, self._callback, None)) for library in self._loaded()]
         try:
             yield
@@ -85,14 +106,16 @@ class PortLog:
 
     def reason(self) -> str:
         """The last response in words; empty where it was none of the refusals."""
+        if self._closed:
+            return "connection closed"
         return _PTP_REASONS.get(self.last_code, "")
 
-    def refusal(self) -> str:
-        """The last refusal since it listens, in words, whatever came after it; empty where there was none.
+    def unreleased(self) -> str:
+        """Why the camera did not take the last order to release since it listens, in words; empty where it took it.
 
-        libgphoto2 tries again after some of them, and may give up without an error.
+        libgphoto2 repeats an order that was refused, and gives up without an error.
         """
-        return _PTP_REASONS.get(self._refused_code, "")
+        return _PTP_REASONS.get(self._release_code, "")
 
 
 class Widgets:

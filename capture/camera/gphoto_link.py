@@ -15,17 +15,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from capture.camera.faults import (
-    LOST_CODES,
     OPENING,
     camera_error,
     died,
     hung,
     is_refusal,
+    opening_error,
     reading_error,
-    said,
     setting_error,
 )
-from capture.camera.holders import describe_holders, find_holders
+from capture.camera.holders import describe_holders, find_holders, whole_port
 from capture.camera.process import FailedCallError, LibraryProcess, ProcessDiedError, ProcessHungError
 from capture.camera.protocol import Role
 from capture.camera.roles import Setting, candidates
@@ -119,7 +118,7 @@ class GphotoLink:
         self.tree: list[Setting] = []
         self.asked: dict[Role, str] = {}
         self.notice: Callable[[str], None] = _nobody
-        self._port = port
+        self._port = whole_port(port)
         self._start = start
         self._process: LibraryProcess | None = None
         self._model = ""
@@ -276,15 +275,8 @@ class GphotoLink:
     def _told(
         self, operation: str, failed: Failed, doing: str, error_of: Callable[[Failed, str], CameraError]
     ) -> CameraError:
-        if operation == "open" and failed.code in LOST_CODES:
-            return CameraNotFoundError(
-                f"No camera answers at {self._port} ({said(failed)}).",
-                remedy="Switch the camera on, or wake it (half-press its shutter button) and switch off its automatic power-off; "
-                "check the cable and the battery. `focusrail devices` lists what is on the USB.",
-                state="no camera",
-            )
         if operation == "open":
-            return camera_error(failed, doing, holders=describe_holders(find_holders(self._port)))
+            return opening_error(failed, doing, self.port, describe_holders(find_holders(self._port)))
         return error_of(failed, doing)
 
     # -- settings ----------------------------------------------------------------------------------------------------------------

@@ -40,6 +40,8 @@ class OpenLibrary:
         self._log = PortLog()
         self._camera: gp.Camera | None = None
         self._late: list[str] = []
+        self._complete = False  # whether the camera has said so since the last release
+        self._heard_s = 0.0
         self.heard: deque[str] = deque(maxlen=200)  # events since the child last passed them on
 
     def _on_reason(self, _context: object, text: bytes | str, *_data: object) -> None:
@@ -57,7 +59,7 @@ class OpenLibrary:
     @contextlib.contextmanager
     def _mapped(self) -> Iterator[None]:
         self._reasons.clear()
-        self._log.last_code = 0
+        self._log.forget()
         try:
             yield
         except gp.GPhoto2Error as error:
@@ -88,6 +90,7 @@ class OpenLibrary:
             with self._log.listening():
                 camera.init(self._context)
         self._camera = camera
+        self._log.watch()
         return OpenedCamera(model, address)
 
     def _model_at(self, port: str | None, ports: gp.PortInfoList, abilities: gp.CameraAbilitiesList) -> tuple[str, str]:
@@ -141,7 +144,14 @@ class OpenLibrary:
         kind, data = camera.wait_for_event(wait_ms, self._context)
         if kind != gp.GP_EVENT_TIMEOUT:
             self.heard.append(event_text(kind, data))
+        if kind in {gp.GP_EVENT_FILE_ADDED, gp.GP_EVENT_CAPTURE_COMPLETE}:
+            self._complete |= kind == gp.GP_EVENT_CAPTURE_COMPLETE
+            self._heard_s = time.monotonic()
         return kind, data
+
+    def _quiet_s(self) -> float:
+        """How long the camera has told of no file, after it said that its shot was complete; 0 before."""
+        return time.monotonic() - self._heard_s if self._complete else 0.0
 
     def close(self) -> None:
         """Release the camera; idempotent."""

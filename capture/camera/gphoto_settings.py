@@ -27,11 +27,18 @@ def needed_entry(link: GphotoLink, role: Role) -> Setting:
 
 
 def choose_entry(link: GphotoLink, role: Role, value: str) -> tuple[Setting, str]:
-    """The entry and its choice that mean `value`; another entry of the role where that says it more exactly."""
+    """The entry and its choice that mean `value`; another entry of the role where that says it more exactly.
+
+    An entry that cannot be changed does where it stands so already.
+    """
     needed_entry(link, role)
     entries = [link.read(setting) for setting in candidates(role, link.tree)]
     writable = [setting for setting in entries if not setting.read_only]
     if not writable:
+        for setting in entries:
+            choice = _choice_of(role, value, setting)
+            if choice is not None and same(role, choice, setting.value):
+                return setting, choice  # it stands so already
         raise CameraSettingError(
             f"{entries[0].name} ({role.value}) cannot be changed now; it stands at {entries[0].value}.",
             remedy="Where it is busy, wait; else turn the camera's mode dial to M, or the ring on the lens to A.",
@@ -42,7 +49,8 @@ def choose_entry(link: GphotoLink, role: Role, value: str) -> tuple[Setting, str
     if found:
         return (exact or found)[0]
     nearest = nearest_choice(role, value, writable[0].choices)
-    offered = ", ".join(writable[0].choices[:12])
+    bounds = writable[0].bounds
+    offered = f"{bounds[0]:g} to {bounds[1]:g}" if bounds is not None else ", ".join(writable[0].choices[:12])
     raise CameraSettingError(
         f"The camera does not offer {value} for {role.value} ({writable[0].name}).",
         remedy=f"The nearest it offers is {nearest}."
@@ -54,6 +62,8 @@ def choose_entry(link: GphotoLink, role: Role, value: str) -> tuple[Setting, str
 
 def write_checked(link: GphotoLink, role: Role, setting: Setting, choice: str) -> Setting:
     """Write `choice` and wait until the camera shows it; `CameraSettingError` where it does not."""
+    if setting.read_only:
+        return setting
     read = link.write(setting, choice)
     if setting.section == "actions" and role is Role.MAGNIFY:
         return replace(read, value=choice)  # an order: what is read there says nothing

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from capture.camera.arrivals import Arrivals
-from capture.camera.faults import ERROR, shot_error
+from capture.camera.faults import shot_error
 from capture.camera.gphoto_link import GphotoLink, SpentError
 from capture.camera.protocol import CaptureTarget, Role, Shot
 from capture.camera.values import BULB_S, files_expected, format_of, nearest_choice, same, shutter_seconds, target_of
@@ -27,6 +28,7 @@ from capture.errors import CameraError, ShotIncompleteError, ShotRefusedError
 
 _MIRROR_DELAY_S = 5.0
 _UNKNOWN_EXPOSURE_S = 30.0
+_FOUND = "The shot was found on the card."
 _LOOKED_AT = 4
 """Newest files of the card that are looked at for a lost shot."""
 
@@ -56,6 +58,7 @@ class ShotTaker:
         self._link = link
         self._repeats = repeats
         self._arrivals = Arrivals()
+        self._strays: set[str] = set()
         self.released_s = -math.inf
 
     def take(self, folder: Path, stem: str, bulb_s: float | None, *, live: bool, apart_s: float = 0.0) -> Shot:
@@ -75,14 +78,13 @@ class ShotTaker:
                 if live:
                     self._link.end_live_view()
                 order = self._order(folder, stem, bulb_s)
-                return self._judged(order, self._collect(order, phase), notes)
+                return self._collected(order, phase, notes)
             except SpentError as spent:
                 Arrivals.discard_parts(folder, stem)
                 notes.append(f"{spent.error.message} The camera was opened again.")
                 self._link.recover(spent.error)
                 if order is not None and (found := self._look_for(order, phase)) is not None:
-                    notes.append("The shot was found on the card.")
-                    return self._judged(order, found, notes)
+                    return self._judged(order, found, [*notes, _FOUND])
                 if not left:
                     raise _given_up(spent.error, phase) from None
                 notes.append(
@@ -92,6 +94,21 @@ class ShotTaker:
                 Arrivals.discard_parts(folder, stem)
                 raise
         raise AssertionError("the loop returns or raises")
+
+    def _collected(self, order: ShotOrder, phase: _Phase, notes: list[str]) -> Shot:
+        """The shot as it came; where a file lacks whose event was lost, from the card, which a camera opened anew lists as it is."""
+        collected = self._collect(order, phase)
+        self._strays.update(collected.strays)
+        try:
+            return self._judged(order, collected, notes)
+        except ShotIncompleteError:
+            if order.erase or len(collected.files) >= (order.expected or 1):
+                raise
+            with contextlib.suppress(CameraError, SpentError):
+                self._link.connect()
+                if (found := self._look_for(order, phase)) is not None:
+                    return self._judged(order, found, [*notes, _FOUND])
+            raise
 
     def _order(self, folder: Path, stem: str, bulb_s: float | None) -> ShotOrder:
         target = self._assert_target()
@@ -178,9 +195,6 @@ class ShotTaker:
         return collected
 
     def _judged(self, order: ShotOrder, collected: Collected, notes: list[str]) -> Shot:
-        if not collected.files and collected.refusal:
-            refused = Failed(ERROR, "no file came", (collected.refusal,))
-            raise shot_error(refused, f"shooting {order.stem}", exposed=False)
         file_format = self._link.entry(Role.FORMAT)
         text = file_format.value if file_format is not None else ""
         shot = self._arrivals.accept(order, collected, format_of(text), text)
@@ -212,7 +226,8 @@ class ShotTaker:
             last = self._arrivals.last_camera_path
             if len(paths) < (order.expected or 1) and last is not None:
                 listed = self._link.ask("files_after", "listing the card", deadline_s=call_s * 2, camera_path=last)
-                paths += [path for path in listed if path not in paths] if isinstance(listed, list) else []
+                known = {*paths, *self._strays}
+                paths += [path for path in listed if path not in known] if isinstance(listed, list) else []
             for number, path in enumerate(paths[-_LOOKED_AT:]):
                 file = self._link.ask(
                     "fetch",

@@ -56,6 +56,12 @@ _PROGRAMS = {
 }
 
 
+def whole_port(port: str | None) -> str | None:
+    """A camera's port as libgphoto2 takes it: ``ptpip:HOST:PORT`` is a body that listens at one port for orders and events."""
+    parts = (port or "").split(":")
+    return f"{port}:{parts[2]}" if parts[0] == "ptpip" and len(parts) == 3 and parts[2] else port
+
+
 def device_path(port: str, devices: Path = Path("/dev/bus/usb")) -> Path | None:
     """The device file of a libgphoto2 USB port (``usb:001,004``); None for other ports."""
     found = _USB_PORT.fullmatch(port)

@@ -77,7 +77,7 @@ class ShotOrder:
     folder, stem : str
         Where the files go: as ``folder/.stem.N.part`` until they are judged.
     expected : int or None
-        Files that the shot makes; None where the format does not say: then whatever comes until it is quiet.
+        Files that the shot makes; None where the format does not say: then all that comes until the camera has said that it is done.
     exposure_s : float
         How long the shutter may be open, self-made delays of the body included.
     erase : bool
@@ -110,8 +110,7 @@ class FetchedFile:
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """All that one shot gave; `refusal` is what the camera said against it, where the library took that for no error."""
+    """All that one shot gave."""
 
     files: tuple[FetchedFile, ...]
     strays: tuple[str, ...] = ()
-    refusal: str = ""

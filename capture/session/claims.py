@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from capture.camera.holders import whole_port
 from capture.errors import HeldError
 from rail.holders import holders
 
@@ -132,7 +133,7 @@ def claimed_camera(port: str | None) -> Iterator[None]:
     ------
     HeldError
     """
-    with _claimed("camera", port or _ONLY):
+    with _claimed("camera", whole_port(port) or _ONLY):
         yield
 
 

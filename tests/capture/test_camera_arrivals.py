@@ -78,6 +78,31 @@ def test_equal_times_are_fine_and_earlier_ones_stale(card: Card) -> None:
     assert card.names() == ["0001.nef", "0002.nef", "0003.nef"]
 
 
+def fraction(contents: bytes, digits: str) -> bytes:
+    """The same picture with another fraction of its second (two digits), or with none."""
+    assert contents.count(b"\x0042\x00") == 1
+    return contents.replace(b"\x0042\x00", b"\x00" + digits.encode().ljust(3, b"\x00"))
+
+
+def test_fractions_of_the_second_are_compared_among_files_of_one_kind_that_have_them(card: Card) -> None:
+    card.shot("0001", [("D1.NEF", fraction(raw(), "50")), ("D1.JPG", picture())])
+    card.shot("0002", [("D2.NEF", fraction(raw(7, b"other"), "60")), ("D2.JPG", fraction(picture(), ""))])
+    card.shot("0003", [("D3.JPG", fraction(picture(), "41"))])
+    with pytest.raises(ShotIncompleteError, match="before the last shot"):
+        card.shot("0004", [("D4.NEF", fraction(raw(7, b"third"), "59"))])
+    card.shot("0004", [("D5.NEF", fraction(raw(7, b"third"), "60"))])
+    with pytest.raises(ShotIncompleteError, match="before the last shot"):
+        card.shot("0005", [("D6.JPG", fraction(picture(), "40"))])
+
+
+def test_the_files_of_one_exposure_may_lie_to_both_sides_of_the_end_of_a_second(card: Card) -> None:
+    card.shot("0001", [("D1.NEF", raw(7)), ("D1.JPG", picture(8))], known=FileFormat.RAW_JPEG)
+    with pytest.raises(ShotIncompleteError, match="different shots"):
+        card.shot("0002", [("D2.NEF", raw(9, b"other")), ("D2.JPG", picture(11))])
+    with pytest.raises(ShotIncompleteError, match="different shots"):
+        card.shot("0002", [("D3.NEF", raw(9, b"other")), ("D2.JPG", picture(10))])
+
+
 def test_a_clock_that_was_set_back_costs_one_shot(card: Card) -> None:
     card.shot("0001", [("D1.NEF", raw(40)), ("D1.JPG", picture(40))])
     with pytest.raises(ShotIncompleteError, match="before the last shot"):

@@ -11,7 +11,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -61,6 +61,7 @@ def fault(name: str, **parameters: object) -> dict[str, object]:
 # Faults of a frame, by the names of the rows in the docs.
 SCENES = {
     "busy for a moment": Scene(fault("busy", seconds=30)),
+    "busy when released, for a moment": Scene(fault("busy", on="release", seconds=20)),
     "busy for good": Scene(fault("busy"), exposures=0, deadlines=BRIEF),
     "card or memory full": Scene(fault("store_full"), exposures=0),
     "autofocus finds nothing": Scene(fault("out_of_focus"), exposures=0),
@@ -73,6 +74,7 @@ SCENES = {
     "cut in a transfer, memory": Scene(fault("cut_transfer"), exposures=2, target="memory"),
     "stale frame": Scene(fault("stale_frame"), exposures=2),
     "second file missing": Scene(fault("missing_second_file"), exposures=2),
+    "events lost": Scene(fault("lost_event"), deadlines=replace(QUICK, shot_s=0.5)),
     "slow link": Scene(fault("slow", bytes_per_s=8000)),
     "battery falls low": Scene(fault("low_battery", percent=12)),
     "battery empty": Scene(fault("low_battery", percent=0), exposures=0, deadlines=BRIEF),

@@ -6,7 +6,15 @@ import gphoto2 as gp
 import pytest
 
 from capture.camera import faults
-from capture.camera.faults import camera_error, is_link_gone, is_refusal, reading_error, setting_error, shot_error
+from capture.camera.faults import (
+    camera_error,
+    is_link_gone,
+    is_refusal,
+    opening_error,
+    reading_error,
+    setting_error,
+    shot_error,
+)
 from capture.camera.wire import Failed
 from capture.errors import (
     CameraBusyError,
@@ -105,6 +113,21 @@ def test_a_dead_link_is_never_a_refusal(code: int) -> None:
     failed = Failed(code, "I/O problem", ("PTP Store Full",))
     assert is_link_gone(failed)
     assert not is_refusal(failed)
+
+
+def test_an_address_that_nobody_has_is_not_taken_for_a_camera_that_refuses() -> None:
+    port = "ptpip:nowhere.invalid:15740:15740"
+    error = opening_error(Failed(-2, "Bad parameters"), "opening the camera", port, "")
+    assert type(error) is CameraNotFoundError
+    assert f"no host to reach a camera at {port}" in error.message
+    assert "ptpip:192.168" in error.remedy
+
+
+def test_what_a_connection_does_not_offer_is_said_so() -> None:
+    failed = Failed(faults.NOT_SUPPORTED, "Unsupported operation")
+    for error in (camera_error(failed, "taking a live frame"), shot_error(failed, "shooting 0001", exposed=False)):
+        assert "Over its connection" in error.message
+        assert "on the camera itself" in error.remedy
 
 
 def test_a_setting_that_the_camera_does_not_take() -> None:

@@ -20,6 +20,7 @@ from capture.camera.protocol import Role, Shot
 from capture.errors import (
     CameraLostError,
     CameraNotFoundError,
+    CameraSettingError,
     NotStoredError,
     ShotIncompleteError,
     ShotRefusedError,
@@ -54,6 +55,20 @@ def stop(camera: GphotoCamera, how: signal.Signals) -> None:
 def check_pair(shot: Shot, folder: Path, stem: str) -> None:
     assert [file.raw for file in shot.files] == [True, False]
     check_files(shot, folder, stem)
+
+
+def test_a_setting_that_cannot_be_changed_is_no_fault_where_it_stands_as_asked(camera: GphotoCamera) -> None:
+    charge = camera.get(Role.BATTERY)
+    assert charge.read_only
+    assert camera.set(Role.BATTERY, charge.value) == charge
+    with pytest.raises(CameraSettingError, match="cannot be changed now"):
+        camera.set(Role.BATTERY, "1%")
+
+
+def test_a_network_camera_may_be_named_by_one_port(bench: NetworkCamera) -> None:
+    name, host, port, _events = bench.port.split(":")
+    with open_camera(f"{name}:{host}:{port}", deadlines=QUICK) as camera:
+        assert camera.info().roles[Role.ISO]
 
 
 @pytest.mark.parametrize(

@@ -208,7 +208,7 @@ class CameraBody:
         arrives = self.lens.arrives_s
         if self.clock.now() < arrives <= self.clock.now() + patience_s:
             self.clock.wait_until(arrives)
-        if self.lens.moving(self.clock.now()) or self.faults.look("busy"):
+        if self.lens.moving(self.clock.now()) or self.faults.look("busy", on=("any",)):
             return Readiness.BUSY
         with self._ready:
             failure, self._failure = self._failure, None
@@ -367,6 +367,8 @@ class CameraBody:
                 happenings.append((Happening.CARD_FULL, CARD))
                 continue
             happenings.append((Happening.FILE_ON_CARD, handle))
+        if self.faults.strike("lost_event"):
+            happenings.clear()  # the files are there, and nobody is told
         happenings.append((Happening.DONE_IN_MEMORY if in_memory else Happening.DONE_ON_CARD, 0))
         return happenings
 

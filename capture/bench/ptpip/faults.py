@@ -52,7 +52,10 @@ CATALOGUE: Mapping[str, Mapping[str, ParameterSpec]] = MappingProxyType(
             "seconds": _SECONDS,
             "on": ParameterSpec("any", "what it stops answering", ("any", "capture", "transfer", "live")),
         },
-        "busy": {"seconds": _SECONDS},
+        "busy": {
+            "seconds": _SECONDS,
+            "on": ParameterSpec("any", "`release`: only the order to release is answered so", ("any", "release")),
+        },
         "store_full": {
             "target": ParameterSpec("both", "which store is full", ("card", "memory", "both")),
             "shots": _shots(0, "refused captures"),
@@ -71,6 +74,7 @@ CATALOGUE: Mapping[str, Mapping[str, ParameterSpec]] = MappingProxyType(
         },
         "stale_frame": {"shots": _shots(1)},
         "missing_second_file": {"shots": _shots(1, "RAW+JPEG shots")},
+        "lost_event": {"shots": _shots(1)},
         "low_battery": {"percent": ParameterSpec(3, "what the battery level falls to")},
         "asleep": {
             "wakes": ParameterSpec(
@@ -96,6 +100,9 @@ class _Active:
     """How many times it still strikes; None: until cleared."""
     until: float | None
     """Device time at which it is over."""
+
+    def has(self, wanted: Mapping[str, tuple[Parameter, ...]]) -> bool:
+        return all(self.parameters[key] in values for key, values in wanted.items())
 
 
 @dataclass(slots=True)
@@ -133,17 +140,17 @@ class Faults:
             self._active.pop(name, None)
         self.changed(name, False)
 
-    def look(self, name: str) -> Mapping[str, Parameter] | None:
-        """The parameters of a fault that is on, else None."""
+    def look(self, name: str, **wanted: tuple[Parameter, ...]) -> Mapping[str, Parameter] | None:
+        """The parameters of a fault that is on, else None. `wanted`: values a parameter must have."""
         with self._lock:
             active = self._live(name)
-            return active.parameters if active else None
+            return active.parameters if active is not None and active.has(wanted) else None
 
     def strike(self, name: str, **wanted: tuple[Parameter, ...]) -> Mapping[str, Parameter] | None:
         """As `look`, for a fault that strikes now: it counts. `wanted`: values a parameter must have to strike."""
         with self._lock:
             active = self._live(name)
-            if active is None or any(active.parameters[key] not in values for key, values in wanted.items()):
+            if active is None or not active.has(wanted):
                 return None
             if active.left is not None:
                 active.left -= 1

@@ -228,7 +228,7 @@ class StandardOperations(ABC):
             return Reply(Response.DEVICE_PROP_NOT_SUPPORTED)
         if not item.writable or self.body.faults.strike("access_denied", on=("settings",)):
             return Reply(Response.ACCESS_DENIED)
-        if self.body.faults.look("busy"):
+        if self.body.faults.look("busy", on=("any",)):
             return Reply(Response.DEVICE_BUSY)
         try:
             value = unpack_value(data, item.kind)
