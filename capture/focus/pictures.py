@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capture.errors import FocusError
+from capture.focus.blurred import blurred_frames
 from capture.focus.certificate import Certificate, certify, dof_of_growth, growth_of_stills, noise_levels
 from capture.focus.doubts import PLAIN, shake_scores
 from capture.focus.growth import Growth
@@ -224,8 +225,8 @@ def _too_few(count: int) -> FocusError:
 def _judged(seen: _Seen, solution: Solution) -> tuple[dict[int, str], set[int]]:
     """Frames, by index, that their neighbours speak against and why; and those of them that show no plane of the subject as it is.
 
-    What `stack` would leave out is spoilt, and what the neighbours surely call shaken, or an earlier frame; another brightness can be
-    matched, and a frame that only looks shaken is named.
+    What `stack` would leave out is spoilt, and what the neighbours surely call shaken or blurred, or an earlier frame; another
+    brightness can be matched, and a frame that only looks shaken is named.
     """
     at, surveys = dict(enumerate(seen.positions)), dict(enumerate(seen.surveys))
     found = solution.left_out
@@ -233,7 +234,12 @@ def _judged(seen: _Seen, solution: Solution) -> tuple[dict[int, str], set[int]]:
     fit = {index: survey for index, survey in surveys.items() if index not in spoilt}
     odd = odd_frames(at, fit)
     spoilt |= {index for index, reason in odd.items() if reason == STALE}
-    scores = shake_scores({index: at[index] for index in fit}, fit, noise_levels(list(fit.values())))
+    noise = noise_levels(list(fit.values()))
+    blurred = blurred_frames(at, fit, noise)
+    odd |= dict.fromkeys(blurred, "shaken or blurred: nothing in it is sharp, though its neighbours are")
+    spoilt |= blurred
+    fit = {index: survey for index, survey in fit.items() if index not in blurred}
+    scores = shake_scores({index: at[index] for index in fit}, fit, noise)
     named: list[int] = []
     for index in sorted(scores, key=lambda one: -scores[one]):
         # a frame beside a shaken one is only compared with it

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from capture.focus.blurred import blurred_frames
 from capture.focus.certificate import certify, dof_of_growth, frames_for, growth_of_stills, noise_levels
 from capture.focus.doubts import LIKELY, PLAIN, shake_scores, shaken_against
 from capture.focus.odd import is_misfired, is_stale, neighbours
@@ -188,6 +189,31 @@ def test_a_shaken_frame_of_a_short_stack_stands_out(
     scores = shake_scores(dict(enumerate(positions)), dict(enumerate(surveys)), noise_levels(surveys))
     assert max(scores, key=lambda index: scores[index]) == 5
     assert scores[5] > PLAIN
+
+
+@pytest.mark.parametrize("steps", [0.7, 2.3])
+def test_a_blurred_frame_is_named_whatever_the_step(stack: Stack, steps: float) -> None:
+    positions = np.arange(NEAR_UM - DOF_UM / 2, FAR_UM + DOF_UM, steps * DOF_UM)[:9]
+    grays = [stack.gray(float(position)) for position in positions]
+    surveys = {number: stack.surveyor.survey(gray) for number, gray in enumerate(grays)}
+    at = {number: float(position) for number, position in enumerate(positions)}
+    assert blurred_frames(at, surveys, noise_levels(list(surveys.values()))) == set()
+    surveys[2] = stack.surveyor.survey(np.asarray(cv2.blur(grays[2], (7, 7)), np.uint8))
+    assert blurred_frames(at, surveys, noise_levels(list(surveys.values()))) == {2}
+
+
+def test_a_frame_between_two_planes_is_not_called_blurred(stack: Stack) -> None:
+    # two strips of the eight: planes 228 um apart, and nothing where the fourth frame is sharp
+    depths = np.linspace(NEAR_UM, FAR_UM, 8)
+    surveyor = Surveyor((240, 80))
+    surveys = {}
+    for number in range(7):
+        gray = stack.gray(float((number - 2) * (depths[4] - depths[0]) / 2))
+        surveys[number] = surveyor.survey(np.ascontiguousarray(np.hstack([gray[:, :40], gray[:, 160:200]])))
+    noise = noise_levels(list(surveys.values()))
+    sharpest = [float(np.quantile(surveys[number].levels[3] - noise[3], 0.99)) for number in (2, 3, 4)]
+    assert sharpest[1] < min(sharpest[0], sharpest[2]) - 2.5
+    assert blurred_frames({number: float(number) for number in surveys}, surveys, noise) == set()
 
 
 @pytest.mark.parametrize("shake_px", [0.0, 3.0])
