@@ -22,8 +22,12 @@ _GAP_BLOCKS = 5
 _END_SHARE = 0.02
 # Energy above the noise with which what lies beyond an end is told.
 _SIGNAL = 8.0
-# Share of the half width of a curve at which two frames tell how steep it is.
+# Frames within a half width of an end tell how steep a curve is there, the nearest of them at least this share of it away; what departs
+# from the law by more octaves than that (rms) is something that moved in or out of the block.
 _APART = 0.5
+_UNLIKE_OCTAVES = 0.25
+# Energy above the noise from which such a frame counts.
+_SEEN = 2.0
 _FEWEST_FRAMES = 3
 # Growth of blur is believed from this confidence on.
 _BELIEVED = 0.3
@@ -211,9 +215,10 @@ def _reach(outside: F64, share: float, farthest: Callable[[F64], Any]) -> tuple[
 def _outside(
     positions: F64, energies: NDArray[np.float32], noise: NDArray[np.float32], growth_half_px: float | None
 ) -> F64:
-    """Where blocks are in focus that are sharpest in the first or the last frame, by how fast they lose sharpness from there.
+    """Where blocks are in focus that are sharpest in the first or the last frame, by how they lose sharpness from there.
 
-    Near its top the law of defocus is a parabola in log energy; the finest band that has signal is used.
+    Near its top the law of defocus is a parabola in log energy, of known width: a line is fitted to what is left without its square.
+    The finest band that has signal is used.
     """
     if growth_half_px is None or len(positions) < _FEWEST_FRAMES:
         return np.empty(0)
@@ -223,15 +228,30 @@ def _outside(
         signal = energies[:, band] - noise[band]
         top = signal.argmax(axis=0)
         for end, beside in _ends(positions, _APART * half_width):
+            reach = max(half_width, abs(positions[beside] - positions[end]))
+            near = np.abs(positions - positions[end]) <= reach * (1 + 1e-9)
+            slope, rest = _lines(
+                (positions[near] - positions[end]) / half_width, signal[near], signal[near] > _SEEN * noise[band]
+            )
             enough = (top == end) & (signal[beside] > _SIGNAL * noise[band]) & ~np.isfinite(found)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                ratio = np.log(signal[end] / signal[beside])
-            middle, apart = (positions[end] + positions[beside]) / 2, positions[beside] - positions[end]
-            focus = middle - half_width**2 * ratio / (2 * np.log(2) * apart)
+            enough &= rest < _UNLIKE_OCTAVES
             # what is too far out says only that it is
-            focus = np.clip(focus, positions[end] - 4 * half_width, positions[end] + 4 * half_width)
+            focus = positions[end] + half_width * np.clip(slope / 2, -4, 4)
             found[enough] = focus[enough]
     return np.asarray(found[np.isfinite(found)], np.float64)
+
+
+def _lines(at: F64, signal: NDArray[np.float32], seen: NDArray[np.bool_]) -> tuple[F64, F64]:
+    """Slope of octaves of `signal` plus `at` squared over `at`, in half widths, of every block, and rms departure from the line."""
+    octaves = np.log2(np.maximum(signal, 1e-12)).astype(np.float64) + (at**2)[:, None, None]
+    count = np.maximum(seen.sum(axis=0), 1)
+    across = np.where(seen, at[:, None, None], 0.0)
+    across = np.where(seen, across - across.sum(axis=0) / count, 0.0)
+    octaves = np.where(seen, octaves, 0.0)
+    octaves = np.where(seen, octaves - octaves.sum(axis=0) / count, 0.0)
+    slope = (across * octaves).sum(axis=0) / np.maximum((across**2).sum(axis=0), 1e-12)
+    rest = ((octaves - slope * across) ** 2).sum(axis=0) / np.maximum(count - 2, 1)
+    return slope, np.sqrt(rest)
 
 
 def _ends(positions: F64, apart: float) -> tuple[tuple[int, int], tuple[int, int]]:

@@ -11,16 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capture.errors import FocusError
+from capture.focus.blurred import blurred_frames
 from capture.focus.certificate import Certificate, certify, dof_of_growth, growth_of_stills, noise_levels
 from capture.focus.doubts import PLAIN, shake_scores
 from capture.focus.growth import Growth
 from capture.focus.odd import STALE, odd_frames
-from capture.focus.survey import FrameSurvey, Surveyor
+from capture.focus.survey import FrameSurvey, Surveyor, lain_on
 from stacking.develop import Development, alike
 from stacking.develop_picture import luma
 from stacking.errors import FrameError, RegistrationError
 from stacking.frames import Source
-from stacking.register.registrar import Registrar
+from stacking.register.registrar import Registrar, Solution
 from stacking.sources import find_sources
 
 _FEWEST_FRAMES = 3
@@ -145,13 +146,22 @@ def judge_pictures(paths: Iterable[Path], progress: Progress, *, dof: float | No
     torn = {source.path for source in chosen.unreadable}
     series = [source.path for source in listing.sources if source in chosen.sources or source.path in torn]
     seen = _looked_at(sources, in_um, progress, left_out, series)
-    doubtful, spoilt = _judged(seen)
+    try:
+        solution = seen.registrar.solve()
+    except RegistrationError as error:
+        raise FocusError(
+            f"the pictures cannot be judged together: {error.message}", remedy="Give the pictures of one stack."
+        ) from None
+    doubtful, spoilt = _judged(seen, solution)
     if len(seen.files) - len(spoilt) < _FEWEST_FRAMES:
         raise _too_few(len(seen.files) - len(spoilt))
     whole = [index for index in range(len(seen.files)) if index not in spoilt]
     # a spoilt frame leaves its place empty, as one that cannot be read
     places = np.asarray([seen.positions[index] for index in whole], np.float64)
-    surveys = [seen.surveys[index] for index in whole]
+    # magnification changes over a stack, and hands move: else texture would drift from block to block
+    surveys = [
+        lain_on(seen.surveys[index], solution.registrations[index].matrix, seen.surveyor.stride_px) for index in whole
+    ]
     growth = growth_of_stills(places, surveys, seen.surveyor)
     believed = growth.px_per_unit if growth.confidence >= _BELIEVED else None
     if dof is None and believed is not None:
@@ -212,24 +222,24 @@ def _too_few(count: int) -> FocusError:
     )
 
 
-def _judged(seen: _Seen) -> tuple[dict[int, str], set[int]]:
+def _judged(seen: _Seen, solution: Solution) -> tuple[dict[int, str], set[int]]:
     """Frames, by index, that their neighbours speak against and why; and those of them that show no plane of the subject as it is.
 
-    What `stack` would leave out is spoilt, and what the neighbours surely call shaken, or an earlier frame; another brightness can be
-    matched, and a frame that only looks shaken is named.
+    What `stack` would leave out is spoilt, and what the neighbours surely call shaken or blurred, or an earlier frame; another
+    brightness can be matched, and a frame that only looks shaken is named.
     """
     at, surveys = dict(enumerate(seen.positions)), dict(enumerate(seen.surveys))
-    try:
-        found = dict(seen.registrar.solve().left_out)
-    except RegistrationError as error:
-        raise FocusError(
-            f"the pictures cannot be judged together: {error.message}", remedy="Give the pictures of one stack."
-        ) from None
+    found = solution.left_out
     spoilt = set(found)
     fit = {index: survey for index, survey in surveys.items() if index not in spoilt}
     odd = odd_frames(at, fit)
     spoilt |= {index for index, reason in odd.items() if reason == STALE}
-    scores = shake_scores({index: at[index] for index in fit}, fit, noise_levels(list(fit.values())))
+    noise = noise_levels(list(fit.values()))
+    blurred = blurred_frames(at, fit, noise)
+    odd |= dict.fromkeys(blurred, "shaken or blurred: nothing in it is sharp, though its neighbours are")
+    spoilt |= blurred
+    fit = {index: survey for index, survey in fit.items() if index not in blurred}
+    scores = shake_scores({index: at[index] for index in fit}, fit, noise)
     named: list[int] = []
     for index in sorted(scores, key=lambda one: -scores[one]):
         # a frame beside a shaken one is only compared with it

@@ -11,7 +11,7 @@ import numpy as np
 from capture.errors import FocusError
 from capture.focus.depths import Depths
 from capture.focus.region import Region
-from capture.focus.sweep import MOST_FRAMES, Say, Sweep, View, silent, sweep
+from capture.focus.sweep import MOST_FRAMES, MOSTLY_CLIPPED, Say, Sweep, View, silent, sweep
 
 # Wanted are the 1st and 99th percentile by area. What is nearest is thin (hairs, tips), and live frames draw thin things wider than they
 # are, the more so before bare ground, whose own texture does not outweigh their skirts: to three times. Of what is farthest a third is
@@ -181,7 +181,7 @@ def _conclude(taken: Sweep, depths: Depths, limits: tuple[float, float], dof: fl
     if len(positions) < _FEWEST_BLOCKS:
         why = (
             "is clipped white: shorten the exposure"
-            if taken.clipped.mean() > 0.5
+            if taken.clipped.mean() > MOSTLY_CLIPPED
             else "has texture that comes into focus"
         )
         raise FocusError(

@@ -9,7 +9,7 @@ import numpy as np
 from capture.depth_of_field import PIXELS_PER_COC, DepthOfField, Optics, depth_of_field, magnification_of_growth
 from capture.focus.growth import Growth
 from capture.focus.region import Region
-from capture.focus.sweep import Say, Sweep, View, silent, sweep
+from capture.focus.sweep import MOSTLY_CLIPPED, OverexposedError, Say, Sweep, View, silent, sweep
 
 FIRST_SPACING = 40.0
 FRAMES = 25
@@ -17,7 +17,6 @@ _ROUNDS = 9
 _ENOUGH_CONFIDENCE = 0.6
 _FLAT = 1.6
 _LIKE = 0.15
-_MOSTLY = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,11 +184,16 @@ def _search(view: View, spacing: float, region: Region | None, say: Say) -> tupl
             break
         seen.add(key)
         say(f"sweep of {count} live frames from {start:.0f} to {start + spacing * (count - 1):.0f}")
-        taken = sweep(view, start + spacing * np.arange(count), region)
+        try:
+            taken = sweep(view, start + spacing * np.arange(count), region)
+        except OverexposedError as error:
+            frames += 2
+            best = best if best.blocks else replace(best, why=f"{error.message}: shorten the exposure")
+            break
         frames += count + 3
         large = taken.pooled()
         growth = large.growth()
-        if large.clipped.mean() > _MOSTLY:
+        if large.clipped.mean() > MOSTLY_CLIPPED:
             growth = replace(growth, why="most of the live picture is clipped white: shorten the exposure")
         if growth.confidence > best.confidence or (not best.blocks and growth.why):
             best, shown = growth, taken

@@ -10,7 +10,7 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -118,6 +118,29 @@ class Surveyor:
     def _gathered(self, plane: F32) -> F32:
         blurred = cv2.GaussianBlur(plane, (0, 0), self.window_px)
         return np.asarray(blurred[:: self.stride_px, :: self.stride_px], np.float32)
+
+
+def lain_on(survey: FrameSurvey, matrix: NDArray[np.float64], stride_px: int) -> FrameSurvey:
+    """The levels of a frame where the reference frame has its blocks.
+
+    Parameters
+    ----------
+    survey : FrameSurvey
+    matrix : ndarray, shape (2, 3)
+        From (x, y, 1) of the reference frame to (x, y) of this one, in pixels of the still (`stacking.frames.Registration`).
+    stride_px : int
+        Of the `Surveyor`.
+    """
+    rows, columns = survey.levels.shape[1:]
+    stride, middle = HALF_PX * stride_px, (HALF_PX - 1) / 2
+    x, y = np.meshgrid(np.arange(columns) * stride + middle, np.arange(rows) * stride + middle)
+    across, down = ((row[0] * x + row[1] * y + row[2] - middle) / stride for row in matrix)
+    at = np.asarray(across, np.float32), np.asarray(down, np.float32)
+    levels = [
+        cv2.remap(np.asarray(plane, np.float32), *at, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        for plane in survey.levels
+    ]
+    return replace(survey, levels=np.asarray(np.stack(levels), np.float16))
 
 
 def _log(energy: F32) -> F16:

@@ -29,7 +29,14 @@ MOST_FRAMES = 400
 SMALL_WINDOW_PX, SMALL_STRIDE_PX, MOST_SMALL_BLOCKS = 1.0, 2, 30_000
 POOLED_WINDOW_PX, POOLED_STRIDE_PX = 5.0, 8
 
+# Share of clipped blocks from which a picture tells nothing.
+MOSTLY_CLIPPED = 0.5
+
 Say = Callable[[str], None]
+
+
+class OverexposedError(FocusError):
+    """Most of the live picture is clipped white."""
 
 
 def silent(text: str) -> None:
@@ -230,6 +237,8 @@ def sweep(
 
     Raises
     ------
+    OverexposedError
+        With the first frame, where most of it is clipped white.
     FocusError
         For fewer than two or more than `MOST_FRAMES` positions, or a region that is too small.
     CaptureError, rail.errors.RailError
@@ -246,6 +255,12 @@ def sweep(
         if gathering.positions and reached <= gathering.positions[-1]:
             continue  # nearer together than the axis's own step
         gathering.add(reached, frame, view.again() if index in twice else None)
+        if index == 0 and gathering.clipped is not None and gathering.clipped.mean() > MOSTLY_CLIPPED:
+            raise OverexposedError(
+                "most of the live picture is clipped white",
+                remedy="Shorten the exposure, lower the ISO or the light, or choose a darker part with --roi.",
+                state=f"Looked at {reached:g} only; the rail stands at rest.",
+            )
         if on_frame is not None:
             on_frame(index + 1, len(positions))
     assert gathering.bands is not None

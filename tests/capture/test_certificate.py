@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -9,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from capture.focus.blurred import blurred_frames
 from capture.focus.certificate import certify, dof_of_growth, frames_for, growth_of_stills, noise_levels
 from capture.focus.doubts import LIKELY, PLAIN, shake_scores, shaken_against
 from capture.focus.odd import is_misfired, is_stale, neighbours
-from capture.focus.survey import HALF_PX, FrameSurvey, Surveyor
+from capture.focus.survey import HALF_PX, FrameSurvey, Surveyor, lain_on
 from tests.capture.test_focus_growth import Scene
 
 GROWTH_PX = 0.1  # of the still, per um
@@ -118,6 +121,38 @@ def test_an_end_that_was_cut_off_is_seen(whole: dict[float, FrameSurvey], side: 
     assert found.reach[0] < kept[0] if side == "near" else found.reach[0] > kept[-1]
 
 
+def test_what_comes_into_a_block_in_the_last_frame_is_no_subject_beyond_it(stack: Stack) -> None:
+    positions = np.arange(FAR_UM - 3 * DOF_UM, FAR_UM + 1, DOF_UM / 4)
+    # the far part alone: the stack ends where it ends
+    surveyor = Surveyor((240, 120))
+    surveys = [surveyor.survey(np.ascontiguousarray(stack.gray(float(p))[:, -120:])) for p in positions]
+    levels = surveys[-1].levels.copy()
+    levels[:, np.random.default_rng(5).random(levels.shape[1:]) < 0.08] += np.float16(1.3)
+    surveys[-1] = replace(surveys[-1], levels=levels)
+    found = certify(positions, surveys, DOF_UM, growth_half_px=GROWTH_PX / 2)
+    assert found.textured > 200
+    assert found.cut_far < 0.01
+
+
+def test_a_frame_that_was_moved_is_laid_back() -> None:
+    rng = np.random.default_rng(2)
+    rough = cv2.resize(rng.uniform(0, 1, (9, 13)), (960, 640), interpolation=cv2.INTER_CUBIC)
+    still = np.clip(128 + 400 * rough * cv2.GaussianBlur(rng.standard_normal((640, 960)), (0, 0), 3.0), 0, 255)
+    matrix = np.array([[1.03, 0.004, -12.0], [-0.004, 1.03, 7.5]])
+    surveyor = Surveyor((320, 480))
+
+    def survey(picture: NDArray[np.float64]) -> FrameSurvey:
+        return surveyor.survey(
+            np.asarray(np.rint(cv2.resize(picture, (480, 320), interpolation=cv2.INTER_AREA)), np.uint8)
+        )
+
+    here, there = survey(still), survey(cv2.warpAffine(still, matrix, (960, 640)))
+    back = lain_on(there, matrix, surveyor.stride_px)
+    inside = (slice(1, 4), slice(4, -4), slice(4, -4))
+    apart, moved = (np.std((other.levels - here.levels).astype(np.float64)[inside]) for other in (back, there))
+    assert apart < 0.35 * moved
+
+
 def test_too_few_frames_are_not_judged(whole: dict[float, FrameSurvey]) -> None:
     positions = list(whole)[:2]
     found = certify(np.array(positions), [whole[p] for p in positions], DOF_UM)
@@ -154,6 +189,31 @@ def test_a_shaken_frame_of_a_short_stack_stands_out(
     scores = shake_scores(dict(enumerate(positions)), dict(enumerate(surveys)), noise_levels(surveys))
     assert max(scores, key=lambda index: scores[index]) == 5
     assert scores[5] > PLAIN
+
+
+@pytest.mark.parametrize("steps", [0.7, 2.3])
+def test_a_blurred_frame_is_named_whatever_the_step(stack: Stack, steps: float) -> None:
+    positions = np.arange(NEAR_UM - DOF_UM / 2, FAR_UM + DOF_UM, steps * DOF_UM)[:9]
+    grays = [stack.gray(float(position)) for position in positions]
+    surveys = {number: stack.surveyor.survey(gray) for number, gray in enumerate(grays)}
+    at = {number: float(position) for number, position in enumerate(positions)}
+    assert blurred_frames(at, surveys, noise_levels(list(surveys.values()))) == set()
+    surveys[2] = stack.surveyor.survey(np.asarray(cv2.blur(grays[2], (7, 7)), np.uint8))
+    assert blurred_frames(at, surveys, noise_levels(list(surveys.values()))) == {2}
+
+
+def test_a_frame_between_two_planes_is_not_called_blurred(stack: Stack) -> None:
+    # two strips of the eight: planes 228 um apart, and nothing where the fourth frame is sharp
+    depths = np.linspace(NEAR_UM, FAR_UM, 8)
+    surveyor = Surveyor((240, 80))
+    surveys = {}
+    for number in range(7):
+        gray = stack.gray(float((number - 2) * (depths[4] - depths[0]) / 2))
+        surveys[number] = surveyor.survey(np.ascontiguousarray(np.hstack([gray[:, :40], gray[:, 160:200]])))
+    noise = noise_levels(list(surveys.values()))
+    sharpest = [float(np.quantile(surveys[number].levels[3] - noise[3], 0.99)) for number in (2, 3, 4)]
+    assert sharpest[1] < min(sharpest[0], sharpest[2]) - 2.5
+    assert blurred_frames({number: float(number) for number in surveys}, surveys, noise) == set()
 
 
 @pytest.mark.parametrize("shake_px", [0.0, 3.0])

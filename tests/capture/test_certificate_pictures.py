@@ -103,6 +103,15 @@ def test_a_spoilt_frame_is_named_and_covers_nothing(
     assert gaps == ([] if covered else [(5.0, 7.0)])
 
 
+def test_a_blurred_frame_of_a_coarse_stack_is_named_and_covers_nothing(tmp_path: Path) -> None:
+    files = write(tmp_path, 2.3)
+    cv2.imwrite(str(files[2]), cv2.blur(cv2.imread(str(files[2])), (9, 9)))
+    found = judged(tmp_path, dof=1 / 2.3)
+    assert list(found.doubtful) == [files[2]]
+    assert "blurred" in found.doubtful[files[2]]
+    assert (2.0, 4.0) in [(gap.near, gap.far) for gap in found.certificate.gaps]
+
+
 @pytest.mark.parametrize("share", [0.0, 0.6])
 def test_a_file_that_cannot_be_read_leaves_its_place_empty(whole: list[Path], tmp_path: Path, share: float) -> None:
     files = [tmp_path / path.name for path in whole[3:14]]

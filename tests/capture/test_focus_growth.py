@@ -21,7 +21,7 @@ from capture.focus.range import find_range
 from capture.focus.region import Region
 from capture.focus.step import StillOptics, conclude, measure_step
 from capture.focus.structure import noise_variance, structured_share
-from capture.focus.sweep import sweep
+from capture.focus.sweep import OverexposedError, sweep
 
 F32 = NDArray[np.float32]
 FINE = 6  # the discs are drawn on a finer grid
@@ -64,6 +64,7 @@ class Scene:
         self._picture = texture(seed)
         self._picture[: round(bare * len(self._picture))] = 0.3
         self._strips = 8
+        self.light = 1.0
 
     def frame(self, position: float) -> tuple[float, F32]:
         self.here = round(position / self.resolution) * self.resolution
@@ -81,7 +82,8 @@ class Scene:
             first, last = max(left - reach, 0), min(right + reach, columns)
             out[:, left:right] = blurred(self._picture[:, first:last], diameter)[:, left - first : right - first]
         flicker = 1 + 0.02 * self._rng.standard_normal()
-        return np.asarray(out * flicker + self.noise * self._rng.standard_normal(out.shape), np.float32)
+        seen = out * flicker * self.light + self.noise * self._rng.standard_normal(out.shape)
+        return np.asarray(np.minimum(seen, 1.0), np.float32)
 
 
 @settings(max_examples=40, deadline=None)
@@ -206,6 +208,17 @@ def test_a_scene_without_texture_is_refused_and_named() -> None:
     assert any("nothing could be measured" in note for note in estimate.notes)
     with pytest.raises(FocusError, match="texture"):
         find_range(scene, 0.1)
+
+
+def test_light_that_clips_is_named_at_the_first_frame() -> None:
+    scene = Scene(9, 0.1, 0.0, 100.0)
+    scene.light = 5.0
+    estimate = measure_step(scene, 1.0, 0.3)
+    assert estimate.confidence == 0
+    assert any("shorten the exposure" in note for note in estimate.notes)
+    with pytest.raises(OverexposedError, match="clipped white"):
+        find_range(scene, 0.1)
+    assert len(scene.seen) == 2
 
 
 def test_a_region_of_a_few_pixels_is_refused() -> None:
