@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -39,7 +40,18 @@ P = TypeVar("P", bound=NDArray[Any])
 
 _BITS = {"uint8": 8, "uint16": 16}
 
-__all__ = ["Development", "FrameProbe", "Note", "Quality", "Selection", "alike", "as_source", "probe", "read_picture"]
+__all__ = [
+    "Development",
+    "FrameProbe",
+    "Note",
+    "Quality",
+    "Selection",
+    "alike",
+    "as_source",
+    "gray_by_header",
+    "probe",
+    "read_picture",
+]
 
 
 class Quality(StrEnum):
@@ -91,6 +103,16 @@ def probe(source: Source) -> FrameProbe:
         For what cannot be read or developed.
     """
     return probe_raw(source.path) if source.raw else probe_picture(source.path)
+
+
+def gray_by_header(sources: Sequence[Source]) -> frozenset[int]:
+    """Frames whose files hold one channel."""
+    found = set()
+    for index, source in enumerate(sources):
+        with suppress(FrameError):
+            if probe(source).gray:
+                found.add(index)
+    return frozenset(found)
 
 
 # Pictures of the rarer depth in a folder that are frames and not results: so many, and that share of those of the other depth.

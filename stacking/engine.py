@@ -234,7 +234,8 @@ class Engine:
         MemoryBudgetError
             Where the memory allowed is too small, before anything is fused.
         """
-        from stacking.gray_frames import BORROWED, BorrowedColours, gray_by_header, is_colourless, solve_in_colour
+        from stacking.develop import gray_by_header
+        from stacking.gray_frames import BORROWED, BorrowedColours, is_colourless, solve_in_colour
         from stacking.register.white_balance import WhiteBalance
 
         development = self.development

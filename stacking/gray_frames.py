@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stacking.errors import FrameError
-from stacking.frames import Pixels, Registration, Source
+from stacking.frames import Pixels, Registration
 
 if TYPE_CHECKING:
     from stacking.register.registrar import Registrar, Solution
@@ -32,18 +32,6 @@ def is_colourless(image: Pixels) -> bool:
     step = max(1, max(image.shape) // _SAMPLES_PX)
     samples = image[step // 2 :: step, step // 2 :: step]
     return bool((samples == samples[..., :1]).all())
-
-
-def gray_by_header(sources: Sequence[Source]) -> frozenset[int]:
-    """Frames whose files hold one channel."""
-    from stacking.develop import probe
-
-    found = set()
-    for index, source in enumerate(sources):
-        with suppress(FrameError):
-            if probe(source).gray:
-                found.add(index)
-    return frozenset(found)
 
 
 def solve_in_colour(

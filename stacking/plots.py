@@ -77,12 +77,14 @@ class Plot:
             f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#fff"/>',
             f'<text x="{_LEFT}" y="18" font-size="13" font-weight="bold">{escape(self.title)}</text>',
         ]
-        for value in _ticks(x_low, x_high):
+        for value in ticks(x_low, x_high):
             out.append(f'<path d="M{px(value):.1f} {_TOP}v{high}" stroke="#e4e4e4"/>')
-            out.append(f'<text x="{px(value):.1f}" y="{_TOP + high + 15}" text-anchor="middle">{_number(value)}</text>')
-        for value in _ticks(y_low, y_high):
+            out.append(
+                f'<text x="{px(value):.1f}" y="{_TOP + high + 15}" text-anchor="middle">{number_text(value)}</text>'
+            )
+        for value in ticks(y_low, y_high):
             out.append(f'<path d="M{_LEFT} {py(value):.1f}h{wide}" stroke="#e4e4e4"/>')
-            out.append(f'<text x="{_LEFT - 6}" y="{py(value) + 4:.1f}" text-anchor="end">{_number(value)}</text>')
+            out.append(f'<text x="{_LEFT - 6}" y="{py(value) + 4:.1f}" text-anchor="end">{number_text(value)}</text>')
         for value, word in self.marks:
             out.append(f'<path d="M{px(value):.1f} {_TOP}v{high}" stroke="#888" stroke-dasharray="3 3"/>')
             out.append(f'<text x="{px(value) + 3:.1f}" y="{_TOP + 11}" fill="#555">{escape(word)}</text>')
@@ -143,8 +145,10 @@ def _limits(values: Sequence[NDArray[Any]], *, margin: float) -> tuple[float, fl
     return low - room, high + room
 
 
-def _ticks(low: float, high: float) -> list[float]:
-    """Round numbers between the limits, about six."""
+def ticks(low: float, high: float) -> list[float]:
+    """Round numbers between the limits, about six; ``low`` alone where the limits are one."""
+    if high <= low:
+        return [low]
     raw = (high - low) / _TICKS
     power = 10.0 ** np.floor(np.log10(raw))
     step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= raw)
@@ -152,5 +156,6 @@ def _ticks(low: float, high: float) -> list[float]:
     return [float(k * step) for k in np.arange(first, np.floor(high / step + 1e-9) + 1)]
 
 
-def _number(value: float) -> str:
+def number_text(value: float) -> str:
+    """A number as plots show it."""
     return f"{value + 0.0:.6g}"

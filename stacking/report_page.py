@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from stacking.coverage import COVERAGE_LEGEND, coverage_classes, coverage_colours
 from stacking.frames import Pixels
-from stacking.plots import Plot, Series
+from stacking.plots import Plot, Series, number_text
 from stacking.report import StackReport
 from stacking.report_style import SCRIPT, STYLE
 from stacking.trajectory_outliers import outliers, pose_of
@@ -181,7 +181,9 @@ def _depth(relief: Relief | None) -> str:
 
     low, high = relief.span
     small = depth_picture(_reduced(relief))
-    words = f"From {low:.4g} to {high:.4g} {relief.scale.unit.value}; {relief.holes.mean():.1%} unknown and filled (hatched)."
+    digits = 2 - int(np.floor(np.log10(max(high - low, 1e-9))))
+    ends = " to ".join(number_text(round(value, digits)) for value in (low, high))
+    words = f"From {ends} {relief.scale.unit.value}; {relief.holes.mean():.1%} unknown and filled (hatched)."
     return f'<section><h2>Depth</h2><p>{words}</p><img class="map" alt="depth" src="{_png(small)}"></section>'
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -32,7 +33,7 @@ class ScaleFlags:
         """
         pitch = parse_um(self.pixel, what="--pixel") if self.pixel is not None else settings.choose("pixel_um", None)
         magnification = settings.choose("magnification", self.magnification)
-        if any(value is not None and value <= 0 for value in (pitch, magnification)):
+        if any(value is not None and not 0 < value < math.inf for value in (pitch, magnification)):
             raise UsageError(
                 "pixel pitch and magnification are greater than zero", remedy="Give for example --pixel 4um -m 2."
             )

@@ -2,7 +2,8 @@
 
 Every frame leaves its focus energy in two octaves on a grid, one byte each: of every pixel in a small picture, of every
 second or fourth in a larger one; more frames than :data:`MOST_BINS` share bins, so memory does not grow without bound. At the
-end each cell shares out one vote among the bins; the votes are averaged within the surfaces of the fused picture, both over
+end each cell shares out one vote among the bins; where frames lie so dense that a surface is sharp in many of them,
+neighbouring bins become one. The votes are averaged within the surfaces of the fused picture, both over
 windows by a guided filter (Hosni et al. 2013 on the filter of He, Sun and Tang 2013) and over the whole picture along its
 minimum spanning tree (Yang 2012), and the place along the bins with most votes wins. A cell without detail so takes the
 depth of its surface, and what is thin and near does not grow fat beyond its outline.
@@ -48,6 +49,8 @@ _LEAST = 1e-3
 _KNOWN = 0.4
 # Of the running mean along the bins that decides where most votes lie, and how far round it their centroid is taken.
 _SIGMA_BINS, _REACH_BINS = 1.5, 3
+# Of the bins over which a cell with detail spreads its vote, how many are told apart, and how many there are at the least.
+_TOLD_APART, _FEWEST_GROUPS = 4.0, 8
 # What making the depth takes of memory per cell, measured.
 _WORK_BYTES_PER_CELL = 210
 
@@ -165,20 +168,21 @@ class DepthVolume:
         over_windows, over_tree = GuidedMean(colours, _REACH_CELLS[self.level]), TreeSum(colours)
         shape = colours.shape[:2]
         seen = over_tree(votes.shares()) + np.float32(_LEAST)
-        winner = MostVotes(shape, len(used))
+        groups = votes.groups()
+        winner = MostVotes(shape, len(groups))
         mass: F32 = np.zeros(shape, np.float32)
-        for k in range(len(used)):
-            share = votes.share(k)
+        for group in groups:
+            share = votes.share(group)
             found = over_windows(share)
             np.maximum(found, 0.0, out=found)
             found += np.float32(_TREE_SHARE) * over_tree(share) / seen
             mass += found
             winner.add(found)
         centre, best = winner.result()
-        places = [float(np.mean(self._positions[k])) for k in used]
-        depth = np.interp(centre, np.arange(len(used)), places).astype(np.float32)
+        places = [float(np.mean([np.mean(self._positions[used[k]]) for k in group])) for group in groups]
+        depth = np.interp(centre, np.arange(len(groups)), places).astype(np.float32)
         # 1 where one bin has all votes, 0 where the best has its even share
-        stands_out = 1.0 - mass / (best * len(used) + np.float32(_LEAST))
+        stands_out = 1.0 - mass / (best * len(groups) + np.float32(_LEAST))
         unseen = best <= _LEAST
         stands_out[unseen], depth[unseen] = 0.0, np.nan
         confidence = np.clip((stands_out - _KNOWN) / (1.0 - _KNOWN), 0.0, 1.0).astype(np.float32)
@@ -269,9 +273,23 @@ class _Votes:
             self._scale.append(np.asarray(1.0 / (strongest + 2.0 * unit * noise + _LEAST), np.float32))
         self._scale[1] *= 1.0 - most[0] / (most[0] + _UNSURE * unit * self._noise[0] + _LEAST)
         total: F32 = np.full(shape, _LEAST, np.float32)
+        squares: F32 = np.zeros(shape, np.float32)
         for k in range(bins):
-            total += self._unshared(k)
+            energy = self._unshared(k)
+            total += energy
+            squares += energy * energy
         self._total = total
+        detail = total > 10 * _LEAST
+        self._spread = float(np.median(total[detail] ** 2 / squares[detail])) if detail.any() else 1.0
+
+    def groups(self) -> list[range]:
+        """Bins that become one: so many that a surface is sharp in about four of what is left.
+
+        Where frames lie dense, the next ones are as sharp, and which of them has most votes is noise's choice.
+        """
+        bins = self._codes.shape[1]
+        size = max(1, min(int(self._spread / _TOLD_APART), bins // _FEWEST_GROUPS))
+        return [range(k, min(k + size, bins)) for k in range(0, bins, size)]
 
     def _around(self, octave: int, k: int) -> F32:
         """Mean energy round each cell; infinite where the frames do not cover it."""
@@ -300,9 +318,12 @@ class _Votes:
         louder[louder < _LEAST_LOUDER] = 1.0
         return louder
 
-    def share(self, k: int) -> F32:
-        """The part of each cell's vote for bin ``k``."""
-        return self._unshared(k) / self._total
+    def share(self, group: range) -> F32:
+        """The part of each cell's vote for a group of bins, on average of a bin."""
+        energy = self._unshared(group[0])
+        for k in group[1:]:
+            energy += self._unshared(k)
+        return np.asarray(energy / (self._total * np.float32(len(group))), np.float32)
 
     def shares(self) -> F32:
         """What all bins have of each cell's vote: all of it, but where there is no detail."""

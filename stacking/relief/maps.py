@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from stacking.plots import number_text, ticks
 from stacking.relief.surface import DepthUnit, Relief
 
 _BAR_SHARE, _LEAST_BAR_PX = 0.12, 90
@@ -74,14 +75,25 @@ def depth_picture(relief: Relief) -> NDArray[np.uint8]:
     left = width // 8
     side[top:bottom, left : left + ramp.shape[1]] = _ramp(ramp)
     low, high = relief.span
-    size, thick = max(0.4, width / 240.0), max(1, width // 200)
+    begin = left + ramp.shape[1] + width // 20
+    words = [(number_text(value), value) for value in ticks(low, high)]
     unit = "um" if relief.scale.unit is DepthUnit.UM else "frames"
-    for k in range(6):
-        at = top + (bottom - top) * k // 5
-        text = f"{low + (high - low) * k / 5:.4g}" + (f" {unit}" if k == 0 else "")
-        place = (left + ramp.shape[1] + width // 20, at + int(6 * size))
-        cv2.putText(side, text, place, cv2.FONT_HERSHEY_SIMPLEX, size, _INK, thick, cv2.LINE_AA)
+    size, thick = _text_size([unit, *(word for word, _ in words)], width - begin), max(1, width // 200)
+
+    def write(word: str, middle: int) -> None:
+        place = (begin, middle + int(10 * size))
+        cv2.putText(side, word, place, cv2.FONT_HERSHEY_SIMPLEX, size, _INK, thick, cv2.LINE_AA)
+
+    write(unit, top // 2)
+    for word, value in words:
+        write(word, top + round((bottom - top) * (value - low) / max(high - low, 1e-9)))
     return np.concatenate([depth_colours(relief), side], axis=1)
+
+
+def _text_size(words: list[str], room_px: int) -> float:
+    """The scale of the font at which the longest word fits."""
+    widest = max(cv2.getTextSize(word, cv2.FONT_HERSHEY_SIMPLEX, 1.0, 1)[0][0] for word in words)
+    return min(room_px / (widest + 10), room_px / 120)
 
 
 def _ramp(values: NDArray[np.uint8]) -> NDArray[np.uint8]:

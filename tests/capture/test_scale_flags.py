@@ -16,7 +16,14 @@ def settings(tmp_path: object) -> Settings:
 
 @pytest.mark.parametrize(
     "flags",
-    [ScaleFlags(magnification=0), ScaleFlags(magnification=-2), ScaleFlags(pixel="0um"), ScaleFlags(pixel="-4um")],
+    [
+        ScaleFlags(magnification=0),
+        ScaleFlags(magnification=-2),
+        ScaleFlags(magnification=float("nan")),
+        ScaleFlags(magnification=float("inf")),
+        ScaleFlags(pixel="0um"),
+        ScaleFlags(pixel="-4um"),
+    ],
 )
 def test_a_size_of_zero_or_less_is_wrong_usage(flags: ScaleFlags, settings: Settings) -> None:
     with pytest.raises(UsageError, match="greater than zero"):

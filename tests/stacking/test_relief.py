@@ -262,6 +262,15 @@ def test_the_picture_of_the_depth_hatches_holes_alone() -> None:
     assert depth_picture(relief).shape[1] > COLUMNS
 
 
+@pytest.mark.parametrize("factor", [0.0, 1e-3, 12_345.6])
+def test_the_numbers_beside_the_picture_of_the_depth_are_whole(factor: float) -> None:
+    """They used to run over the border."""
+    picture = depth_picture(relief_of((with_hole() * factor).astype(np.float32), None, Scale(DepthUnit.FRAMES, None)))
+    beside = picture[:, COLUMNS:]
+    assert (beside < 128).any()
+    assert (beside[:, -1] > 128).all()
+
+
 def test_all_files_are_written_and_read_again(tmp_path: Path) -> None:
     options = ReliefOptions(
         depth_16bit=tmp_path / "d16.tif",
