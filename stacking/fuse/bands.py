@@ -9,6 +9,8 @@ from itertools import pairwise
 from types import TracebackType
 from typing import Self, TypeVar
 
+from stacking.fuse.compiled import Loop
+
 T = TypeVar("T")
 _FEWEST_ROWS = 128
 # Bands for each thread: decoding takes a core now and then, and whoever is free takes the next band.
@@ -60,6 +62,6 @@ class Bands:
         self.close()
 
 
-def rows_of(loop: Callable[..., None], *values: object) -> Callable[[int, int], None]:
+def rows_of(loop: Loop, *values: object) -> Callable[[int, int], None]:
     """A compiled loop with all its values but the rows, for :meth:`Bands.run`."""
-    return lambda first, stop: loop(*values, first, stop)
+    return loop.over_rows(*values)
