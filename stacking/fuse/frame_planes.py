@@ -60,5 +60,8 @@ class FramePlanes:
         chroma = matrix.copy()
         chroma[:, 2] = (matrix[:, 2] - 0.5) * 0.5
         rows = self.red.shape[0]
-        bands.run(rows, rows_of(warp_plane, frame_red, chroma, table, self.red))
-        bands.run(rows, rows_of(warp_plane, frame_blue, chroma, table, self.blue))
+        bands.run(
+            rows,
+            rows_of(warp_plane, frame_red, chroma, table, self.red),
+            rows_of(warp_plane, frame_blue, chroma, table, self.blue),
+        )
