@@ -162,8 +162,9 @@ def largest_rectangle(mask: NDArray[np.bool_]) -> Rectangle:
     """
     from stacking.crop_kernels import largest_rectangle_of
 
-    x, y, width, height = largest_rectangle_of(np.ascontiguousarray(mask, np.bool_).view(np.uint8))
-    return Rectangle(int(x), int(y), int(width), int(height))
+    found = np.zeros(4, np.int64)
+    largest_rectangle_of(np.ascontiguousarray(mask, np.bool_).view(np.uint8), found)
+    return Rectangle(*found.tolist())
 
 
 def by_hand_within(rectangle: tuple[int, int, int, int], size: tuple[int, int]) -> Rectangle:

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from stacking.fuse.compiled import compiled
 
 
-@compiled("UniTuple(int64, 4)(uint8[:, ::1])")
-def largest_rectangle_of(mask: NDArray[np.uint8]) -> tuple[int, int, int, int]:
-    """(x, y, width, height) of the largest rectangle of non-zero pixels."""
+@compiled("void(uint8[:,::1], int64[::1])")
+def largest_rectangle_of(mask: NDArray[np.uint8], found: NDArray[np.int64]) -> None:
+    """Write x, y, width, height of the largest rectangle of non-zero pixels into ``found``."""
     rows, columns = mask.shape
     height = np.zeros(columns + 1, np.int64)  # the last stays 0 and closes every rectangle
     starts = np.empty(columns + 1, np.int64)
@@ -35,4 +35,4 @@ def largest_rectangle_of(mask: NDArray[np.uint8]) -> tuple[int, int, int, int]:
                 starts[depth] = start
                 tops[depth] = height[x]
                 depth += 1
-    return best_x, best_y, best_width, best_height
+    found[0], found[1], found[2], found[3] = best_x, best_y, best_width, best_height

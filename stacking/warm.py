@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import pkgutil
 
 import stacking
+from stacking.fuse.compiled import object_of
 
 
 def kernel_modules() -> list[str]:
@@ -18,10 +18,10 @@ def kernel_modules() -> list[str]:
 
 
 def warm() -> list[str]:
-    """Import, and so compile and cache, every module of compiled loops; returns their names."""
+    """Compile and keep every module of compiled loops that is not; returns their names."""
     names = kernel_modules()
     for name in names:
-        importlib.import_module(name)
+        object_of(name)
     return names
 
 

@@ -42,6 +42,9 @@ class _InOut:
 
 def stack(asked: _InOut, flags: StackFlags, optics: ScaleFlags) -> Reply:
     """Merge a focus stack: pictures in, one picture out."""
+    from stacking.fuse.preload import preload
+
+    preload()  # beside all that is imported now
     from stacking.stack import stack_pictures
 
     options = flags.options(load_settings(Path.cwd()), force=asked.force, optics=optics)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from types import TracebackType
 from typing import Self, TypeVar
+
+from stacking.fuse.compiled import Loop
 
 T = TypeVar("T")
 _FEWEST_ROWS = 128
@@ -28,14 +30,17 @@ class Bands:
         self.threads = threads if threads is not None else len(os.sched_getaffinity(0))
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="fuse") if self.threads > 1 else None
 
-    def run(self, rows: int, loop: Callable[[int, int], None]) -> None:
-        """Call ``loop(first, stop)`` on bands that cover ``rows`` rows, each starting at an even one; wait for all."""
+    def run(self, rows: int, *loops: Callable[[int, int], None]) -> None:
+        """Call ``loop(first, stop)`` on bands that cover ``rows`` rows, each starting at an even one; wait for all.
+
+        Several loops follow each other on each band, and must not depend on another band's.
+        """
         count = min(self.threads * _SHARES, max(1, rows // _FEWEST_ROWS))
         if self._pool is None or count == 1:
-            loop(0, rows)
+            _each(loops, 0, rows)
             return
         edges = [2 * (rows * k // (2 * count)) for k in range(count)] + [rows]
-        running = [self._pool.submit(loop, a, b) for a, b in pairwise(edges)]
+        running = [self._pool.submit(_each, loops, a, b) for a, b in pairwise(edges)]
         for band in running:
             band.result()
 
@@ -60,6 +65,11 @@ class Bands:
         self.close()
 
 
-def rows_of(loop: Callable[..., None], *values: object) -> Callable[[int, int], None]:
+def _each(loops: Sequence[Callable[[int, int], None]], first: int, stop: int) -> None:
+    for loop in loops:
+        loop(first, stop)
+
+
+def rows_of(loop: Loop, *values: object) -> Callable[[int, int], None]:
     """A compiled loop with all its values but the rows, for :meth:`Bands.run`."""
-    return lambda first, stop: loop(*values, first, stop)
+    return loop.over_rows(*values)

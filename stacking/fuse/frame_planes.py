@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stacking.frames import Pixels
+from stacking.fuse.bands import Bands, rows_of
 
 if TYPE_CHECKING:
-    from stacking.fuse.bands import Bands
     from stacking.fuse.canvas import Canvas
 
 # ITU-R BT.601, the luma of JPEG.
@@ -43,7 +43,7 @@ class FramePlanes:
 
     def load(self, image: Pixels, matrix: NDArray[np.float64], gain: NDArray[np.float64], bands: Bands) -> None:
         """Resample a frame, shape (rows, columns, 3), through ``matrix`` (canvas to frame), brightness matched by ``gain``."""
-        from stacking.fuse import warp_kernels
+        from stacking.fuse.warp_kernels import chroma_half, warp_luma, warp_plane
 
         scale = gain * EIGHT_BIT[image.dtype]
         luma = (LUMA * scale).astype(np.float32)
@@ -53,13 +53,15 @@ class FramePlanes:
             self._frame_red = np.empty(half, np.float32)
             self._frame_blue = np.empty(half, np.float32)
         samples = image.reshape(image.shape[0], -1)
-        out = self.luma
         frame_red, frame_blue, table = self._frame_red, self._frame_blue, self._table
-        bands.run(half[0], lambda a, b: warp_kernels.chroma_half(samples, luma, scale32, frame_red, frame_blue, a, b))
-        bands.run(self.canvas.height, lambda a, b: warp_kernels.warp_luma(samples, luma, matrix, table, out, a, b))
+        bands.run(half[0], rows_of(chroma_half, samples, luma, scale32, frame_red, frame_blue))
+        bands.run(self.canvas.height, rows_of(warp_luma, samples, luma, matrix, table, self.luma))
         # A half-size pixel i is the mean of 2i and 2i + 1, so it lies at 2i + 0.5; canvas samples lie at 2i.
         chroma = matrix.copy()
         chroma[:, 2] = (matrix[:, 2] - 0.5) * 0.5
         rows = self.red.shape[0]
-        bands.run(rows, lambda a, b: warp_kernels.warp_plane(frame_red, chroma, table, self.red, a, b))
-        bands.run(rows, lambda a, b: warp_kernels.warp_plane(frame_blue, chroma, table, self.blue, a, b))
+        bands.run(
+            rows,
+            rows_of(warp_plane, frame_red, chroma, table, self.red),
+            rows_of(warp_plane, frame_blue, chroma, table, self.blue),
+        )

@@ -143,9 +143,9 @@ class PyramidFusion:
         for level in range(self.levels):
             self._accumulate(level, luma, red, blue, spans, number)
         self._accumulate_base(luma, red, blue, spans)
-        if self._sweep is not None:
-            self._sweep.add(luma[1], self._weight[2], spans[1])
+        swept = self._bands.beside(lambda: self._sweep_over(luma[1], spans[1]))
         self._widen(planes.luma, spans[0])
+        swept()
         if self._volume is not None:
             self._volume.add(luma, matrix, frame_size, len(self._positions), position)
         self._positions.append(position)
@@ -200,10 +200,10 @@ class PyramidFusion:
     def _reduce(self, luma: list[F32], red: list[F32], blue: list[F32]) -> None:
         from stacking.fuse.pyramid_kernels import reduce_rows
 
-        for planes, finest in ((luma, 0), (red, 1), (blue, 1)):
-            for level in range(finest, self.levels):
-                fine, coarse = planes[level], planes[level + 1]
-                self._bands.run(coarse.shape[0], rows_of(reduce_rows, fine, coarse))
+        for level in range(self.levels):
+            planes = (luma, red, blue) if level else (luma,)
+            rows = luma[level + 1].shape[0]
+            self._bands.run(rows, *(rows_of(reduce_rows, plane[level], plane[level + 1]) for plane in planes))
 
     def _accumulate(
         self,
@@ -242,9 +242,14 @@ class PyramidFusion:
             ),
         )
         if level:
-            weight = self._weight[level]
-            for planes, sums in ((red, self._red_sum), (blue, self._blue_sum)):
-                self._bands.run(rows, rows_of(accumulate_band, planes[level], planes[level + 1], weight, sums[level]))
+            colours = ((red, self._red_sum), (blue, self._blue_sum))
+            self._bands.run(
+                rows,
+                *(
+                    rows_of(accumulate_band, planes[level], planes[level + 1], self._weight[level], sums[level])
+                    for planes, sums in colours
+                ),
+            )
 
     def _accumulate_base(
         self, luma: list[F32], red: list[F32], blue: list[F32], spans: list[NDArray[np.int32]]
@@ -261,12 +266,22 @@ class PyramidFusion:
                 weight *= self._prior.detail
         np.clip(weight, LEAST_WEIGHED, MOST_WEIGHED, out=weight)
         np.power(weight, np.float32(self._power(n)), out=weight)
-        for planes, sums, total in (
+        sums_of = (
             (luma, self._band_sum, self._weight_sum[n]),
             (red, self._red_sum, self._none),
             (blue, self._blue_sum, self._none),
-        ):
-            self._bands.run(weight.shape[0], rows_of(accumulate_weighted, planes[n], weight, spans[n], sums[n], total))
+        )
+        self._bands.run(
+            weight.shape[0],
+            *(
+                rows_of(accumulate_weighted, planes[n], weight, spans[n], sums[n], total)
+                for planes, sums, total in sums_of
+            ),
+        )
+
+    def _sweep_over(self, half: F32, spans: NDArray[np.int32]) -> None:
+        if self._sweep is not None:
+            self._sweep.add(half, self._weight[2], spans)
 
     def _widen(self, luma: F32, spans: NDArray[np.int32]) -> None:
         from stacking.fuse.pyramid_kernels import widen_range

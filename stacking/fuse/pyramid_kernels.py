@@ -322,7 +322,9 @@ def accumulate_level(  # noqa: C901  (one loop on purpose: every row is still in
                 into = weight_plane[e]
                 into[:left] = 0.0
                 into[right:] = 0.0
-                into[left:right] = w
+                inside = into[left:right]
+                for x in range(count):
+                    inside[x] = w[x]
             if wants_moments:
                 m1 = first_moment[e, left:right]
                 m2 = second_moment[e, left:right]

@@ -201,7 +201,9 @@ def warp_plane(plane: F32, matrix: F64, table: F32, out: F32, y0: int, y1: int) 
         need = math.floor(m11 * y + m12 + max(0.0, m10 * (width - 1))) + 4
         while filled <= need:
             ys = min(max(filled, 0), height - 1)
-            line[_PAD : _PAD + source_width] = plane[ys]
+            samples, middle = plane[ys], line[_PAD : _PAD + source_width]
+            for x in range(source_width):
+                middle[x] = samples[x]
             for x in range(_PAD):
                 line[x] = line[_PAD]
                 line[source_width + _PAD + x] = line[source_width + _PAD - 1]

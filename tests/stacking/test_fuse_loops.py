@@ -244,12 +244,38 @@ def test_bands_cover_every_row_once(rows: int, threads: int) -> None:
     assert all(a % 2 == 0 for a in starts)
 
 
-def test_loops_are_loaded_beside_the_registration() -> None:
+def test_loops_are_linked_beside_the_registration_and_no_compiler_is_loaded() -> None:
     code = (
         "import sys, threading; from stacking.fuse.preload import preload; preload();"
         "[t.join() for t in threading.enumerate() if t.name == 'preload'];"
-        "print(sorted(m for m in sys.modules if m.startswith('stacking.fuse.') and m.endswith('_kernels')))"
+        "print(sorted(m for m in sys.modules if m.endswith('_kernels') or m in ('llvmlite', 'numba')))"
     )
     seen = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     for name in ("warp", "pyramid", "focus_prior", "chroma", "depth"):
         assert f"stacking.fuse.{name}_kernels" in seen.stdout
+    assert "'llvmlite'" in seen.stdout
+    assert "numba" not in seen.stdout
+
+
+def test_a_compiled_loop_does_what_is_written_in_python() -> None:
+    fine = plane(9, 13)
+    low, high = np.full((9, 13), 100, np.uint8), np.full((9, 13), 200, np.uint8)
+    spans = np.array([[2, 11]] * 9, np.int32)
+    compiled, written = (low.copy(), high.copy()), (low.copy(), high.copy())
+    pyramid_kernels.widen_range(fine, spans, *compiled, 1, 8)
+    pyramid_kernels.widen_range.function(fine, spans, *written, 1, 8)
+    assert all((a == b).all() for a, b in zip(compiled, written, strict=True))
+    assert (compiled[0] != low).any()
+
+
+def test_a_compiled_loop_refuses_what_does_not_lie_in_memory_as_declared() -> None:
+    fine, coarse = np.zeros((8, 8), np.float32), np.zeros((4, 4), np.float32)
+    loop = pyramid_kernels.reduce_rows
+    for wrong in (fine.astype(np.float64), fine[:, ::2], fine.T[:6].T, fine.ravel(), 1.0):
+        with pytest.raises(TypeError, match="reduce_rows takes no"):
+            loop(wrong, coarse, 0, 4)
+        with pytest.raises(TypeError, match="reduce_rows takes no"):
+            loop.over_rows(wrong, coarse)
+    with pytest.raises(TypeError, match="reduce_rows takes no"):
+        loop(fine, coarse, 0)
+    loop(fine, coarse, 0, 4)

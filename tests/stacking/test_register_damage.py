@@ -107,3 +107,15 @@ def test_no_shake_is_seen_where_there_is_none() -> None:
     solution = register(frames)
     assert not solution.left_out
     assert not [note for _, note in solution.notes if "shaken" in note]
+
+
+@pytest.mark.parametrize(("at", "span"), [(0, (0.4, 1.0)), (0, (0.0, 0.5)), (5, (0.1, 0.6))])
+def test_a_shaken_end_is_left_out_also_where_the_stack_begins_or_ends_inside_the_subject(
+    at: int, span: tuple[float, float]
+) -> None:
+    light = scene(13)
+    depths = np.linspace(*span, 6)
+    clean = [take(light, depth=float(depth), seed=k) for k, depth in enumerate(depths)]
+    shaken = take(smear(light, 12.0, 0.5), depth=float(depths[at]), seed=at)
+    assert register(clean).left_out == {}
+    assert list(register([shaken if k == at else frame for k, frame in enumerate(clean)]).left_out) == [at]
