@@ -76,7 +76,7 @@ def samples_of(folder: Path, bands: Bands) -> tuple[list[Level], float]:
     lacking = np.asarray(cv2.pyrDown(lacking), np.float32)
     levels: list[Level] = []
     coarse = lacking
-    for level, (difference, inputs) in enumerate(sweep.residuals(bands)):
+    for level, (difference, inputs) in enumerate(sweep.residuals(picture, bands)[1]):
         fine, coarse = coarse, np.asarray(cv2.pyrDown(coarse), np.float32)
         band = fine - cv2.pyrUp(coarse, dstsize=fine.shape[::-1])
         inputs[5] = soft_sign(inputs[5])

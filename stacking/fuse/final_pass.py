@@ -98,7 +98,7 @@ class FusionTask:
     def is_swept(self) -> bool:
         """Whether the mean of all frames corrects the picture."""
         return (
-            self.method in (Method.AUTO, Method.PYRAMID)
+            self.method is not Method.AVERAGE
             and not self.is_part
             and len(self.registrations) >= FEWEST_FRAMES
             and min(self.canvas.width, self.canvas.height) >= SMALLEST_PX
@@ -233,12 +233,16 @@ class FinalPass:
         task = self._task
         rows, columns = task.canvas.level_shape(1)
         sums = [np.zeros((rows, columns), np.float32) for _ in range(4)]
+        sweep = FocalSweep(task.canvas) if task.is_swept else None
         for strip in strips:
-            fusion = self._fused(strip.canvas, bands, partial(FocusFusion, strip.canvas, bands))
+            swept = None if sweep is None else sweep.part(strip.canvas)
+            fusion = self._fused(strip.canvas, bands, partial(FocusFusion, strip.canvas, bands, sweep=swept))
             into, inside = strip.of_level(1)
             for total, part in zip(sums, fusion.sums(), strict=True):
                 total[into] = part[inside]
             del fusion
+            if sweep is not None and swept is not None:
+                sweep.take(swept, strip.first, strip.stop)
         used = [task.positions[k] for k in sorted(task.registrations) if k not in self.missed]
         found = in_focus(sums[0], sums[1], sums[2], sums[3], used)
         sums.clear()
@@ -246,6 +250,9 @@ class FinalPass:
         for strip in strips:
             whole = self._joined(whole, self._taken(strip, bands, found.chosen), strip)
         assert whole is not None
+        if sweep is not None:
+            return_freed_memory()
+            sweep.correct(whole, bands)
         keep_freed(planes=False)
         return_freed_memory()
         return whole, found.depth(used, whole.shape[:2]) if task.wants_depth else None

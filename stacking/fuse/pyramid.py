@@ -172,21 +172,24 @@ class PyramidFusion:
         self._prior = None
         for planes in (self._gauss, self._red, self._blue, self._energy, self._weight):
             planes.clear()
-        if self._sweep is not None:
-            self._sweep.close(self._weight_sum[2], self._low, self._high)
+        self.close_sweep()
         for sums, finest in ((self._band_sum, 0), (self._red_sum, 1), (self._blue_sum, 1)):
             self._collapse(sums, finest)
         self._weight_sum.clear()
         limits = (self._low, self._high) if self.tuning.clamp else None
         luma = self._band_sum[0]
-        rgb = compose_picture(luma, self._red_sum[1], self._blue_sum[1], self._bands, limits)
+        sharpens = self._sweep is not None
+        rgb = compose_picture(luma, self._red_sum[1], self._blue_sum[1], self._bands, limits, sharpens=sharpens)
         del limits
         self._low = self._high = np.empty((0, 0), np.uint8)
         for sums in (self._band_sum, self._red_sum, self._blue_sum):
             sums.clear()
-        if self._sweep is not None:
-            self._sweep.fused(luma, self._bands)
         return rgb
+
+    def close_sweep(self) -> None:
+        """Tell the sweep that it has all frames; `result` does so, too."""
+        if self._sweep is not None:
+            self._sweep.close(self._weight_sum[2], self._low, self._high)
 
     def _floors_for(self, noise: NoiseEnergy) -> list[float]:
         times = self.tuning.floors

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stacking.fuse.compiled import compiled, inlined
-from stacking.fuse.pyramid_kernels import expand_row
+from stacking.fuse.pyramid_kernels import expand_row, mirror, reduce_row
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -44,6 +44,32 @@ def add_enlarged(half: F32, picture: U16, y0: int, y1: int) -> None:
         row = picture[y]
         for i in range(3 * width):
             row[i] = np.uint16(min(max(np.float32(row[i]) + more[i], np.float32(0.0)), np.float32(65535.0)))
+
+
+@compiled("void(uint16[:,::1], float32[:,::1], int64, int64)")
+def half_luma(picture: U16, half: F32, y0: int, y1: int) -> None:
+    """Rows y0 to y1 of a picture's luma at half size, 8-bit units; the picture seen as (rows, 3 * columns)."""
+    height, width = picture.shape[0], picture.shape[1] // 3
+    line = np.empty(width, np.float32)
+    summed = np.empty(3 * width, np.float32)
+    middle, beside, outer = np.float32(0.375 / 257.0), np.float32(0.25 / 257.0), np.float32(0.0625 / 257.0)
+    for y in range(y0, y1):
+        a, b = picture[mirror(2 * y - 2, height)], picture[mirror(2 * y - 1, height)]
+        c = picture[2 * y]
+        d, e = picture[mirror(2 * y + 1, height)], picture[mirror(2 * y + 2, height)]
+        for i in range(3 * width):
+            summed[i] = (
+                middle * np.float32(c[i])
+                + beside * (np.float32(b[i]) + np.float32(d[i]))
+                + outer * (np.float32(a[i]) + np.float32(e[i]))
+            )
+        for x in range(width):
+            line[x] = (
+                np.float32(0.299) * summed[3 * x]
+                + np.float32(0.587) * summed[3 * x + 1]
+                + np.float32(0.114) * summed[3 * x + 2]
+            )
+        reduce_row(line, width, half[y])
 
 
 @inlined

@@ -49,9 +49,7 @@ def whole_spans(canvas: Canvas) -> NDArray[np.int32]:
     return np.tile(np.array([0, columns], np.int32), (rows, 1))
 
 
-def filled(
-    canvas: Canvas, frames: list[F32], luma: F32, alpha: F32, bands: Bands, spans: NDArray[np.int32]
-) -> FocalSweep:
+def filled(canvas: Canvas, frames: list[F32], alpha: F32, spans: NDArray[np.int32]) -> FocalSweep:
     """A sweep that has seen all frames; the strand was taken from the first, the ground from the last."""
     sweep = FocalSweep(canvas)
     cut = slice(canvas.y, canvas.y + canvas.height)
@@ -64,7 +62,6 @@ def filled(
         sweep.add(cv2.pyrDown(frame)[canvas.y // 2 : canvas.y // 2 + spans.shape[0]], weight[quarter], spans)
     low, high = np.floor(np.min(frames, axis=0))[cut], np.ceil(np.max(frames, axis=0))[cut]
     sweep.close(total, low.astype(np.uint8), high.astype(np.uint8))
-    sweep.fused(np.ascontiguousarray(luma[cut]), bands)
     return sweep
 
 
@@ -73,7 +70,7 @@ def corrected(
 ) -> NDArray[np.uint16]:
     canvas, picture = Canvas(0, 0, COLUMNS, ROWS), picture_of(luma)
     with Bands(threads) as bands:
-        sweep = filled(canvas, frames, luma, alpha, bands, whole_spans(canvas) if spans is None else spans)
+        sweep = filled(canvas, frames, alpha, whole_spans(canvas) if spans is None else spans)
         sweep.correct(picture, bands)
     return picture
 
@@ -135,7 +132,7 @@ def test_neither_threads_nor_strips_change_it() -> None:
         for first, stop in ((0, 160), (160, ROWS)):
             top, bottom = max(first - 32, 0), min(stop + 32, ROWS)
             strip = Canvas(0, top, COLUMNS, bottom - top, canvas)
-            sweep.take(filled(strip, frames, luma, alpha, bands, whole_spans(strip)), first, stop)
+            sweep.take(filled(strip, frames, alpha, whole_spans(strip)), first, stop)
         sweep.correct(picture, bands)
     assert np.array_equal(picture, expected)
 
