@@ -33,7 +33,7 @@ Gate = tuple[F32, F32]
 _MARGIN_PX, _BATCH, _STEPS, _RATE, _DECAY = 64, 40000, 800, 0.02, 1e-4
 _HEADER = '''"""The gates of the focal sweep, as `benchmarks.fit_sweep` found them on stacks of known truth.
 
-By level from the finest: weights of the hidden values (8, 8), and of the output (2, 8); see `sweep_kernels.gate_rows`.
+By level from the finest: weights of the hidden values (9, 9), and of the output (2, 9); see `sweep_kernels.gate_rows`.
 """
 '''
 
@@ -57,7 +57,7 @@ def _read(path: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
 
 
 def samples_of(folder: Path, bands: Bands) -> tuple[list[Level], float]:
-    """By level: differences, inputs (8, n) with the constant, and what the truth lacks; and the mean square error of the picture."""
+    """By level: differences, inputs (9, n) with the constant, and what the truth lacks; and the mean square error of the picture."""
     meta = json.loads((folder / "meta.json").read_text())
     canvas = Canvas(0, 0, meta["width"], meta["height"])
     planes, sweep = FramePlanes(canvas), FocalSweep(canvas)

@@ -165,24 +165,24 @@ def residuals(half: F32, square: F32, range_: U8, number: F32, bands: Bands) -> 
     -------
     list of (ndarray, list of ndarray)
         By level from the finest: the difference in 8-bit units, and logarithms that its gate depends on, all of that level's shape: of the
-        energy of the difference, of the picture in linear light, of what is near white, of the picture, of the range and of how much
-        the frames chosen vary.
+        energy of the difference, of the picture in linear light, of what is near white, of the picture, of the range, of how much
+        the frames chosen vary, and of how badly the kernel fits the surroundings; the sixth is the difference over its own energy's root.
     """
     surroundings = bands.beside(lambda: _surroundings(half, square, range_, number))
     differences = _differences(half, square, bands)
     out: list[tuple[F32, list[F32]]] = []
     for level, (difference, (of_light, around)) in enumerate(zip(differences, surroundings(), strict=True)):
-        _take_explained(difference, of_light, level)
+        misfit = _take_explained(difference, of_light, level)
         power, ratio = _own(difference)
-        out.append((difference, [power, *around[:4], ratio, around[4]]))
+        out.append((difference, [power, *around[:4], ratio, around[4], misfit]))
     return out
 
 
-def _take_explained(difference: F32, of_light: F32, level: int) -> None:
+def _take_explained(difference: F32, of_light: F32, level: int) -> F32:
     """Take off a band's difference, in place, what a gain on the picture's own light explains in the surroundings.
 
     The kernel is not quite the same at every depth, least at the ends of the sweep and where it does not reach: there the difference
-    goes with the picture itself over whole areas.
+    goes with the picture itself over whole areas. Given back is the logarithm of what is left, as a share of that light's energy.
     """
     cells = _GAIN_CELLS_PX >> level
     shape = difference.shape[1] // cells + 1, difference.shape[0] // cells + 1
@@ -190,10 +190,14 @@ def _take_explained(difference: F32, of_light: F32, level: int) -> None:
     def over_cells(plane: F32) -> F32:
         return _smooth(np.asarray(cv2.resize(plane, shape, interpolation=cv2.INTER_AREA), np.float32))
 
-    gain = over_cells(difference * of_light) / (over_cells(of_light * of_light) + np.float32(0.1))
-    everywhere = np.asarray(cv2.resize(gain, difference.shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
-    everywhere *= of_light
-    difference -= everywhere
+    def everywhere(plane: F32) -> F32:
+        return np.asarray(cv2.resize(plane, difference.shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
+
+    energy = over_cells(of_light * of_light) + np.float32(0.1)
+    explained = everywhere(over_cells(difference * of_light) / energy)
+    explained *= of_light
+    difference -= explained
+    return everywhere(_log(over_cells(difference * difference) / energy, 0.001))
 
 
 def _slope(square: F32) -> F32:
