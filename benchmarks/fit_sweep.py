@@ -22,7 +22,7 @@ from stacking.fuse.canvas import Canvas
 from stacking.fuse.focal_sweep import LEVELS, FocalSweep
 from stacking.fuse.frame_planes import LUMA, FramePlanes
 from stacking.fuse.methods import noise_for
-from stacking.fuse.pyramid import PyramidFusion
+from stacking.fuse.pyramid import PyramidFusion, PyramidTuning
 from stacking.fuse.sweep_kernels import HIDDEN, MOST_GATE
 from stacking.options import Method
 
@@ -66,7 +66,8 @@ def samples_of(folder: Path, bands: Bands) -> tuple[list[Level], float]:
         image = _read(path)
         gain, matrix = np.full(3, frame["gain"] ** (-1 / meta["gamma"])), np.array(frame["matrix"])
         if fusion is None:
-            fusion = PyramidFusion(canvas, bands, noise_for(Method.AUTO, canvas, image, gain), sweep=sweep)
+            noise = noise_for(Method.AUTO, canvas, image, gain)
+            fusion = PyramidFusion(canvas, bands, noise, PyramidTuning(sharpens=True), sweep=sweep)
         planes.load(image, matrix, gain, bands)
         fusion.add(planes, matrix, (canvas.width, canvas.height), frame["z"])
     assert fusion is not None

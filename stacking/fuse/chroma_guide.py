@@ -13,8 +13,8 @@ U16 = NDArray[np.uint16]
 
 # Variance of luma, 8-bit units, below which chroma does not follow it.
 _VARIANCE_FLOOR = 2.0
-# Of the luma's departure from its 3x3 mean.
-_SHARPENING = 0.15
+# Of the luma's departure from its 3x3 mean, at most.
+_SHARPENING = 0.2
 
 
 def compose_picture(
@@ -33,7 +33,7 @@ def compose_picture(
         Least and largest luma that the frames have there.
     sharpens : bool
         Give back what resampling, frames that lie beside a plane, and their mean take from the finest detail: an unsharp mask where
-        the range of the frames is wide, within it.
+        the contrast is strong, within the range of the frames.
 
     Returns
     -------

@@ -51,6 +51,8 @@ class PyramidTuning:
         Keep luma within what the frames have at that pixel: no ringing.
     levels : int or None
         None: three, or what a small picture allows.
+    sharpens : bool
+        Give the finest detail back what it has lost (`compose_picture`); where ``clamp`` is set.
     """
 
     share: float = 1.0
@@ -59,6 +61,7 @@ class PyramidTuning:
     floors: tuple[float, ...] = (24.0, 4.0, 2.0, 2.0)
     clamp: bool = True
     levels: int | None = None
+    sharpens: bool = False
 
 
 def levels_for(canvas: Canvas) -> int:
@@ -178,8 +181,9 @@ class PyramidFusion:
         self._weight_sum.clear()
         limits = (self._low, self._high) if self.tuning.clamp else None
         luma = self._band_sum[0]
-        sharpens = self._sweep is not None
-        rgb = compose_picture(luma, self._red_sum[1], self._blue_sum[1], self._bands, limits, sharpens=sharpens)
+        rgb = compose_picture(
+            luma, self._red_sum[1], self._blue_sum[1], self._bands, limits, sharpens=self.tuning.sharpens
+        )
         del limits
         self._low = self._high = np.empty((0, 0), np.uint8)
         for sums in (self._band_sum, self._red_sum, self._blue_sum):

@@ -86,7 +86,8 @@ def beside(alpha: F32) -> NDArray[np.bool_]:
     return np.asarray(reach[1] & ~reach[0])
 
 
-def test_strand_and_ground_beside_it_come_nearer_to_the_truth() -> None:
+@pytest.mark.parametrize("method", [Method.AUTO, Method.DEPTHMAP])
+def test_strand_and_ground_beside_it_come_nearer_to_the_truth(method: Method) -> None:
     truth, frames, alpha = scene()
     rng = np.random.default_rng(1)
     noisy = [np.clip(f[..., None] + rng.normal(0.5, 1, (*f.shape, 3)), 0, 255).astype(np.uint8) for f in frames]
@@ -97,20 +98,30 @@ def test_strand_and_ground_beside_it_come_nearer_to_the_truth() -> None:
         frame_size=(COLUMNS, ROWS),
         sample_bytes=1,
         canvas=Canvas(0, 0, COLUMNS, ROWS),
-        method=Method.AUTO,
+        method=method,
         wants_depth=False,
         threads=1,
+        is_fused=True,  # nothing but the sweep
     )
     with_it, without = (
         fuse_at_once(task, lambda stage, done, total: None).image for task in (swept, replace(swept, is_part=True))
     )
-    for where in (beside(alpha), alpha > 0.5):
+    # a depth map has the strand whole, the pyramid has not
+    for where in (beside(alpha), alpha > 0.5 if method is Method.AUTO else None):
         assert error(with_it, truth, where) < 0.92 * error(without, truth, where)
 
 
 def test_a_right_picture_is_hardly_changed() -> None:
     truth, frames, alpha = scene()
     assert error(corrected(frames, truth, alpha), truth) < 0.8
+
+
+@pytest.mark.parametrize("part", [slice(0, 6), slice(3, 9), slice(6, None)])
+def test_frames_of_a_part_of_the_depth_do_no_harm(part: slice) -> None:
+    truth, frames, alpha = scene()
+    frames = frames[part]
+    chosen = frames[0] * alpha + frames[-1] * (1 - alpha)
+    assert error(corrected(frames, chosen, alpha), truth) < 1.01 * error(picture_of(chosen), truth)
 
 
 def test_brightness_is_not_pumped() -> None:
