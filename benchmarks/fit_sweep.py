@@ -22,7 +22,7 @@ from stacking.fuse.canvas import Canvas
 from stacking.fuse.focal_sweep import LEVELS, FocalSweep
 from stacking.fuse.frame_planes import LUMA, FramePlanes
 from stacking.fuse.methods import noise_for
-from stacking.fuse.pyramid import PyramidFusion
+from stacking.fuse.pyramid import PyramidFusion, PyramidTuning
 from stacking.fuse.sweep_kernels import HIDDEN, MOST_GATE
 from stacking.options import Method
 
@@ -33,7 +33,7 @@ Gate = tuple[F32, F32]
 _MARGIN_PX, _BATCH, _STEPS, _RATE, _DECAY = 64, 40000, 800, 0.02, 1e-4
 _HEADER = '''"""The gates of the focal sweep, as `benchmarks.fit_sweep` found them on stacks of known truth.
 
-By level from the finest: weights of the hidden values (8, 8), and of the output (2, 8); see `sweep_kernels.gate_rows`.
+By level from the finest: weights of the hidden values (9, 9), and of the output (2, 9); see `sweep_kernels.gate_rows`.
 """
 '''
 
@@ -57,7 +57,7 @@ def _read(path: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
 
 
 def samples_of(folder: Path, bands: Bands) -> tuple[list[Level], float]:
-    """By level: differences, inputs (8, n) with the constant, and what the truth lacks; and the mean square error of the picture."""
+    """By level: differences, inputs (9, n) with the constant, and what the truth lacks; and the mean square error of the picture."""
     meta = json.loads((folder / "meta.json").read_text())
     canvas = Canvas(0, 0, meta["width"], meta["height"])
     planes, sweep = FramePlanes(canvas), FocalSweep(canvas)
@@ -66,7 +66,8 @@ def samples_of(folder: Path, bands: Bands) -> tuple[list[Level], float]:
         image = _read(path)
         gain, matrix = np.full(3, frame["gain"] ** (-1 / meta["gamma"])), np.array(frame["matrix"])
         if fusion is None:
-            fusion = PyramidFusion(canvas, bands, noise_for(Method.AUTO, canvas, image, gain), sweep=sweep)
+            noise = noise_for(Method.AUTO, canvas, image, gain)
+            fusion = PyramidFusion(canvas, bands, noise, PyramidTuning(sharpens=True), sweep=sweep)
         planes.load(image, matrix, gain, bands)
         fusion.add(planes, matrix, (canvas.width, canvas.height), frame["z"])
     assert fusion is not None
@@ -76,7 +77,7 @@ def samples_of(folder: Path, bands: Bands) -> tuple[list[Level], float]:
     lacking = np.asarray(cv2.pyrDown(lacking), np.float32)
     levels: list[Level] = []
     coarse = lacking
-    for level, (difference, inputs) in enumerate(sweep.residuals(bands)):
+    for level, (difference, inputs) in enumerate(sweep.residuals(picture, bands)[1]):
         fine, coarse = coarse, np.asarray(cv2.pyrDown(coarse), np.float32)
         band = fine - cv2.pyrUp(coarse, dstsize=fine.shape[::-1])
         inputs[5] = soft_sign(inputs[5])

@@ -348,6 +348,7 @@ def _task_of(slabs: Sequence[Slab], task: FusionTask, method: Method | None) -> 
         canvas=Canvas(0, 0, *size),
         method=task.method if method is None else method,
         is_part=True,
+        is_fused=True,
     )
 
 

@@ -13,9 +13,13 @@ U16 = NDArray[np.uint16]
 
 # Variance of luma, 8-bit units, below which chroma does not follow it.
 _VARIANCE_FLOOR = 2.0
+# Of the luma's departure from its 3x3 mean, at most.
+_SHARPENING = 0.2
 
 
-def compose_picture(luma: F32, red: F32, blue: F32, bands: Bands, limits: tuple[U8, U8] | None = None) -> U16:
+def compose_picture(
+    luma: F32, red: F32, blue: F32, bands: Bands, limits: tuple[U8, U8] | None = None, *, sharpens: bool = False
+) -> U16:
     """Compose the picture; chroma gets the detail of the luma (guided filter, He, Sun and Tang 2013).
 
     Parameters
@@ -27,6 +31,9 @@ def compose_picture(luma: F32, red: F32, blue: F32, bands: Bands, limits: tuple[
     bands : Bands
     limits : pair of ndarray (rows, columns), uint8, optional
         Least and largest luma that the frames have there.
+    sharpens : bool
+        Give back what resampling, frames that lie beside a plane, and their mean take from the finest detail: an unsharp mask where
+        the contrast is strong, within the range of the frames.
 
     Returns
     -------
@@ -36,6 +43,7 @@ def compose_picture(luma: F32, red: F32, blue: F32, bands: Bands, limits: tuple[
     from stacking.fuse import chroma_kernels as kernels
 
     rows = luma.shape[0]
+    low = high = np.empty((1, 1), np.uint8)
     if limits is not None:
         low, high = limits
         bands.run(rows, rows_of(kernels.clamp_rows, luma, low, high))
@@ -46,5 +54,9 @@ def compose_picture(luma: F32, red: F32, blue: F32, bands: Bands, limits: tuple[
     for chroma, slope in ((red, red_slope), (blue, blue_slope)):
         bands.run(slope.shape[0], rows_of(kernels.slope_rows, half, chroma, _VARIANCE_FLOOR, slope))
     rgb = np.empty((*luma.shape, 3), np.uint16)
-    bands.run(rows, rows_of(kernels.compose_guided, luma, half, red, blue, red_slope, blue_slope, rgb))
+    amount = _SHARPENING if sharpens and limits is not None else 0.0
+    bands.run(
+        rows,
+        rows_of(kernels.compose_guided, luma, half, red, blue, red_slope, blue_slope, low, high, amount, rgb),
+    )
     return rgb

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from stacking.fuse.bands import Bands, rows_of
 from stacking.fuse.canvas import Canvas, spans_by_level
 from stacking.fuse.depth import enlarge_half
+from stacking.fuse.focal_sweep import FocalSweep
 from stacking.fuse.frame_planes import FramePlanes
 from stacking.fuse.noise import NoiseEnergy
 from stacking.fuse.pyramid import PyramidFusion, PyramidTuning
@@ -30,12 +31,14 @@ class FocusFusion:
     bands : Bands
     noise : NoiseEnergy
         Of the frames.
+    sweep : FocalSweep, optional
+        Takes in every frame, for the correction of the picture.
     """
 
-    def __init__(self, canvas: Canvas, bands: Bands, noise: NoiseEnergy) -> None:
-        # Two levels are all they are made of; power and clamp of the picture play no part.
-        tuning = PyramidTuning(share=2.0, powers=(6,), levels=2, clamp=False)
-        self._pyramid = PyramidFusion(canvas, bands, noise, tuning, wants_moments=True)
+    def __init__(self, canvas: Canvas, bands: Bands, noise: NoiseEnergy, sweep: FocalSweep | None = None) -> None:
+        # Two levels are all they are made of; the picture plays no part, its range only for the sweep.
+        tuning = PyramidTuning(share=2.0, powers=(6,), levels=2, clamp=sweep is not None)
+        self._pyramid = PyramidFusion(canvas, bands, noise, tuning, wants_moments=True, sweep=sweep)
         self._bands = bands
         self._most: F32 = np.zeros(canvas.level_shape(1), np.float32)
         self._strongest: F32 = np.zeros_like(self._most)
@@ -58,7 +61,8 @@ class FocusFusion:
         self._bands.run(weight.shape[0], keep)
 
     def sums(self) -> tuple[F32, F32, F32, F32]:
-        """What `stacking.fuse.depth.in_focus` is given first."""
+        """What `stacking.fuse.depth.in_focus` is given first; all frames are there."""
+        self._pyramid.close_sweep()
         return *self._pyramid.moments(), self._strongest
 
     def result(self) -> NDArray[np.uint16]:

@@ -69,6 +69,8 @@ class FusionTask:
         Of them, held by something else.
     is_part : bool
         Whether the frames are those of a slab, or pictures of slabs: their mean is no sweep through the scene.
+    is_fused : bool
+        Whether the frames are pictures of slabs: their finest detail has been given back already.
     """
 
     decode: Callable[[int], Pixels | str]
@@ -83,6 +85,7 @@ class FusionTask:
     memory_bytes: int | None = None
     beside_bytes: int = 0
     is_part: bool = False
+    is_fused: bool = False
 
     @property
     def decode_threads(self) -> int:
@@ -98,11 +101,16 @@ class FusionTask:
     def is_swept(self) -> bool:
         """Whether the mean of all frames corrects the picture."""
         return (
-            self.method in (Method.AUTO, Method.PYRAMID)
+            self.method is not Method.AVERAGE
             and not self.is_part
             and len(self.registrations) >= FEWEST_FRAMES
             and min(self.canvas.width, self.canvas.height) >= SMALLEST_PX
         )
+
+    @property
+    def sharpens(self) -> bool:
+        """Whether the finest detail has lost anything that is to be given back: two frames that lie on each other have not."""
+        return not self.is_fused and not are_a_pair(self.registrations, self.canvas, self.frame_size)
 
     @property
     def apron_rows(self) -> int:
@@ -120,21 +128,25 @@ class FusionTask:
         frame_pixels = self.frame_size[0] * self.frame_size[1]
         frames = (self.decode_threads + 2) * 3 * self.sample_bytes * frame_pixels
         by_depth_map = self.method is Method.DEPTHMAP
-        kept = _MOMENTS_BYTES_PER_PIXEL * pixels if by_depth_map else 0
-        after = 0
+        # Sums of the whole picture, and those of them that a strip has of its own besides.
+        kept = parts = after = 0
+        if by_depth_map:
+            kept = _MOMENTS_BYTES_PER_PIXEL * pixels
+        elif self.wants_depth:
+            kept = parts = volume_bytes(pixels, len(self.registrations))
         if self.wants_depth:
-            kept = kept or volume_bytes(pixels, len(self.registrations))
             work = 0 if by_depth_map else depth_work_bytes(pixels)
             after = max(kept + work, _DEPTH_BYTES_PER_PIXEL * pixels)
         if self.is_swept:
-            kept += int(KEPT_BYTES_PER_PIXEL * pixels)
+            swept = int(KEPT_BYTES_PER_PIXEL * pixels)
+            kept, parts = kept + swept, parts + swept
             after = max(after, kept + WORK_BYTES_PER_PIXEL * pixels)
         after += _PICTURE_BYTES_PER_PIXEL * pixels
         return plan_memory(
             pixels,
             self.canvas.height,
             held_bytes=frames + _CHROMA_BYTES_PER_PIXEL * frame_pixels + kept + self.beside_bytes,
-            strip_bytes_per_pixel=BYTES_PER_PIXEL[self.method] + (0 if by_depth_map else kept / pixels),
+            strip_bytes_per_pixel=BYTES_PER_PIXEL[self.method] + parts / pixels,
             after_bytes=after + self.beside_bytes,
             apron_rows=self.apron_rows,
             allowed_bytes=self.memory_bytes,
@@ -217,7 +229,9 @@ class FinalPass:
 
         def begin(noise: NoiseEnergy) -> AverageFusion | PyramidFusion | PairFusion:
             levels = levels_for(task.canvas)
-            fusion = running_fusion(task.method, canvas, bands, noise, levels=levels, volume=part, sweep=swept)
+            fusion = running_fusion(
+                task.method, canvas, bands, noise, levels=levels, sharpens=task.sharpens, volume=part, sweep=swept
+            )
             return PairFusion(canvas, bands, fusion) if task.is_pair and isinstance(fusion, PyramidFusion) else fusion
 
         fusion = self._fused(canvas, bands, begin)
@@ -233,12 +247,16 @@ class FinalPass:
         task = self._task
         rows, columns = task.canvas.level_shape(1)
         sums = [np.zeros((rows, columns), np.float32) for _ in range(4)]
+        sweep = FocalSweep(task.canvas) if task.is_swept else None
         for strip in strips:
-            fusion = self._fused(strip.canvas, bands, partial(FocusFusion, strip.canvas, bands))
+            swept = None if sweep is None else sweep.part(strip.canvas)
+            fusion = self._fused(strip.canvas, bands, partial(FocusFusion, strip.canvas, bands, sweep=swept))
             into, inside = strip.of_level(1)
             for total, part in zip(sums, fusion.sums(), strict=True):
                 total[into] = part[inside]
             del fusion
+            if sweep is not None and swept is not None:
+                sweep.take(swept, strip.first, strip.stop)
         used = [task.positions[k] for k in sorted(task.registrations) if k not in self.missed]
         found = in_focus(sums[0], sums[1], sums[2], sums[3], used)
         sums.clear()
@@ -246,6 +264,9 @@ class FinalPass:
         for strip in strips:
             whole = self._joined(whole, self._taken(strip, bands, found.chosen), strip)
         assert whole is not None
+        if sweep is not None:
+            return_freed_memory()
+            sweep.correct(whole, bands)
         keep_freed(planes=False)
         return_freed_memory()
         return whole, found.depth(used, whole.shape[:2]) if task.wants_depth else None

@@ -12,6 +12,8 @@ The kernel is not known beforehand: it is the gain, ring by ring of spatial freq
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +23,14 @@ from stacking.fuse.canvas import Canvas
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
+U16 = NDArray[np.uint16]
 
 # Below this many frames their mean is no sweep, and a picture of fewer rows or columns has no kernel that can be measured.
 FEWEST_FRAMES, SMALLEST_PX = 5, 128
-# Kept for the whole picture: mean square and luma at half size, frame number at a quarter, range at half size.
-KEPT_BYTES_PER_PIXEL = 2.75
+# Kept for the whole picture: mean square at half size, frame number at a quarter, range at half size.
+KEPT_BYTES_PER_PIXEL = 1.75
 # And what the correction takes beside the picture, measured.
-WORK_BYTES_PER_PIXEL = 16
+WORK_BYTES_PER_PIXEL = 17
 # Bands that are corrected, from a half to a sixteenth; what is coarser is left alone: no brightness is pumped.
 LEVELS = 4
 # Spatial frequency of the first ring in cycles per pixel of the picture at a quarter, and rings per octave.
@@ -35,6 +38,8 @@ _FIRST_RING, _RINGS_PER_OCTAVE, RINGS = 0.008, 3, 22
 _LEAST_BRIGHTNESS = 3.0
 # Of 255, and of the picture's brightness: what is added and what is taken at most; and beyond the range of the frames.
 _BOUND_LEVELS, _LIGHTER_SHARE, _DARKER_SHARE, _BEYOND_LEVELS = 1.0, 0.08, 0.12, 2.0
+# Cells that the local gain of the picture's light is told in, pixels at half size; it is smoothed over two of them.
+_GAIN_CELLS_PX = 8
 _HOT, _HOT_RANGE, _GLOW_SHARE = 200.0, 55.0, 0.5
 
 
@@ -52,7 +57,6 @@ class FocalSweep:
         half, quarter = canvas.level_shape(1), canvas.level_shape(2)
         self.frames = 0
         self._square: F32 = np.zeros(half, np.float32)
-        self._half: F32 = np.empty(half, np.float32)
         self._number: F32 = np.zeros(quarter, np.float32)
         self._low: U8 = np.empty(half, np.uint8)
         self._high: U8 = np.empty(half, np.uint8)
@@ -76,12 +80,6 @@ class FocalSweep:
         self._low[:] = low[::2, ::2]
         self._high[:] = high[::2, ::2]
 
-    def fused(self, luma: F32, bands: Bands) -> None:
-        """The luma of the picture, 0 to 255."""
-        from stacking.fuse.pyramid_kernels import reduce_rows
-
-        bands.run(self._half.shape[0], rows_of(reduce_rows, luma, self._half))
-
     def part(self, strip: Canvas) -> FocalSweep:
         """Sums of a strip of the canvas, to be taken back (`take`); this where the strip is all of it."""
         return self if strip == self._canvas else FocalSweep(strip)
@@ -93,7 +91,6 @@ class FocalSweep:
         self.frames = part.frames
         for level, whole, piece in (
             (1, self._square, part._square),
-            (1, self._half, part._half),
             (2, self._number, part._number),
             (1, self._low, part._low),
             (1, self._high, part._high),
@@ -104,39 +101,48 @@ class FocalSweep:
             a, b = first >> level, -(-stop >> level)
             whole[a:b] = piece[a - top : b - top]
 
-    def residuals(self, bands: Bands) -> list[tuple[F32, list[F32]]]:
-        """What the gates are given (:func:`residuals`), once all frames and the picture's luma are there."""
-        return residuals(self._half, self._square, self._high - self._low, self._number, bands)
+    def residuals(self, picture: U16, bands: Bands) -> tuple[F32, list[tuple[F32, list[F32]]]]:
+        """The picture's luma at half size, and what the gates are given (:func:`residuals`), once all frames are there."""
+        from stacking.fuse.sweep_kernels import half_luma
 
-    def correct(self, picture: NDArray[np.uint16], bands: Bands) -> None:
+        half: F32 = np.empty(self._square.shape, np.float32)
+        bands.run(half.shape[0], rows_of(half_luma, picture.reshape(picture.shape[0], -1), half))
+        # Where not every frame is there the picture stands for their mean.
+        for y, part in self._beyond():
+            self._square[y, part] = half[y, part] ** 2
+        return half, residuals(half, self._square, self._high - self._low, self._number, bands)
+
+    def _beyond(self) -> Iterator[tuple[int, slice]]:
+        """Parts of rows at half size that a frame does not reach."""
+        for y in np.flatnonzero((self._left > 0) | (self._right < self._low.shape[1])):
+            yield int(y), slice(0, int(self._left[y]))
+            yield int(y), slice(int(self._right[y]), None)
+
+    def correct(self, picture: U16, bands: Bands) -> None:
         """Correct the luma of the picture (rows, columns, 3) of the whole canvas, in place; ends the sums."""
         from stacking.fuse.sweep_kernels import add_enlarged
 
         if self.frames < FEWEST_FRAMES or min(picture.shape[:2]) < SMALLEST_PX:
             return
-        beyond = np.flatnonzero((self._left > 0) | (self._right < self._half.shape[1]))
-        # Where not every frame is there the picture stands for their mean.
-        for y in beyond:
-            for part in (slice(0, self._left[y]), slice(self._right[y], None)):
-                self._square[y, part] = self._half[y, part] ** 2
-        change = gated(self.residuals(bands), bands)
-        self._bound(change)
-        self._half = self._square = self._number = np.empty((0, 0), np.float32)
-        for y in beyond:
-            change[y, : self._left[y]] = 0.0
-            change[y, self._right[y] :] = 0.0
+        half, found = self.residuals(picture, bands)
+        self._square = self._number = np.empty((0, 0), np.float32)
+        change = gated(found, bands)
+        del found
+        self._bound(change, half)
+        for y, part in self._beyond():
+            change[y, part] = 0.0
         bands.run(picture.shape[0], rows_of(add_enlarged, change, picture.reshape(picture.shape[0], -1)))
 
-    def _bound(self, change: F32) -> None:
+    def _bound(self, change: F32, half: F32) -> None:
         """Hold the change of the half-size luma in bounds, in place."""
         # What is dark stays as dark: a deep hollow has no light of its own to be given back, and little to be taken.
-        np.minimum(change, np.float32(_BOUND_LEVELS) + np.float32(_LIGHTER_SHARE) * self._half, out=change)
-        np.maximum(change, np.float32(-_BOUND_LEVELS) - np.float32(_DARKER_SHARE) * self._half, out=change)
+        np.minimum(change, np.float32(_BOUND_LEVELS) + np.float32(_LIGHTER_SHARE) * half, out=change)
+        np.maximum(change, np.float32(-_BOUND_LEVELS) - np.float32(_DARKER_SHARE) * half, out=change)
         # And what no frame shows near by is not made up.
         around = np.ones((3, 3), np.uint8)
-        above = cv2.dilate(self._high, around).astype(np.float32) + np.float32(_BEYOND_LEVELS) - self._half
+        above = cv2.dilate(self._high, around).astype(np.float32) + np.float32(_BEYOND_LEVELS) - half
         np.minimum(change, np.maximum(above, 0.0), out=change)
-        below = cv2.erode(self._low, around).astype(np.float32) - np.float32(_BEYOND_LEVELS) - self._half
+        below = cv2.erode(self._low, around).astype(np.float32) - np.float32(_BEYOND_LEVELS) - half
         np.maximum(change, np.minimum(below, 0.0), out=change)
 
 
@@ -159,15 +165,39 @@ def residuals(half: F32, square: F32, range_: U8, number: F32, bands: Bands) -> 
     -------
     list of (ndarray, list of ndarray)
         By level from the finest: the difference in 8-bit units, and logarithms that its gate depends on, all of that level's shape: of the
-        energy of the difference, of the picture in linear light, of what is near white, of the picture, of the range and of how much
-        the frames chosen vary.
+        energy of the difference, of the picture in linear light, of what is near white, of the picture, of the range, of how much
+        the frames chosen vary, and of how badly the kernel fits the surroundings; the sixth is the difference over its own energy's root.
     """
     surroundings = bands.beside(lambda: _surroundings(half, square, range_, number))
-    differences = [(of_residual, *_own(of_residual)) for of_residual in _differences(half, square, bands)]
-    return [
-        (of_residual, [power, *around[:4], ratio, around[4]])
-        for (of_residual, power, ratio), around in zip(differences, surroundings(), strict=True)
-    ]
+    differences = _differences(half, square, bands)
+    out: list[tuple[F32, list[F32]]] = []
+    for level, (difference, (of_light, around)) in enumerate(zip(differences, surroundings(), strict=True)):
+        misfit = _take_explained(difference, of_light, level)
+        power, ratio = _own(difference)
+        out.append((difference, [power, *around[:4], ratio, around[4], misfit]))
+    return out
+
+
+def _take_explained(difference: F32, of_light: F32, level: int) -> F32:
+    """Take off a band's difference, in place, what a gain on the picture's own light explains in the surroundings.
+
+    The kernel is not quite the same at every depth, least at the ends of the sweep and where it does not reach: there the difference
+    goes with the picture itself over whole areas. Given back is the logarithm of what is left, as a share of that light's energy.
+    """
+    cells = _GAIN_CELLS_PX >> level
+    shape = difference.shape[1] // cells + 1, difference.shape[0] // cells + 1
+
+    def over_cells(plane: F32) -> F32:
+        return _smooth(np.asarray(cv2.resize(plane, shape, interpolation=cv2.INTER_AREA), np.float32))
+
+    def everywhere(plane: F32) -> F32:
+        return np.asarray(cv2.resize(plane, difference.shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
+
+    energy = over_cells(of_light * of_light) + np.float32(0.1)
+    explained = everywhere(over_cells(difference * of_light) / energy)
+    explained *= of_light
+    difference -= explained
+    return everywhere(_log(over_cells(difference * difference) / energy, 0.001))
 
 
 def _slope(square: F32) -> F32:
@@ -199,28 +229,29 @@ def _own(of_residual: F32) -> tuple[F32, F32]:
     return _log(power, 0.01), ratio
 
 
-def _surroundings(half: F32, square: F32, range_: U8, number: F32) -> list[list[F32]]:
-    """What the gates depend on besides, by level: energies of the light, of what is near white, of the picture; range; variation."""
+def _surroundings(half: F32, square: F32, range_: U8, number: F32) -> list[tuple[F32, list[F32]]]:
+    """By level the picture's light, and what the gates depend on besides: energies of that light, of what is near white, of the
+    picture; range; variation.
+    """
     of_light = _laplacian(half * half * _slope(square))
     of_half, hots = _laplacian(half), _gaussian(_near_white(half), LEVELS)
     ranges = _gaussian(range_.astype(np.float32), LEVELS)
     numbers, squares = _gaussian(number, LEVELS), _gaussian(number * number, LEVELS)
-    out: list[list[F32]] = []
+    out: list[tuple[F32, list[F32]]] = []
     for level in range(LEVELS):
         if level:
             spread = _smooth(squares[level - 1]) - _smooth(numbers[level - 1]) ** 2
         else:
             spread = _smooth(squares[0], 1.0) - _smooth(numbers[0], 1.0) ** 2
             spread = _up(spread, half.shape)
-        out.append(
-            [
-                _log(_smooth(of_light[level] ** 2), 0.01),
-                _log(_smooth(hots[level]), 0.003),
-                _log(_smooth(of_half[level] ** 2), 0.01),
-                _log(ranges[level], 1.0),
-                _log(np.maximum(spread, np.float32(0.0)), 0.001),
-            ]
-        )
+        around = [
+            _log(_smooth(of_light[level] ** 2), 0.01),
+            _log(_smooth(hots[level]), 0.003),
+            _log(_smooth(of_half[level] ** 2), 0.01),
+            _log(ranges[level], 1.0),
+            _log(np.maximum(spread, np.float32(0.0)), 0.001),
+        ]
+        out.append((of_light[level], around))
     return out
 
 

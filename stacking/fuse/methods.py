@@ -48,14 +48,16 @@ def running_fusion(
     noise: NoiseEnergy,
     *,
     levels: int,
+    sharpens: bool,
     volume: DepthVolume | None,
     sweep: FocalSweep | None,
 ) -> AverageFusion | PyramidFusion:
     """A running fusion that needs the frames once, on the whole picture or a strip of it.
 
-    ``levels`` are those of the whole picture; ``volume`` takes in the focus of every frame where a depth map is wanted, ``sweep``
-    every frame where the picture will be corrected.
+    ``levels`` are those of the whole picture; ``sharpens`` gives the finest detail back what it has lost; ``volume`` takes in the
+    focus of every frame where a depth map is wanted, ``sweep`` every frame where the picture will be corrected.
     """
     if method is Method.AVERAGE:
         return AverageFusion(canvas, bands)
-    return PyramidFusion(canvas, bands, noise, PyramidTuning(levels=levels), volume=volume, sweep=sweep)
+    tuning = PyramidTuning(levels=levels, sharpens=sharpens)
+    return PyramidFusion(canvas, bands, noise, tuning, volume=volume, sweep=sweep)

@@ -51,6 +51,8 @@ class PyramidTuning:
         Keep luma within what the frames have at that pixel: no ringing.
     levels : int or None
         None: three, or what a small picture allows.
+    sharpens : bool
+        Give the finest detail back what it has lost (`compose_picture`); where ``clamp`` is set.
     """
 
     share: float = 1.0
@@ -59,6 +61,7 @@ class PyramidTuning:
     floors: tuple[float, ...] = (24.0, 4.0, 2.0, 2.0)
     clamp: bool = True
     levels: int | None = None
+    sharpens: bool = False
 
 
 def levels_for(canvas: Canvas) -> int:
@@ -172,21 +175,25 @@ class PyramidFusion:
         self._prior = None
         for planes in (self._gauss, self._red, self._blue, self._energy, self._weight):
             planes.clear()
-        if self._sweep is not None:
-            self._sweep.close(self._weight_sum[2], self._low, self._high)
+        self.close_sweep()
         for sums, finest in ((self._band_sum, 0), (self._red_sum, 1), (self._blue_sum, 1)):
             self._collapse(sums, finest)
         self._weight_sum.clear()
         limits = (self._low, self._high) if self.tuning.clamp else None
         luma = self._band_sum[0]
-        rgb = compose_picture(luma, self._red_sum[1], self._blue_sum[1], self._bands, limits)
+        rgb = compose_picture(
+            luma, self._red_sum[1], self._blue_sum[1], self._bands, limits, sharpens=self.tuning.sharpens
+        )
         del limits
         self._low = self._high = np.empty((0, 0), np.uint8)
         for sums in (self._band_sum, self._red_sum, self._blue_sum):
             sums.clear()
-        if self._sweep is not None:
-            self._sweep.fused(luma, self._bands)
         return rgb
+
+    def close_sweep(self) -> None:
+        """Tell the sweep that it has all frames; `result` does so, too."""
+        if self._sweep is not None:
+            self._sweep.close(self._weight_sum[2], self._low, self._high)
 
     def _floors_for(self, noise: NoiseEnergy) -> list[float]:
         times = self.tuning.floors

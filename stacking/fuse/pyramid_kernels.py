@@ -31,7 +31,7 @@ def mirror(i: Any, n: Any) -> Any:
 
 
 @inlined
-def _reduce_row(row: Any, width: Any, out: Any) -> Any:
+def reduce_row(row: Any, width: Any, out: Any) -> Any:
     """[1 4 6 4 1] / 16 at every second pixel of a row of ``width``; edges mirrored."""
     half = out.shape[0]
     inner = (width - 3) // 2
@@ -72,7 +72,7 @@ def reduce_rows(fine: F32, coarse: F32, y0: int, y1: int) -> None:
         e = fine[mirror(2 * y + 2, height)]
         for x in range(width):
             line[x] = np.float32(0.375) * c[x] + np.float32(0.25) * (b[x] + d[x]) + np.float32(0.0625) * (a[x] + e[x])
-        _reduce_row(line, width, coarse[y])
+        reduce_row(line, width, coarse[y])
 
 
 @inlined

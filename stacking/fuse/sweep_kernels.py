@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stacking.fuse.compiled import compiled, inlined
-from stacking.fuse.pyramid_kernels import expand_row
+from stacking.fuse.pyramid_kernels import expand_row, mirror, reduce_row
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 U16 = NDArray[np.uint16]
 
-HIDDEN = 8
+HIDDEN = 9
 MOST_GATE = 1.5
 
 
@@ -44,6 +44,32 @@ def add_enlarged(half: F32, picture: U16, y0: int, y1: int) -> None:
         row = picture[y]
         for i in range(3 * width):
             row[i] = np.uint16(min(max(np.float32(row[i]) + more[i], np.float32(0.0)), np.float32(65535.0)))
+
+
+@compiled("void(uint16[:,::1], float32[:,::1], int64, int64)")
+def half_luma(picture: U16, half: F32, y0: int, y1: int) -> None:
+    """Rows y0 to y1 of a picture's luma at half size, 8-bit units; the picture seen as (rows, 3 * columns)."""
+    height, width = picture.shape[0], picture.shape[1] // 3
+    line = np.empty(width, np.float32)
+    summed = np.empty(3 * width, np.float32)
+    middle, beside, outer = np.float32(0.375 / 257.0), np.float32(0.25 / 257.0), np.float32(0.0625 / 257.0)
+    for y in range(y0, y1):
+        a, b = picture[mirror(2 * y - 2, height)], picture[mirror(2 * y - 1, height)]
+        c = picture[2 * y]
+        d, e = picture[mirror(2 * y + 1, height)], picture[mirror(2 * y + 2, height)]
+        for i in range(3 * width):
+            summed[i] = (
+                middle * np.float32(c[i])
+                + beside * (np.float32(b[i]) + np.float32(d[i]))
+                + outer * (np.float32(a[i]) + np.float32(e[i]))
+            )
+        for x in range(width):
+            line[x] = (
+                np.float32(0.299) * summed[3 * x]
+                + np.float32(0.587) * summed[3 * x + 1]
+                + np.float32(0.114) * summed[3 * x + 2]
+            )
+        reduce_row(line, width, half[y])
 
 
 @inlined
@@ -80,7 +106,7 @@ def ring_gain(a: F32, gains: F32, table: F32, y0: int, y1: int) -> None:
 
 @compiled(
     "void(float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1],"
-    " float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], int64, int64)"
+    " float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], int64, int64)"
 )
 def gate_rows(
     difference: F32,
@@ -91,34 +117,47 @@ def gate_rows(
     reach: F32,
     ratio: F32,
     spread: F32,
+    misfit: F32,
     hidden: F32,
     output: F32,
     out: F32,
     y0: int,
     y1: int,
 ) -> None:
-    """Rows y0 to y1 of a difference times its gate, which depends on seven inputs.
+    """Rows y0 to y1 of a difference times its gate, which depends on eight inputs.
 
-    ``hidden`` (8, 8) has the weights of the inputs and a constant; ``output`` (2, 8) those of the hidden values, and of the inputs and
+    ``hidden`` (9, 9) has the weights of the inputs and a constant; ``output`` (2, 9) those of the hidden values, and of the inputs and
     a constant directly.
     """
     width = difference.shape[1]
     sign = np.empty(width, np.float32)
     total = np.empty(width, np.float32)
     for y in range(y0, y1):
-        v0, v1, v2, v3, v4, v6 = power[y], light[y], hot[y], detail[y], reach[y], spread[y]
+        v0, v1, v2, v3, v4, v6, v7 = power[y], light[y], hot[y], detail[y], reach[y], spread[y], misfit[y]
         there, here, to = ratio[y], difference[y], out[y]
         a, b, c, d = output[1, 0], output[1, 1], output[1, 2], output[1, 3]
-        e, f, g, one = output[1, 4], output[1, 5], output[1, 6], output[1, 7]
+        e, f, g, i, one = output[1, 4], output[1, 5], output[1, 6], output[1, 7], output[1, 8]
         for x in range(width):
             sign[x] = _soft_sign(there[x])
-            total[x] = one + a * v0[x] + b * v1[x] + c * v2[x] + d * v3[x] + e * v4[x] + f * sign[x] + g * v6[x]
+            total[x] = (
+                one + a * v0[x] + b * v1[x] + c * v2[x] + d * v3[x] + e * v4[x] + f * sign[x] + g * v6[x] + i * v7[x]
+            )
         for h in range(HIDDEN):
             a, b, c, d = hidden[h, 0], hidden[h, 1], hidden[h, 2], hidden[h, 3]
-            e, f, g, one = hidden[h, 4], hidden[h, 5], hidden[h, 6], hidden[h, 7]
+            e, f, g, i, one = hidden[h, 4], hidden[h, 5], hidden[h, 6], hidden[h, 7], hidden[h, 8]
             w = output[0, h]
             for x in range(width):
-                s = one + a * v0[x] + b * v1[x] + c * v2[x] + d * v3[x] + e * v4[x] + f * sign[x] + g * v6[x]
+                s = (
+                    one
+                    + a * v0[x]
+                    + b * v1[x]
+                    + c * v2[x]
+                    + d * v3[x]
+                    + e * v4[x]
+                    + f * sign[x]
+                    + g * v6[x]
+                    + i * v7[x]
+                )
                 total[x] += w * _soft_sign(s)
         for x in range(width):
             gate = np.float32(0.5 * MOST_GATE) * (np.float32(1.0) + _soft_sign(np.float32(0.5) * total[x]))

@@ -49,9 +49,7 @@ def whole_spans(canvas: Canvas) -> NDArray[np.int32]:
     return np.tile(np.array([0, columns], np.int32), (rows, 1))
 
 
-def filled(
-    canvas: Canvas, frames: list[F32], luma: F32, alpha: F32, bands: Bands, spans: NDArray[np.int32]
-) -> FocalSweep:
+def filled(canvas: Canvas, frames: list[F32], alpha: F32, spans: NDArray[np.int32]) -> FocalSweep:
     """A sweep that has seen all frames; the strand was taken from the first, the ground from the last."""
     sweep = FocalSweep(canvas)
     cut = slice(canvas.y, canvas.y + canvas.height)
@@ -64,7 +62,6 @@ def filled(
         sweep.add(cv2.pyrDown(frame)[canvas.y // 2 : canvas.y // 2 + spans.shape[0]], weight[quarter], spans)
     low, high = np.floor(np.min(frames, axis=0))[cut], np.ceil(np.max(frames, axis=0))[cut]
     sweep.close(total, low.astype(np.uint8), high.astype(np.uint8))
-    sweep.fused(np.ascontiguousarray(luma[cut]), bands)
     return sweep
 
 
@@ -73,7 +70,7 @@ def corrected(
 ) -> NDArray[np.uint16]:
     canvas, picture = Canvas(0, 0, COLUMNS, ROWS), picture_of(luma)
     with Bands(threads) as bands:
-        sweep = filled(canvas, frames, luma, alpha, bands, whole_spans(canvas) if spans is None else spans)
+        sweep = filled(canvas, frames, alpha, whole_spans(canvas) if spans is None else spans)
         sweep.correct(picture, bands)
     return picture
 
@@ -89,7 +86,8 @@ def beside(alpha: F32) -> NDArray[np.bool_]:
     return np.asarray(reach[1] & ~reach[0])
 
 
-def test_strand_and_ground_beside_it_come_nearer_to_the_truth() -> None:
+@pytest.mark.parametrize("method", [Method.AUTO, Method.DEPTHMAP])
+def test_strand_and_ground_beside_it_come_nearer_to_the_truth(method: Method) -> None:
     truth, frames, alpha = scene()
     rng = np.random.default_rng(1)
     noisy = [np.clip(f[..., None] + rng.normal(0.5, 1, (*f.shape, 3)), 0, 255).astype(np.uint8) for f in frames]
@@ -100,20 +98,30 @@ def test_strand_and_ground_beside_it_come_nearer_to_the_truth() -> None:
         frame_size=(COLUMNS, ROWS),
         sample_bytes=1,
         canvas=Canvas(0, 0, COLUMNS, ROWS),
-        method=Method.AUTO,
+        method=method,
         wants_depth=False,
         threads=1,
+        is_fused=True,  # nothing but the sweep
     )
     with_it, without = (
         fuse_at_once(task, lambda stage, done, total: None).image for task in (swept, replace(swept, is_part=True))
     )
-    for where in (beside(alpha), alpha > 0.5):
+    # a depth map has the strand whole, the pyramid has not
+    for where in (beside(alpha), alpha > 0.5 if method is Method.AUTO else None):
         assert error(with_it, truth, where) < 0.92 * error(without, truth, where)
 
 
 def test_a_right_picture_is_hardly_changed() -> None:
     truth, frames, alpha = scene()
     assert error(corrected(frames, truth, alpha), truth) < 0.8
+
+
+@pytest.mark.parametrize("part", [slice(0, 6), slice(3, 9), slice(6, None)])
+def test_frames_of_a_part_of_the_depth_do_no_harm(part: slice) -> None:
+    truth, frames, alpha = scene()
+    frames = frames[part]
+    chosen = frames[0] * alpha + frames[-1] * (1 - alpha)
+    assert error(corrected(frames, chosen, alpha), truth) < 1.01 * error(picture_of(chosen), truth)
 
 
 def test_brightness_is_not_pumped() -> None:
@@ -135,7 +143,7 @@ def test_neither_threads_nor_strips_change_it() -> None:
         for first, stop in ((0, 160), (160, ROWS)):
             top, bottom = max(first - 32, 0), min(stop + 32, ROWS)
             strip = Canvas(0, top, COLUMNS, bottom - top, canvas)
-            sweep.take(filled(strip, frames, luma, alpha, bands, whole_spans(strip)), first, stop)
+            sweep.take(filled(strip, frames, alpha, whole_spans(strip)), first, stop)
         sweep.correct(picture, bands)
     assert np.array_equal(picture, expected)
 

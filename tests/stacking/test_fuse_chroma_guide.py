@@ -74,12 +74,33 @@ def test_luma_keeps_to_the_range_of_the_frames() -> None:
     np.testing.assert_allclose(result[..., 1] / 257.0, expected, atol=0.01)
 
 
+def test_fine_detail_is_strengthened_where_it_is_strong_and_within_the_range_of_the_frames() -> None:
+    columns = np.arange(64)
+    wave = np.where(columns % 2, 40.0, -40.0).astype(np.float32)[None].repeat(48, axis=0)
+    luma = 128 + wave
+    luma[:16] = 128 + 0.17 * wave[:16]  # as noise may be
+    none = np.zeros((24, 32), np.float32)
+    low, high = np.full(luma.shape, 60, np.uint8), np.full(luma.shape, 200, np.uint8)
+    low[32:], high[32:] = 87, 171
+    with Bands(1) as bands:
+        plain, sharp = (
+            compose_picture(luma.copy(), none, none, bands, (low, high), sharpens=sharpens)[..., 1] / 257.0
+            for sharpens in (False, True)
+        )
+    np.testing.assert_array_equal(sharp[:15], plain[:15])
+    # this wave is all departure from the mean of its surroundings
+    np.testing.assert_allclose(np.ptp(sharp[20:28, 10:50]), 1.2 * np.ptp(plain[20:28, 10:50]), rtol=1e-3)
+    np.testing.assert_allclose(sharp[34:], np.where(wave[34:] > 0, 171, 87), atol=0.01)
+
+
+@pytest.mark.parametrize("sharpens", [False, True])
 @pytest.mark.parametrize("shape", [(130, 97), (257, 64)])
-def test_bytes_do_not_depend_on_the_number_of_threads(shape: tuple[int, int]) -> None:
+def test_bytes_do_not_depend_on_the_number_of_threads(shape: tuple[int, int], sharpens: bool) -> None:
     random = np.random.default_rng(3)
+    limits = np.zeros(shape, np.uint8), np.full(shape, 255, np.uint8)
     planes = split(random.uniform(0, 255, (*shape, 3)))
     results = []
     for threads in (1, 2, 3):
         with Bands(threads) as bands:
-            results.append(compose_picture(planes[0].copy(), planes[1], planes[2], bands).tobytes())
+            results.append(compose_picture(planes[0].copy(), *planes[1:], bands, limits, sharpens=sharpens).tobytes())
     assert len(set(results)) == 1
