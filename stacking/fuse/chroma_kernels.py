@@ -173,7 +173,8 @@ def compose_guided(
         if amount > 0.0:
             _sharpened_row(luma, y, low, high, amount, lines, sharp)
         else:
-            sharp[:] = luma[y]
+            for x in range(width):
+                sharp[x] = luma[y, x]
         for x in range(width):
             v = sharp[x]
             detail = v - smooth[x]
