@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rail.axis import AxisState
-from rail.errors import RailAlarmError, RailError, RailProtocolError, RailTimeoutError
+from rail.errors import RailAlarmError, RailError, RailPositionUnknownError, RailProtocolError, RailTimeoutError
 from rail.grbl.axis import GrblAxis
 from rail.grbl.link import Link
 from rail.grbl.protocol import Alarm, Banner, Ok, Unrecognised
@@ -351,3 +351,16 @@ def test_silence_while_homing_is_noticed_by_the_signs_of_life_that_stay_away(kee
     took_s = rail.port.now - begin
     assert took_s < 12.0 if keepalive else took_s > slow_s
     assert not axis.status().position_known
+
+
+def test_a_position_that_another_programs_move_cost_is_said_to_have_been_lost_by_it() -> None:
+    rail = VirtualRail(dialect="marlin")
+    axis, _ = zeroed(rail)
+    axis.close()
+    rail.controller.receive(b"G1 X15 F600\n")
+    rail.controller.advance(rail.port.now + 1.0)
+    again = rail.open()
+    assert any("moving" in notice for notice in again.notices)
+    with pytest.raises(RailPositionUnknownError, match="stopped dead in motion"):
+        again.move_to(100)
+    again.close()
