@@ -71,11 +71,8 @@ class AxisStatus:
     homed: bool
 
 
-class Axis(Protocol):
-    """One motorised axis. Every method raises `rail.errors.RailError` only; every wait has a deadline.
-
-    Leaving the context, by whatever way, stops motion and closes the port; the motor stays powered.
-    """
+class SteeredAxis(Protocol):
+    """What tells where it stands and goes where it is told: what looking through a camera needs of an axis."""
 
     @property
     def capabilities(self) -> AxisCapabilities:
@@ -88,6 +85,20 @@ class Axis(Protocol):
     def status(self) -> AxisStatus:
         """Read the axis now. A lost link is reported as ``disconnected``, not raised."""
 
+    def move_to(self, target: float) -> AxisStatus:
+        """Go to `target` and return once the axis really stands still there.
+
+        Approaches from the profile's side with backlash take-up. Refuses when the position is unknown
+        (`RailPositionUnknownError`) or the target is out of range (`RailLimitError`).
+        """
+
+
+class Axis(SteeredAxis, Protocol):
+    """One motorised axis. Every method raises `rail.errors.RailError` only; every wait has a deadline.
+
+    Leaving the context, by whatever way, stops motion and closes the port; the motor stays powered.
+    """
+
     def home(self) -> AxisStatus:
         """Find the end switch; its position becomes the origin."""
 
@@ -99,13 +110,6 @@ class Axis(Protocol):
 
     def unlock(self) -> AxisStatus:
         """Leave an alarm. The position stays unknown where the alarm lost it."""
-
-    def move_to(self, target: float) -> AxisStatus:
-        """Go to `target` and return once the axis really stands still there.
-
-        Approaches from the profile's side with backlash take-up. Refuses when the position is unknown
-        (`RailPositionUnknownError`) or the target is out of range (`RailLimitError`).
-        """
 
     def jog(self, distance: float) -> AxisStatus:
         """Move by `distance` from wherever the axis is; allowed while the position is unknown."""

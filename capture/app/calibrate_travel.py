@@ -33,6 +33,6 @@ def lengths_seen(
             for number in range(1, readings + 1):
                 say(f"reading {number} of {readings}: {distance_um / 1000:g} mm")
                 handed = HandedAxis(axis, take_up, abs(distance_um) + 2 * take_up)
-                found.append(measure_travel(AxisView(handed, frames), spacing_um, abs(distance_um), say=say))  # type: ignore[arg-type]
+                found.append(measure_travel(AxisView(handed, frames), spacing_um, abs(distance_um), say=say))
                 handed.move_to(0.0)
         return found, 1000.0 / axis.capabilities.resolution, axis.profile.name

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from capture.camera.protocol import Camera, LiveFrame
 from capture.errors import CameraError, FocusError
 from capture.focus.bands import linear_gray
-from rail.axis import Axis, AxisState
+from rail.axis import Axis, AxisState, SteeredAxis
 from rail.errors import RailError, RailPositionUnknownError
 from stacking.develop import as_source, probe
 
@@ -35,7 +35,7 @@ class AxisView:
 
     Parameters
     ----------
-    axis : Axis
+    axis : SteeredAxis
         Knows its position.
     frames : iterator of LiveFrame
         An open stream.
@@ -43,7 +43,9 @@ class AxisView:
         Where it may go, inside the axis's limits.
     """
 
-    def __init__(self, axis: Axis, frames: Iterator[LiveFrame], within: tuple[float, float] | None = None) -> None:
+    def __init__(
+        self, axis: SteeredAxis, frames: Iterator[LiveFrame], within: tuple[float, float] | None = None
+    ) -> None:
         self._axis = axis
         self._frames = frames
         self._within = within

@@ -64,7 +64,7 @@ class FocusingView(AxisView):
     """Remembers how sharp each frame was, so that it is known afterwards where the subject is in focus."""
 
     def __init__(self, axis: Axis | HandedAxis, frames: Iterator[LiveFrame], region: Region) -> None:
-        super().__init__(axis, frames)  # type: ignore[arg-type]  # a handed one has all that a view asks for
+        super().__init__(axis, frames)
         self._region = region
         self.seen: list[tuple[float, float]] = []
 

@@ -1,23 +1,12 @@
 #include "clock.h"
 
-#include <avr/interrupt.h>
-#include <avr/io.h>
 #include <util/atomic.h>
 
-#include "limits.h"
-#include "stepper.h"
-
 static volatile uint16_t milliseconds;
-static uint16_t next_tick;
 
-void clock_start(void)
+void clock_count(void)
 {
-	TCCR1A = 0;
-	TCCR1B = _BV(CS11); /* 16 MHz / 8 */
-	next_tick = COUNTS_PER_TICK;
-	OCR1B = next_tick;
-	OCR1A = 1;
-	TIMSK1 = _BV(OCIE1B);
+	milliseconds++;
 }
 
 uint16_t clock_ms(void)
@@ -26,18 +15,4 @@ uint16_t clock_ms(void)
 
 	ATOMIC_BLOCK(ATOMIC_RESTORESTATE) { now = milliseconds; }
 	return now;
-}
-
-/* What must be on time is done first; what takes long, with interrupts on, so that steps and bytes are not late. */
-ISR(TIMER1_COMPB_vect)
-{
-	uint16_t tick = next_tick;
-
-	next_tick += COUNTS_PER_TICK;
-	OCR1B = next_tick ? next_tick : 1;
-	stepper_begin_tick(tick);
-	milliseconds++;
-	sei();
-	stepper_prepare_tick();
-	limits_sample();
 }

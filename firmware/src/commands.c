@@ -9,6 +9,7 @@
 #include "park.h"
 #include "print.h"
 #include "report.h"
+#include "request.h"
 #include "settings.h"
 #include "shutter.h"
 #include "stepper.h"
@@ -23,7 +24,7 @@ static enum error_code check_mode(void)
 {
 	if (machine_state == STATE_CHECK) {
 		print("[MSG:Disabled]\r\n");
-		machine_ask(ASKED_RESET);
+		request_make(ASKED_RESET);
 		return ERROR_NONE;
 	}
 	if (machine_state != STATE_IDLE)
@@ -72,7 +73,7 @@ static enum error_code restore(const char *what)
 			store_write(STORE_SYSTEMS + place * STORE_SYSTEM_BYTES, nothing, sizeof nothing);
 	park_void();
 	print("[MSG:Restoring defaults]\r\n");
-	machine_ask(ASKED_RESET);
+	request_make(ASKED_RESET);
 	return ERROR_NONE;
 }
 

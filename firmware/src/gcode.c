@@ -6,6 +6,7 @@
 #include "machine.h"
 #include "park.h"
 #include "report.h"
+#include "request.h"
 #include "settings.h"
 #include "shutter.h"
 #include "stepper.h"
@@ -277,7 +278,7 @@ static enum error_code program_flow(uint8_t flow)
 	if (error || checking())
 		return error;
 	if (flow <= 1) {
-		machine_ask(ASKED_HOLD);
+		request_make(ASKED_HOLD);
 		machine_service();
 		return settle();
 	}

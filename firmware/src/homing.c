@@ -8,6 +8,7 @@
 #include "park.h"
 #include "print.h"
 #include "report.h"
+#include "request.h"
 #include "settings.h"
 #include "stepper.h"
 #include "watchdog.h"
@@ -49,7 +50,7 @@ static enum error_code fail(enum alarm_code code)
 	if (!machine_aborted()) {
 		machine_alarm(code);
 		report_answer(ERROR_LOCKED);
-		machine_ask(ASKED_RESET); /* as GRBL does: hosts wait for the banner */
+		request_make(ASKED_RESET); /* as GRBL does: hosts wait for the banner */
 	}
 	return ERROR_LOCKED;
 }

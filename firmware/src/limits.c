@@ -4,7 +4,7 @@
 #include <util/delay.h>
 
 #include "board.h"
-#include "machine.h"
+#include "request.h"
 #include "settings.h"
 #include "stepper.h"
 
@@ -51,7 +51,7 @@ void limits_sample(void)
 	contact = first_seen;
 	if (guarding && stepper_moving()) {
 		stepper_halt();
-		machine_ask(MET_HARD_LIMIT);
+		request_make(MET_HARD_LIMIT);
 	}
 }
 

@@ -1,7 +1,6 @@
 #include "machine.h"
 
 #include <stdlib.h>
-#include <util/atomic.h>
 
 #include "clock.h"
 #include "gcode.h"
@@ -10,6 +9,7 @@
 #include "print.h"
 #include "queue.h"
 #include "report.h"
+#include "request.h"
 #include "serial.h"
 #include "settings.h"
 #include "shutter.h"
@@ -21,27 +21,9 @@ enum { IDLE_FOREVER = 255 };
 enum machine_state machine_state;
 bool machine_position_known, machine_homed;
 
-static volatile uint8_t asked;
 static bool aborted, cancelling, resuming, held_moving;
 static move_t current;
 static uint16_t rest_since;
-
-void machine_ask(uint8_t request)
-{
-	ATOMIC_BLOCK(ATOMIC_RESTORESTATE) { asked |= request; }
-}
-
-static uint8_t take(uint8_t requests)
-{
-	uint8_t taken;
-
-	ATOMIC_BLOCK(ATOMIC_RESTORESTATE)
-	{
-		taken = asked & requests;
-		asked &= ~requests;
-	}
-	return taken;
-}
 
 /* A reset was asked for: whoever waits returns, and the session begins anew. */
 bool machine_aborted(void)
@@ -146,7 +128,7 @@ static void hold(void)
 		machine_state = STATE_HOLD;
 		break;
 	case STATE_HOLD: resuming = false; break;
-	case STATE_JOG: machine_ask(ASKED_JOG_CANCEL); break;
+	case STATE_JOG: request_make(ASKED_JOG_CANCEL); break;
 	default: break;
 	}
 }
@@ -182,25 +164,25 @@ void machine_service(void)
 	watchdog_alive();
 	if (aborted)
 		return;
-	if (take(ASKED_RESET)) {
+	if (request_take(ASKED_RESET)) {
 		reset();
 		return;
 	}
-	if (take(MET_HARD_LIMIT))
+	if (request_take(MET_HARD_LIMIT))
 		machine_alarm(ALARM_HARD_LIMIT);
-	if (take(ASKED_HOLD))
+	if (request_take(ASKED_HOLD))
 		hold();
-	if (take(ASKED_JOG_CANCEL) && machine_state == STATE_JOG) {
+	if (request_take(ASKED_JOG_CANCEL) && machine_state == STATE_JOG) {
 		cancelling = true;
 		queue_clear();
 		stepper_slow_down();
 	}
-	if (take(ASKED_RESUME) && machine_state == STATE_HOLD)
+	if (request_take(ASKED_RESUME) && machine_state == STATE_HOLD)
 		resuming = true;
 	if (!stepper_moving())
 		motion_ended();
 	let_go_when_idle();
-	if (take(ASKED_STATUS))
+	if (request_take(ASKED_STATUS))
 		report_status();
 }
 
@@ -288,7 +270,7 @@ void machine_start(void)
 void machine_begin_session(void)
 {
 	serial_forget_input();
-	asked = 0;
+	request_forget();
 	aborted = false;
 	if (machine_state != STATE_ALARM)
 		machine_state = STATE_IDLE;

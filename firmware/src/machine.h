@@ -19,21 +19,10 @@ enum machine_state {
 	STATE_SLEEP,
 };
 
-/* Asked for by single bytes, at any moment. */
-enum machine_request {
-	ASKED_STATUS = 1,
-	ASKED_HOLD = 2,
-	ASKED_RESUME = 4,
-	ASKED_JOG_CANCEL = 8,
-	ASKED_RESET = 16,
-	MET_HARD_LIMIT = 32,
-};
-
 extern enum machine_state machine_state;
 extern bool machine_position_known; /* the count says where the carriage is */
 extern bool machine_homed;          /* from the switch */
 
-void machine_ask(uint8_t request); /* from interrupts, too */
 bool machine_aborted(void);
 
 void machine_start(void);

@@ -2,7 +2,6 @@
 #include <avr/interrupt.h>
 #include <avr/io.h>
 
-#include "clock.h"
 #include "gcode.h"
 #include "limits.h"
 #include "line.h"
@@ -13,6 +12,7 @@
 #include "settings.h"
 #include "shutter.h"
 #include "stepper.h"
+#include "tick.h"
 #include "watchdog.h"
 
 static void start_parts(void)
@@ -23,7 +23,7 @@ static void start_parts(void)
 	stepper_start();
 	limits_start();
 	serial_start();
-	clock_start();
+	tick_start();
 	sei();
 	if (!settings_kept) {
 		settings_save();

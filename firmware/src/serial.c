@@ -5,7 +5,7 @@
 #include <util/atomic.h>
 
 #include "board.h"
-#include "machine.h"
+#include "request.h"
 #include "watchdog.h"
 
 static volatile uint8_t rx[SERIAL_RX_BYTES], rx_head, rx_tail;
@@ -42,12 +42,12 @@ ISR(USART_RX_vect)
 	if (faults & _BV(FE0))
 		return;
 	switch (byte) {
-	case '?': machine_ask(ASKED_STATUS); break;
-	case '!': machine_ask(ASKED_HOLD); break;
-	case '~': machine_ask(ASKED_RESUME); break;
-	case 0x18: machine_ask(ASKED_RESET); break;
-	case 0x84: machine_ask(ASKED_HOLD); break; /* there is no door to open */
-	case 0x85: machine_ask(ASKED_JOG_CANCEL); break;
+	case '?': request_make(ASKED_STATUS); break;
+	case '!': request_make(ASKED_HOLD); break;
+	case '~': request_make(ASKED_RESUME); break;
+	case 0x18: request_make(ASKED_RESET); break;
+	case 0x84: request_make(ASKED_HOLD); break; /* there is no door to open */
+	case 0x85: request_make(ASKED_JOG_CANCEL); break;
 	default:
 		if (byte < 0x80)
 			keep(byte);

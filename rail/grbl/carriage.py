@@ -16,7 +16,7 @@ from rail.errors import RailProtocolError, RailRefusedError, RailResetError
 from rail.grbl import encode
 from rail.grbl.controls import Controls
 from rail.grbl.identity import Rest
-from rail.grbl.position import Ledger, StepGrid
+from rail.grbl.position import NO_ORIGIN, Ledger, StepGrid
 from rail.grbl.protocol import Status
 from rail.grbl.rates import Rates
 from rail.mark import DIGITS, Mark, decode_mark, encode_mark
@@ -26,7 +26,6 @@ _log = logging.getLogger(__name__)
 _PACE_LAG_S = 0.15  # from the line's answer to the motor's first step
 _PACE = 0.5
 _BRAKES = 1.1
-_NO_ORIGIN = "the rail was not homed or zeroed since its controller started"
 
 
 class Carriage:
@@ -78,7 +77,7 @@ class Carriage:
                 self.controller.forget_origin()
                 self._disowned = False
         if mark is None:
-            ledger.lose(_NO_ORIGIN)
+            ledger.lose(NO_ORIGIN)
             return
         ledger.set_origin(grid.steps_at(offset[0]), homed=mark.homed)
         if not grid.report_tells_steps:
@@ -148,12 +147,12 @@ class Carriage:
         ledger.blur()
         ledger.read(place[0])
         if not rest.kept:
-            ledger.lose("the controller had to be reset in motion, or had let go of its motor")
+            ledger.lose("the controller had to be stopped dead in motion, or had let go of its motor")
             return
         offset = None if rest.offset is None else tuple(value * scale for value in rest.offset)
         mark = None if offset is None or self._disowned else self._mark(place, offset)
         if mark is None or offset is None or rest.status.state != "Idle":
-            ledger.lose(_NO_ORIGIN)
+            ledger.lose(NO_ORIGIN)
             return
         # G92 counts from where the carriage stands, so that must be known to the step first; and until the whole origin is
         # written, no mark may stand there.

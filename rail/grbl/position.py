@@ -86,6 +86,10 @@ class StepGrid:
         return self.sign * round(um * self.steps_per_mm / 1000.0)
 
 
+NO_ORIGIN = "the rail was not homed or zeroed since its controller started"
+"""Why a position is unknown where nothing else is known of it."""
+
+
 class Ledger:
     """Where the carriage is, as far as is known.
 
@@ -99,7 +103,7 @@ class Ledger:
         self._origin: int | None = None
         self._exact = False
         self._homed = False
-        self._reason = "the rail was not homed or zeroed since its controller started"
+        self._reason = NO_ORIGIN
 
     @property
     def machine(self) -> int | None:
@@ -168,7 +172,7 @@ class Ledger:
 
     def lose(self, reason: str) -> None:
         """Forget the origin; `reason` completes "the position is unknown because"."""
-        if self._origin is not None or not self._reason:
+        if self._origin is not None or self._reason in {"", NO_ORIGIN}:
             self._reason = reason
         self._origin = None
         self._homed = False

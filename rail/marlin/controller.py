@@ -19,7 +19,7 @@ from rail.grbl.link import LINE_S, POLL_S, Link
 from rail.grbl.protocol import Reply, Status
 from rail.grbl.reading import PRESSED
 from rail.marlin import protocol
-from rail.marlin.link import MarlinLink
+from rail.marlin.link import BUSY_S, MarlinLink
 from rail.marlin.reading import BUSY_PLACE_S, MarlinReading
 
 AHEAD_S = 0.08
@@ -137,8 +137,9 @@ class MarlinController(MarlinReading):
     def home(self, limit_s: float, *, on_slice: Callable[[], None]) -> list[str]:
         """Run G28 for X."""
         self._homing = True
+        sign_s = min(limit_s, BUSY_S) if self._keeps_alive else limit_s
         try:
-            self._marlin.say("G28 X", limit_s, on_slice=on_slice)
+            self._marlin.say("G28 X", sign_s, longest_s=limit_s, on_slice=on_slice)
         except RailAlarmError as error:
             self._homing = False
             raise self._marlin.book.alarmed(error.code, doing="while homing") from error

@@ -19,7 +19,9 @@ RESENDS = 4
 
 _JUNK_S = 0.3
 _SYNC_TRIES, _SYNC_UNHEARD = 4, 2  # fewer where nothing comes at all
-_BUSY_S = 5.0  # Marlin says that it is busy every 2 s
+BUSY_S = 5.0
+"""Marlin says that it is busy every 2 s."""
+
 _BUSY_LONGEST_S = 120.0
 
 _HOME_AGAIN = "Home it with `focusrail rail home`, or set the origin by hand with `focusrail rail zero`."
@@ -77,11 +79,17 @@ class MarlinLink(Link):
         return [] if isinstance(reply, Blank) else [reply]  # type: ignore[list-item]
 
     def say(
-        self, line: str, limit_s: float = REPORT_S, *, on_slice: Callable[[], None] | None = None
+        self,
+        line: str,
+        limit_s: float = REPORT_S,
+        *,
+        longest_s: float = 0.0,
+        on_slice: Callable[[], None] | None = None,
     ) -> list[MarlinReply]:
         """Send one line and wait for its ``ok``, however often it has to be sent.
 
-        While Marlin says that it is busy, it is given `_BUSY_S` more each time, up to `_BUSY_LONGEST_S`, or `limit_s` where that is longer.
+        While Marlin says that it is busy, it is given `BUSY_S` more each time, up to the longest of `_BUSY_LONGEST_S`, `limit_s` and
+        `longest_s`.
 
         Raises
         ------
@@ -98,7 +106,7 @@ class MarlinLink(Link):
         self._transmit(line)
         said: list[MarlinReply] = []
         deadline = self.now() + limit_s
-        longest = self.now() + max(limit_s, _BUSY_LONGEST_S)
+        longest = self.now() + max(limit_s, longest_s, _BUSY_LONGEST_S)
         resends = 0
         while True:
             if on_slice is not None:
@@ -135,7 +143,7 @@ class MarlinLink(Link):
                 remedy="Press the button there, then try again.",
                 state="Nothing moves until then.",
             )
-        return _BUSY_S
+        return BUSY_S
 
     def _transmit(self, line: str) -> None:
         self._number += 1

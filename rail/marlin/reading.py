@@ -47,6 +47,7 @@ class MarlinReading:
         self._homing = False
         self._ours = False
         self._emergency = False
+        self._keeps_alive = False  # it says every 2 s that it is busy
         self._soft_limits = False
         self.feed_override = 1.0
         self.speed_mm_min = 0.0  # nothing tells
@@ -64,10 +65,8 @@ class MarlinReading:
         # Absolute targets; the motors stay on, whatever the idle time; no override.
         for line in ("G90", "M84 S0"):
             self._marlin.say(line)
-        try:
-            self._marlin.say("M220 S100")
-        except RailRefusedError as error:
-            _log.debug("no override: %s", error.message)
+        self._knows("M220 S100")
+        self._keeps_alive = self._knows("M113 S2")
         self.let_go(OUTPUTS_OFF, LINE_S)
         # What M503 shows is rounded to two decimals; from now on the controller reckons with that. But M92 counts steps as made that
         # were too few for Marlin to make: never under an origin, before which it was said.
@@ -76,6 +75,15 @@ class MarlinReading:
             self._marlin.say(f"M92 X{steps:.2f}")
         options = "EMERGENCY_PARSER" if self._emergency else ""
         return Identity(names[0].split(" SOURCE_CODE_URL")[0], options, "marlin", "Marlin", homes_alone=True)
+
+    def _knows(self, line: str) -> bool:
+        """Say `line`, which not every build has a command for; has this one?"""
+        try:
+            self._marlin.say(line)
+        except RailRefusedError as error:
+            _log.debug("%s", error.message)
+            return False
+        return True
 
     def settings(self) -> dict[int, float]:
         """Settings under GRBL's numbers, from M503, M211 and M119."""

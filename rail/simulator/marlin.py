@@ -47,8 +47,9 @@ class MarlinFirmware(GrblFirmware):
     alarm_keeps_outputs = True
     announces_alarms = False
 
-    def __init__(self, *, emergency_parser: bool = True) -> None:
+    def __init__(self, *, emergency_parser: bool = True, keepalive: bool = True) -> None:
         self.emergency_parser = emergency_parser
+        self.keepalive = keepalive
 
     def main(self, core: Core) -> Task[None]:
         """From power-up."""
@@ -105,10 +106,14 @@ class _Marlin(MarlinTalk):
             "M400": self.drain, "M410": self.quick_stop, "M112": self.kill, "M115": self.tell_name, "M118": self.echo,
             "M119": self.tell_endstops, "M211": self.tell_limits, "M503": self.tell_settings, "M500": self.store, "M84": self.motors,
             "M18": self.motors, "M92": self.steps, "M105": self.nothing, "M110": self.nothing, "M17": self.motors_on,
-            "M108": self.nothing, "M220": self.nothing, "M999": self.nothing, "G21": self.nothing, "G90": self.absolute,
+            "M108": self.nothing, "M113": self.nothing,
+            "M220": self.nothing, "M999": self.nothing, "G21": self.nothing, "G90": self.absolute,
             "G91": self.relative_mode, "M8": self.output(on=True), "M9": self.output(on=False),
             "M201": self.setting(120, 1.0), "M203": self.setting(110, 60.0), "M204": self.nothing,
         }  # fmt: skip
+        self.keepalive = firmware.keepalive
+        if not self.keepalive:
+            del self.commands["M113"]
 
     # Lines -------------------------------------------------------------------------------------------------------------
 
@@ -252,7 +257,7 @@ class _Marlin(MarlinTalk):
         due = core.now + BUSY_S
         for pause in task:
             yield pause
-            if core.now >= due:
+            if self.keepalive and core.now >= due:
                 due = core.now + BUSY_S
                 yield from core.send("echo:busy: processing\n")
 

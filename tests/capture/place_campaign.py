@@ -5,11 +5,7 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import json
-import sys
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -26,6 +22,7 @@ from capture.session.placing import MOST_ERROR, Placing
 from capture.session.plan import StackPlan
 from capture.session.records import EventKind
 from rail.grbl.axis import GrblAxis
+from tests import by_seed
 from tests.rail.grbl_virtual import VirtualRail
 
 BACKLASH_UM = 60.0
@@ -167,20 +164,11 @@ def campaign(folder: Path, seeds: range) -> Iterator[dict[str, Any]]:
         yield {**asdict(mishap), **asdict(found), "wrong": found.wrong}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("first", type=int)
-    parser.add_argument("count", type=int)
-    asked = parser.parse_args()
-    sums: Counter[str] = Counter()
-    for record in campaign(asked.folder, range(asked.first, asked.first + asked.count)):
-        what = "wrong" if record["wrong"] else "refused" if record["refused"] else "found"
-        sums[f"{what}{', another subject' if record['another'] else ''}"] += 1
-        sys.stdout.write(json.dumps(record) + "\n")
-        sys.stdout.flush()
-    sys.stdout.write(json.dumps(sums) + "\n")
+def ended(record: dict[str, Any]) -> str:
+    """What became of a search."""
+    what = "wrong" if record["wrong"] else "refused" if record["refused"] else "found"
+    return f"{what}{', another subject' if record['another'] else ''}"
 
 
 if __name__ == "__main__":
-    main()
+    by_seed.main(campaign, ended)

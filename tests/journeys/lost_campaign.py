@@ -5,19 +5,17 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import signal
 import subprocess
-import sys
 import time
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from capture.app.bench_launch import RunningBench
+from tests import by_seed
 from tests.journeys.program import command, focusrail
 
 FRAMES = 12
@@ -113,20 +111,11 @@ def campaign(folder: Path, seeds: range) -> Iterator[dict[str, Any]]:
         yield run(seed, place)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("first", type=int)
-    parser.add_argument("count", type=int)
-    asked = parser.parse_args()
-    sums: Counter[str] = Counter()
-    for record in campaign(asked.folder, range(asked.first, asked.first + asked.count)):
-        ended = "wrong" if record["wrong"] else "whole" if record["answers"][-1] == 0 else "stopped"
-        sums[f"{record['befell']}: {ended}{'' if record['seen'] else ', not seen'}"] += 1
-        sys.stdout.write(json.dumps(record) + "\n")
-        sys.stdout.flush()
-    sys.stdout.write(json.dumps(sums) + "\n")
+def ended(record: dict[str, Any]) -> str:
+    """What befell a session, and how it ended."""
+    how = "wrong" if record["wrong"] else "whole" if record["answers"][-1] == 0 else "stopped"
+    return f"{record['befell']}: {how}{'' if record['seen'] else ', not seen'}"
 
 
 if __name__ == "__main__":
-    main()
+    by_seed.main(campaign, ended)

@@ -5,15 +5,15 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import random
 import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tests import by_seed
 from tests.journeys.program import command, focusrail
 from tests.journeys.session_campaign import FAULTS, KILLS, MortalBench, accepted, devices, disturb
 
@@ -93,21 +93,15 @@ def run(seed: int, folder: Path) -> dict[str, Any]:
     return {"seed": seed, "story": story, "plan": plan, "passed": values["coverage"]["passed"], "frames": len(frames)}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("first", type=int)
-    parser.add_argument("count", type=int)
-    asked = parser.parse_args()
-    for seed in range(asked.first, asked.first + asked.count):
-        (place := asked.folder / str(seed)).mkdir(parents=True)
+def campaign(folder: Path, seeds: range) -> Iterator[dict[str, Any]]:
+    """Each session of these seeds."""
+    for seed in seeds:
+        (place := folder / str(seed)).mkdir(parents=True)
         try:
-            record = run(seed, place)
+            yield run(seed, place)
         except (AssertionError, subprocess.TimeoutExpired) as error:
-            record = {"seed": seed, "failed": str(error)}
-        sys.stdout.write(json.dumps(record) + "\n")
-        sys.stdout.flush()
+            yield {"seed": seed, "failed": str(error)}
 
 
 if __name__ == "__main__":
-    main()
+    by_seed.main(campaign)

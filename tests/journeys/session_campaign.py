@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import hashlib
 import json
@@ -15,7 +14,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -28,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capture.app.bench_launch import RunningBench
+from tests import by_seed
 from tests.journeys.program import Finished, command, focusrail
 
 OPTIONS = (
@@ -384,17 +383,5 @@ def campaigns(folder: Path, seeds: range) -> Iterator[dict[str, Any]]:
             shutil.rmtree(place, ignore_errors=True)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("first", type=int)
-    parser.add_argument("count", type=int)
-    asked = parser.parse_args()
-    asked.folder.mkdir(parents=True, exist_ok=True)
-    for record in campaigns(asked.folder, range(asked.first, asked.first + asked.count)):
-        sys.stdout.write(json.dumps(record) + "\n")
-        sys.stdout.flush()
-
-
 if __name__ == "__main__":
-    main()
+    by_seed.main(campaigns)

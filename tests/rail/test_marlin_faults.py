@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rail.axis import AxisState
-from rail.errors import RailAlarmError, RailError, RailProtocolError, RailTimeoutError
+from rail.errors import RailAlarmError, RailError, RailPositionUnknownError, RailProtocolError, RailTimeoutError
 from rail.grbl.axis import GrblAxis
 from rail.grbl.link import Link
 from rail.grbl.protocol import Alarm, Banner, Ok, Unrecognised
@@ -329,3 +329,38 @@ def test_steps_that_marlin_left_out_are_not_counted_at_the_next_opening() -> Non
         assert believed_right(rail, again, origin)
         again.move_to(500)
         assert believed_right(rail, again, origin)
+
+
+@pytest.mark.parametrize("keepalive", [True, False])
+def test_silence_while_homing_is_noticed_by_the_signs_of_life_that_stay_away(keepalive: bool) -> None:
+    """Marlin says every two seconds that it is busy; a build without that is waited for as long as homing may take."""
+    rail = VirtualRail(dialect="marlin", homing=True, settings={130: 60})
+    rail.controller.core.firmware = MarlinFirmware(keepalive=keepalive)
+    rail.restart()
+    axis = rail.open()
+    slow_s = axis._carriage.rates.homing_s
+    assert slow_s > 20.0
+    begin = rail.port.now
+
+    def fall_silent() -> None:
+        rail.port.mangle_in = rail.port.mangle_out = lambda data: b""
+
+    rail.call_later(2.5, fall_silent)
+    with pytest.raises(RailTimeoutError, match="no sign of"):
+        axis.home()
+    took_s = rail.port.now - begin
+    assert took_s < 12.0 if keepalive else took_s > slow_s
+    assert not axis.status().position_known
+
+
+def test_a_position_that_another_programs_move_cost_is_said_to_have_been_lost_by_it() -> None:
+    rail = VirtualRail(dialect="marlin")
+    axis, _ = zeroed(rail)
+    axis.close()
+    rail.controller.receive(b"G1 X15 F600\n")
+    rail.controller.advance(rail.port.now + 1.0)
+    again = rail.open()
+    assert any("moving" in notice for notice in again.notices)
+    with pytest.raises(RailPositionUnknownError, match="stopped dead in motion"):
+        again.move_to(100)
+    again.close()
