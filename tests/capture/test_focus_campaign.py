@@ -39,6 +39,15 @@ def test_ranges_in_thirty_set_ups() -> None:
 
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
+def test_ranges_in_forty_other_scenes(tmp_path: Path) -> None:
+    counts = told(find_ranges(range(SEED, SEED + 40), tmp_path))
+    assert counts["both ends within half a depth of field"] >= 0.75 * counts["set-ups"]
+    assert counts["both within one"] >= 0.9 * counts["set-ups"]
+    assert counts["outside the limits"] == 0
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(7200)
 def test_gaps_in_twenty_five_stacks(tmp_path: Path) -> None:
     counts = told(certify_stacks(range(SEED, SEED + 25), tmp_path))
     assert counts["gap found and closed"] >= 0.95 * counts["stacks with a gap"]
