@@ -54,8 +54,10 @@ def check_targets(output: Path | None, options: StackOptions) -> list[Path]:
     check_options(options)
     if output is not None:
         check_target(output, force=options.force)
+    folders = []
     if options.slabs.sizes and (output is not None or options.slabs.folder is not None):
-        check_slab_folder(slab_folder(output or Path(), options), force=options.force)
+        folders.append(slab_folder(output or Path(), options))
+        check_slab_folder(folders[0], force=options.force)
     if options.wants_depth and options.method is Method.AVERAGE:
         raise StackingUsageError("a plain average has no depth", remedy="Choose another method, or leave the depth.")
     if options.depth is not None:
@@ -67,7 +69,7 @@ def check_targets(output: Path | None, options: StackOptions) -> list[Path]:
     options.relief.check(force=options.force)
     single = (output, options.depth, options.report, options.layers)
     outputs = [p for p in (*single, *options.relief.targets().values()) if p is not None]
-    different(outputs)
+    different([*outputs, *folders])
     return outputs
 
 

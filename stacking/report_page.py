@@ -211,8 +211,10 @@ def _settings(stacked: Stacked, report: StackReport) -> str:
     plain = {name: value for name, value in asdict(stacked.options).items() if name not in ("relief", "slabs")}
     plain |= {f"depth {name}": value for name, value in asdict(stacked.options.relief).items()}
     plain |= {f"slab {name}": value for name, value in asdict(stacked.options.slabs).items()}
-    rows = [(name.replace("_", " "), str(value)) for name, value in plain.items() if value not in (None, ())]
-    rows += [("reference frame", report.reference), ("crop", ", ".join(map(str, report.crop)))]
+    plain["areas"] = tuple(area.name or area.label for area in stacked.options.areas)
+    plain["slab sizes"] = tuple(size or "auto" for size in stacked.options.slabs.sizes)
+    rows = [(name.replace("_", " "), _words(value)) for name, value in plain.items() if value not in (None, (), False)]
+    rows += [("reference frame", report.reference), ("x, y, width, height of the crop", _words(report.crop))]
     times = [(stage, f"{seconds:.2f} s") for stage, seconds in report.times]
     times.append(("most memory", f"{report.peak_rss_bytes / 2**20:.0f} MiB"))
     recipe = ""
@@ -226,6 +228,13 @@ def _settings(stacked: Stacked, report: StackReport) -> str:
         f"<section><h2>Times</h2>{_table(('stage', 'seconds'), times)}</section>"
         f"<section><h2>Frames</h2><details><summary>{report.frames_used} frames, in order</summary>{order}</details></section>"
     )
+
+
+def _words(value: object) -> str:
+    """A setting as people write it."""
+    if value is True:
+        return "yes"
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _position(stacked: Stacked, index: int) -> str:

@@ -51,6 +51,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ),
         ({"slabs": SlabOptions((2,), folder=Path("nowhere/slabs"))}, OutputError, "nowhere does not exist"),
         ({"slabs": SlabOptions((2,), folder=Path("/dev/null"))}, OutputError, "is a file"),
+        ({"slabs": SlabOptions((2,), folder=Path("o.tif"))}, StackingUsageError, "o.tif was named for two outputs"),
         ({"recipe": Path("/wide.toml")}, StackingUsageError, "the recipe /wide.toml cannot be read"),
         ({"depth": Path("d.foo")}, StackingUsageError, "suffix"),
         ({"layers": Path("x.xyz")}, StackingUsageError, "suffix"),

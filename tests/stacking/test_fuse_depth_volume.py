@@ -133,6 +133,50 @@ def test_a_thin_near_strand_stays_thin(level: int) -> None:
     assert 8 <= near_px <= 20
 
 
+def behind_a_hair(shape: tuple[int, int], line: F32, near: float, far: float) -> tuple[list[F32], F32]:
+    """A dark line (1 where it is) at frame ``near`` before a ground at frame ``far``, 12 frames."""
+    ground = texture(shape, 12, 21)
+    random = np.random.default_rng(22)
+    stack = []
+    for k in range(12):
+        cover = defocused(line, k - near)
+        frame = defocused(ground, k - far) * (1 - cover) + 20.0 * cover
+        stack.append((frame + random.normal(0, 1.0, shape)).astype(np.float32))
+    return stack, np.asarray(ground * (1 - line) + 20.0 * line, np.float32)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_hair_has_its_own_depth(turned: bool) -> None:
+    """Not that of the ground behind it; from behind (far frames first) as well, and no wider than it is."""
+    shape = (160, 200)
+    line = np.zeros(shape, np.float32)
+    cv2.line(line, (20, 15), (180, 140), 1.0, 1)
+    stack, sharp = behind_a_hair(shape, line, 2.0, 8.0)
+    positions = [100.0 + 10.0 * k for k in range(12)]
+    if turned:
+        stack, positions = stack[::-1], positions[::-1]
+    with Bands(1) as bands:
+        volume = DepthVolume(Canvas(0, 0, 200, 160), 12, bands)
+        add_all(volume, stack, positions)
+        depth, confidence = volume.depth(picture_of(sharp))
+    near = depth < 140
+    assert near[line > 0].mean() > 0.7
+    assert near[line == 0].mean() < 0.01
+    assert (confidence[near] > 0).all()
+
+
+def test_a_line_on_the_ground_is_no_hair() -> None:
+    shape = (160, 200)
+    line = np.zeros(shape, np.float32)
+    cv2.line(line, (20, 15), (180, 140), 1.0, 1)
+    stack, sharp = behind_a_hair(shape, line, 8.0, 8.0)
+    with Bands(1) as bands:
+        volume = DepthVolume(Canvas(0, 0, 200, 160), 12, bands)
+        add_all(volume, stack, [float(k) for k in range(12)])
+        depth, _ = volume.depth(picture_of(sharp))
+    assert np.abs(depth - 8).max() < 1.5
+
+
 def test_where_frames_lie_dense_neighbours_are_told_apart_no_more() -> None:
     """A surface is sharp in a dozen of them: the single frame with most votes is noise's choice."""
     shape, frames = (96, 128), 40

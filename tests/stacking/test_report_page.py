@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from stacking.areas_options import Prefer, preferring
 from stacking.coverage import COVERED, END, FLAT, GAP, coverage_classes
 from stacking.options import StackOptions
 from stacking.plots import Plot, Series
@@ -64,7 +66,12 @@ def test_the_page_stands_for_itself_and_names_everything(tmp_path: Path) -> None
     recipe = tmp_path / "mine.toml"
     recipe.write_text('version = 1\nname = "<warm>"\n[exposure]\nstops = 0.25\n')
     options = StackOptions(
-        report=tmp_path / "r.html", depth=tmp_path / "d.tif", recipe=recipe, slabs=SlabOptions((3,), 1)
+        report=tmp_path / "r.html",
+        depth=tmp_path / "d.tif",
+        recipe=recipe,
+        slabs=SlabOptions((3, 2), 1),
+        areas=preferring(Prefer.NEAR, None),
+        force=True,
     )
     report = stack_pictures([stack(tmp_path / "in")], tmp_path / "o.tif", options)
     text = (tmp_path / "r.html").read_text(encoding="utf-8")
@@ -81,6 +88,9 @@ def test_the_page_stands_for_itself_and_names_everything(tmp_path: Path) -> None
     assert "a<0>" not in text  # names are escaped
     assert "a&lt;0&gt;.png" in text
     assert page.count["svg"] == 6
+    settings = dict(re.findall("<tr><td>([^<]*)</td><td>([^<]*)</td></tr>", text))
+    assert (settings["slab sizes"], settings["areas"], settings["force"]) == ("3, 2", "prefer near", "yes")
+    assert settings["x, y, width, height of the crop"] == ", ".join(map(str, report.crop))
     assert {stage for stage, _ in report.times} == {"registering", "fusing", "writing"}
     assert report.values()["seconds"] == pytest.approx(sum(report.values()["times"].values()), abs=0.01)
 
