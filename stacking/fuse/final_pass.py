@@ -69,6 +69,8 @@ class FusionTask:
         Of them, held by something else.
     is_part : bool
         Whether the frames are those of a slab, or pictures of slabs: their mean is no sweep through the scene.
+    let_go : callable
+        Called when every frame is in: gives back what is kept for decoding the next.
     """
 
     decode: Callable[[int], Pixels | str]
@@ -83,6 +85,7 @@ class FusionTask:
     memory_bytes: int | None = None
     beside_bytes: int = 0
     is_part: bool = False
+    let_go: Callable[[], None] = lambda: None
 
     @property
     def decode_threads(self) -> int:
@@ -201,6 +204,7 @@ class FinalPass:
         for strip in strips:
             whole = self._joined(whole, self._picture(strip, bands, volume, sweep), strip)
         assert whole is not None
+        task.let_go()
         if sweep is not None:
             return_freed_memory()
             sweep.correct(whole, bands)
@@ -246,6 +250,7 @@ class FinalPass:
         for strip in strips:
             whole = self._joined(whole, self._taken(strip, bands, found.chosen), strip)
         assert whole is not None
+        task.let_go()
         keep_freed(planes=False)
         return_freed_memory()
         return whole, found.depth(used, whole.shape[:2]) if task.wants_depth else None
