@@ -229,6 +229,10 @@ class Development:
         """How many defective pixels of the sensor are known and repaired."""
         return 0 if self._rendering is None else len(self._rendering.defects)
 
+    def let_go(self) -> None:
+        """Give back the memory that is kept for the next frame."""
+        self._memory.let_go()
+
     def key(self) -> Hashable:
         """Equal where two developments make the same picture of any file."""
         rendering = None if self._rendering is None else self._rendering.key()

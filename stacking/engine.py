@@ -280,6 +280,7 @@ class Engine:
             wants_depth=self.options.wants_depth,
             threads=self._threads,
             memory_bytes=self.options.memory_bytes,
+            let_go=development.let_go,
         )
         if check is not None:
             check(task)

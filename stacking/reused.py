@@ -32,6 +32,11 @@ class ReusedArrays:
         lent = np.asarray(_Loan(self, memory))
         return lent.view(dtype).reshape(shape)
 
+    def let_go(self) -> None:
+        """Give back the memory that is kept."""
+        with self._lock:
+            self._idle = None
+
     def take_back(self, memory: NDArray[np.uint8]) -> None:
         """Keep memory that nobody looks at any more."""
         with self._lock:

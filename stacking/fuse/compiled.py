@@ -14,7 +14,6 @@ import importlib.util
 import os
 import re
 import struct
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -24,6 +23,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+from platformdirs import user_cache_path
 
 if TYPE_CHECKING:
     from llvmlite.binding import LLJIT, TargetMachine
@@ -192,7 +192,7 @@ def loops_of(module: str) -> list[Loop]:
 def object_of(module: str) -> bytes:
     """The object file of a module's loops, compiled and kept where there is none that fits."""
     name = f"{module.rpartition('.')[2]}.{_key(module)}.o"
-    places = (_source(module).parent / "__pycache__", _own_folder())
+    places = (_source(module).parent / "__pycache__", user_cache_path("focusrail") / "loops")
     for place in places:
         with suppress(OSError):
             return (place / name).read_bytes()
@@ -208,16 +208,14 @@ def object_of(module: str) -> bytes:
 
 def _keep(place: Path, name: str, content: bytes) -> None:
     place.mkdir(parents=True, exist_ok=True)
-    descriptor, beside = tempfile.mkstemp(dir=place)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-    for old in place.glob(f"{name.split('.')[0]}.*.o"):
-        old.unlink(missing_ok=True)
-    Path(beside).replace(place / name)
-
-
-def _own_folder() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "focusrail" / "loops"
+    beside = place / f".{name}.{os.getpid()}.part"
+    try:
+        beside.write_bytes(content)
+        for old in place.glob(f"{name.split('.')[0]}.*.o"):
+            old.unlink(missing_ok=True)
+        beside.replace(place / name)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 @functools.cache

@@ -71,6 +71,8 @@ class FusionTask:
         Whether the frames are those of a slab, or pictures of slabs: their mean is no sweep through the scene.
     is_fused : bool
         Whether the frames are pictures of slabs: their finest detail has been given back already.
+    let_go : callable
+        Called when every frame is in: gives back what is kept for decoding the next.
     """
 
     decode: Callable[[int], Pixels | str]
@@ -86,6 +88,7 @@ class FusionTask:
     beside_bytes: int = 0
     is_part: bool = False
     is_fused: bool = False
+    let_go: Callable[[], None] = lambda: None
 
     @property
     def decode_threads(self) -> int:
@@ -213,6 +216,7 @@ class FinalPass:
         for strip in strips:
             whole = self._joined(whole, self._picture(strip, bands, volume, sweep), strip)
         assert whole is not None
+        task.let_go()
         if sweep is not None:
             return_freed_memory()
             sweep.correct(whole, bands)
@@ -264,6 +268,7 @@ class FinalPass:
         for strip in strips:
             whole = self._joined(whole, self._taken(strip, bands, found.chosen), strip)
         assert whole is not None
+        task.let_go()
         if sweep is not None:
             return_freed_memory()
             sweep.correct(whole, bands)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import imagecodecs
@@ -28,6 +29,18 @@ def test_memory_is_lent_again_when_the_last_view_is_gone() -> None:
     assert not np.shares_memory(second, view)
     del view
     assert address(memory.lend(SHAPE, BYTE)) == where
+
+
+def test_memory_that_is_kept_is_given_back_when_told() -> None:
+    memory, size = ReusedArrays(), 8 << 20
+    tracemalloc.start()
+    try:
+        memory.lend((size,), BYTE)
+        assert tracemalloc.get_traced_memory()[0] > size
+        memory.let_go()
+        assert tracemalloc.get_traced_memory()[0] < size // 8
+    finally:
+        tracemalloc.stop()
 
 
 def test_memory_of_another_size_is_not_lent() -> None:
