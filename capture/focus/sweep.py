@@ -29,14 +29,15 @@ MOST_FRAMES = 400
 SMALL_WINDOW_PX, SMALL_STRIDE_PX, MOST_SMALL_BLOCKS = 1.0, 2, 30_000
 POOLED_WINDOW_PX, POOLED_STRIDE_PX = 5.0, 8
 
-# Share of clipped blocks from which a picture tells nothing.
-MOSTLY_CLIPPED = 0.5
+# Share of clipped blocks from which that is named where nothing is found. A bright ground may well clip beside a subject that does not,
+# so only from a larger share a sweep is not worth its time.
+MOSTLY_CLIPPED, _ALL_CLIPPED = 0.5, 0.95
 
 Say = Callable[[str], None]
 
 
 class OverexposedError(FocusError):
-    """Most of the live picture is clipped white."""
+    """All of the live picture, or nearly so, is clipped white."""
 
 
 def silent(text: str) -> None:
@@ -238,7 +239,7 @@ def sweep(
     Raises
     ------
     OverexposedError
-        With the first frame, where most of it is clipped white.
+        With the first frame, where it is clipped white but for a twentieth.
     FocusError
         For fewer than two or more than `MOST_FRAMES` positions, or a region that is too small.
     CaptureError, rail.errors.RailError
@@ -255,9 +256,9 @@ def sweep(
         if gathering.positions and reached <= gathering.positions[-1]:
             continue  # nearer together than the axis's own step
         gathering.add(reached, frame, view.again() if index in twice else None)
-        if index == 0 and gathering.clipped is not None and gathering.clipped.mean() > MOSTLY_CLIPPED:
+        if index == 0 and gathering.clipped is not None and gathering.clipped.mean() > _ALL_CLIPPED:
             raise OverexposedError(
-                "most of the live picture is clipped white",
+                "the live picture is clipped white nearly everywhere",
                 remedy="Shorten the exposure, lower the ISO or the light, or choose a darker part with --roi.",
                 state=f"Looked at {reached:g} only; the rail stands at rest.",
             )

@@ -50,10 +50,18 @@ def texture(seed: int, shape: tuple[int, int] = (240, 320)) -> F32:
 
 
 class Scene:
-    """A `View` of a tilted, textured plane: near at the left, far at the right; empty where `bare` says so."""
+    """A `View` of a tilted, textured plane: near at the left, far at the right; as bright as `ground` where `bare` says so."""
 
     def __init__(
-        self, seed: int, growth: float, near: float, far: float, *, noise: float = 0.002, bare: float = 0.0
+        self,
+        seed: int,
+        growth: float,
+        near: float,
+        far: float,
+        *,
+        noise: float = 0.002,
+        bare: float = 0.0,
+        ground: float = 0.3,
     ) -> None:
         self.growth, self.near, self.far, self.noise = growth, near, far, noise
         self.limits = (-20_000.0, 20_000.0)
@@ -62,7 +70,7 @@ class Scene:
         self.seen: list[float] = []
         self._rng = np.random.default_rng(seed)
         self._picture = texture(seed)
-        self._picture[: round(bare * len(self._picture))] = 0.3
+        self._picture[: round(bare * len(self._picture))] = ground
         self._strips = 8
         self.light = 1.0
 
@@ -219,6 +227,13 @@ def test_light_that_clips_is_named_at_the_first_frame() -> None:
     with pytest.raises(OverexposedError, match="clipped white"):
         find_range(scene, 0.1)
     assert len(scene.seen) == 2
+
+
+def test_a_subject_before_a_ground_that_clips_is_measured() -> None:
+    scene = Scene(9, 0.1, 0.0, 100.0, bare=0.7, ground=3.0)
+    assert measure_step(scene, 1.0, 0.3).blur_px_per_um == pytest.approx(0.1, rel=0.2)
+    found = find_range(scene, 0.1)
+    assert (found.near, found.far) == (pytest.approx(0.0, abs=15.0), pytest.approx(100.0, abs=15.0))
 
 
 def test_a_region_of_a_few_pixels_is_refused() -> None:
