@@ -30,7 +30,7 @@ FEWEST_FRAMES, SMALLEST_PX = 5, 128
 # Kept for the whole picture: mean square at half size, frame number at a quarter, range at half size.
 KEPT_BYTES_PER_PIXEL = 1.75
 # And what the correction takes beside the picture, measured.
-WORK_BYTES_PER_PIXEL = 17
+WORK_BYTES_PER_PIXEL = 21
 # Bands that are corrected, from a half to a sixteenth; what is coarser is left alone: no brightness is pumped.
 LEVELS = 4
 # Spatial frequency of the first ring in cycles per pixel of the picture at a quarter, and rings per octave.
