@@ -2,8 +2,9 @@
 
     python -m benchmarks.fit_sweep STACK ... --output stacking/fuse/sweep_gates.py
 
-A STACK is a folder as `benchmarks.make_stack` writes it. Frames are fused by their true transforms; the gates are found, band by band, so
-that differences times gates come nearest to what the truth lacks in the fused luma (Adam; every stack counts by its own error).
+A STACK is a folder as `benchmarks.make_stack` writes it. Frames are fused by their true transforms; the gates of all bands are found
+together, so that differences times gates, enlarged and added up, come nearest to what the truth lacks in the fused luma (Adam over
+patches; every stack counts by its own error).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -23,14 +25,14 @@ from stacking.fuse.focal_sweep import LEVELS, FocalSweep
 from stacking.fuse.frame_planes import LUMA, FramePlanes
 from stacking.fuse.methods import noise_for
 from stacking.fuse.pyramid import PyramidFusion, PyramidTuning
-from stacking.fuse.sweep_kernels import HIDDEN, MOST_GATE
+from stacking.fuse.sweep_kernels import HIDDEN, MOST_GATES
 from stacking.options import Method
 
 F32 = NDArray[np.float32]
-Level = tuple[F32, F32, F32]
 Gate = tuple[F32, F32]
 
-_MARGIN_PX, _BATCH, _STEPS, _RATE, _DECAY = 64, 40000, 800, 0.02, 1e-4
+_MARGIN_PX, _PATCH_PX, _RIM_PX, _BATCH, _STEPS, _RATE, _DECAY = 64, 256, 16, 4, 3000, 0.01, 1e-5
+_FIRST, _SECOND, _EVERY = 0.9, 0.995, 37
 _HEADER = '''"""The gates of the focal sweep, as `benchmarks.fit_sweep` found them on stacks of known truth.
 
 By level from the finest: weights of the hidden values (9, 9), and of the output (2, 9); see `sweep_kernels.gate_rows`.
@@ -56,8 +58,19 @@ def _read(path: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
     )
 
 
-def samples_of(folder: Path, bands: Bands) -> tuple[list[Level], float]:
-    """By level: differences, inputs (9, n) with the constant, and what the truth lacks; and the mean square error of the picture."""
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A stack's picture: by level the differences (rows, columns) and what gates depend on (9, rows, columns), with the constant; what the
+    truth lacks at full size; and the mean square of that.
+    """
+
+    levels: list[tuple[F32, F32]]
+    lacking: F32
+    error: float
+
+
+def sample_of(folder: Path, bands: Bands) -> Sample:
+    """Fuse a stack, and compare it with its truth."""
     meta = json.loads((folder / "meta.json").read_text())
     canvas = Canvas(0, 0, meta["width"], meta["height"])
     planes, sweep = FramePlanes(canvas), FocalSweep(canvas)
@@ -74,48 +87,90 @@ def samples_of(folder: Path, bands: Bands) -> tuple[list[Level], float]:
     picture = fusion.result()
     truth = _read(folder / "truth.tif")
     lacking = np.asarray(((truth.astype(np.float32) - picture) / 257) @ LUMA, np.float32)
-    lacking = np.asarray(cv2.pyrDown(lacking), np.float32)
-    levels: list[Level] = []
-    coarse = lacking
-    for level, (difference, inputs) in enumerate(sweep.residuals(picture, bands)[1]):
-        fine, coarse = coarse, np.asarray(cv2.pyrDown(coarse), np.float32)
-        band = fine - cv2.pyrUp(coarse, dstsize=fine.shape[::-1])
+    levels = []
+    for difference, inputs in sweep.residuals(picture, bands)[1]:
         inputs[5] = soft_sign(inputs[5])
-        cut = slice(_MARGIN_PX >> level + 1, -(_MARGIN_PX >> level + 1))
-        stacked = np.stack([*(p[cut, cut] for p in inputs), np.ones_like(band[cut, cut])])
-        levels.append((difference[cut, cut].ravel(), stacked.reshape(HIDDEN, -1), band[cut, cut].ravel()))
-    return levels, float(np.mean(lacking**2))
+        levels.append((difference, np.stack([*inputs, np.ones_like(difference)])))
+    inside = lacking[_MARGIN_PX:-_MARGIN_PX, _MARGIN_PX:-_MARGIN_PX]
+    return Sample(levels, lacking, float(np.mean(inside**2)))
 
 
-def fit(samples: Sequence[tuple[Level, float]], rng: np.random.Generator) -> Gate:
-    """The gate of one level; ``samples`` are those of every stack and that stack's mean square error."""
-    difference, inputs, lacking = (np.concatenate([s[k] for s, _ in samples], axis=-1) for k in range(3))
-    weight = np.concatenate([np.full(s[0].size, 1 / (s[0].size * square)) for s, square in samples])
-    weight /= (weight * lacking**2).sum()
-    mean, deviation = inputs.mean(axis=1), inputs.std(axis=1) + 1e-3
-    mean[-1], deviation[-1] = 0.0, 1.0
-    inputs = ((inputs - mean[:, None]) / deviation[:, None]).astype(np.float32)
-    values = [rng.normal(0, 0.12, (HIDDEN, HIDDEN)), rng.normal(0, 0.1, HIDDEN), np.zeros(HIDDEN)]
-    values[2][-1] = -1.0
-    first, second = [np.zeros_like(v) for v in values], [np.zeros_like(v) for v in values]
-    for step in range(1, _STEPS + 1):
-        of = rng.integers(0, difference.size, min(_BATCH, difference.size))
-        x, d = inputs[:, of], difference[of]
-        hidden = soft_sign(values[0] @ x)
-        slope = soft_sign(0.5 * (values[1] @ hidden + values[2] @ x))
-        left = 0.5 * MOST_GATE * (1 + slope) * d - lacking[of]
-        back = 2 * weight[of] * left * d * (difference.size / of.size) * 0.25 * MOST_GATE * (1 - slope**2)
-        gradients = [(np.outer(values[1], back) * (1 - hidden**2)) @ x.T, hidden @ back, x @ back]
-        rate = _RATE * min(1.0, (_STEPS - step) / (_STEPS * 0.5) + 0.02)
-        for k, gradient in enumerate(gradients):
-            g = gradient + _DECAY * values[k]
-            first[k] = 0.9 * first[k] + 0.1 * g
-            second[k] = 0.99 * second[k] + 0.01 * g * g
-            values[k] -= rate * (first[k] / (1 - 0.9**step)) / (np.sqrt(second[k] / (1 - 0.99**step)) + 1e-8)
-    folded = [v / deviation for v in (values[0], values[2])]
-    for v in folded:
-        v[..., -1] -= (v[..., :-1] * mean[:-1]).sum(axis=-1)
-    return folded[0].astype(np.float32), np.stack([values[1], folded[1]]).astype(np.float32)
+class Fit:
+    """The gates of all levels while they are found; inputs are standardised."""
+
+    def __init__(self, samples: Sequence[Sample], rng: np.random.Generator) -> None:
+        self._samples, self._rng = samples, rng
+        self._mean, self._deviation = [], []
+        for level in range(LEVELS):
+            some = np.concatenate([s.levels[level][1].reshape(HIDDEN, -1)[:, ::_EVERY] for s in samples], axis=1)
+            mean, deviation = some.mean(axis=1), some.std(axis=1) + 1e-3
+            mean[-1], deviation[-1] = 0.0, 1.0
+            self._mean.append(mean[:, None])
+            self._deviation.append(deviation[:, None])
+        self._values = [
+            [rng.normal(0, 0.12, (HIDDEN, HIDDEN)), rng.normal(0, 0.1, HIDDEN), np.zeros(HIDDEN)] for _ in range(LEVELS)
+        ]
+        for values in self._values:
+            values[2][-1] = -1.0
+
+    def run(self) -> list[Gate]:
+        """All steps; the gates as `sweep_kernels.gate_rows` takes them."""
+        first = [[np.zeros_like(v) for v in values] for values in self._values]
+        second = [[np.zeros_like(v) for v in values] for values in self._values]
+        for step in range(1, _STEPS + 1):
+            gradients = [[_DECAY * v for v in values] for values in self._values]
+            for of in self._rng.integers(0, len(self._samples), _BATCH):
+                self._add_gradients(self._samples[of], gradients)
+            rate = _RATE * min(1.0, (_STEPS - step) / (_STEPS * 0.6) + 0.01, step / 50)
+            for level, values in enumerate(self._values):
+                for k, gradient in enumerate(gradients[level]):
+                    one, two = first[level], second[level]
+                    one[k] = _FIRST * one[k] + (1 - _FIRST) * gradient
+                    two[k] = _SECOND * two[k] + (1 - _SECOND) * gradient**2
+                    mean, square = one[k] / (1 - _FIRST**step), two[k] / (1 - _SECOND**step)
+                    values[k] -= rate * mean / (np.sqrt(square) + 1e-8)
+        return [self._folded(level) for level in range(LEVELS)]
+
+    def _add_gradients(self, sample: Sample, gradients: list[list[NDArray[np.float64]]]) -> None:
+        """Those of the error of one patch."""
+        unit = 1 << LEVELS
+        y, x = (
+            unit * self._rng.integers(_MARGIN_PX // unit, (n - _MARGIN_PX - _PATCH_PX) // unit + 1)
+            for n in sample.lacking.shape
+        )
+        passed = []
+        change: F32 | None = None
+        for level in reversed(range(LEVELS)):
+            size = _PATCH_PX >> level + 1
+            rows, columns = (slice(v >> level + 1, (v >> level + 1) + size) for v in (y, x))
+            difference, inputs = sample.levels[level]
+            given = (inputs[:, rows, columns].reshape(HIDDEN, -1) - self._mean[level]) / self._deviation[level]
+            weights, output, direct = self._values[level]
+            hidden = soft_sign(weights @ given)
+            slope = soft_sign(0.5 * (output @ hidden + direct @ given))
+            here = difference[rows, columns]
+            own = np.asarray(0.5 * MOST_GATES[level] * (1 + slope).reshape(here.shape) * here, np.float32)
+            change = own if change is None else own + cv2.pyrUp(change)
+            passed.append((here.ravel(), given, hidden, slope))
+        assert change is not None
+        left = sample.lacking[y : y + _PATCH_PX, x : x + _PATCH_PX] - cv2.pyrUp(change)
+        left[:_RIM_PX] = left[-_RIM_PX:] = left[:, :_RIM_PX] = left[:, -_RIM_PX:] = 0.0
+        back = np.asarray(-2 / (sample.error * _BATCH * (_PATCH_PX - 2 * _RIM_PX) ** 2) * left, np.float32)
+        for level, (here, given, hidden, slope) in enumerate(reversed(passed)):
+            back = np.asarray(4 * cv2.pyrDown(back), np.float32)
+            inner = back.ravel() * here * 0.25 * MOST_GATES[level] * (1 - slope**2)
+            through = np.outer(self._values[level][1], inner) * (1 - hidden**2)
+            for k, gradient in enumerate((through @ given.T, hidden @ inner, given @ inner)):
+                gradients[level][k] += gradient
+
+    def _folded(self, level: int) -> Gate:
+        """With the standardisation in the weights."""
+        mean, deviation = self._mean[level].ravel(), self._deviation[level].ravel()
+        weights, output, direct = self._values[level]
+        folded = [v / deviation for v in (weights, direct)]
+        for v in folded:
+            v[..., -1] -= (v[..., :-1] * mean[:-1]).sum(axis=-1)
+        return folded[0].astype(np.float32), np.stack([output, folded[1]]).astype(np.float32)
 
 
 def written(gates: Sequence[Gate]) -> str:
@@ -151,9 +206,8 @@ def main() -> None:
     arguments = parser.parse_args()
     rng = np.random.default_rng(0)
     with Bands() as bands:
-        found = [samples_of(folder, bands) for folder in arguments.stacks]
-    gates = [fit([(levels[k], square) for levels, square in found], rng) for k in range(LEVELS)]
-    arguments.output.write_text(written(gates))
+        samples = [sample_of(folder, bands) for folder in arguments.stacks]
+    arguments.output.write_text(written(Fit(samples, rng).run()))
 
 
 if __name__ == "__main__":

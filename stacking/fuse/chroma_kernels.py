@@ -127,7 +127,9 @@ def _sharpened_row(luma: Any, y: Any, low: Any, high: Any, amount: Any, lines: A
         top = max(brightest[x], brightest[x + 1], brightest[x + 2])
         share = min(max((top - bottom - _STILL_LEVELS) * _PER_LEVEL, np.float32(0.0)), np.float32(1.0))
         smooth = np.float32(0.25) * (mean[x] + mean[x + 2]) + np.float32(0.5) * mean[x + 1]
-        out[x] = min(max(v + amount * share * (v - smooth), np.float32(least[x])), np.float32(most[x]))
+        # in whole steps the range reaches up to one beyond what the frames have
+        bottom, top = min(v, np.float32(least[x]) + np.float32(1.0)), max(v, np.float32(most[x]) - np.float32(1.0))
+        out[x] = min(max(v + amount * share * (v - smooth), bottom), top)
 
 
 @compiled(

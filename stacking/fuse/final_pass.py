@@ -40,7 +40,7 @@ _APRON_COARSE_PX = 7 + REACH_COARSE_PX + 2
 _PICTURE_BYTES_PER_PIXEL = 6
 # Chroma of a whole frame at half size; what finds the frames in focus, at half size; depth, confidence and surface, and what is written
 # of them.
-_CHROMA_BYTES_PER_PIXEL, _MOMENTS_BYTES_PER_PIXEL, _DEPTH_BYTES_PER_PIXEL = 2, 4, 26
+_CHROMA_BYTES_PER_PIXEL, _MOMENTS_BYTES_PER_PIXEL, _DEPTH_BYTES_PER_PIXEL = 2, 5, 26
 _PASSES = {Method.DEPTHMAP: 2}
 # A picture too small for two levels of the pyramid has no depth.
 _LEAST_DEPTH_LEVELS = 2

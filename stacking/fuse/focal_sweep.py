@@ -4,7 +4,7 @@ Beside a strand no frame shows the ground both sharp and free of the strand's bl
 frames errs there. The plain mean of all frames is a focal sweep: in linear light it is the true picture blurred by one kernel, nearly
 the same at every depth and across the outlines of what stands in front (Nagahara, Kuthirummal, Zhou and Nayar 2008; Kuthirummal et al.
 2011). So the fused picture, blurred by this kernel, must give the mean; where it does not, band by band, one of the two errs. Which of
-them is told by what lies around: gates from 0 to 1.5, by a small network of fixed numbers (`sweep_gates`) fitted on stacks of known
+them is told by what lies around: gates, by a small network of fixed numbers (`sweep_gates`) fitted on stacks of known
 truth. The difference times its gate is added to the picture. No depth is used but for how much the frames chosen vary around a pixel.
 
 The kernel is not known beforehand: it is the gain, ring by ring of spatial frequency, that takes the picture to the mean best.
@@ -30,12 +30,14 @@ FEWEST_FRAMES, SMALLEST_PX = 5, 128
 # Kept for the whole picture: mean square at half size, frame number at a quarter, range at half size.
 KEPT_BYTES_PER_PIXEL = 1.75
 # And what the correction takes beside the picture, measured.
-WORK_BYTES_PER_PIXEL = 17
+WORK_BYTES_PER_PIXEL = 21
 # Bands that are corrected, from a half to a sixteenth; what is coarser is left alone: no brightness is pumped.
 LEVELS = 4
 # Spatial frequency of the first ring in cycles per pixel of the picture at a quarter, and rings per octave.
 _FIRST_RING, _RINGS_PER_OCTAVE, RINGS = 0.008, 3, 22
 _LEAST_BRIGHTNESS = 3.0
+# Over so many pixels at half size the change fades to nothing at the borders of the picture.
+_BORDER_PX = 4
 # Of 255, and of the picture's brightness: what is added and what is taken at most; and beyond the range of the frames.
 _BOUND_LEVELS, _LIGHTER_SHARE, _DARKER_SHARE, _BEYOND_LEVELS = 1.0, 0.08, 0.12, 2.0
 # Cells that the local gain of the picture's light is told in, pixels at half size; it is smoothed over two of them.
@@ -129,6 +131,12 @@ class FocalSweep:
         change = gated(found, bands)
         del found
         self._bound(change, half)
+        # What blur brings in from beyond the border is not known.
+        for k in range(_BORDER_PX):
+            share = np.float32((k + 0.5) / _BORDER_PX)
+            for place in (k, -1 - k):
+                change[place] *= share
+                change[:, place] *= share
         for y, part in self._beyond():
             change[y, part] = 0.0
         bands.run(picture.shape[0], rows_of(add_enlarged, change, picture.reshape(picture.shape[0], -1)))
@@ -258,12 +266,13 @@ def _surroundings(half: F32, square: F32, range_: U8, number: F32) -> list[tuple
 def gated(residual: list[tuple[F32, list[F32]]], bands: Bands) -> F32:
     """The change of the half-size luma: each band's difference times its gate, put together."""
     from stacking.fuse.sweep_gates import GATES
-    from stacking.fuse.sweep_kernels import gate_rows
+    from stacking.fuse.sweep_kernels import MOST_GATES, gate_rows
 
     change: F32 | None = None
-    for (difference, inputs), (hidden, output) in zip(reversed(residual), reversed(GATES), strict=True):
+    levels = zip(residual, GATES, MOST_GATES, strict=True)
+    for (difference, inputs), (hidden, output), most in reversed(list(levels)):
         here: F32 = np.empty(difference.shape, np.float32)
-        bands.run(here.shape[0], rows_of(gate_rows, difference, *inputs, hidden, output, here))
+        bands.run(here.shape[0], rows_of(gate_rows, difference, *inputs, hidden, output, most, here))
         if change is not None:
             here += _up(change, here.shape)
         change = here

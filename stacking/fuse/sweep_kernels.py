@@ -15,7 +15,8 @@ F64 = NDArray[np.float64]
 U16 = NDArray[np.uint16]
 
 HIDDEN = 9
-MOST_GATE = 1.5
+# By level from the finest: enlarging takes from a band what its gate must make up for.
+MOST_GATES = (3.0, 1.5, 2.0, 3.0)
 
 
 @inlined
@@ -106,7 +107,7 @@ def ring_gain(a: F32, gains: F32, table: F32, y0: int, y1: int) -> None:
 
 @compiled(
     "void(float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1],"
-    " float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], int64, int64)"
+    " float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], float32, float32[:,::1], int64, int64)"
 )
 def gate_rows(
     difference: F32,
@@ -120,11 +121,12 @@ def gate_rows(
     misfit: F32,
     hidden: F32,
     output: F32,
+    most: float,
     out: F32,
     y0: int,
     y1: int,
 ) -> None:
-    """Rows y0 to y1 of a difference times its gate, which depends on eight inputs.
+    """Rows y0 to y1 of a difference times its gate, from 0 to ``most``, which depends on eight inputs.
 
     ``hidden`` (9, 9) has the weights of the inputs and a constant; ``output`` (2, 9) those of the hidden values, and of the inputs and
     a constant directly.
@@ -160,5 +162,5 @@ def gate_rows(
                 )
                 total[x] += w * _soft_sign(s)
         for x in range(width):
-            gate = np.float32(0.5 * MOST_GATE) * (np.float32(1.0) + _soft_sign(np.float32(0.5) * total[x]))
+            gate = np.float32(0.5) * most * (np.float32(1.0) + _soft_sign(np.float32(0.5) * total[x]))
             to[x] = gate * here[x]

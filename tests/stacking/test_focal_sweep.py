@@ -14,6 +14,7 @@ from stacking.fuse.bands import Bands
 from stacking.fuse.canvas import Canvas
 from stacking.fuse.final_pass import FusionTask
 from stacking.fuse.focal_sweep import FEWEST_FRAMES, FocalSweep
+from stacking.memory import MemoryPlan
 from stacking.options import Method
 from stacking.slabs import fuse_at_once
 
@@ -86,12 +87,18 @@ def beside(alpha: F32) -> NDArray[np.bool_]:
     return np.asarray(reach[1] & ~reach[0])
 
 
-@pytest.mark.parametrize("method", [Method.AUTO, Method.DEPTHMAP])
-def test_strand_and_ground_beside_it_come_nearer_to_the_truth(method: Method) -> None:
-    truth, frames, alpha = scene()
+class InStrips(FusionTask):
+    """A task whose memory is short."""
+
+    def memory_plan(self) -> MemoryPlan:
+        return MemoryPlan(2, 0)
+
+
+def task_of(frames: list[F32], method: Method, kind: type[FusionTask] = FusionTask) -> FusionTask:
+    """The frames with noise, as they are fused; nothing but the sweep changes the picture."""
     rng = np.random.default_rng(1)
     noisy = [np.clip(f[..., None] + rng.normal(0.5, 1, (*f.shape, 3)), 0, 255).astype(np.uint8) for f in frames]
-    swept = FusionTask(
+    return kind(
         decode=lambda k: noisy[k],
         registrations={k: Registration(np.eye(2, 3), np.ones(3), 0.0) for k in range(FRAMES)},
         positions=[float(k) for k in range(FRAMES)],
@@ -101,11 +108,19 @@ def test_strand_and_ground_beside_it_come_nearer_to_the_truth(method: Method) ->
         method=method,
         wants_depth=False,
         threads=1,
-        is_fused=True,  # nothing but the sweep
+        is_fused=True,
     )
-    with_it, without = (
-        fuse_at_once(task, lambda stage, done, total: None).image for task in (swept, replace(swept, is_part=True))
-    )
+
+
+def fused(task: FusionTask) -> NDArray[np.uint16]:
+    return fuse_at_once(task, lambda stage, done, total: None).image
+
+
+@pytest.mark.parametrize("method", [Method.AUTO, Method.DEPTHMAP])
+def test_strand_and_ground_beside_it_come_nearer_to_the_truth(method: Method) -> None:
+    truth, frames, alpha = scene()
+    swept = task_of(frames, method)
+    with_it, without = fused(swept), fused(replace(swept, is_part=True))
     # a depth map has the strand whole, the pyramid has not
     for where in (beside(alpha), alpha > 0.5 if method is Method.AUTO else None):
         assert error(with_it, truth, where) < 0.92 * error(without, truth, where)
@@ -114,6 +129,12 @@ def test_strand_and_ground_beside_it_come_nearer_to_the_truth(method: Method) ->
 def test_a_right_picture_is_hardly_changed() -> None:
     truth, frames, alpha = scene()
     assert error(corrected(frames, truth, alpha), truth) < 0.8
+
+
+@pytest.mark.parametrize("method", [Method.AUTO, Method.DEPTHMAP])
+def test_memory_does_not_change_it(method: Method) -> None:
+    _, frames, _ = scene()
+    assert np.array_equal(*(fused(task_of(frames, method, kind)) for kind in (FusionTask, InStrips)))
 
 
 @pytest.mark.parametrize("part", [slice(0, 6), slice(3, 9), slice(6, None)])
