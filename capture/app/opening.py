@@ -15,6 +15,7 @@ from capture.camera.lens_axis import LensAxis
 from capture.camera.protocol import Camera, Role
 from capture.camera.shutter_camera import PORT as SHUTTER
 from capture.camera.shutter_camera import ShutterCamera
+from capture.camera.values import find_choice, same
 from capture.errors import CameraError, CaptureError, UsageError
 from capture.session.claims import claimed_camera, claimed_rail
 from capture.settings import Settings
@@ -51,7 +52,6 @@ class DeviceNames:
         )
 
 
-MANUAL_FOCUS_WORDS = ("off", "manual", "mf")
 EXPOSURE_ROLES = {"iso": Role.ISO, "shutter": Role.SHUTTER, "aperture": Role.APERTURE}
 
 
@@ -277,11 +277,10 @@ def require_position(axis: Axis) -> None:
 def release_autofocus(camera: Camera) -> None:
     """Take the focus away from the camera where it can be asked: on a rail it must stay where it is."""
     state = camera.info().roles.get(Role.AUTOFOCUS)
-    if state is None or state.read_only:
+    if state is None or state.read_only or same(Role.AUTOFOCUS, state.value, "off"):
         return
-    offered = [choice for choice in state.choices if choice.casefold() in MANUAL_FOCUS_WORDS]
-    if offered and state.value.casefold() not in MANUAL_FOCUS_WORDS:
-        camera.set(Role.AUTOFOCUS, offered[0])
+    if find_choice(Role.AUTOFOCUS, "off", state.choices) is not None:
+        camera.set(Role.AUTOFOCUS, "off")
         say(f"autofocus is switched off for the session ({state.name} was {state.value})")
 
 

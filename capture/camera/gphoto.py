@@ -34,6 +34,11 @@ _BUSY_PAUSE_MS = 50
 _DRAIN_S = 0.15
 _ABANDON_S = 1.0
 _UNKNOWN_QUIET_S = 2.0
+# What holds the shutter open and lets it go: each maker's entry, with the words of the library's versions, the best first.
+_HELD = (
+    ("/main/actions/bulb", ("1",), ("0",)),
+    ("/main/actions/eosremoterelease", ("Press Full MF", "Press Full"), ("Release", "Release Full")),
+)
 
 
 class GphotoDriver(CameraFiles):
@@ -160,10 +165,13 @@ class GphotoDriver(CameraFiles):
 
     def _expose_bulb(self, bulb_s: float) -> None:
         """Hold the shutter with the entry that this maker has for it; it is let go on every way out."""
-        held = [("/main/actions/bulb", "1", "0"), ("/main/actions/eosremoterelease", "Press Full", "Release Full")]
         refused: DriverError | None = None
-        for path, press, release in held:
+        for path, presses, releases in _HELD:
             try:
+                entry = self.read(path)
+                press, release = (
+                    next((word for word in words if word in entry.choices), words[0]) for words in (presses, releases)
+                )
                 self.write(path, press)
             except DriverError as error:
                 if error.code == gp.GP_ERROR_CAMERA_BUSY:

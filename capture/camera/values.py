@@ -34,6 +34,18 @@ _ISO = re.compile(r"(?:iso\s*)?(\d+)(?:\.0+)?")
 _LONGER = 1.05
 _BULB = {"bulb", "b", "65535/65535", "429496.7295s", "4294967295"}
 _TIME = {"time", "t", "65535/65533", "429496.7293s"}
+# Words of the makers (and of libgphoto2's German) for one thing.
+_ALIKE: dict[Role, tuple[set[str], ...]] = {
+    Role.ISO: ({"auto", "auto iso", "iso auto"},),
+    Role.SHUTTER: (_TIME,),
+    Role.AUTOFOCUS: ({"off", "aus", "manual", "manuell", "mf"},),
+    Role.EXPOSURE_MODE: (
+        {"m", "manual", "manuell"},
+        {"a", "av", "aperture priority"},
+        {"s", "tv", "shutter priority"},
+        {"p", "program", "programm"},
+    ),
+}
 
 
 def _plain(text: str) -> str:
@@ -118,11 +130,7 @@ def same(role: Role, first: str, second: str) -> bool:
         return role is Role.SHUTTER and (_cut_off(one, second) or _cut_off(other, first))
     if one is not None or other is not None:
         return False
-    if role is Role.ISO:
-        return {_plain(first), _plain(second)} <= {"auto", "auto iso", "iso auto"}
-    if role is Role.SHUTTER:
-        return _plain(first) in _TIME and _plain(second) in _TIME
-    return False
+    return any({_plain(first), _plain(second)} <= words for words in _ALIKE.get(role, ()))
 
 
 def is_exact(role: Role, wish: str, choice: str) -> bool:

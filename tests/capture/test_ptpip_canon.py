@@ -23,7 +23,7 @@ from capture.bench.ptpip.canon_wire import (
     value_record,
 )
 from capture.bench.ptpip.datasets import ObjectInfo
-from capture.bench.ptpip.settings import BodySettings, Quality
+from capture.bench.ptpip.settings import BULB, BodySettings, Quality
 from capture.camera.gphoto_camera import GphotoCamera
 from capture.camera.lens_axis import LensAxis
 from capture.camera.lens_ledger import LensLedger
@@ -46,6 +46,7 @@ from tests.capture.camera_bench import NetworkCamera
         (CanonProperty.APERTURE, 6.3, 0x33),
         (CanonProperty.APERTURE, 11.0, 0x40),
         (CanonProperty.APERTURE, 32.0, 0x58),
+        (CanonProperty.SHUTTER_SPEED, BULB, 0x0C),
         (CanonProperty.SHUTTER_SPEED, Fraction(30), 0x10),
         (CanonProperty.SHUTTER_SPEED, Fraction(1), 0x38),
         (CanonProperty.SHUTTER_SPEED, Fraction(1, 60), 0x68),
@@ -144,6 +145,25 @@ def test_live_view_and_its_magnification(bench: NetworkCamera, camera: GphotoCam
         assert bench.truth()["live"]
     assert not bench.truth()["live"]
     assert camera.get(Role.LIVE_VIEW).value == "0"
+
+
+def test_its_shutter_is_held_by_the_release_button(bench: NetworkCamera, camera: GphotoCamera, tmp_path: Path) -> None:
+    before = bench.truth()["shots"]
+    camera.set(Role.SHUTTER, "bulb:0.3")
+    assert camera.shoot(tmp_path, "0001").files
+    assert bench.truth()["shots"] == before + 1
+    camera.set(Role.SHUTTER, "1/60")
+
+
+@pytest.mark.parametrize(
+    ("role", "wish", "value"),
+    [(Role.EXPOSURE_MODE, "S", "TV"), (Role.EXPOSURE_MODE, "M", "Manual"), (Role.AUTOFOCUS, "off", "Manual")],
+)
+def test_words_of_other_makers_are_understood(camera: GphotoCamera, role: Role, wish: str, value: str) -> None:
+    before = camera.get(role)
+    if before.read_only:
+        pytest.skip("it stands on the lens")
+    assert camera.set(role, wish).value == value
 
 
 def test_the_lens_moves_by_its_smallest_word(bench: NetworkCamera, camera: GphotoCamera) -> None:

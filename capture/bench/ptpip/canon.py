@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import threading
 from collections.abc import Callable, Mapping
@@ -74,7 +75,7 @@ class CanonOperations(StandardOperations):
             CanonOperation.KEEP_DEVICE_ON: self._accept,
             CanonOperation.REQUEST_PROPERTY: self._accept,
             CanonOperation.REMOTE_RELEASE_ON: self._release_on,
-            CanonOperation.REMOTE_RELEASE_OFF: self._accept,
+            CanonOperation.REMOTE_RELEASE_OFF: self._release_off,
             CanonOperation.GET_VIEWFINDER_DATA: self._get_viewfinder_data,
             CanonOperation.DRIVE_LENS: self._drive_lens,
             CanonOperation.ZOOM: self._zoom,
@@ -212,6 +213,12 @@ class CanonOperations(StandardOperations):
     def _release_on(self, request: OperationRequest, _data: bytes) -> Reply:
         if request.parameter(0) & _FULL_PRESS:
             self.body.capture(in_memory=self.destination == COMPUTER, autofocus=request.parameter(1) == 0)
+        return Reply()
+
+    def _release_off(self, request: OperationRequest, _data: bytes) -> Reply:
+        if request.parameter(0) & _FULL_PRESS:
+            with contextlib.suppress(RefusedError):  # a button may be let go at any time
+                self.body.terminate()
         return Reply()
 
     def _transfer_complete(self, request: OperationRequest, _data: bytes) -> Reply:

@@ -9,7 +9,7 @@ from enum import IntEnum
 from fractions import Fraction
 
 from capture.bench.ptpip.datasets import ObjectInfo
-from capture.bench.ptpip.settings import F_NUMBERS, ISO_SPEEDS, BodySettings, Quality
+from capture.bench.ptpip.settings import BULB, F_NUMBERS, ISO_SPEEDS, BodySettings, Quality
 
 CANON_EXTENSION = 0x0000000B
 
@@ -80,6 +80,9 @@ _PART = struct.Struct("<4I")
 _QUALITIES = {"fine": _FINE, "normal": _NORMAL, "basic": _NORMAL}
 
 
+_BULB_NUMBER = 0x0C
+
+
 def _eighths(stops: float) -> int:
     """Stops in eighths, with thirds at 3, 5 and 8 as Canon counts them."""
     thirds = round(stops * 3)
@@ -92,6 +95,8 @@ def _aperture(f_number: float) -> int:
 
 
 def _shutter(seconds: Fraction) -> int:
+    if seconds == BULB:
+        return _BULB_NUMBER
     return 0x38 + _eighths(-math.log2(seconds))
 
 
@@ -100,6 +105,7 @@ def _iso(speed: int) -> int:
 
 
 _SHUTTERS = [
+    BULB,
     *(Fraction(1, n) for n in (4000, 2000, 1000, 500, 250, 125, 60, 30, 15, 8, 4)),
     *(Fraction(text) for text in ("1/2", "1", "2", "4", "8", "15", "30")),
 ]
@@ -107,7 +113,7 @@ _SHUTTERS = [
 
 def choices_of(start: BodySettings) -> dict[CanonProperty, tuple[str, Mapping[object, int]]]:
     """Property -> the body's setting that it is, and the number of each of its values; what it stands at at the `start` is offered too."""
-    shutters = sorted({*_SHUTTERS, *([start.shutter_s] if start.shutter_s > 0 else [])}, reverse=True)
+    shutters = sorted({*_SHUTTERS, start.shutter_s}, key=lambda seconds: (seconds != BULB, -seconds))
     return {
         CanonProperty.APERTURE: ("f_number", {n: _aperture(n) for n in sorted({*F_NUMBERS, start.f_number})}),
         CanonProperty.SHUTTER_SPEED: ("shutter_s", {seconds: _shutter(seconds) for seconds in shutters}),
