@@ -85,7 +85,9 @@ def test_drivers_and_simulator_do_not_know_each_other(path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if "/grbl/" in relative(p) or "/camera/" in relative(p)], ids=relative)
+@pytest.mark.parametrize(
+    "path", [p for p in FILES if "/grbl/" in relative(p) or "/camera/" in relative(p)], ids=relative
+)
 def test_no_driver_knows_that_a_bench_is_simulated(path: Path) -> None:
     assert not {name for name in imported_modules(path) if name.startswith(("rail.simulator", "capture.bench"))}
 
