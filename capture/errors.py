@@ -8,6 +8,7 @@
     ├── SessionError             the session folder cannot be used, or the session stopped
     │   └── HeldError            another process of this program works with the rail or the camera
     ├── FocusError               step, range or coverage cannot be found from what the camera shows
+    │   └── OverexposedError     nearly all of the live picture is clipped white
     └── CameraError              the camera failed
         ├── CameraNotFoundError  no camera at the port
         ├── CameraBusyError      another process holds the camera
@@ -67,6 +68,12 @@ class FocusError(CaptureError):
     """Step, range or coverage cannot be found from what the camera shows."""
 
     kind = "focus"
+
+
+class OverexposedError(FocusError):
+    """All of the live picture, or nearly so, is clipped white."""
+
+    kind = "overexposed"
 
 
 class CameraError(CaptureError):

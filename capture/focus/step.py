@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from capture.depth_of_field import PIXELS_PER_COC, DepthOfField, Optics, depth_of_field, magnification_of_growth
+from capture.errors import OverexposedError
 from capture.focus.growth import Growth
 from capture.focus.region import Region
-from capture.focus.sweep import MOSTLY_CLIPPED, OverexposedError, Say, Sweep, View, silent, sweep
+from capture.focus.sweep import MOSTLY_CLIPPED, Say, Sweep, View, silent, sweep
 
 FIRST_SPACING = 40.0
 FRAMES = 25

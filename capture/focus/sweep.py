@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from capture.errors import FocusError
+from capture.errors import FocusError, OverexposedError
 from capture.focus.bands import BandEnergies
 from capture.focus.depths import Depths, match_depths, standing
 from capture.focus.growth import Growth, Peaks, estimate_growth, find_peaks
@@ -34,10 +34,6 @@ POOLED_WINDOW_PX, POOLED_STRIDE_PX = 5.0, 8
 MOSTLY_CLIPPED, _ALL_CLIPPED = 0.5, 0.95
 
 Say = Callable[[str], None]
-
-
-class OverexposedError(FocusError):
-    """All of the live picture, or nearly so, is clipped white."""
 
 
 def silent(text: str) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from capture.depth_of_field import Optics, depth_of_field
-from capture.errors import FocusError, UsageError
+from capture.errors import FocusError, OverexposedError, UsageError
 from capture.focus.bands import BandEnergies
 from capture.focus.defocus import energy_of, fit_defocus
 from capture.focus.depths import Depths, match_depths, standing
@@ -21,7 +21,7 @@ from capture.focus.range import find_range
 from capture.focus.region import Region
 from capture.focus.step import StillOptics, conclude, measure_step
 from capture.focus.structure import noise_variance, structured_share
-from capture.focus.sweep import OverexposedError, sweep
+from capture.focus.sweep import sweep
 
 F32 = NDArray[np.float32]
 FINE = 6  # the discs are drawn on a finer grid
