@@ -12,7 +12,7 @@ from pathlib import Path
 from stacking.errors import MemoryBudgetError
 
 # The interpreter with numpy, OpenCV and the compiled loops, and what is known of the frames.
-_PROGRAM_BYTES = 265 << 20
+_PROGRAM_BYTES = 200 << 20
 _PICTURE_BYTES_PER_PIXEL = 6
 _CROPPED_SHARE = 10
 # So many are named beside the most there can be: every strip decodes all frames once more.

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from capture.camera.protocol import Camera, LiveFrame
 from capture.errors import CameraError, FocusError
 from capture.focus.bands import linear_gray
+from capture.focus.sweep import overexposed
 from rail.axis import Axis, AxisState, SteeredAxis
 from rail.errors import RailError, RailPositionUnknownError
 from stacking.develop import as_source, probe
@@ -26,6 +27,8 @@ _LIKE = 1.4
 _MOST_WAITED = 12
 _MOST_BROKEN = 5
 _FIRST_LOOKS = 5
+# From here on a live pixel is white, and with so many of them no noise tells two frames apart.
+_WHITE, _ALL_WHITE = 250, 0.95
 # A frame may have been exposed before the axis stood.
 _IN_FLIGHT = 1
 
@@ -98,11 +101,14 @@ class AxisView:
             live = next(self._frames)
             if live.jpeg != self._last:
                 self._last = live.jpeg
-                encoded = cv2.imdecode(np.frombuffer(live.jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
+                encoded = _decoded(live.jpeg)
                 if encoded is not None:
-                    return linear_gray(np.asarray(encoded, np.uint8))
+                    return linear_gray(encoded)
             broken += 1
             if broken >= _MOST_BROKEN:
+                still = _decoded(self._last)
+                if still is not None and (still >= _WHITE).mean() > _ALL_WHITE:
+                    raise overexposed("The rail stands at rest.")
                 raise CameraError(
                     "live view stands still, or its frames cannot be read",
                     remedy="Switch the camera off and on, and try again.",
@@ -213,7 +219,7 @@ def look_at_still(camera: Camera) -> StillFacts:
     ------
     CameraError, FocusError, stacking.errors.StackingError
     """
-    encoded = cv2.imdecode(np.frombuffer(camera.preview().jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
+    encoded = _decoded(camera.preview().jpeg)
     if encoded is None:
         raise CameraError("the live frame cannot be read", remedy="Switch the camera off and on, and try again.")
     with TemporaryDirectory(prefix="focusrail-") as folder:
@@ -232,3 +238,8 @@ def look_at_still(camera: Camera) -> StillFacts:
         f_number if isinstance(f_number, float) and f_number > 0 else None,
         sum(file.size_bytes for file in shot.files),
     )
+
+
+def _decoded(jpeg: bytes) -> NDArray[np.uint8] | None:
+    decoded = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_GRAYSCALE) if jpeg else None
+    return None if decoded is None else np.asarray(decoded, np.uint8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ from stacking.register.registrar import Registrar, Solution
 from stacking.sources import find_sources
 
 _FEWEST_FRAMES = 3
+# Times the usual step of the numbers in the files' names.
+_JUMP = 1.5
 _BELIEVED = 0.3
 _BESIDE = 2
 # Score of a shake from which a frame counts for nothing: of 22 clean stacks of the bench one frame reached 5.7.
@@ -82,7 +85,21 @@ class PicturesJudged:
         notes = self.certificate.notes
         for word, frame in words:
             notes = tuple(note.split(", about")[0].replace(word, frame) for note in notes)
-        return notes
+        return notes + self._jump_notes()
+
+    def _jump_notes(self) -> tuple[str, ...]:
+        """Places where numbers are missing in the names: without positions nothing else tells that frames were taken out."""
+        paths = [*self.files, *(path for path, _ in self.left_out)]
+        numbers = sorted({int(found[-1]) for path in paths if (found := re.findall(r"\d+", path.stem))})
+        if len(numbers) < len(paths):
+            return ()
+        steps = np.diff(numbers)
+        return tuple(
+            f"the numbers of the files jump from {before} to {before + step}: if frames were taken out there, planes are missing that "
+            "cannot be told without positions"
+            for before, step in zip(numbers, steps, strict=False)
+            if step > _JUMP * np.median(steps)
+        )
 
     def values(self) -> dict[str, Any]:
         """The same for JSON."""

@@ -36,6 +36,15 @@ MOSTLY_CLIPPED, _ALL_CLIPPED = 0.5, 0.95
 Say = Callable[[str], None]
 
 
+def overexposed(state: str) -> OverexposedError:
+    """The error for a live picture that tells nothing."""
+    return OverexposedError(
+        "the live picture is clipped white nearly everywhere",
+        remedy="Shorten the exposure, lower the ISO or the light, or choose a darker part with --roi.",
+        state=state,
+    )
+
+
 def silent(text: str) -> None:
     """Nobody reads along."""
 
@@ -253,11 +262,7 @@ def sweep(
             continue  # nearer together than the axis's own step
         gathering.add(reached, frame, view.again() if index in twice else None)
         if index == 0 and gathering.clipped is not None and gathering.clipped.mean() > _ALL_CLIPPED:
-            raise OverexposedError(
-                "the live picture is clipped white nearly everywhere",
-                remedy="Shorten the exposure, lower the ISO or the light, or choose a darker part with --roi.",
-                state=f"Looked at {reached:g} only; the rail stands at rest.",
-            )
+            raise overexposed(f"Looked at {reached:g} only; the rail stands at rest.")
         if on_frame is not None:
             on_frame(index + 1, len(positions))
     assert gathering.bands is not None

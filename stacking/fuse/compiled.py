@@ -11,6 +11,7 @@ import ctypes
 import functools
 import hashlib
 import importlib.util
+import logging
 import os
 import re
 import struct
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+_log = logging.getLogger(__name__)
+_DIGEST_BYTES = hashlib.sha256().digest_size  # before each object file's content
 _ARGUMENT = re.compile(r"(\w+)\s*(?:\[([^\]]*)\])?")
 _Native = Callable[[bytes], int]
 
@@ -166,7 +169,9 @@ class _Linker:
 
                 if self._jit is None:
                     self._jit = binding.create_lljit_compiler(target_machine())
-                content = object_of(module)
+                if (content := kept_object_of(module)) is None:
+                    _log.warning("compiling %s, as at installation: some seconds", module)
+                    content = object_of(module)
                 library = binding.JITLibraryBuilder().add_object_img(content).add_current_process()
                 for loop in loops_of(module):
                     for number in range(len(loop.variants)):
@@ -190,20 +195,37 @@ def loops_of(module: str) -> list[Loop]:
 
 
 def object_of(module: str) -> bytes:
-    """The object file of a module's loops, compiled and kept where there is none that fits."""
-    name = f"{module.rpartition('.')[2]}.{_key(module)}.o"
-    places = (_source(module).parent / "__pycache__", user_cache_path("focusrail") / "loops")
-    for place in places:
-        with suppress(OSError):
-            return (place / name).read_bytes()
+    """The object file of a module's loops, compiled and kept where there is none that fits and is whole."""
+    if (content := kept_object_of(module)) is not None:
+        return content
     from stacking.fuse.loop_compiler import compile_loops
 
     content = compile_loops(loops_of(module))
-    for place in places:
+    for place in _places(module):
         with suppress(OSError):
-            _keep(place, name, content)
-            break
+            _keep(place, _file_name(module), hashlib.sha256(content).digest() + content)
+            return content
+    _log.warning("what was compiled cannot be kept in %s: it will be compiled in each run", place)
     return content
+
+
+def kept_object_of(module: str) -> bytes | None:
+    """The object file of a module's loops as it was kept; None where there is none, or not as it was written."""
+    for place in _places(module):
+        with suppress(OSError):
+            kept = (place / _file_name(module)).read_bytes()
+            content = kept[_DIGEST_BYTES:]
+            if hashlib.sha256(content).digest() == kept[:_DIGEST_BYTES]:
+                return content
+    return None
+
+
+def _places(module: str) -> tuple[Path, Path]:
+    return _source(module).parent / "__pycache__", user_cache_path("focusrail") / "loops"
+
+
+def _file_name(module: str) -> str:
+    return f"{module.rpartition('.')[2]}.{_key(module)}.o"
 
 
 def _keep(place: Path, name: str, content: bytes) -> None:

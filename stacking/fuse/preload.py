@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import suppress
 
-from stacking.fuse.compiled import linked
+from stacking.fuse.compiled import kept_object_of, linked
 
 _LOOPS = ("warp_kernels", "pyramid_kernels", "focus_prior_kernels", "chroma_kernels", "sweep_kernels", "depth_kernels")
 
@@ -17,6 +17,8 @@ def preload() -> None:
 
 def _load() -> None:
     for name in _LOOPS:
-        # whoever needs it later is told what is wrong
+        module = f"stacking.fuse.{name}"
+        # Whoever needs it later is told what is wrong, and waits for the compiler where nothing is kept.
         with suppress(Exception):
-            linked(f"stacking.fuse.{name}")
+            if kept_object_of(module) is not None:
+                linked(module)

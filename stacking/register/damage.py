@@ -49,7 +49,7 @@ def shaken_frames(frames: Sequence[int], sharpness: Sequence[Map]) -> dict[int, 
                 shaken[k] = (
                     "shows nothing of what its neighbours show: black or blank?"
                     if kept.max() < _NOTHING
-                    else f"shaken: {kept.min():.0%} of its neighbours' sharpness"
+                    else f"shaken or out of focus: {kept.min():.0%} of its neighbours' sharpness"
                 )
         elif _smear_at_end(n, sharpness) > _SMEARED_AT_END:
             shaken[k] = "shaken: blurred along one direction"

@@ -123,6 +123,18 @@ def test_a_file_that_cannot_be_read_leaves_its_place_empty(whole: list[Path], tm
     assert [(gap.near, gap.far) for gap in found.certificate.gaps] == [(5.0, 7.0)]
 
 
+@pytest.mark.parametrize("without", [slice(5, 5), slice(5, 8)])
+def test_numbers_that_are_missing_in_the_names_are_told(whole: list[Path], tmp_path: Path, without: slice) -> None:
+    chosen = whole[:14]
+    del chosen[without]
+    for path in chosen:
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    told = [note for note in judged(tmp_path, dof=1 / 0.7).notes if "jump" in note]
+    assert [note.partition(":")[0] for note in told] == (
+        [] if without.start == without.stop else ["the numbers of the files jump from 5 to 9"]
+    )
+
+
 def test_pictures_of_different_things_are_refused(tmp_path: Path) -> None:
     files = write(tmp_path / "s", 4.0)[:3]
     for seed, path in enumerate(files):

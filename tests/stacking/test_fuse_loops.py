@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from stacking.fuse import pyramid_kernels, warp_kernels
+from stacking.fuse import compiled, pyramid_kernels, warp_kernels
 from stacking.fuse.bands import Bands
 from stacking.fuse.canvas import Canvas, spans_by_level, valid_spans
+from stacking.fuse.compiled import kept_object_of, object_of
 from stacking.fuse.frame_planes import LUMA, FramePlanes
 
 F32 = NDArray[np.float32]
@@ -261,11 +264,11 @@ def test_a_compiled_loop_does_what_is_written_in_python() -> None:
     fine = plane(9, 13)
     low, high = np.full((9, 13), 100, np.uint8), np.full((9, 13), 200, np.uint8)
     spans = np.array([[2, 11]] * 9, np.int32)
-    compiled, written = (low.copy(), high.copy()), (low.copy(), high.copy())
-    pyramid_kernels.widen_range(fine, spans, *compiled, 1, 8)
+    linked, written = (low.copy(), high.copy()), (low.copy(), high.copy())
+    pyramid_kernels.widen_range(fine, spans, *linked, 1, 8)
     pyramid_kernels.widen_range.function(fine, spans, *written, 1, 8)
-    assert all((a == b).all() for a, b in zip(compiled, written, strict=True))
-    assert (compiled[0] != low).any()
+    assert all((a == b).all() for a, b in zip(linked, written, strict=True))
+    assert (linked[0] != low).any()
 
 
 def test_a_compiled_loop_refuses_what_does_not_lie_in_memory_as_declared() -> None:
@@ -279,3 +282,22 @@ def test_a_compiled_loop_refuses_what_does_not_lie_in_memory_as_declared() -> No
     with pytest.raises(TypeError, match="reduce_rows takes no"):
         loop(fine, coarse, 0)
     loop(fine, coarse, 0, 4)
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda kept: kept[:-1], lambda kept: b"", lambda kept: kept[:99] + b"?" + kept[100:]]
+)
+def test_a_damaged_object_file_is_none(
+    damage: Callable[[bytes], bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = "stacking.crop_kernels"
+    content = object_of(module)
+    name = compiled._file_name(module)
+    (place,) = (one for one in compiled._places(module) if (one / name).exists())
+    kept = (place / name).read_bytes()
+    monkeypatch.setattr(compiled, "_places", lambda _module: (tmp_path / "none", tmp_path))
+    assert kept_object_of(module) is None
+    (tmp_path / name).write_bytes(kept)
+    assert kept_object_of(module) == content
+    (tmp_path / name).write_bytes(damage(kept))
+    assert kept_object_of(module) is None
