@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,9 +59,13 @@ _PROGRAMS = {
 
 
 def whole_port(port: str | None) -> str | None:
-    """A camera's port as libgphoto2 takes it: ``ptpip:HOST:PORT`` is a body that listens at one port for orders and events."""
+    """A camera's port as libgphoto2 takes it: of a host its address, and ``ptpip:HOST:PORT`` listens at one port for orders and events."""
     parts = (port or "").split(":")
-    return f"{port}:{parts[2]}" if parts[0] == "ptpip" and len(parts) == 3 and parts[2] else port
+    if parts[0] != "ptpip" or len(parts) < 2 or not parts[1]:
+        return port
+    with suppress(OSError):  # a host that nobody knows is told of where it is opened
+        parts[1] = socket.gethostbyname(parts[1])
+    return ":".join([*parts, parts[2]] if len(parts) == 3 and parts[2] else parts)
 
 
 def device_path(port: str, devices: Path = Path("/dev/bus/usb")) -> Path | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from capture.camera.holders import describe_holders, device_path, find_holders
+from capture.camera.holders import describe_holders, device_path, find_holders, whole_port
 
 
 @pytest.fixture
@@ -60,3 +60,18 @@ def test_the_words_name_the_command(processes: Path) -> None:
 )
 def test_device_files(port: str, path: Path | None) -> None:
     assert device_path(port) == path
+
+
+@pytest.mark.parametrize(
+    ("port", "whole"),
+    [
+        ("ptpip:localhost:15740", "ptpip:127.0.0.1:15740:15740"),
+        ("ptpip:127.0.0.1:1:2", "ptpip:127.0.0.1:1:2"),
+        ("ptpip:127.0.0.1", "ptpip:127.0.0.1"),
+        ("ptpip:no.such.host.invalid:1", "ptpip:no.such.host.invalid:1:1"),
+        ("usb:001,004", "usb:001,004"),
+        (None, None),
+    ],
+)
+def test_a_network_camera_is_named_by_its_address(port: str | None, whole: str | None) -> None:
+    assert whole_port(port) == whole
