@@ -243,9 +243,10 @@ class MostVotes:
         near = np.stack([plane[wins] for plane in self._window])
         near -= near.min(axis=0)
         near *= near
-        places = np.arange(self._first, self._first + len(near), dtype=np.float32)
         total = near.sum(axis=0)
-        self._centre[wins] = np.where(total > 0, (places @ near) / np.maximum(total, np.float32(1e-12)), np.float32(k))
+        # not by a product of matrices, whose sums depend on the number of cores
+        moment = np.sum([np.float32(place) * row for place, row in enumerate(near, self._first)], axis=0)
+        self._centre[wins] = np.where(total > 0, moment / np.maximum(total, np.float32(1e-12)), np.float32(k))
 
 
 class _Votes:
