@@ -54,24 +54,28 @@ class ControllerReading:
         RailUnknownControllerError
             With what it said.
         """
+        said: dict[str, str] | None = None
+        dialect = None
         try:
             for _ in range(_NAME_TRIES):
                 self.link.resynchronise()
-                replies = self.link.command("$I")
-                if set(dialects.tags(replies)) != {"GC"}:  # what a program before this one asked for
+                before, said = said, dialects.tags(self.link.command("$I"))
+                if set(said) == {"GC"}:  # what a program before this one asked for
+                    said = None
+                    continue
+                dialect = dialects.recognise(said, self._banner)
+                if dialect is not None or said == before:  # two that are damaged are not alike
                     break
-            else:
-                raise RailProtocolError(
-                    "The controller answers so late that its answers cannot be told apart.",
-                    remedy="A slow radio link? Connect it by cable. Else switch it off and on.",
-                    state="Nothing was moved.",
-                )
         except RailTimeoutError as error:
             if self.link.unrecognised:
                 raise unknown_controller(self.link.unrecognised[-1]) from error
             raise
-        said = dialects.tags(replies)
-        dialect = dialects.recognise(said, self._banner)
+        if said is None:
+            raise RailProtocolError(
+                "The controller answers so late that its answers cannot be told apart.",
+                remedy="A slow radio link? Connect it by cable. Else switch it off and on.",
+                state="Nothing was moved.",
+            )
         if dialect is None:
             raise unknown_controller(" ".join(f"[{tag}:{body}]" for tag, body in said.items()) or "nothing to $I")
         self.dialect, self.link.book = dialect, dialect.book
