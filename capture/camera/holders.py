@@ -10,6 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from capture.errors import UsageError
+
+_NETWORK_PORT = re.compile(r"ptpip:([^:\s]+)(?::(\d{1,5})(?::(\d{1,5}))?)?")
 _USB_PORT = re.compile(r"usb:(\d{3}),(\d{3})")
 
 
@@ -59,13 +62,25 @@ _PROGRAMS = {
 
 
 def whole_port(port: str | None) -> str | None:
-    """A camera's port as libgphoto2 takes it: of a host its address, and ``ptpip:HOST:PORT`` listens at one port for orders and events."""
-    parts = (port or "").split(":")
-    if parts[0] != "ptpip" or len(parts) < 2 or not parts[1]:
+    """A camera's port as libgphoto2 takes it: of a host its address, and ``ptpip:HOST:PORT`` listens at one port for orders and events.
+
+    Raises
+    ------
+    UsageError
+        For ``ptpip:`` with anything but a host and one or two port numbers.
+    """
+    if port is None or not port.startswith("ptpip:"):
         return port
-    with suppress(OSError):  # a host that nobody knows is told of where it is opened
-        parts[1] = socket.gethostbyname(parts[1])
-    return ":".join([*parts, parts[2]] if len(parts) == 3 and parts[2] else parts)
+    found = _NETWORK_PORT.fullmatch(port)
+    if found is None:
+        raise UsageError(
+            f"{port!r} names no network camera",
+            remedy="Give ptpip:HOST or ptpip:HOST:PORT, for example ptpip:192.168.1.1.",
+        )
+    host, orders, events = found.groups()
+    with suppress(OSError, UnicodeError):  # a host that nobody knows is told of where it is opened
+        host = socket.gethostbyname(host)
+    return ":".join(["ptpip", host, *([orders, events or orders] if orders else [])])
 
 
 def device_path(port: str, devices: Path = Path("/dev/bus/usb")) -> Path | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from capture.camera.holders import describe_holders, device_path, find_holders, whole_port
+from capture.errors import UsageError
 
 
 @pytest.fixture
@@ -69,9 +70,17 @@ def test_device_files(port: str, path: Path | None) -> None:
         ("ptpip:127.0.0.1:1:2", "ptpip:127.0.0.1:1:2"),
         ("ptpip:127.0.0.1", "ptpip:127.0.0.1"),
         ("ptpip:no.such.host.invalid:1", "ptpip:no.such.host.invalid:1:1"),
+        (f"ptpip:{'a' * 80}", f"ptpip:{'a' * 80}"),  # longer than any host's name
         ("usb:001,004", "usb:001,004"),
         (None, None),
     ],
 )
 def test_a_network_camera_is_named_by_its_address(port: str | None, whole: str | None) -> None:
     assert whole_port(port) == whole
+
+
+@pytest.mark.parametrize("port", ["ptpip:", "ptpip::15740", "ptpip:127.0.0.1:abc", "ptpip:127.0.0.1:", "ptpip:h:1:2:3"])
+def test_what_names_no_network_camera_is_refused(port: str) -> None:
+    with pytest.raises(UsageError, match="names no network camera") as caught:
+        whole_port(port)
+    assert "ptpip:HOST" in caught.value.remedy
