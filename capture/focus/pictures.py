@@ -26,8 +26,8 @@ from stacking.register.registrar import Registrar, Solution
 from stacking.sources import find_sources
 
 _FEWEST_FRAMES = 3
-# Times the usual step of the numbers in the files' names.
-_JUMP = 1.5
+# Times the usual step of the numbers in the files' names, and the share of steps from which it is the usual one.
+_JUMP, _COUNTED = 1.5, 0.75
 _BELIEVED = 0.3
 _BESIDE = 2
 # Score of a shake from which a frame counts for nothing: of 22 clean stacks of the bench one frame reached 5.7.
@@ -91,9 +91,10 @@ class PicturesJudged:
         """Places where numbers are missing in the names: without positions nothing else tells that frames were taken out."""
         paths = [*self.files, *(path for path, _ in self.left_out)]
         numbers = sorted({int(found[-1]) for path in paths if (found := re.findall(r"\d+", path.stem))})
-        if len(numbers) < len(paths):
-            return ()
         steps = np.diff(numbers)
+        # one number twice, or times of day: not a count of frames
+        if len(numbers) < len(paths) or np.mean(steps == np.median(steps)) < _COUNTED:
+            return ()
         return tuple(
             f"the numbers of the files jump from {before} to {before + step}: if frames were taken out there, planes are missing that "
             "cannot be told without positions"

@@ -135,6 +135,14 @@ def test_numbers_that_are_missing_in_the_names_are_told(whole: list[Path], tmp_p
     )
 
 
+def test_times_of_day_in_the_names_are_no_numbers_of_frames(whole: list[Path], tmp_path: Path) -> None:
+    second = 120_000
+    for number, path in enumerate(whole[:14]):
+        second += 2 + number % 3
+        (tmp_path / f"IMG_20261127_{second}.png").write_bytes(path.read_bytes())
+    assert not [note for note in judged(tmp_path, dof=1 / 0.7).notes if "jump" in note]
+
+
 def test_pictures_of_different_things_are_refused(tmp_path: Path) -> None:
     files = write(tmp_path / "s", 4.0)[:3]
     for seed, path in enumerate(files):
