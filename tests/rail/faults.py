@@ -15,7 +15,7 @@ import pytest
 from rail.axis import AxisState
 from rail.errors import RailError, RailPositionUnknownError
 from rail.grbl.axis import GrblAxis
-from tests.rail.grbl_virtual import READ_S, VirtualRail
+from tests.rail.grbl_virtual import READ_S, VirtualPort, VirtualRail
 
 
 @dataclass
@@ -70,6 +70,20 @@ def damage(rng: random.Random, kind: str, done: list[bool]) -> Callable[[bytes],
         return data[:place] + bytes([data[place] ^ (1 << rng.randrange(8))]) + data[place + 1 :]
 
     return once
+
+
+def changed_once(port: VirtualPort, old: bytes, new: bytes) -> list[float]:
+    """From now on the first bytes written with `old` in them arrive with `new` in its place; when they were is in the list."""
+    struck: list[float] = []
+
+    def once(data: bytes) -> bytes:
+        if old not in data or struck:
+            return data
+        struck.append(port.now)
+        return data.replace(old, new)
+
+    port.mangle_out = once
+    return struck
 
 
 def error_of(action: Callable[[], object]) -> RailError | None:

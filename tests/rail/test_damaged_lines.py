@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rail.errors import RailAlarmError, RailError, RailResetError
-from tests.rail.faults import believed_right, damaged_run, zeroed
+from tests.rail.faults import believed_right, changed_once, damaged_run, zeroed
 from tests.rail.grbl_virtual import VirtualRail
 
 
@@ -24,15 +24,7 @@ def test_a_line_that_a_damaged_byte_cut_in_two_is_sent_again_after_both_answers(
     """Else the second answer is taken for that of the line sent again, and a move goes on that nobody watches."""
     rail = VirtualRail(settings={110: 600, 120: 200})
     axis, origin = zeroed(rail)
-    cut: list[bool] = []
-
-    def cut_once(data: bytes) -> bytes:
-        if b"G1X" in data and not cut:
-            cut.append(True)
-            return data.replace(b"G1X", b"G1X\r/")
-        return data
-
-    rail.port.mangle_out = cut_once
+    cut = changed_once(rail.port, b"G1X", b"G1X\r/")
     assert axis.move_to(3000).position == 3000
     assert cut
     assert believed_right(rail, axis, origin)
@@ -44,15 +36,7 @@ def test_half_a_line_that_moves_is_stopped() -> None:
     rail = VirtualRail(settings={110: 600, 120: 200})
     axis, origin = zeroed(rail)
     axis.move_to(2000)
-    cut: list[float] = []
-
-    def cut_once(data: bytes) -> bytes:
-        if b"G1X1" in data and not cut:
-            cut.append(rail.port.now)
-            return data.replace(b"G1X1", b"G1X-1\r")
-        return data
-
-    rail.port.mangle_out = cut_once
+    cut = changed_once(rail.port, b"G1X1", b"G1X-1\r")
     with pytest.raises(RailError):
         axis.move_to(15_000)
     assert rail.port.now - cut[0] < 1.5
@@ -67,15 +51,7 @@ def test_a_line_that_moves_another_axis_is_stopped(dialect: str, letter: bytes) 
     rail = VirtualRail(dialect=dialect, settings={110: 600, 111: 600, 112: 600, 120: 200, 121: 200, 122: 200})
     axis, origin = zeroed(rail)
     axis.move_to(2000)
-    damaged: list[float] = []
-
-    def damage_once(data: bytes) -> bytes:
-        if b"G1X1" in data and not damaged:
-            damaged.append(rail.port.now)
-            return data.replace(b"G1X", b"G1" + letter)
-        return data
-
-    rail.port.mangle_out = damage_once
+    damaged = changed_once(rail.port, b"G1X1", b"G1" + letter + b"1")
     with pytest.raises(RailError, match="another axis"):
         axis.move_to(15_000)
     assert rail.port.now - damaged[0] < 0.7
@@ -140,15 +116,7 @@ def test_a_question_that_became_marlins_emergency_stop_is_told_at_once(operation
     rail = VirtualRail(dialect="marlin", settings={110: 600, 120: 200})
     axis, _ = zeroed(rail)
     axis.move_to(500)
-    damaged: list[float] = []
-
-    def change_once(data: bytes) -> bytes:
-        if b"M114" in data and not damaged:
-            damaged.append(rail.port.now)
-            return data.replace(b"M114", b"M112")
-        return data
-
-    rail.port.mangle_out = change_once
+    damaged = changed_once(rail.port, b"M114", b"M112")
     with pytest.raises(RailAlarmError, match="halted itself") as caught:
         axis.move_to(3000) if operation == "move" else axis.pulse((("M8", 1.0),))
     assert rail.port.now - damaged[0] < 0.1

@@ -17,7 +17,7 @@ from rail.errors import (
     RailTimeoutError,
 )
 from rail.simulator.states import State
-from tests.rail.faults import believed_right, zeroed
+from tests.rail.faults import believed_right, changed_once, zeroed
 from tests.rail.grbl_virtual import VirtualRail
 
 SWITCHED = {21: 1, 130: 60, 25: 1500, 24: 100}
@@ -236,16 +236,8 @@ def test_a_hold_between_two_lines_is_called_one(dialect: str, word: bytes) -> No
     """It keeps the next line waiting, whichever that is, and the reports say why."""
     rail = VirtualRail(dialect=dialect, steps_per_mm=3200.0)
     axis, origin = zeroed(rail)
-    held: list[float] = []
     wanted = b"G43.1" if word == b"G92" and dialect == "grblhal" else word
-
-    def hold_first(data: bytes) -> bytes:
-        if wanted in data and not held:
-            held.append(rail.port.now)
-            return b"!" + data
-        return data
-
-    rail.port.mangle_out = hold_first
+    held = changed_once(rail.port, wanted, b"!" + wanted)
     with pytest.raises(RailProtocolError, match="Hold"):
         axis.move_to(1000)
     assert rail.port.now - held[0] < 1.0
