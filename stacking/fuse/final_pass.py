@@ -38,9 +38,8 @@ Running = TypeVar("Running", bound=Fusion)
 # focus prior its window, halving and enlargement.
 _APRON_COARSE_PX = 7 + REACH_COARSE_PX + 2
 _PICTURE_BYTES_PER_PIXEL = 6
-# Chroma of a whole frame at half size; what finds the frames in focus, at half size; depth, confidence and surface, and what is written
-# of them.
-_CHROMA_BYTES_PER_PIXEL, _MOMENTS_BYTES_PER_PIXEL, _DEPTH_BYTES_PER_PIXEL = 2, 5, 26
+# What finds the frames in focus, at half size; depth, confidence and surface, and what is written of them.
+_MOMENTS_BYTES_PER_PIXEL, _DEPTH_BYTES_PER_PIXEL = 5, 26
 _PASSES = {Method.DEPTHMAP: 2}
 # A picture too small for two levels of the pyramid has no depth.
 _LEAST_DEPTH_LEVELS = 2
@@ -148,7 +147,7 @@ class FusionTask:
         return plan_memory(
             pixels,
             self.canvas.height,
-            held_bytes=frames + _CHROMA_BYTES_PER_PIXEL * frame_pixels + kept + self.beside_bytes,
+            held_bytes=frames + kept + self.beside_bytes,
             strip_bytes_per_pixel=BYTES_PER_PIXEL[self.method] + parts / pixels,
             after_bytes=after + self.beside_bytes,
             apron_rows=self.apron_rows,

@@ -38,30 +38,19 @@ class FramePlanes:
         self.red: NDArray[np.float32] = np.empty(half, np.float32)
         self.blue: NDArray[np.float32] = np.empty(half, np.float32)
         self._table = lanczos3_table()
-        self._frame_red: NDArray[np.float32] = np.empty((0, 0), np.float32)
-        self._frame_blue = self._frame_red
 
     def load(self, image: Pixels, matrix: NDArray[np.float64], gain: NDArray[np.float64], bands: Bands) -> None:
         """Resample a frame, shape (rows, columns, 3), through ``matrix`` (canvas to frame), brightness matched by ``gain``."""
-        from stacking.fuse.warp_kernels import chroma_half, warp_luma, warp_plane
+        from stacking.fuse.warp_kernels import warp_chroma, warp_luma
 
         scale = gain * EIGHT_BIT[image.dtype]
-        luma = (LUMA * scale).astype(np.float32)
-        scale32 = scale.astype(np.float32)
-        half = (image.shape[0] // 2, image.shape[1] // 2)
-        if self._frame_red.shape != half:
-            self._frame_red = np.empty(half, np.float32)
-            self._frame_blue = np.empty(half, np.float32)
-        samples = image.reshape(image.shape[0], -1)
-        frame_red, frame_blue, table = self._frame_red, self._frame_blue, self._table
-        bands.run(half[0], rows_of(chroma_half, samples, luma, scale32, frame_red, frame_blue))
+        luma, scale32 = (LUMA * scale).astype(np.float32), scale.astype(np.float32)
+        samples, table = image.reshape(image.shape[0], -1), self._table
         bands.run(self.canvas.height, rows_of(warp_luma, samples, luma, matrix, table, self.luma))
         # A half-size pixel i is the mean of 2i and 2i + 1, so it lies at 2i + 0.5; canvas samples lie at 2i.
         chroma = matrix.copy()
         chroma[:, 2] = (matrix[:, 2] - 0.5) * 0.5
-        rows = self.red.shape[0]
         bands.run(
-            rows,
-            rows_of(warp_plane, frame_red, chroma, table, self.red),
-            rows_of(warp_plane, frame_blue, chroma, table, self.blue),
+            self.red.shape[0],
+            rows_of(warp_chroma, samples, luma, scale32, chroma, table, self.red, self.blue),
         )

@@ -128,7 +128,9 @@ class PyramidFusion:
         self._red: list[F32] = [none, none, *(np.empty(s, np.float32) for s in shapes[2:])]
         self._blue: list[F32] = [none, none, *(np.empty(s, np.float32) for s in shapes[2:])]
         self._energy: list[F32] = [np.empty(s, np.float32) for s in shapes[1:]]
-        self._weight: list[F32] = [none, *(np.empty(s, np.float32) for s in shapes[1:])]
+        # At half size a choice of frames asks for it, at a quarter the sweep, of the base its own sums.
+        wanted = {1: wants_moments, 2: sweep is not None, self.levels: True}
+        self._weight: list[F32] = [np.empty(s, np.float32) if wanted.get(k) else none for k, s in enumerate(shapes)]
         self._positions: list[float] = []
 
     def add(
@@ -221,26 +223,29 @@ class PyramidFusion:
         spans: list[NDArray[np.int32]],
         number: float,
     ) -> None:
-        from stacking.fuse.pyramid_kernels import accumulate_band, accumulate_level
+        from stacking.fuse.pyramid_kernels import accumulate_level
 
-        first, second = self._moments if self._moments is not None and level == 1 else (self._none, self._none)
-        rows = luma[level].shape[0]
+        none = self._none
+        first, second = self._moments if self._moments is not None and level == 1 else (none, none)
+        colours = ((red, self._red_sum), (blue, self._blue_sum))
+        chroma = [p for planes, sums in colours for p in (planes[level], planes[level + 1], sums[level])]
         self._bands.run(
-            rows,
+            luma[level].shape[0],
             rows_of(
                 accumulate_level,
                 luma[level],
                 luma[level + 1],
-                self._energy[level - 1] if level else self._none,
+                self._energy[level - 1] if level else none,
                 self.tuning.share,
                 self._floors[level],
                 self._scale,
                 self._power(level),
-                self._none if self._prior is None else self._prior.favour,
+                none if self._prior is None else self._prior.favour,
                 0 if self._prior is None else 4 >> level,
                 spans[level],
                 self._weight_sum[level],
                 self._band_sum[level],
+                *(chroma if level else [none] * len(chroma)),
                 self._weight[level],
                 self._energy[level],
                 number,
@@ -248,15 +253,6 @@ class PyramidFusion:
                 second,
             ),
         )
-        if level:
-            colours = ((red, self._red_sum), (blue, self._blue_sum))
-            self._bands.run(
-                rows,
-                *(
-                    rows_of(accumulate_band, planes[level], planes[level + 1], self._weight[level], sums[level])
-                    for planes, sums in colours
-                ),
-            )
 
     def _accumulate_base(
         self, luma: list[F32], red: list[F32], blue: list[F32], spans: list[NDArray[np.int32]]

@@ -217,10 +217,21 @@ def _between(row: Any, count: Any, width: Any, out: Any) -> Any:
         out[i] = row[count - 1]
 
 
+@inlined
+def _accumulate_row(
+    fine: Any, coarse: Any, y: Any, left: Any, right: Any, weight: Any, line: Any, up: Any, into: Any
+) -> Any:
+    """Row ``y`` of another plane's Laplacian level under given weights, from column ``left`` to ``right``."""
+    expand_row(coarse, y, fine.shape[1], line, up)
+    f, u = fine[y, left:right], up[left:right]
+    for x in range(right - left):
+        into[x] += weight[x] * (f[x] - u[x])
+
+
 @compiled(
     "void(float32[:,::1], float32[:,::1], float32[:,::1], float32, float32, float32, int64, float32[:,::1], int64,"
-    " int32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], float32, float32[:,::1],"
-    " float32[:,::1], int64, int64)"
+    " int32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1],"
+    " float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], float32, float32[:,::1], float32[:,::1], int64, int64)"
 )
 def accumulate_level(  # noqa: C901  (one loop on purpose: every row is still in the cache)
     fine: F32,
@@ -235,6 +246,12 @@ def accumulate_level(  # noqa: C901  (one loop on purpose: every row is still in
     spans: NDArray[np.int32],
     weight_sum: F32,
     band_sum: F32,
+    red: F32,
+    red_coarse: F32,
+    red_sum: F32,
+    blue: F32,
+    blue_coarse: F32,
+    blue_sum: F32,
     weight_plane: F32,
     energy_out: F32,
     position: float,
@@ -247,8 +264,8 @@ def accumulate_level(  # noqa: C901  (one loop on purpose: every row is still in
 
     ``favour`` is a factor on the energy with one sample for ``favour_step`` pixels each way (step 0: none).
     Only columns ``spans[y, 0]`` to ``spans[y, 1]`` of a row are candidates. ``energy_out`` has half the size (or one row:
-    not wanted) and gets the energy seen from the next level; ``weight_plane`` and the moments of ``position`` have the size
-    of ``fine`` (or one row: not wanted). y0 is even.
+    not wanted) and gets the energy seen from the next level; ``weight_plane``, the moments of ``position`` and the sums of
+    ``red`` and ``blue`` under the same weights have the size of ``fine`` (or one row: not wanted). y0 is even.
     """
     height, width = fine.shape
     line = np.empty(coarse.shape[1], np.float32)
@@ -264,6 +281,7 @@ def accumulate_level(  # noqa: C901  (one loop on purpose: every row is still in
     wants_energy = energy_out.shape[0] > 1
     wants_weight = weight_plane.shape[0] == height
     wants_moments = first_moment.shape[0] == height
+    wants_colours = red_sum.shape[0] == height
     start = max(y0 - 2, 0)
     stop = min(y1 + 2, height)
     done = start
@@ -318,6 +336,9 @@ def accumulate_level(  # noqa: C901  (one loop on purpose: every row is still in
             for x in range(count):
                 ws[x] += w[x]
                 bs[x] += w[x] * bands[x]
+            if wants_colours:
+                _accumulate_row(red, red_coarse, e, left, right, w, line, up, red_sum[e, left:right])
+                _accumulate_row(blue, blue_coarse, e, left, right, w, line, up, blue_sum[e, left:right])
             if wants_weight:
                 into = weight_plane[e]
                 into[:left] = 0.0
@@ -356,19 +377,6 @@ def accumulate_weighted(
             total = weight_sum[y, a:b]
             for x in range(b - a):
                 total[x] += w[x]
-
-
-@compiled("void(float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], int64, int64)")
-def accumulate_band(fine: F32, coarse: F32, weight: F32, band_sum: F32, y0: int, y1: int) -> None:
-    """Rows y0 to y1 of the running sum of a Laplacian level under given weights."""
-    width = fine.shape[1]
-    line = np.empty(coarse.shape[1], np.float32)
-    up = np.empty(width + 2, np.float32)
-    for y in range(y0, y1):
-        expand_row(coarse, y, width, line, up)
-        f, w, into = fine[y], weight[y], band_sum[y]
-        for x in range(width):
-            into[x] += w[x] * (f[x] - up[x])
 
 
 @compiled("void(float32[:,::1], int32[:,::1], uint8[:,::1], uint8[:,::1], int64, int64)")

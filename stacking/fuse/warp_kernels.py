@@ -120,6 +120,13 @@ def _renewal_rows(shear: Any) -> Any:
     return max(1, int(2.0 * _RENEW / abs(shear)))
 
 
+@inlined
+def _pad(line: Any, width: Any) -> Any:
+    for x in range(_PAD):
+        line[x] = line[_PAD]
+        line[width + _PAD + x] = line[width + _PAD - 1]
+
+
 @compiled(
     "void(uint8[:,::1], float32[::1], float64[:,::1], float32[:,::1], float32[:,::1], int64, int64)",
     "void(uint16[:,::1], float32[::1], float64[:,::1], float32[:,::1], float32[:,::1], int64, int64)",
@@ -161,9 +168,7 @@ def warp_luma(rows_rgb: Pixels, coefficients: F32, matrix: F64, table: F32, out:
             middle = line[_PAD : _PAD + source_width]
             for x in range(source_width):
                 middle[x] = c0 * np.float32(red[x]) + c1 * np.float32(green[x]) + c2 * np.float32(blue[x])
-            for x in range(_PAD):
-                line[x] = line[_PAD]
-                line[source_width + _PAD + x] = line[source_width + _PAD - 1]
+            _pad(line, source_width)
             group = math.floor(filled / renewal)
             if group != tabled:
                 middle_row = group * renewal + 0.5 * (renewal - 1) if renewal < 1 << 30 else 0.0
@@ -175,11 +180,48 @@ def warp_luma(rows_rgb: Pixels, coefficients: F32, matrix: F64, table: F32, out:
         _resample_column(ring, mask, m10, m11, m12, y, width, block, table, out[y])
 
 
-@compiled("void(float32[:,::1], float64[:,::1], float32[:,::1], float32[:,::1], int64, int64)")
-def warp_plane(plane: F32, matrix: F64, table: F32, out: F32, y0: int, y1: int) -> None:
-    """Rows y0 to y1 of a plane seen through ``matrix`` (canvas to plane)."""
-    height, source_width = plane.shape
-    width = out.shape[1]
+@inlined
+def _chroma_row(upper: Any, lower: Any, luma: Any, scale: Any, sums: Any, red: Any, blue: Any) -> Any:
+    """Red and blue minus luma of a half-size row, each the mean of 2x2 pixels of two rows of samples."""
+    width = red.shape[0]
+    quarter = np.float32(0.25)
+    q0, q1, q2 = luma[0] * quarter, luma[1] * quarter, luma[2] * quarter
+    s0, s2 = scale[0] * quarter, scale[2] * quarter
+    r, g, b = sums[0], sums[1], sums[2]
+    for x in range(2 * width):
+        r[x] = np.float32(upper[3 * x]) + np.float32(lower[3 * x])
+        g[x] = np.float32(upper[3 * x + 1]) + np.float32(lower[3 * x + 1])
+        b[x] = np.float32(upper[3 * x + 2]) + np.float32(lower[3 * x + 2])
+    for x in range(width):
+        r_sum, b_sum = r[2 * x] + r[2 * x + 1], b[2 * x] + b[2 * x + 1]
+        y_mean = q0 * r_sum + q1 * (g[2 * x] + g[2 * x + 1]) + q2 * b_sum
+        red[x] = s0 * r_sum - y_mean
+        blue[x] = s2 * b_sum - y_mean
+
+
+@compiled(
+    "void(uint8[:,::1], float32[::1], float32[::1], float64[:,::1], float32[:,::1], float32[:,::1], float32[:,::1],"
+    " int64, int64)",
+    "void(uint16[:,::1], float32[::1], float32[::1], float64[:,::1], float32[:,::1], float32[:,::1], float32[:,::1],"
+    " int64, int64)",
+)
+def warp_chroma(
+    rows_rgb: Pixels,
+    luma: F32,
+    scale: F32,
+    matrix: F64,
+    table: F32,
+    red_out: F32,
+    blue_out: F32,
+    y0: int,
+    y1: int,
+) -> None:
+    """Rows y0 to y1 of the two chroma differences of a frame at half size, seen through ``matrix`` (half-size canvas to half-size frame).
+
+    Half size is the mean of 2x2 pixels; ``rows_rgb`` as for `warp_luma`. Only the rows at hand are ever held at half size.
+    """
+    height, source_width = rows_rgb.shape[0] // 2, rows_rgb.shape[1] // 3 // 2
+    width = red_out.shape[1]
     m00, m01, m02 = matrix[0, 0], matrix[0, 1], matrix[0, 2]
     m10, m11, m12 = matrix[1, 0], matrix[1, 1], matrix[1, 2]
     slope = m00 - m01 * m10 / m11
@@ -188,8 +230,10 @@ def warp_plane(plane: F32, matrix: F64, table: F32, out: F32, y0: int, y1: int) 
     rows = _ring_rows(m10, width)
     mask = rows - 1
     block = _column_block(m10, width)
-    ring = np.empty((rows, width), np.float32)
-    line = np.empty(source_width + 2 * _PAD, np.float32)
+    red_ring, blue_ring = np.empty((rows, width), np.float32), np.empty((rows, width), np.float32)
+    red_line = np.empty(source_width + 2 * _PAD, np.float32)
+    blue_line = np.empty(source_width + 2 * _PAD, np.float32)
+    sums = np.empty((3, 2 * source_width), np.float32)
     taps = np.empty((TAPS, width), np.float32)
     runs = np.empty((width + 1, 2), np.int64)
     count = 0
@@ -201,46 +245,18 @@ def warp_plane(plane: F32, matrix: F64, table: F32, out: F32, y0: int, y1: int) 
         need = math.floor(m11 * y + m12 + max(0.0, m10 * (width - 1))) + 4
         while filled <= need:
             ys = min(max(filled, 0), height - 1)
-            samples, middle = plane[ys], line[_PAD : _PAD + source_width]
-            for x in range(source_width):
-                middle[x] = samples[x]
-            for x in range(_PAD):
-                line[x] = line[_PAD]
-                line[source_width + _PAD + x] = line[source_width + _PAD - 1]
+            red, blue = red_line[_PAD : _PAD + source_width], blue_line[_PAD : _PAD + source_width]
+            _chroma_row(rows_rgb[2 * ys], rows_rgb[2 * ys + 1], luma, scale, sums, red, blue)
+            _pad(red_line, source_width)
+            _pad(blue_line, source_width)
             group = math.floor(filled / renewal)
             if group != tabled:
                 middle_row = group * renewal + 0.5 * (renewal - 1) if renewal < 1 << 30 else 0.0
                 start = origin + shear * middle_row
                 count = _weights_along_row(start, slope, width, source_width, table, taps, runs)
                 tabled = group
-            _resample_row(line, taps, runs, count, width, ring[filled & mask])
+            _resample_row(red_line, taps, runs, count, width, red_ring[filled & mask])
+            _resample_row(blue_line, taps, runs, count, width, blue_ring[filled & mask])
             filled += 1
-        _resample_column(ring, mask, m10, m11, m12, y, width, block, table, out[y])
-
-
-@compiled(
-    "void(uint8[:,::1], float32[::1], float32[::1], float32[:,::1], float32[:,::1], int64, int64)",
-    "void(uint16[:,::1], float32[::1], float32[::1], float32[:,::1], float32[:,::1], int64, int64)",
-)
-def chroma_half(rows_rgb: Pixels, luma: F32, scale: F32, red: F32, blue: F32, y0: int, y1: int) -> None:
-    """Rows y0 to y1 of the two chroma differences (red - luma, blue - luma) at half size, mean of 2x2 pixels.
-
-    ``rows_rgb`` as for `warp_luma`.
-    """
-    width = red.shape[1]
-    quarter = np.float32(0.25)
-    q0, q1, q2 = luma[0] * quarter, luma[1] * quarter, luma[2] * quarter
-    s0, s2 = scale[0] * quarter, scale[2] * quarter
-    r, g, b = np.empty(2 * width, np.float32), np.empty(2 * width, np.float32), np.empty(2 * width, np.float32)
-    for y in range(y0, y1):
-        upper, lower = rows_rgb[2 * y], rows_rgb[min(2 * y + 1, rows_rgb.shape[0] - 1)]
-        for x in range(2 * width):
-            r[x] = np.float32(upper[3 * x]) + np.float32(lower[3 * x])
-            g[x] = np.float32(upper[3 * x + 1]) + np.float32(lower[3 * x + 1])
-            b[x] = np.float32(upper[3 * x + 2]) + np.float32(lower[3 * x + 2])
-        to_red, to_blue = red[y], blue[y]
-        for x in range(width):
-            r_sum, b_sum = r[2 * x] + r[2 * x + 1], b[2 * x] + b[2 * x + 1]
-            y_mean = q0 * r_sum + q1 * (g[2 * x] + g[2 * x + 1]) + q2 * b_sum
-            to_red[x] = s0 * r_sum - y_mean
-            to_blue[x] = s2 * b_sum - y_mean
+        _resample_column(red_ring, mask, m10, m11, m12, y, width, block, table, red_out[y])
+        _resample_column(blue_ring, mask, m10, m11, m12, y, width, block, table, blue_out[y])

@@ -80,10 +80,10 @@ def test_bands_do_not_show(rows: int, columns: int, cut: int, power: int, step: 
     pyramid_kernels.reduce_rows(fine, coarse, 0, shape[0])
     spans = np.zeros((rows, 2), np.int32)
     spans[:, 1] = columns
-    finer = plane(rows, columns, 3)
+    finer, red = plane(rows, columns, 3), plane(rows, columns, 9)
 
     def sums(edges: list[int]) -> list[F32]:
-        planes = [np.zeros((rows, columns), np.float32) for _ in range(5)]
+        planes = [np.zeros((rows, columns), np.float32) for _ in range(7)]
         energy = np.zeros(shape, np.float32)
         for a, b in pairwise(edges):
             pyramid_kernels.accumulate_level(
@@ -97,10 +97,17 @@ def test_bands_do_not_show(rows: int, columns: int, cut: int, power: int, step: 
                 favour,
                 step,
                 spans,
-                *planes[:3],
+                *planes[:2],
+                red,
+                coarse,
+                planes[2],
+                finer,
+                coarse,
+                planes[3],
+                planes[4],
                 energy,
                 3.0,
-                *planes[3:],
+                *planes[5:],
                 a,
                 b,
             )
@@ -134,7 +141,8 @@ def test_weight_is_the_power_of_energy(power: int, step: int) -> None:
         factor = cv2.warpAffine(favour, larger, (44, 31), flags=flags, borderMode=cv2.BORDER_REPLICATE)
         if step == 4:
             factor = np.repeat(factor[::2], 2, axis=0)[:31]
-    weight, total = np.zeros_like(fine), np.zeros_like(fine)
+    weight, total, red_total, blue_total = (np.zeros_like(fine) for _ in range(4))
+    red = plane(31, 44, 9)
     pyramid_kernels.accumulate_level(
         fine,
         coarse,
@@ -148,6 +156,8 @@ def test_weight_is_the_power_of_energy(power: int, step: int) -> None:
         spans,
         weight,
         total,
+        *(red, coarse, red_total),
+        *(fine, coarse, blue_total),
         NONE,
         NONE,
         0.0,
@@ -158,6 +168,8 @@ def test_weight_is_the_power_of_energy(power: int, step: int) -> None:
     )
     np.testing.assert_allclose(weight, ((energy + 5) * 0.01 * factor) ** power, rtol=2e-3)
     np.testing.assert_allclose(total / weight, band, atol=1e-2)
+    np.testing.assert_allclose(red_total / weight, red - up, atol=1e-2)
+    np.testing.assert_array_equal(blue_total, total)
 
 
 @pytest.mark.parametrize("scale", [1.0, 1.004, 0.97])
