@@ -275,17 +275,24 @@ class Development:
         FrameError
             Where it cannot be read, is damaged, or differs from the stack in size.
         """
-        found = self._checked(source)
         if not source.raw:
-            image = _in_depth(self._decoded(source, found), self.dtype)
-            if self.spots:
-                if not image.flags.writeable:
-                    image = image.copy()
-                without_spots(image, *self._spots)
-            return Developed(image)
+            return Developed(self.filled(self.decoded(source)))
+        found = self._checked(source)
         return Developed(
             develop_raw(source.path, self._raw_rendering(source), found, full=self._full, also=source.also)
         )
+
+    def decoded(self, source: Source) -> Pixels:
+        """A picture that is no RAW, its defects not yet `filled`: nothing need be known of other frames. FrameError as `frame`."""
+        found = self._checked(source)
+        return _in_depth(_mean(decode_picture(path, found, self._memory) for path in source.paths), self.dtype)
+
+    def filled(self, image: Pixels) -> Pixels:
+        """A decoded picture with its known defects filled, in place where it may be written to."""
+        if self.spots:
+            image = image if image.flags.writeable else image.copy()
+            without_spots(image, *self._spots)
+        return image
 
     def gray_half(self, source: Source) -> Gray:
         """The luma of a frame (a RAW's green) at half size: (rows // 2, columns // 2), uint8, display-referred.
@@ -299,9 +306,6 @@ class Development:
         if not source.raw:
             return _mean(decode_gray_half(path, found) for path in source.paths)
         return raw_gray_half(source.path, self._raw_rendering(source), found, source.also)
-
-    def _decoded(self, source: Source, found: FrameProbe) -> Pixels:
-        return _mean(decode_picture(path, found, self._memory) for path in source.paths)
 
     def _checked(self, source: Source) -> FrameProbe:
         found = probe(source)

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stacking.ahead import ahead
+from stacking.ahead import Begun, ahead
 from stacking.areas_options import Prefer
 from stacking.develop_spots import spots_of, standing_spots
 from stacking.engine_answers import Answers, PositionsSoFar
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from stacking.register.white_balance import WhiteBalance
 
 Progress = Callable[[str, int, int], None]
+# Frames of the final pass that are decoded before it: with the reference as many as it holds at one time.
+_BEGUN = 2
 
 
 class Engine:
@@ -74,6 +76,7 @@ class Engine:
         self._answers = Answers(prepared)
         self._white_balance: WhiteBalance | None = None
         self._colours: BorrowedColours | None = None
+        self._begun: Begun[Pixels] | None = None
         self._threads = self.options.threads or len(os.sched_getaffinity(0))
 
     @property
@@ -199,7 +202,17 @@ class Engine:
         pictures = None if self._prepared is None else self._prepared.pictures
         if pictures is not None and (kept := pictures.get(self._frame_key(index))) is not None:
             return kept
+        if self._begun is not None and (decoded := self._begun.take(index)) is not None:
+            return self.development.filled(decoded)
         return self.development.frame(self._sources[index]).image
+
+    def _begin(self, usable: Sequence[int]) -> None:
+        """Decode what is wanted first of the final pass beside the solution: the reference, as a rule the one in the middle, and so many
+        frames as are held at one time.
+        """
+        sources = [k for k in (usable[len(usable) // 2], *usable[:_BEGUN]) if not self._sources[k].raw]
+        if self._threads > 1 and self._prepared is None:
+            self._begun = Begun(lambda k: self.development.decoded(self._sources[k]), dict.fromkeys(sources))
 
     def keep(self, index: int) -> Pixels:
         """Develop a frame and look for defects in it, and keep what was found for the final run.
@@ -252,11 +265,14 @@ class Engine:
             depth = ", and its depth is not known" if self.options.wants_depth else ""
             notes.append(f"only one picture could be used: the result is that picture{depth}")
         else:
+            self._begin(usable)
             gray = gray_by_header(self._sources)
             solution, image = solve_in_colour(self._registrar, self._frame, gray)
             self._registrar.end()
             registrations, reference = solution.registrations, solution.reference
             left_out |= solution.left_out
+            if self._begun is not None:
+                self._begun.keep(sorted(registrations)[:_BEGUN])
             notes += [f"{self._sources[k].path.name}: {text}" for k, text in solution.notes]
         development.learn_defects([self._sources[k] for k in sorted(registrations)], self._answers.suspected)
         notes += self._learn_spots(registrations)
