@@ -9,6 +9,8 @@ import signal
 import sys
 from types import FrameType
 
+from capture.app.loading import begin_imports
+
 INTERRUPTED = 130
 
 
@@ -31,6 +33,7 @@ def main() -> None:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _terminate)
     try:
+        begin_imports()
         from capture.app.main import run
 
         code = run(sys.argv[1:])

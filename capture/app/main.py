@@ -9,6 +9,7 @@ from typing import Any
 
 import typer
 
+from capture.app.loading import end_imports
 from capture.app.output import InterruptedRunError, Reply, say, write_json
 from capture.errors import CameraError, CameraSettingError, CaptureError, UsageError
 from rail.errors import HOMING_OFF, RailDeviceError, RailError, RailLimitError, RailRefusedError, RailUsageError
@@ -97,7 +98,10 @@ def run(arguments: list[str]) -> int:
     as_json = "--json" in arguments
     try:
         named = arguments[0] if arguments and arguments[0] in COMMANDS else None
-        reply = build_app(named)(args=arguments, standalone_mode=False, prog_name="focusrail")
+        app = build_app(named)
+        if named != "stack":  # which has more to import, and says when it has
+            end_imports()
+        reply = app(args=arguments, standalone_mode=False, prog_name="focusrail")
     except (CaptureError, RailError, StackingError) as error:
         return _fail(as_json, error.kind, error.message, error.remedy, _state(error), exit_code(error))
     except InterruptedRunError as error:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from capture.app.flags import with_flags
+from capture.app.loading import end_imports
 from capture.app.output import InterruptedRunError, JsonFlag, Reply
 from capture.app.progress import StackingProgress
 from capture.app.relief_options import ScaleFlags
@@ -47,6 +48,7 @@ def stack(asked: _InOut, flags: StackFlags, optics: ScaleFlags) -> Reply:
     preload()  # beside all that is imported now
     from stacking.stack import stack_pictures
 
+    end_imports()
     options = flags.options(load_settings(Path.cwd()), force=asked.force, optics=optics)
     try:
         with StackingProgress() as progress:

@@ -1,0 +1,23 @@
+"""The search for garbage: off while modules are imported, on when a command works."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize("arguments", [["dof", "--help"], ["stack", "nowhere", "-o", "x.tif"], ["nonsense"]])
+def test_garbage_is_searched_for_again_when_a_command_begins(arguments: list[str]) -> None:
+    code = (
+        "import gc, sys\n"
+        "from capture.app.loading import begin_imports\n"
+        "begin_imports()\n"
+        "assert not gc.isenabled()\n"
+        "from capture.app.main import run\n"
+        "run(sys.argv[1:])\n"
+        "assert gc.isenabled() and gc.get_freeze_count()\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 0, ran.stderr
