@@ -206,8 +206,8 @@ class Registrar:
             dim = all(self._traces[k].contrast < _LOW_CONTRAST for k in group)
             why = _NOT_THERE if self._still else _why_alone(group)
             left_out |= dict.fromkeys(group, _BLANK if dim else why)
-        cut = truncated_frames(belonging, [self._traces[k].dead for k in belonging])
         traces = [self._traces[k] for k in belonging]
+        cut = truncated_frames(belonging, [t.dead for t in traces], [_levels(t.light) for t in traces])
         repeated = repeated_frames(belonging, [(t.light, t.sharpness, t.dead) for t in traces])
         left_out |= repeated | cut
         belonging = [k for k in belonging if k not in cut and k not in repeated]
@@ -376,7 +376,8 @@ def _peculiar_levels(frames: Sequence[int], gains: Mapping[int, NDArray[np.float
     levels = np.log([gains[k].mean() for k in frames])
     levels = (np.median(levels) - levels) * GAMMA
     usual = 6 * float(np.median(np.abs(levels)))
-    if float(np.mean(np.abs(levels) > _STRAY_LEVEL)) <= 0.25:  # where all flicker, what few do is seen all the same
+    strays = int(np.sum(np.abs(levels) > _STRAY_LEVEL))
+    if strays <= max(1, len(levels) // 4):  # where all flicker, what few do is seen all the same
         usual = min(usual, _STRAY_LEVEL)
     return {
         k: float(level)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from stacking.register.damage import shaken_frames, smeared_frames
+from stacking.register.damage import shaken_frames, smeared_frames, truncated_frames
 from stacking.register.features import Map, directional_differences, estimate_noise
 from stacking.register.similarity import Similarity
 from tests.stacking.register_scenes import Taken, errors_px, register, scene, stack, take
@@ -163,6 +163,15 @@ def test_good_frames_are_not_taken_for_shaken_ones(part: slice, clean_run: list[
     assert smeared_frames(range(len(maps)), maps) == {}
 
 
-def test_where_too_many_frames_are_odd_none_is_called_shaken(clean_run: list[Map], shaken_run: list[Map]) -> None:
-    maps = [shaken_run[k] if k % 2 else clean_run[k] for k in range(len(clean_run))]
-    assert not [k for k, why in shaken_frames(range(len(maps)), maps).items() if "direction" in why]
+@pytest.mark.parametrize(
+    ("fill", "others", "missing"),
+    [(-1.0, 0.7, False), (-1.0, 0.1, True), (0.0, 0.004, False), (0.0, 0.1, True), (0.2, 0.2, True), (0.5, 0.02, True)],
+)
+def test_a_ground_that_an_exposure_makes_white_or_black_is_not_missing(
+    fill: float, others: float, missing: bool
+) -> None:
+    light = [np.full((48, 64), others, np.float32) for _ in range(5)]
+    dead = [np.zeros((12, 12), np.bool_) for _ in range(5)]
+    light[2][40:], dead[2][10:] = fill, True
+    cut = truncated_frames(range(5), dead, light)
+    assert list(cut) == ([2] if missing else [])
