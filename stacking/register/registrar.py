@@ -19,6 +19,8 @@ from stacking.register.similarity import Similarity
 from stacking.register.trajectory import bumped_frames, steady_matches
 
 _FULL_BELOW_PIXELS = 3_000_000
+# Of the shorter side, to be registered and to be looked at: what is smaller shows too little.
+_LEAST_SIDE_PX, _LEAST_STILL_SIDE_PX = 16, 4
 _LOW_CONTRAST = 1.0
 _CLIPPED = 65535
 _DIRECT = 2
@@ -184,11 +186,18 @@ class Registrar:
         Raises
         ------
         RegistrationError
-            Where no two frames belong together.
+            Where no two frames belong together, or where they are too small.
         """
         frames = sorted(self._traces)
         if not frames:
             raise RegistrationError("there is no frame to register", remedy="add frames first")
+        if min(self._size) < (_LEAST_STILL_SIDE_PX if self._still else _LEAST_SIDE_PX):
+            width, height = self._size
+            still = min(self._size) >= _LEAST_STILL_SIDE_PX
+            raise RegistrationError(
+                f"frames of {width}x{height} pixels are too small to tell how they lie on each other",
+                remedy="Give larger frames" + (", or use --align none for such as lie still." if still else "."),
+            )
         left_out = {k: _BLANK for k in frames if self._traces[k].contrast < LEAST_CONTRAST}
         seen = [k for k in frames if k not in left_out]
         if not seen:
