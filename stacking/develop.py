@@ -136,15 +136,16 @@ def alike(sources: Iterable[Source], *, mixed_depths: bool = False) -> Selection
     kept: list[tuple[Source, FrameProbe]] = []
     left_out: list[LeftOut] = []
     unreadable: list[Source] = []
+    first: FrameError | None = None
     for source in sources:
         try:
             kept.append((source, probe(source)))
         except FrameError as error:
+            first = first or error
             unreadable.append(source)
             left_out.append(LeftOut(source.path, error.message))
     if not kept:
-        first = f": {left_out[0].reason}" if left_out else ""
-        raise SourceError(f"no picture can be read{first}", remedy="Give whole JPEG, PNG, TIFF or RAW files.")
+        raise _nothing_read(first)
     largest = Counter(_group(source, found) for source, found in kept).most_common(1)[0][0]
     counts = Counter(_shape(found) for source, found in kept if _group(source, found) == largest)
     wanted, most = counts.most_common(1)[0]
@@ -355,8 +356,13 @@ def _first_readable(
             error = error or unreadable
     if error is not None and len(sources) == 1:
         raise error
-    why = f": {error.message}" if error else ""
-    raise SourceError(f"no picture can be read{why}", remedy="Give whole JPEG, PNG, TIFF or RAW files.")
+    raise _nothing_read(error)
+
+
+def _nothing_read(first: FrameError | None) -> SourceError:
+    """The error where no frame can be read, with what is to be done about the first."""
+    why, remedy = (f": {first.message}", first.remedy) if first else ("", None)
+    return SourceError(f"no picture can be read{why}", remedy=remedy or "Give whole JPEG, PNG, TIFF or RAW files.")
 
 
 def _shape(found: FrameProbe) -> tuple[int, int, str]:

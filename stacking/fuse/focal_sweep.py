@@ -38,8 +38,10 @@ _FIRST_RING, _RINGS_PER_OCTAVE, RINGS = 0.008, 3, 22
 _LEAST_BRIGHTNESS = 3.0
 # Over so many pixels at half size the change fades to nothing at the borders of the picture.
 _BORDER_PX = 4
-# Of 255, and of the picture's brightness: what is added and what is taken at most; and beyond the range of the frames.
-_BOUND_LEVELS, _LIGHTER_SHARE, _DARKER_SHARE, _BEYOND_LEVELS = 1.0, 0.08, 0.12, 2.0
+# Of 255, and of the picture's brightness: what is added and what is taken at most.
+_BOUND_LEVELS, _LIGHTER_SHARE, _DARKER_SHARE = 1.0, 0.08, 0.12
+# A step beyond what the frames have at the pixel itself counts from the first figure on, in full from the second: small ones err.
+_STRAY_LEVELS, _SURE_LEVELS = 1.0, 3.0
 # Cells that the local gain of the picture's light is told in, pixels at half size; it is smoothed over two of them.
 _GAIN_CELLS_PX = 8
 _HOT, _HOT_RANGE, _GLOW_SHARE = 200.0, 55.0, 0.5
@@ -146,12 +148,13 @@ class FocalSweep:
         # What is dark stays as dark: a deep hollow has no light of its own to be given back, and little to be taken.
         np.minimum(change, np.float32(_BOUND_LEVELS) + np.float32(_LIGHTER_SHARE) * half, out=change)
         np.maximum(change, np.float32(-_BOUND_LEVELS) - np.float32(_DARKER_SHARE) * half, out=change)
-        # And what no frame shows near by is not made up.
+        # And what no frame shows near by is not made up, nor by a little what none shows there.
         around = np.ones((3, 3), np.uint8)
-        above = cv2.dilate(self._high, around).astype(np.float32) + np.float32(_BEYOND_LEVELS) - half
-        np.minimum(change, np.maximum(above, 0.0), out=change)
-        below = cv2.erode(self._low, around).astype(np.float32) - np.float32(_BEYOND_LEVELS) - half
-        np.maximum(change, np.minimum(below, 0.0), out=change)
+        lowest, highest = cv2.erode(self._low, around), cv2.dilate(self._high, around)
+        np.clip(change, np.minimum(lowest - half, 0.0), np.maximum(highest - half, 0.0), out=change)
+        beyond = change - np.clip(change, np.minimum(self._low - half, 0.0), np.maximum(self._high - half, 0.0))
+        sure = (np.abs(beyond) - np.float32(_STRAY_LEVELS)) * np.float32(1.0 / (_SURE_LEVELS - _STRAY_LEVELS))
+        change -= beyond * (np.float32(1.0) - np.clip(sure, 0.0, 1.0))
 
 
 def residuals(half: F32, square: F32, range_: U8, number: F32, bands: Bands) -> list[tuple[F32, list[F32]]]:

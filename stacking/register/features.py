@@ -214,7 +214,7 @@ def flatten(thumb: Map) -> Map:
 def estimate_noise(image: Gray) -> float:
     """Return the standard deviation of the noise (Immerkaer 1996, on the calmest tenth of blocks in eight strips)."""
     rows = image.shape[0]
-    strip = max(8, min(32, rows // 8))
+    strip = min(rows, max(8, min(32, rows // 8)))
     starts = np.unique(np.linspace(0, max(0, rows - strip), 8).astype(int))
     image = np.concatenate([image[y : y + strip] for y in starts])
     kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
@@ -282,9 +282,12 @@ def mean_light(gray: Gray, by: int) -> Map:
 def directional_differences(image: Gray, tiles: int = 12) -> Map:
     """Return the mean squared difference of pixels two apart along -, |, \\ and / in tiles x tiles tiles.
 
-    Shape (4, tiles, tiles), float32. Defocus lowers all four together, a shake those along its path.
+    Shape (4, tiles, tiles), float32. Defocus lowers all four together, a shake those along its path. One tile of nothing where the
+    picture has too few pixels for any.
     """
     rows, columns = image.shape
+    if rows < 4 or columns < 3:
+        return np.zeros((4, 1, 1), np.float32)
     tiles = max(1, min(tiles, (rows - 2) // 4, (columns - 2) // 4))
     high, wide = (rows - 2) // tiles // 2, (columns - 2) // tiles
     f = image.astype(np.int16)

@@ -19,6 +19,8 @@ from stacking.register.similarity import Similarity
 from stacking.register.trajectory import bumped_frames, steady_matches
 
 _FULL_BELOW_PIXELS = 3_000_000
+# Of the shorter side, to be registered and to be looked at: what is smaller shows too little.
+_LEAST_SIDE_PX, _LEAST_STILL_SIDE_PX = 16, 4
 _LOW_CONTRAST = 1.0
 _CLIPPED = 65535
 _DIRECT = 2
@@ -184,11 +186,18 @@ class Registrar:
         Raises
         ------
         RegistrationError
-            Where no two frames belong together.
+            Where no two frames belong together, or where they are too small.
         """
         frames = sorted(self._traces)
         if not frames:
             raise RegistrationError("there is no frame to register", remedy="add frames first")
+        if min(self._size) < (_LEAST_STILL_SIDE_PX if self._still else _LEAST_SIDE_PX):
+            width, height = self._size
+            still = min(self._size) >= _LEAST_STILL_SIDE_PX
+            raise RegistrationError(
+                f"frames of {width}x{height} pixels are too small to tell how they lie on each other",
+                remedy="Give larger frames" + (", or use --align none for such as lie still." if still else "."),
+            )
         left_out = {k: _BLANK for k in frames if self._traces[k].contrast < LEAST_CONTRAST}
         seen = [k for k in frames if k not in left_out]
         if not seen:
@@ -206,8 +215,8 @@ class Registrar:
             dim = all(self._traces[k].contrast < _LOW_CONTRAST for k in group)
             why = _NOT_THERE if self._still else _why_alone(group)
             left_out |= dict.fromkeys(group, _BLANK if dim else why)
-        cut = truncated_frames(belonging, [self._traces[k].dead for k in belonging])
         traces = [self._traces[k] for k in belonging]
+        cut = truncated_frames(belonging, [t.dead for t in traces], [_levels(t.light) for t in traces])
         repeated = repeated_frames(belonging, [(t.light, t.sharpness, t.dead) for t in traces])
         left_out |= repeated | cut
         belonging = [k for k in belonging if k not in cut and k not in repeated]
@@ -376,7 +385,8 @@ def _peculiar_levels(frames: Sequence[int], gains: Mapping[int, NDArray[np.float
     levels = np.log([gains[k].mean() for k in frames])
     levels = (np.median(levels) - levels) * GAMMA
     usual = 6 * float(np.median(np.abs(levels)))
-    if float(np.mean(np.abs(levels) > _STRAY_LEVEL)) <= 0.25:  # where all flicker, what few do is seen all the same
+    strays = int(np.sum(np.abs(levels) > _STRAY_LEVEL))
+    if strays <= max(1, len(levels) // 4):  # where all flicker, what few do is seen all the same
         usual = min(usual, _STRAY_LEVEL)
     return {
         k: float(level)

@@ -242,6 +242,9 @@ def test_pictures_that_are_not_rgb_are_refused_clearly(
     with pytest.raises(FrameError, match=said) as caught:
         read_picture(path)
     assert caught.value.remedy
+    with pytest.raises(SourceError, match=said) as all_of_them:
+        alike([Source(path)])
+    assert all_of_them.value.remedy == caught.value.remedy
 
 
 def test_a_header_that_claims_too_much_is_refused(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
+from stacking.register.damage import shaken_frames, smeared_frames, truncated_frames
+from stacking.register.features import Map, directional_differences, estimate_noise
 from stacking.register.similarity import Similarity
 from tests.stacking.register_scenes import Taken, errors_px, register, scene, stack, take
 
@@ -119,3 +121,57 @@ def test_a_shaken_end_is_left_out_also_where_the_stack_begins_or_ends_inside_the
     shaken = take(smear(light, 12.0, 0.5), depth=float(depths[at]), seed=at)
     assert register(clean).left_out == {}
     assert list(register([shaken if k == at else frame for k, frame in enumerate(clean)]).left_out) == [at]
+
+
+def sharpness(light: np.ndarray, depth: float, seed: int) -> Map:
+    gray = take(light, depth=depth, seed=seed).gray
+    return np.asarray(directional_differences(gray) - np.float32(2 * estimate_noise(gray) ** 2), np.float32)
+
+
+RUN_DEPTHS = np.linspace(0.0, 1.0, 16)
+# Strength in pixels of 480, and direction, of each frame's shake: another one for each, and the same for all.
+SHAKES = {"each": [(9.0 + k % 4, 0.7 * k) for k in range(16)], "alike": [(10.0, 0.5)] * 16}
+
+
+@pytest.fixture(scope="module")
+def clean_run() -> list[Map]:
+    light = scene(14)
+    return [sharpness(light, float(depth), k) for k, depth in enumerate(RUN_DEPTHS)]
+
+
+@pytest.fixture(scope="module", params=list(SHAKES))
+def shaken_run(request: pytest.FixtureRequest) -> list[Map]:
+    light = scene(14)
+    smeared = [smear(light, *shake) for shake in SHAKES[request.param]]
+    return [sharpness(smeared[k], float(depth), k) for k, depth in enumerate(RUN_DEPTHS)]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
+def test_shaken_frames_in_a_row_are_found_wherever_they_are_and_no_others(
+    count: int, clean_run: list[Map], shaken_run: list[Map]
+) -> None:
+    for first in range(len(clean_run) - count + 1):
+        run = range(first, first + count)
+        maps = [shaken_run[k] if k in run else clean_run[k] for k in range(len(clean_run))]
+        assert sorted(shaken_frames(range(len(maps)), maps)) == list(run)
+
+
+@pytest.mark.parametrize("part", [slice(None), slice(0, 9), slice(7, 16), slice(None, None, 3)])
+def test_good_frames_are_not_taken_for_shaken_ones(part: slice, clean_run: list[Map]) -> None:
+    maps = clean_run[part]
+    assert shaken_frames(range(len(maps)), maps) == {}
+    assert smeared_frames(range(len(maps)), maps) == {}
+
+
+@pytest.mark.parametrize(
+    ("fill", "others", "missing"),
+    [(-1.0, 0.7, False), (-1.0, 0.1, True), (0.0, 0.004, False), (0.0, 0.1, True), (0.2, 0.2, True), (0.5, 0.02, True)],
+)
+def test_a_ground_that_an_exposure_makes_white_or_black_is_not_missing(
+    fill: float, others: float, missing: bool
+) -> None:
+    light = [np.full((48, 64), others, np.float32) for _ in range(5)]
+    dead = [np.zeros((12, 12), np.bool_) for _ in range(5)]
+    light[2][40:], dead[2][10:] = fill, True
+    cut = truncated_frames(range(5), dead, light)
+    assert list(cut) == ([2] if missing else [])

@@ -190,6 +190,18 @@ def test_wrong_use_is_named() -> None:
         registrar.add(2, take(scene(1)).gray)
 
 
+@pytest.mark.parametrize(
+    ("size", "motion"), [((16, 12), "similarity"), ((1, 1), "similarity"), ((1, 1), "none"), ((90, 3), "none")]
+)
+def test_frames_too_small_to_tell_where_they_lie_are_called_that(size: tuple[int, int], motion: str) -> None:
+    registrar = Registrar(size, motion=motion)
+    for k in range(3):
+        registrar.add(k, np.random.default_rng(k).integers(0, 255, size[::-1], np.uint8))
+    with pytest.raises(RegistrationError, match="too small") as caught:
+        registrar.solve()
+    assert ("--align none" in caught.value.remedy) == (size == (16, 12))
+
+
 def test_full_size_is_wanted_for_small_frames() -> None:
     assert Registrar.wants_full((320, 240))
     assert Registrar.wants_full((1728, 1152))
