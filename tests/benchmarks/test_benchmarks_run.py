@@ -90,7 +90,7 @@ def test_programs_take_turns_and_failures_are_rows_too(stack: Path, tmp_path: Pa
     work.mkdir()
     output.mkdir()
     said: list[str] = []
-    settings = Settings(work, output, rounds=2, limit_s=3.0, say=said.append)
+    settings = Settings(work, output, rounds=2, limit_s=3.0, say=said.append, keep=True)
     result, rows, loads = run_stack("tiny", stack, PROGRAMS, settings)
     by_name = {row.program: row for row in rows}
     assert [line.rsplit(", ", 1)[1] for line in said if "round 2" in line] == ["copy"]
@@ -103,6 +103,9 @@ def test_programs_take_turns_and_failures_are_rows_too(stack: Path, tmp_path: Pa
     assert by_name["slow"].failure == "time limit"
     assert list(work.iterdir()) == []
     assert len(loads) == 6
+    kept = [path for path in output.iterdir() if path.suffix != ".log"]
+    assert [path.name for path in kept] == ["tiny-copy.jpg"]
+    assert kept[0].read_bytes() == (stack / "frame_0001.jpg").read_bytes()
 
     results = Results("2025-01-31", describe_machine(), 2, tuple(loads), (result,), tuple(rows))
     table = markdown(results)
