@@ -42,6 +42,12 @@ def test_memory_is_that_of_the_whole_tree(tmp_path: Path) -> None:
         child.communicate(b"", timeout=20)
 
 
+def test_memory_of_who_starts_a_program_is_not_the_programs() -> None:
+    held = b"x" * (256 << 20)
+    cost = measure([sys.executable, "-S", "-c", "import time\nwhile time.process_time() < 0.2: pass"])
+    assert 1 < cost.peak_mib < len(held) >> 20
+
+
 def test_output_and_exit_code_are_kept(tmp_path: Path) -> None:
     done = measure([sys.executable, "-c", ALLOCATE, "3"], log=tmp_path / "log")
     assert (done.exit_code, done.timed_out) == (0, False)
