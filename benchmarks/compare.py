@@ -1,7 +1,8 @@
-"""Pictures of one real stack by several programs, beside each other at full size: where they differ most, and at the usual trouble spots.
+"""Pictures of one stack by several programs, beside each other at full size: where they differ most, and at the usual trouble spots.
 
-There is no truth here, and no figure: the sheets are to be looked at. Each row is a place, each column a program, ours first. Nothing is
-resampled: a place is found in each program's picture by registration, and whole pixels are shown, enlarged by repetition.
+There is no figure here: the sheets are to be looked at. Each row is a place, each column a program, ours first, then the truth of a stack
+that has one (the places are then those where ours errs most). Nothing is resampled: a place is found in each picture by registration, and
+whole pixels are shown, enlarged by repetition.
 
     python -m benchmarks.compare FRAMES --out sheets --peers-venv peers [--at 700,500]
 """
@@ -113,7 +114,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--zoom", type=int, default=2, help="each pixel is repeated so often (default %(default)s)")
     parser.add_argument("--limit", type=float, default=1800.0, help="seconds for one run (default %(default)s)")
     given = parser.parse_args(arguments)
-    frames = sorted(path for path in given.frames.iterdir() if path.suffix.lower() in _SUFFIXES)
+    truth = given.frames / "truth.tif"
+    frames = sorted(
+        path
+        for path in given.frames.glob("frame_*" if truth.exists() else "*")
+        if path.suffix.lower() in _SUFFIXES and path.is_file()
+    )
     peers = [p for p in installed_peers(given.peers_venv) if p.name.startswith(tuple(given.only))]
     given.out.mkdir(parents=True, exist_ok=True)
     pictures: dict[str, Floats] = {}
@@ -123,12 +129,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(f"{program.name} made no picture: see its log in {given.out}", file=sys.stderr)
         else:
             pictures[program.name] = read_picture(result)[0]
+        if program.name == ours().name and truth.exists():
+            pictures["truth"] = read_picture(truth)[0]
     if ours().name not in pictures:
         raise SystemExit(1)
     (_, first), *others = pictures.items()
     size = (first.shape[1], first.shape[0])
     matrices = {ours().name: np.eye(2, 3), **{name: register_truth(first, other)[0] for name, other in others}}
-    placed = [cv2.warpAffine(o, matrices[n], size, flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP) for n, o in others]
+    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    judged = others[:1] if truth.exists() else others
+    placed = [cv2.warpAffine(other, matrices[name], size, flags=flags) for name, other in judged]
     places = usual_places(first, [np.asarray(p, np.float32) for p in placed], given.side)
     for place in given.at:
         x, y = (int(part) for part in place.split(","))
