@@ -40,6 +40,8 @@ _LEAST_BRIGHTNESS = 3.0
 _BORDER_PX = 4
 # Of 255, and of the picture's brightness: what is added and what is taken at most; and beyond the range of the frames.
 _BOUND_LEVELS, _LIGHTER_SHARE, _DARKER_SHARE, _BEYOND_LEVELS = 1.0, 0.08, 0.12, 2.0
+# Below this brightness less, in proportion: the light round a broad dark part is many times its own, and so are the kernel's errors.
+_DARK_LEVELS = 96.0
 # Cells that the local gain of the picture's light is told in, pixels at half size; it is smoothed over two of them.
 _GAIN_CELLS_PX = 8
 _HOT, _HOT_RANGE, _GLOW_SHARE = 200.0, 55.0, 0.5
@@ -144,8 +146,9 @@ class FocalSweep:
     def _bound(self, change: F32, half: F32) -> None:
         """Hold the change of the half-size luma in bounds, in place."""
         # What is dark stays as dark: a deep hollow has no light of its own to be given back, and little to be taken.
-        np.minimum(change, np.float32(_BOUND_LEVELS) + np.float32(_LIGHTER_SHARE) * half, out=change)
-        np.maximum(change, np.float32(-_BOUND_LEVELS) - np.float32(_DARKER_SHARE) * half, out=change)
+        share = np.clip(half * np.float32(1.0 / _DARK_LEVELS), 0.0, 1.0)
+        np.minimum(change, (np.float32(_BOUND_LEVELS) + np.float32(_LIGHTER_SHARE) * half) * share, out=change)
+        np.maximum(change, (np.float32(-_BOUND_LEVELS) - np.float32(_DARKER_SHARE) * half) * share, out=change)
         # And what no frame shows near by is not made up.
         around = np.ones((3, 3), np.uint8)
         above = cv2.dilate(self._high, around).astype(np.float32) + np.float32(_BEYOND_LEVELS) - half
