@@ -64,8 +64,8 @@ def measure(
                 ended, status, usage = os.wait4(process.pid, os.WNOHANG)
                 if ended:
                     process.returncode = os.waitstatus_to_exitcode(status)
-                    # one that ended before the first look at it still had a peak
-                    peak = max(peak, usage.ru_maxrss * 1024)
+                    # The kernel's own figure is at least what the program that started it took: it serves one that ended unseen.
+                    peak = peak or usage.ru_maxrss * 1024
                     break
                 if time.monotonic() - started > limit_s:
                     timed_out = True

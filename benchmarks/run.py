@@ -46,13 +46,14 @@ _QUICK, _FULL = ("quick",), ("a", "b", "c")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where things are, how often programs run, and how long one run may take."""
+    """Where things are, how often programs run, how long one run may take, and whether the first pictures are kept."""
 
     work: Path
     output: Path
     rounds: int
     limit_s: float
     say: Callable[[str], None]
+    keep: bool = False
 
 
 def run_stack(
@@ -62,6 +63,7 @@ def run_stack(
     meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
     settings.say(f"{name}: yardstick")
     yardstick = score_picture(best_selection(folder), Truth.read(folder))
+    frames = sorted(folder.glob("frame_*"))
     costs: dict[str, list[Cost]] = {program.name: [] for program in programs}
     scores: dict[str, Score] = {}
     failures: dict[str, str] = {}
@@ -77,13 +79,16 @@ def run_stack(
             loads.append(os.getloadavg()[0])
             settings.say(f"{name}: round {turn + 1}, {program.name}")
             with tempfile.TemporaryDirectory(dir=settings.work, prefix="run-") as scratch:
-                cost, result, depth = _run_program(program, folder, Path(scratch), settings, name)
+                log = settings.output / f"{name}-{slug(program)}.log"
+                cost, result, depth = run_program(program, frames, Path(scratch), log, settings.limit_s)
                 costs[program.name].append(cost)
                 if result is None:
                     failures[program.name] = "time limit" if cost.timed_out else f"failed, exit code {cost.exit_code}"
                 elif program.name not in scores:
                     try:
                         scores[program.name] = score(result, folder, depth)
+                        if settings.keep:
+                            shutil.move(result, settings.output / f"{name}-{slug(program)}{result.suffix}")
                     except ScoreError as error:
                         failures[program.name] = str(error)
     stack = StackResult(name, meta["width"], meta["height"], meta["frames"], tuple(decoding), yardstick)
@@ -94,23 +99,27 @@ def run_stack(
     return stack, rows, loads
 
 
-def _run_program(
-    program: Program, folder: Path, scratch: Path, settings: Settings, stack: str
+def run_program(
+    program: Program, files: Sequence[Path], scratch: Path, log: Path, limit_s: float
 ) -> tuple[Cost, Path | None, Path | None]:
     """One measured run on a folder that holds nothing but links to the frames; its result and depth map, None where there is none."""
     frames = scratch / "frames"
     frames.mkdir()
-    for frame in sorted(folder.glob("frame_*")):
+    for frame in files:
         (frames / frame.name).symlink_to(frame.resolve())
     other = scratch / "other"
     other.mkdir()
     job = Job(frames, scratch / "result", other)
-    log = settings.output / f"{stack}-{program.name.replace(', ', '-').replace(' ', '_')}.log"
-    cost = measure(program.command(job), limit_s=settings.limit_s, log=log, environment={"TMPDIR": str(other)})
+    cost = measure(program.command(job), limit_s=limit_s, log=log, environment={"TMPDIR": str(other)})
     found = [path for path in scratch.glob("result.*") if ".depth" not in path.name]
     if cost.exit_code != 0 or len(found) != 1:
         return cost, None, None
     return cost, found[0], Path(f"{job.result}.depth.tif") if program.depth else None
+
+
+def slug(program: Program) -> str:
+    """Its name as part of a file's."""
+    return program.name.replace(", ", "-").replace(" ", "_")
 
 
 def describe_machine() -> str:
@@ -135,6 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", nargs="+", metavar="NAME", help="programs whose names begin so")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each program (default %(default)s)")
     parser.add_argument("--limit", type=float, default=1800.0, help="seconds for one run (default %(default)s)")
+    parser.add_argument("--keep", action="store_true", help="keep each program's picture beside the results")
     parser.add_argument(
         "--work", type=Path, default=Path(tempfile.gettempdir()) / "focusrail-benchmarks", help="stacks and scratch"
     )
@@ -148,7 +158,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not programs:
         parser.error("no program has such a name")
     settings = Settings(
-        given.work, given.out, given.rounds, given.limit, lambda text: print(text, file=sys.stderr, flush=True)
+        given.work,
+        given.out,
+        given.rounds,
+        given.limit,
+        lambda text: print(text, file=sys.stderr, flush=True),
+        given.keep,
     )
     settings.work.mkdir(parents=True, exist_ok=True)
     settings.output.mkdir(parents=True, exist_ok=True)

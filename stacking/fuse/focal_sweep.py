@@ -40,6 +40,8 @@ _LEAST_BRIGHTNESS = 3.0
 _BORDER_PX = 4
 # Of 255, and of the picture's brightness: what is added and what is taken at most.
 _BOUND_LEVELS, _LIGHTER_SHARE, _DARKER_SHARE = 1.0, 0.08, 0.12
+# Below this brightness less, in proportion: the light round a broad dark part is many times its own, and so are the kernel's errors.
+_DARK_LEVELS = 96.0
 # A step beyond what the frames have at the pixel itself counts from the first figure on, in full from the second: small ones err.
 _STRAY_LEVELS, _SURE_LEVELS = 1.0, 3.0
 # Cells that the local gain of the picture's light is told in, pixels at half size; it is smoothed over two of them.
@@ -146,8 +148,9 @@ class FocalSweep:
     def _bound(self, change: F32, half: F32) -> None:
         """Hold the change of the half-size luma in bounds, in place."""
         # What is dark stays as dark: a deep hollow has no light of its own to be given back, and little to be taken.
-        np.minimum(change, np.float32(_BOUND_LEVELS) + np.float32(_LIGHTER_SHARE) * half, out=change)
-        np.maximum(change, np.float32(-_BOUND_LEVELS) - np.float32(_DARKER_SHARE) * half, out=change)
+        share = np.clip(half * np.float32(1.0 / _DARK_LEVELS), 0.0, 1.0)
+        np.minimum(change, (np.float32(_BOUND_LEVELS) + np.float32(_LIGHTER_SHARE) * half) * share, out=change)
+        np.maximum(change, (np.float32(-_BOUND_LEVELS) - np.float32(_DARKER_SHARE) * half) * share, out=change)
         # And what no frame shows near by is not made up, nor by a little what none shows there.
         around = np.ones((3, 3), np.uint8)
         lowest, highest = cv2.erode(self._low, around), cv2.dilate(self._high, around)

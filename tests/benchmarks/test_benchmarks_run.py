@@ -42,6 +42,12 @@ def test_memory_is_that_of_the_whole_tree(tmp_path: Path) -> None:
         child.communicate(b"", timeout=20)
 
 
+def test_memory_of_who_starts_a_program_is_not_the_programs() -> None:
+    held = b"x" * (256 << 20)
+    cost = measure([sys.executable, "-S", "-c", "import time\nwhile time.process_time() < 0.2: pass"])
+    assert 1 < cost.peak_mib < len(held) >> 20
+
+
 def test_output_and_exit_code_are_kept(tmp_path: Path) -> None:
     done = measure([sys.executable, "-c", ALLOCATE, "3"], log=tmp_path / "log")
     assert (done.exit_code, done.timed_out) == (0, False)
@@ -90,7 +96,7 @@ def test_programs_take_turns_and_failures_are_rows_too(stack: Path, tmp_path: Pa
     work.mkdir()
     output.mkdir()
     said: list[str] = []
-    settings = Settings(work, output, rounds=2, limit_s=3.0, say=said.append)
+    settings = Settings(work, output, rounds=2, limit_s=3.0, say=said.append, keep=True)
     result, rows, loads = run_stack("tiny", stack, PROGRAMS, settings)
     by_name = {row.program: row for row in rows}
     assert [line.rsplit(", ", 1)[1] for line in said if "round 2" in line] == ["copy"]
@@ -103,6 +109,9 @@ def test_programs_take_turns_and_failures_are_rows_too(stack: Path, tmp_path: Pa
     assert by_name["slow"].failure == "time limit"
     assert list(work.iterdir()) == []
     assert len(loads) == 6
+    kept = [path for path in output.iterdir() if path.suffix != ".log"]
+    assert [path.name for path in kept] == ["tiny-copy.jpg"]
+    assert kept[0].read_bytes() == (stack / "frame_0001.jpg").read_bytes()
 
     results = Results("2025-01-31", describe_machine(), 2, tuple(loads), (result,), tuple(rows))
     table = markdown(results)

@@ -183,3 +183,24 @@ def test_nothing_is_changed_where_a_frame_does_not_reach() -> None:
 def test_few_frames_are_no_sweep(count: int) -> None:
     _, frames, alpha = scene()
     assert np.array_equal(corrected(frames[:count], frames[0], alpha), picture_of(frames[0]))
+
+
+def test_a_broad_dark_bar_at_the_end_of_the_depth_stays_even() -> None:
+    rng = np.random.default_rng(7)
+    light = cv2.GaussianBlur(rng.random((ROWS, COLUMNS), np.float32), (0, 0), 1.5)
+    light = 0.3 + 0.8 * (light - light.mean())
+    at_end = np.zeros((ROWS, COLUMNS), np.float32)
+    at_end[:, 220:] = 1.0
+    bar = np.s_[:, 290:350]
+    light[:, 220:], light[bar] = 0.55, 0.012
+    frames = []
+    for k in range(FRAMES):
+        middle, end = (cv2.GaussianBlur(light, (0, 0), 0.01 + abs(k - at)) for at in (FRAMES / 2, FRAMES - 1))
+        frames.append(encoded(middle * (1 - at_end) + end * at_end))
+    # a little of the white beside it is in the bar, and where nothing is to be seen any frame is chosen
+    luma, chosen = encoded(light), at_end.copy()
+    luma[bar] += 4
+    noise = cv2.GaussianBlur(rng.normal(0, 1, (ROWS, COLUMNS)).astype(np.float32), (0, 0), 2)
+    chosen[bar] = np.clip(0.5 + 3 * noise, 0, 1)[bar]
+    change = corrected(frames, luma, chosen)[..., 0] / 257 - luma
+    assert np.abs(change[40:-40, 294:346]).max() < 2.5
