@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from capture.camera.protocol import Shot, ShotFile
+from capture.camera.shutter_camera import ShutterCamera
 from capture.errors import CameraError, CaptureError, NotStoredError, SessionError, ShotIncompleteError
 from capture.session.exposing import Exposing
 from capture.session.folder import SessionFolder
@@ -16,9 +18,10 @@ from capture.session.moving import Moving
 from capture.session.plan import StackPlan
 from capture.session.policy import RULES, Repeat, Rule
 from capture.session.records import EventKind, Verdict
+from capture.session.shooting import Shooting
 from capture.session.watching import ShootProgress
-from rail.axis import Axis, AxisStatus
-from rail.errors import RailError, RailPositionUnknownError, RailTimeoutError
+from rail.axis import Axis, AxisState, AxisStatus
+from rail.errors import RailError, RailPositionUnknownError, RailProtocolError, RailTimeoutError
 from rail.grbl.axis import GrblAxis
 from tests.rail.grbl_virtual import VirtualRail
 
@@ -173,6 +176,24 @@ def test_a_rail_that_comes_back_is_gone_on_with_only_where_it_knows_its_place(
         assert ended.value.state
     assert pauses == [rule.pause_s]
     moving.close()
+
+
+def test_the_state_of_a_rail_that_came_back_without_its_place_can_be_told(
+    folder: SessionFolder, rig: VirtualRail
+) -> None:
+    axis = faulty(rig, RailProtocolError("garbled", remedy="mend it"))
+
+    def reopen() -> Axis:
+        rig.restart()
+        return rig.open()
+
+    shooting = Shooting(folder, axis, ShutterCamera(axis), Reader(), reopen=reopen)
+    with closing(shooting):
+        with pytest.raises(RailError, match="lost its position before frame 1") as ended:
+            shooting.run(folder.plan)
+        assert "answers again" in ended.value.state
+        assert shooting.axis.status().state is AxisState.IDLE
+    assert shooting.axis.status().state is AxisState.DISCONNECTED
 
 
 def test_a_rail_that_falls_silent_is_said_to_be_silent_to_the_end(
