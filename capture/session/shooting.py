@@ -111,7 +111,6 @@ class Shooting:
             watcher.trouble,
             watcher.notice,
             lies_at=self._lies_at,
-            ways_on=self._moving.ways_on,
         )
         self._certifying = None
         if certifier is not None:

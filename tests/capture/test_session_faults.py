@@ -13,8 +13,8 @@ from capture.camera.protocol import Shot, ShotFile
 from capture.camera.shutter_camera import ShutterCamera
 from capture.errors import CameraError, CaptureError, NotStoredError, SessionError, ShotIncompleteError
 from capture.session.exposing import Exposing
-from capture.session.folder import SessionFolder
-from capture.session.moving import Moving
+from capture.session.folder import FEWEST_COMPARED, SessionFolder
+from capture.session.moving import Moving, ways_on
 from capture.session.plan import StackPlan
 from capture.session.policy import RULES, Repeat, Rule
 from capture.session.records import EventKind, Verdict
@@ -236,15 +236,14 @@ def test_a_position_lost_on_the_way_is_a_device_that_failed(folder: SessionFolde
     assert "--origin here" in ended.value.remedy
 
 
-def test_images_are_offered_where_there_are_frames_to_compare_with(folder: SessionFolder, rig: VirtualRail) -> None:
-    moving = Moving(folder, rig.open(), Reader(), lambda seconds: None, None)
-    for number in range(1, 6):
-        assert "--origin images" not in moving.ways_on()
+def test_images_are_offered_where_there_are_frames_to_compare_with(folder: SessionFolder) -> None:
+    for number in range(1, FEWEST_COMPARED + 1):
+        assert "--origin images" not in ways_on(folder)
+        assert "begin anew in another folder" in ways_on(folder)
         entry = {"file": f"frames/{number:04d}.dng", "sha256": str(number), "bytes": 1, "raw": True}
         folder.journal.record(EventKind.STORED, number, files=[entry], exposure={}, notes=[])
         folder.journal.record(EventKind.ACCEPTED, number)
-    assert "--origin images" in moving.ways_on()
-    moving.axis.close()
+    assert "--origin images" in ways_on(folder)
 
 
 def test_a_full_disk_is_found_before_the_frame(folder: SessionFolder) -> None:
