@@ -236,7 +236,7 @@ def _look_ahead(folder: SessionFolder, opened: dict[str, Any], wanted: Shoot, de
         stacks=wanted.stack is not None,
         exposures=folder.exposures.count,
     )
-    clear_the_way(checks)
+    clear_the_way(checks, devices.axis)
 
 
 def _same_camera(camera: Camera, opened: dict[str, Any]) -> None:
