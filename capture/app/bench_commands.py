@@ -65,6 +65,10 @@ def bench_sim(
     settle_time: Annotated[
         float | None, typer.Option(help="Seconds until shake stays under 0.25 px of the still.")
     ] = None,
+    ruler: Annotated[
+        str | None,
+        typer.Option(help="Instead of the scene, lines so far apart that move across the picture with the carriage."),
+    ] = None,
     start: Annotated[str, typer.Option(help="Where the carriage stands at first.")] = "0um",
     travel: Annotated[str, typer.Option(help="Travel between the hard stops.")] = "40mm",
     switches: Annotated[
@@ -100,6 +104,7 @@ def bench_sim(
             texture=None if texture is None else texture.value,
             backlash_um=parse_um(backlash, what="--backlash"),
             settle_time_s=settle_time,
+            ruler_um=None if ruler is None else parse_um(ruler, what="--ruler"),
             start_um=parse_um(start, what="--start"),
             travel_um=parse_um(travel, what="--travel"),
             switches=switches or homed,

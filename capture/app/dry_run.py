@@ -13,6 +13,7 @@ from capture.app.opening import (
     camera_beside,
     held_camera,
     held_rail,
+    refuse_ends_from_here,
     release_autofocus,
     set_origin,
 )
@@ -34,6 +35,7 @@ from capture.camera.values import same
 from capture.errors import CameraError
 from capture.session.bounded import bounded, refuse_beyond
 from capture.session.folder import check_new_folder
+from capture.session.from_here import AxisFromHere
 from capture.session.plan import StackPlan
 from capture.session.targets import check_plan
 from rail.axis import Axis
@@ -56,6 +58,10 @@ def dry_run(wanted: Shoot) -> Reply:
         axis, camera = stack.enter_context(_named_devices(wanted))
         if axis is not None:
             given = wanted.plan if isinstance(wanted.plan, StackPlan) else None
+            if wanted.origin is Origin.HERE:
+                refuse_ends_from_here(axis, ends_of(wanted.plan))
+                axis = AxisFromHere(axis)
+            axis = bounded(axis, wanted.never_beyond)
             if wanted.origin is Origin.KEEP:
                 check_ready(given, axis)
             elif given is not None:
@@ -69,7 +75,8 @@ def dry_run(wanted: Shoot) -> Reply:
             assert axis is not None
             assert camera is not None
             check_wish(wanted.plan, axis, camera)
-            set_origin(axis, wanted.origin, ends=ends_of(wanted.plan))
+            if wanted.origin is Origin.HOME:
+                set_origin(axis, wanted.origin)
             found = plan_of(wanted.plan, axis, camera, exposures.count)
         else:
             found = PlanFound(wanted.plan, {})
@@ -83,14 +90,14 @@ def _named_devices(wanted: Shoot) -> Iterator[tuple[Axis | None, Camera | None]]
     settings, names = wanted.settings, wanted.devices
     with ExitStack() as stack:
         if isinstance(wanted.plan, PlanWish):
-            devices = stack.enter_context(open_devices(settings, names, wanted.never_beyond, log_wire=wanted.log_wire))
+            devices = stack.enter_context(open_devices(settings, names, log_wire=wanted.log_wire))
             yield devices.axis, devices.camera
         elif names.rail is not None:
             axis = stack.enter_context(held_rail(settings, names.rail, names.profile, names.camera))
             camera = None
             if names.camera is not None:
                 camera = stack.enter_context(camera_beside(axis, settings, names.camera))
-            yield bounded(axis, wanted.never_beyond), camera
+            yield axis, camera
         elif names.camera not in (None, SHUTTER):
             yield None, stack.enter_context(held_camera(settings, names.camera))
         else:

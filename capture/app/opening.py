@@ -18,6 +18,7 @@ from capture.camera.shutter_camera import ShutterCamera
 from capture.camera.values import find_choice, same
 from capture.errors import CameraError, CaptureError, UsageError
 from capture.session.claims import claimed_camera, claimed_rail
+from capture.session.from_here import limits_from_here
 from capture.settings import Settings
 from rail.axis import Axis
 from rail.errors import RailError, RailLimitError, RailPositionUnknownError
@@ -292,21 +293,28 @@ def set_origin(axis: Axis, origin: Origin, *, ends: tuple[float, ...] = ()) -> N
     rail.errors.RailLimitError
     """
     if origin is Origin.HERE:
-        status = axis.status()
-        # homed limits are the travel's own, counted from the switch; those of a zeroed rail lie round the new origin
-        offset = status.position if status.homed and status.position is not None else 0.0
-        low, high = (limit - offset for limit in axis.limits)
-        for end in ends:
-            if not low <= end <= high:
-                raise RailLimitError(
-                    f"{end:g} from here lies outside the allowed range, {low:g} to {high:g}",
-                    remedy="Give a position within the range, or widen the profile's limits.",
-                    state="Nothing has moved; the origin is where it was.",
-                )
+        refuse_ends_from_here(axis, ends)
         axis.zero()
     elif origin is Origin.HOME:
         say("homing the rail")
         axis.home()
+
+
+def refuse_ends_from_here(axis: Axis, ends: tuple[float, ...]) -> None:
+    """Refuse `ends`, counted from where the axis stands, that it cannot reach.
+
+    Raises
+    ------
+    rail.errors.RailLimitError
+    """
+    low, high = limits_from_here(axis)
+    for end in ends:
+        if not low <= end <= high:
+            raise RailLimitError(
+                f"{end:g} from here lies outside the allowed range, {low:g} to {high:g}",
+                remedy="Give a position within the range, or widen the profile's limits.",
+                state="Nothing has moved; the origin is where it was.",
+            )
 
 
 def open_camera_port(settings: Settings, port: str | None) -> GphotoCamera:

@@ -29,7 +29,7 @@ from capture.errors import CameraError, CameraSettingError, SessionError
 from capture.session.folder import SessionFolder
 from capture.session.preflight import preflight
 from capture.session.reconcile import reconcile
-from capture.session.records import EventKind, SessionState, Verdict
+from capture.session.records import EventKind, SessionState, Verdict, reshot
 from capture.session.shooting import AfterShooting, ShootOutcome
 from capture.session.targets import targets_of
 from capture.session.watching import Companion
@@ -167,12 +167,10 @@ def _certified(folder: SessionFolder) -> bool:
 def _as_it_is(folder: SessionFolder) -> ShotSession:
     frames = folder.accepted()
     added = sum(bool(frame.added) for frame in frames)
-    values = outcome_values(folder, ShootOutcome(folder.plan.count, len(frames), added, _reshot(folder)))
+    values = outcome_values(
+        folder, ShootOutcome(folder.plan.count, len(frames), added, reshot(folder.journal.events()))
+    )
     return ShotSession(values, [f"all {len(frames)} frames are in {folder.path}"], time.monotonic())
-
-
-def _reshot(folder: SessionFolder) -> int:
-    return sum(max(0, frame.exposures_begun - 1) for frame in folder.frames().values() if frame.rejected)
 
 
 def _result(folder: SessionFolder) -> str | None:
@@ -238,7 +236,7 @@ def _look_ahead(folder: SessionFolder, opened: dict[str, Any], wanted: Shoot, de
         stacks=wanted.stack is not None,
         exposures=folder.exposures.count,
     )
-    clear_the_way(checks)
+    clear_the_way(checks, devices.axis)
 
 
 def _same_camera(camera: Camera, opened: dict[str, Any]) -> None:

@@ -64,7 +64,7 @@ def shoot_session(wanted: Shoot, companions: tuple[Companion, ...] = ()) -> Shot
         file_format = format_of(wanted.camera_settings, wanted.settings)
         if given is not None:
             check_ready(given, axis)
-            clear_the_way(checks_of(PlanFound(given, {}), wanted, axis, camera, file_format, exposures))
+            clear_the_way(checks_of(PlanFound(given, {}), wanted, axis, camera, file_format, exposures), axis)
         folder = stack.enter_context(
             SessionFolder.create(
                 wanted.out,
@@ -126,7 +126,7 @@ def _find(folder: SessionFolder, devices: Devices, wanted: Shoot) -> None:
     check_ready(found.plan, axis)
     folder.set_plan(found.plan, focus=found.focus, judged_by=judged_by(wanted, found.focus))
     file_format = FileFormat(folder.journal.opened()["file_format"])
-    clear_the_way(checks_of(found, wanted, axis, camera, file_format, folder.exposures))
+    clear_the_way(checks_of(found, wanted, axis, camera, file_format, folder.exposures), axis)
 
 
 def _go_where_it_began(axis: Axis, begun: float | None) -> None:
@@ -234,8 +234,8 @@ def camera_state(camera: Camera) -> dict[str, str]:
     return {role.value: state.value for role in KEPT_ROLES if (state := roles.get(role)) is not None}
 
 
-def clear_the_way(checks: list[Check]) -> None:
-    """Say what stands in the way; raise where no frame can come.
+def clear_the_way(checks: list[Check], axis: Axis) -> None:
+    """Say what stands in the way; raise where no frame can come. The axis may have homed, swept or been compared by then.
 
     Raises
     ------
@@ -247,7 +247,7 @@ def clear_the_way(checks: list[Check]) -> None:
             continue
         if check.fatal:
             kind = SessionError if check.name in ("disk", "travel") else CameraError
-            raise kind(check.message, remedy=check.remedy, state="Nothing has moved, nothing was shot.")
+            raise kind(check.message, remedy=check.remedy, state=f"No frame was shot. {where_it_stands(axis)}")
         say(f"note: {check.message.rstrip('.')}. {check.remedy}")
 
 

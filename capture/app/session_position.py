@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -13,9 +13,14 @@ from capture.app.session_running import Devices
 from capture.camera.shutter_camera import ShutterCamera
 from capture.errors import SessionError
 from capture.session.folder import SessionFolder
+from capture.session.moving import ways_on
+from capture.session.plan import StackPlan
 from capture.session.records import place_in_doubt
 from rail.axis import Axis
 from rail.errors import RailPositionUnknownError
+
+if TYPE_CHECKING:  # array libraries are loaded by what needs them
+    from capture.session.placing import Placed
 
 _NOTHING_YET = "Nothing has moved, nothing was shot."
 
@@ -66,24 +71,17 @@ def establish_position(
             if doubted
             else "counted from another origin than the session's"
         )
-        resume = f"focusrail resume {folder.path} --origin"
-        ways = (
-            f"Go on with: {resume} home"
-            if homed
-            else f"Go on with: {resume} images (a few stills tell the place), or bring the carriage to the session's 0 "
-            f"with `focusrail rail jog`, then: {resume} here"
-            if folder.can_be_compared()
-            else f"Bring the carriage to the session's 0 with `focusrail rail jog`, then: {resume} here"
-        )
         raise RailPositionUnknownError(
             f"the position of the rail is {what}; the session counts from {_counts_from(homed=homed)}",
-            remedy=ways,
+            remedy=ways_on(folder),
             state=f"{_NOTHING_YET} The frames so far are safe.",
         )
     if check and folder.planned and not homed and not blind and origin is not ResumeOrigin.IMAGES:
         from capture.session.placing import Placing
 
-        Placing(folder, axis, devices.camera, say).check(folder.plan)
+        placed = Placing(folder, axis, devices.camera, say).check(folder.plan)
+        if placed is not None:
+            how |= _told(placed, folder.plan)
     return how
 
 
@@ -116,8 +114,11 @@ def _by_images(devices: Devices, folder: SessionFolder) -> dict[str, Any]:
             remedy=f"Bring the carriage to the session's 0, then: focusrail resume {folder.path} --origin here",
             state=_NOTHING_YET,
         )
-    plan = folder.plan
-    placed = Placing(folder, devices.axis, devices.camera, say).find(plan)
+    return _told(Placing(folder, devices.axis, devices.camera, say).find(folder.plan), folder.plan)
+
+
+def _told(placed: Placed, plan: StackPlan) -> dict[str, Any]:
+    """What was found, said, and as the journal keeps it."""
     unit = plan.unit.value
     aside = f"; the picture lies {placed.shift_px:.1f} px aside" if placed.shift_px >= 1 else ""
     say(f"the carriage stands at {placed.position:.2f} {unit}, to within {placed.error:.2g} {unit}{aside}")

@@ -148,6 +148,7 @@ def shoot_frames(
             look=lambda axis: _live_growth(axis, devices.camera, watch, plan),
             reopen=lambda: bounded(_open_rail_anew(wanted, devices.camera), wanted.never_beyond),
         )
+        stack.enter_context(contextlib.closing(shooting))
         outcome = _run(shooting, folder, plan, wanted.after)
         values = outcome_values(folder, outcome)
         return ShotSession(values, [f"{outcome.frames} frames in {folder.path}"], watcher.last_frame_s)

@@ -19,6 +19,7 @@ from capture.bench.imager_faults import SceneFaults
 from capture.bench.interfaces import CarriageSample, ExposureSettings
 from capture.bench.optics import Lens
 from capture.bench.render import Renderer, View
+from capture.bench.ruler import Ruler
 from capture.bench.scene import Scene, Texture, build, read_description
 from capture.bench.scene_description import DepthDescription, SceneDescription
 from capture.bench.scene_vibration import Vibration, line
@@ -54,6 +55,8 @@ class SceneOptions:
     texture : {"rich", "sparse", "none"}
     settle_time_s : float
         Device seconds after a move until the shake stays under 0.25 px of the still.
+    ruler_um : float or None
+        Instead of the scene, a target with lines so far apart that moves across the picture as the carriage goes.
     """
 
     scene_file: Path | None = None
@@ -69,6 +72,7 @@ class SceneOptions:
     flicker: float = 0.004
     texture: Texture = "rich"
     settle_time_s: float = 0.3
+    ruler_um: float | None = None
 
     def __post_init__(self) -> None:
         width, height = self.sensor_px
@@ -79,6 +83,8 @@ class SceneOptions:
             wrong = f"The live scale must be at least 1 and leave 32 pixels of the sensor, not {self.live_scale:g}."
         elif self.noise < 0 or self.flicker < 0 or self.settle_time_s < 0 or self.seed < 0:
             wrong = "Noise, flicker, settle time and seed cannot be negative."
+        elif self.ruler_um is not None and self.ruler_um <= 0:
+            wrong = "The ruler's lines must be some way apart."
         elif self.texture not in get_args(Texture):
             wrong = f"The texture must be one of {', '.join(get_args(Texture))}, not {self.texture}."
         if wrong:
@@ -126,8 +132,11 @@ class SceneImager:
         self.scene: Scene = build(description, lens, options.sensor_px, seed=options.seed, texture=options.texture)
         self.sensor = Sensor(lens.pixel_um, lens.f_number, options.noise)
         self.vibration = Vibration(options.settle_time_s)
-        self._still = Renderer(self.scene)
-        self._live: dict[float, Renderer] = {}
+        self._scene_still = Renderer(self.scene)
+        self._still: Renderer | Ruler = self._scene_still
+        if options.ruler_um is not None:
+            self._still = Ruler(options.ruler_um)
+        self._live: dict[float, Renderer | Ruler] = {}
         self._faults = SceneFaults()
         self._truth: Truth | None = None
         self._lock = threading.Lock()
@@ -189,7 +198,7 @@ class SceneImager:
         """All-in-focus picture, depth and range; drawn once."""
         with self._truth_lock:
             if self._truth is None:
-                self._truth = tell(self._still, self.scene, self.lens)
+                self._truth = tell(self._scene_still, self.scene, self.lens)
             return self._truth
 
     def facts(self) -> dict[str, float | int | None]:
@@ -227,12 +236,13 @@ class SceneImager:
         with self._lock:
             self._faults.clear(name)
 
-    def _renderer(self, pitch: float) -> Renderer:
+    def _renderer(self, pitch: float) -> Renderer | Ruler:
         if pitch == 1.0:
             return self._still
         with self._lock:
             if pitch not in self._live:
-                self._live[pitch] = Renderer(self.scene, pitch)
+                ruler_um = self.options.ruler_um
+                self._live[pitch] = Renderer(self.scene, pitch) if ruler_um is None else Ruler(ruler_um, pitch)
             return self._live[pitch]
 
     def _generator(

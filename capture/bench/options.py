@@ -31,6 +31,7 @@ class BenchOptions:
     texture: str | None = None
     backlash_um: float = 0.0
     settle_time_s: float | None = None
+    ruler_um: float | None = None
     start_um: float = 0.0
     travel_um: float = 40_000.0
     switches: bool = False

@@ -179,6 +179,7 @@ def _scene_options(options: BenchOptions) -> SceneOptions:
         "flicker": options.flicker,
         "texture": options.texture,
         "settle_time_s": options.settle_time_s,
+        "ruler_um": options.ruler_um,
     }
     return SceneOptions(**{name: value for name, value in given.items() if value is not None})
 

@@ -13,6 +13,7 @@ LIGHT_FRAMES, FEWEST_BESIDE = 4, 2
 _MISFIRED_OCTAVES = 0.4
 _MISFIRED_SPREADS = 6.0
 _SAME_LEVELS = 0.02
+_FLAT_LEVELS = 1
 
 
 def odd_frames(
@@ -59,7 +60,9 @@ def light_octaves(frame: FrameSurvey) -> float:
 
 
 def is_stale(frame: FrameSurvey, others: Sequence[FrameSurvey]) -> str:
-    """Why `frame` is an earlier picture once more."""
+    """Why `frame` is an earlier picture once more; "" too where it shows nothing, all clipped: there is nothing to know it again by."""
+    if int(np.ptp(frame.thumb)) <= _FLAT_LEVELS:
+        return ""
     for other in others:
         same = frame.thumb.shape == other.thumb.shape and frame.brightness == other.brightness
         if same and float(np.abs(frame.thumb.astype(np.int16) - other.thumb).mean()) < _SAME_LEVELS:

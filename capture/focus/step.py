@@ -194,8 +194,12 @@ def _search(view: View, spacing: float, region: Region | None, say: Say) -> tupl
         frames += count + 3
         large = taken.pooled()
         growth = large.growth()
-        if large.clipped.mean() > MOSTLY_CLIPPED:
+        if (clipped := float(large.clipped.mean())) > MOSTLY_CLIPPED:
             growth = replace(growth, why="most of the live picture is clipped white: shorten the exposure")
+            if len(seen) == 1:
+                say(
+                    f"note: {clipped:.0%} of the live picture is clipped white: shorten the exposure; what is left is looked at"
+                )
         if growth.confidence > best.confidence or (not best.blocks and growth.why):
             best, shown = growth, taken
         if best.confidence >= _ENOUGH_CONFIDENCE:

@@ -34,8 +34,6 @@ class Exposing:
 
     Attributes
     ----------
-    reshot : int
-        Exposures that were made again.
     frame_bytes : int
         Size of the largest frame so far.
     digests : set of str
@@ -50,7 +48,6 @@ class Exposing:
         self._notice = notice
         self._pause = pause
         self._exposures = folder.exposures
-        self.reshot = 0
         self.frame_bytes = 0
         self.digests: set[str] = set()
 
@@ -118,7 +115,6 @@ class Exposing:
                 self._require_room(number, share)
                 if attempt >= rule_for(error).tries:
                     raise
-                self.reshot += 1
                 self._notice(f"frame {number}: {error.message.rstrip('.')}; set aside and shot again")
                 self._pause(rule_for(error).pause_s)
                 continue

@@ -31,7 +31,7 @@ from capture.session.records import (
 from rail.axis import AxisUnit
 
 MANIFEST_VERSION = 1
-FEWEST_COMPARED = 5
+FEWEST_COMPARED = 3
 """Frames that it takes to find a place by images (`capture.session.place`)."""
 _NOTHING = "Nothing was done."
 _OF_THE_SESSION = {EventKind.OPENED, EventKind.RESUMED, EventKind.ENDED, EventKind.STACKED, EventKind.CERTIFIED}

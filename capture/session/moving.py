@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from capture.session.exposing import note_fault
-from capture.session.folder import SessionFolder
+from capture.session.folder import FEWEST_COMPARED, SessionFolder
 from capture.session.policy import Repeat, rule_for
 from capture.session.watching import Watcher
 from rail.axis import Axis
@@ -75,7 +75,7 @@ class Moving:
             if reached is None:
                 raise RailDeviceError(
                     f"the rail lost its position before frame {number}: {lost}",
-                    remedy=self.ways_on(),
+                    remedy=ways_on(self._folder),
                     state="Motion is stopped.",
                 )
             return reached
@@ -104,17 +104,22 @@ class Moving:
             if not self.axis.status().position_known:
                 raise RailDeviceError(
                     f"the rail lost its position before frame {number}: {error.message}",
-                    remedy=self.ways_on(),
+                    remedy=ways_on(self._folder),
                     state="The rail answers again, but does not know where it stands.",
                 )
             self._watcher.notice("the rail is back and knows its position: going on")
             return
 
-    def ways_on(self) -> str:
-        """How a session is gone on with whose place was lost."""
-        resume = f"focusrail resume {self._folder.path} --origin"
-        if self._folder.journal.opened().get("homed"):
-            return f"Go on with: {resume} home"
-        if not self._folder.can_be_compared():
-            return f"Bring the carriage to the session's 0 with `focusrail rail jog`, then: {resume} here"
-        return f"Go on with: {resume} images (found by looking), or {resume} here after bringing it to the session's 0 by hand."
+
+def ways_on(folder: SessionFolder) -> str:
+    """How a session is gone on with whose place was lost."""
+    resume = f"focusrail resume {folder.path} --origin"
+    if folder.journal.opened().get("homed"):
+        return f"Go on with: {resume} home"
+    by_hand = f"bring the carriage to the session's 0 with `focusrail rail jog`, then: {resume} here"
+    if folder.can_be_compared():
+        return f"Go on with: {resume} images (a few stills tell the place), or {by_hand}"
+    return (
+        f"{by_hand[0].upper()}{by_hand[1:]}. Or begin anew in another folder (--out): "
+        f"with fewer than {FEWEST_COMPARED} frames of sure places little is lost, and stills cannot tell the place"
+    )

@@ -38,6 +38,7 @@ MOST_OFF = 0.5
 _ANOTHER_PICTURE = 1.4
 # In distances between frames: what the comparison itself is off, as measured on rendered stacks (docs/session.md).
 _COMMON, _COMMON_ASIDE = 0.03, 0.08
+_SEEN = 2.5  # times that: a place that is off by more was lost
 _SLOPE = (0.75, 1.3)
 
 
@@ -62,6 +63,11 @@ class Placed:
     stills: int
     shift_px: float
     counted: float | None
+
+
+def _common(shift_px: float) -> float:
+    """What a comparison may be off, in distances between frames, where the picture lies `shift_px` aside."""
+    return _COMMON_ASIDE if shift_px >= 1 else _COMMON
 
 
 class Placing:
@@ -93,8 +99,8 @@ class Placing:
         self._without = without
         self._stills = 0
 
-    def find(self, plan: StackPlan) -> Placed:
-        """Look, measure, and set the axis's origin so that it counts as the session did.
+    def find(self, plan: StackPlan, finder: PlaceFinder | None = None) -> Placed:
+        """Look, measure, and set the axis's origin so that it counts as the session did; `finder` knows the session's frames already.
 
         Raises
         ------
@@ -104,7 +110,7 @@ class Placing:
         """
         if self._axis.status().state is AxisState.ALARM:
             self._axis.unlock()
-        finder = self._finder()
+        finder = finder or self._finder()
         self._say(
             f"looking for the place by images: comparing with {len(finder.positions)} frames "
             f"between {finder.positions[0]:g} and {finder.positions[-1]:g} {plan.unit.value}"
@@ -118,10 +124,11 @@ class Placing:
         self._axis.set_position(placed.position)
         return placed
 
-    def check(self, plan: StackPlan) -> None:
+    def check(self, plan: StackPlan) -> Placed | None:
         """Where the axis knows its place, one still at the place of a frame that is there tells whether it counts as the session did.
 
-        A rail that was zeroed elsewhere meanwhile cannot be told from one that was not by anything but the picture.
+        A rail that was zeroed elsewhere meanwhile cannot be told from one that was not by anything but the picture. One that is off by
+        less than half a step, as after lost steps, is measured by more stills and set right: what was found is returned.
 
         Raises
         ------
@@ -133,24 +140,25 @@ class Placing:
             finder = self._finder()
         except SessionError as error:
             _log.info("the place is not compared: %s", error.message)
-            return
+            return None
         middle = float(finder.positions[len(finder.positions) // 2])
         reached = self._axis.move_to(middle).position
         seen = self._look(finder, plan)
         if reached is None:
-            return
+            return None
         off, unit = seen.position - reached, plan.unit.value
         aside = f"; the picture lies {seen.shift_px:.1f} px aside" if seen.shift_px >= 1 else ""
         if finder.is_alike(seen) and abs(off) <= MOST_OFF * finder.spacing:
-            self._say(
-                f"the place agrees with the session's frames to within {max(abs(off), finder.spacing / 50):.2g} {unit}{aside}"
-            )
-            return
+            unsure = _common(seen.shift_px) * finder.spacing
+            if abs(off) > max(_SEEN * unsure, self._axis.capabilities.resolution):
+                return self._set_right(finder, plan, off)
+            self._say(f"the place agrees with the session's frames to within {abs(off) + unsure:.2g} {unit}{aside}")
+            return None
         if seen.side is Side.INSIDE and not finder.is_alike(seen) and seen.unlikeness < _ANOTHER_PICTURE:
             self._say(
                 f"note: the picture at {reached:g} {unit} differs a little from the session's frames there{aside}"
             )
-            return
+            return None
         what = (
             f"the rail says {reached:.1f} {unit}, the picture is that of {seen.position:.1f} {unit}"
             if finder.is_alike(seen)
@@ -162,6 +170,16 @@ class Placing:
             "If you know the rail to be right and the subject to have changed: --no-check",
             state="The carriage stands still there. The frames so far are safe.",
         )
+
+    def _set_right(self, finder: PlaceFinder, plan: StackPlan, off: float) -> Placed | None:
+        """The rail counts `off` wrong; where more stills do not tell it surely enough, it counts on as it did, and that is said."""
+        unit = plan.unit.value
+        self._say(f"the rail counts wrong by about {off:+.2g} {unit}: it lost steps, or was moved by hand")
+        try:
+            return self.find(plan, finder)
+        except SessionError as error:
+            self._say(f"note: {error.message}; what is shot now lies about {abs(off):.2g} {unit} off")
+            return None
 
     # -- frames that are known ---------------------------------------------------------------------------------------------------
 
@@ -234,7 +252,7 @@ class Placing:
         scatter = float(np.sqrt(np.mean((first - np.median(first)) ** 2)))
         shift_px = float(np.median(shifts))
         # two sigma of a median of five, and what all of them may have in common
-        common = (_COMMON_ASIDE if shift_px >= 1 else _COMMON) * finder.spacing
+        common = _common(shift_px) * finder.spacing
         error = max(float(np.hypot(1.1 * scatter, common)), self._axis.capabilities.resolution)
         _log.info("places of the first still: %s; slope %.3f", first.round(2), slope)
         if error > MOST_ERROR * plan.step:

@@ -16,14 +16,13 @@ from pathlib import Path
 from capture.errors import SessionError
 from capture.session.certifying import CHECK_PREFIX
 from capture.session.folder import SessionFolder
-from capture.session.records import EventKind, FrameRecord, Verdict, frames_in_doubt
+from capture.session.records import INTERRUPTED, EventKind, FrameRecord, Verdict, frames_in_doubt
 
 _log = logging.getLogger(__name__)
 
 # A cut of the power can tear only what was written last; the digests of these many frames are compared, of the others the sizes.
 DIGESTS_COMPARED = 12
 _NO_PLACE = "shot while the rail's place was in doubt"
-_NOT_RECORDED = "exposed, but not recorded when the session stopped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +113,9 @@ def _put_aside_the_rest(folder: SessionFolder, kept: set[str], notes: list[str])
             loose.setdefault(number, []).append(path)
     for number, paths in loose.items():
         files = [{"file": put_aside(folder, path), "sha256": None} for path in paths]
-        folder.journal.record(EventKind.REJECTED, number, reason=_NOT_RECORDED, files=files)
+        folder.journal.record(EventKind.REJECTED, number, reason=INTERRUPTED, files=files)
         named = ", ".join(str(entry["file"]) for entry in files)
-        notes.append(f"frame {number} was {_NOT_RECORDED}: kept as {named}, and shot again")
+        notes.append(f"frame {number} was {INTERRUPTED}: kept as {named}, and shot again")
 
 
 def _number(path: Path) -> int:

@@ -29,6 +29,9 @@ class EventKind(StrEnum):
     ENDED = "ended"  # state: finished, interrupted or failed
 
 
+INTERRUPTED = "exposed, but not recorded when the session stopped"
+"""Why an exposure does not count that was broken off with its session."""
+
 DOUBTED, KNOWN = "doubted", "known"
 """What a `NOTED` event says of the rail's place under ``place``; under ``frames``, which are to be shot again."""
 
@@ -74,7 +77,6 @@ class FrameRecord:
     exposure: Mapping[str, Any] = field(default_factory=dict)
     verdict: Verdict = Verdict.PENDING
     reason: str = ""
-    exposures_begun: int = 0
     added: str = ""
     rejected: tuple[Mapping[str, Any], ...] = ()
 
@@ -96,9 +98,7 @@ def fold_frames(events: Iterable[Event], before: Mapping[int, FrameRecord] | Non
             case EventKind.MOVED:
                 record = replace(record, position=detail["position"])
             case EventKind.EXPOSING:
-                first = detail.get("exposure", 1) == 1 or detail.get("attempt", 1) > 1  # of a set
-                begun = record.exposures_begun + first
-                record = replace(record, exposures_begun=begun, verdict=Verdict.PENDING, files=(), reason="")
+                record = replace(record, verdict=Verdict.PENDING, files=(), reason="")
             case EventKind.STORED:
                 record = replace(record, files=tuple(detail["files"]), exposure=detail["exposure"])
             case EventKind.ACCEPTED:
@@ -128,6 +128,20 @@ def fold_state(events: Iterable[Event]) -> SessionState:
         elif event.kind is EventKind.ENDED:
             state = SessionState(event.detail["state"])
     return state
+
+
+def reshot(events: Iterable[Event]) -> int:
+    """How many exposures were refused or set aside and then made again; one that was broken off with its session was not spoilt."""
+    count = 0
+    spoilt: dict[int, int] = {}
+    for event in events:
+        if event.frame is None:
+            continue
+        if event.kind is EventKind.REJECTED and event.detail["reason"] != INTERRUPTED:
+            spoilt[event.frame] = spoilt.get(event.frame, 0) + 1
+        elif event.kind is EventKind.EXPOSING:
+            count += spoilt.pop(event.frame, 0)
+    return count
 
 
 def exposed_since(events: Iterable[Event], number: int) -> tuple[set[int], bool]:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from capture.camera.protocol import Camera
 from capture.errors import CaptureError
 from capture.session.folder import SessionFolder
+from capture.session.moving import ways_on
 from capture.session.plan import StackPlan
 from capture.session.records import DOUBTED, KNOWN, EventKind
 from rail.axis import Axis
@@ -35,8 +36,6 @@ class Recovering:
         Told what the user may want to see to, and what is found.
     lies_at : callable
         Goes to the target of a frame, and tells by another exposure whether the carriage stands where that was taken; None: not told.
-    ways_on : callable
-        Says how the session is gone on with where the place stays lost.
     """
 
     def __init__(
@@ -47,14 +46,12 @@ class Recovering:
         notice: Callable[[str], None],
         *,
         lies_at: Callable[[StackPlan, int, float], bool | None],
-        ways_on: Callable[[], str],
     ) -> None:
         self._folder = folder
         self._camera = camera
         self._trouble = trouble
         self._notice = notice
         self._lies_at = lies_at
-        self._ways_on = ways_on
         self._lost = 0
 
     def look_after(
@@ -86,7 +83,8 @@ class Recovering:
             state = error.state if isinstance(error, RailError) else "The carriage stands still; its place is in doubt."
             raise RailDeviceError(
                 f"the rail lost steps, or jams: at frame {number} {why}; its place could not be found again: {error.message}",
-                remedy=f"See that the carriage moves freely along the whole range (screw, coupling, motor current). {self._ways_on()}",
+                remedy="See that the carriage moves freely along the whole range (screw, coupling, motor current). "
+                f"{ways_on(self._folder)}",
                 state=f"Frame {number} and those after it, {len(doubtful)} in all, are set aside. {state}".strip(),
             ) from error
         found = "the rail had lost its place, and has it again" if lost else "all stands where it counts"

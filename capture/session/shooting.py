@@ -23,7 +23,7 @@ from capture.session.old_pictures import old_pictures
 from capture.session.plan import StackPlan
 from capture.session.preflight import RoomWatch
 from capture.session.reconcile import put_aside
-from capture.session.records import EventKind, FrameRecord, SessionState, Verdict, exposed_since
+from capture.session.records import EventKind, FrameRecord, SessionState, Verdict, exposed_since, reshot
 from capture.session.recovering import Recovering
 from capture.session.targets import Coverage, FrameTarget, check_plan, targets_of
 from capture.session.watching import Beside, Companion, ShootProgress, Watcher
@@ -65,7 +65,7 @@ class Shooting:
     folder : SessionFolder
         Opened with the plan; its journal is written before and after each step.
     axis, camera : Axis, Camera
-        Open, and left open. Where the axis was opened anew (`reopen`), the new one is closed here.
+        Open, and left open. Where the axis was opened anew (`reopen`), the new one is closed by `close`.
     watcher : Watcher
     controls : Controls, optional
         Orders that come while it runs.
@@ -111,7 +111,6 @@ class Shooting:
             watcher.trouble,
             watcher.notice,
             lies_at=self._lies_at,
-            ways_on=self._moving.ways_on,
         )
         self._certifying = None
         if certifier is not None:
@@ -123,6 +122,12 @@ class Shooting:
     def axis(self) -> Axis:
         """The axis in use now."""
         return self._moving.axis
+
+    def close(self) -> None:
+        """Close what was opened here; until then `axis` tells in what state things were left."""
+        self._moving.close()
+        if self._own_controls:
+            self._controls.close()
 
     def run(self, plan: StackPlan, after: AfterShooting = AfterShooting.NEAR) -> ShootOutcome:
         """Shoot what is missing of `plan` and park the carriage. Whatever ends it early is in the journal before it is raised.
@@ -168,14 +173,11 @@ class Shooting:
             with contextlib.suppress(SessionError):
                 self._folder.end(SessionState.FAILED, reason=failed.message)
             raise failed from error
-        finally:
-            self._moving.close()
-            if self._own_controls:
-                self._controls.close()
         self._folder.end(SessionState.FINISHED)
         frames = self._folder.frames()
         added = sum(bool(frame.added) and frame.verdict is Verdict.ACCEPTED for frame in frames.values())
-        return ShootOutcome(plan.count, len(self._folder.accepted()), added, self._exposing.reshot)
+        again = reshot(self._folder.journal.events())
+        return ShootOutcome(plan.count, len(self._folder.accepted()), added, again)
 
     def _stop_motion(self) -> None:
         """Stop on the way out; what the rail has to say about it must not hide why we leave."""
@@ -346,7 +348,6 @@ class Shooting:
         paths = [self._folder.path / str(entry["file"]) for entry in record.files]
         moved = [{"file": put_aside(self._folder, path), "sha256": None} for path in paths]
         self._folder.journal.record(EventKind.REJECTED, record.number, reason=reason, files=moved)
-        self._exposing.reshot += again
         self._watcher.notice(f"frame {record.number} is set aside{', and shot again' if again else ''}: {reason}")
 
     def _frame(self, target: FrameTarget, plan: StackPlan) -> tuple[Shot, float]:

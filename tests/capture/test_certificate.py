@@ -255,6 +255,12 @@ def test_a_frame_shown_twice_is_seen(stack: Stack, whole: dict[float, FrameSurve
     assert not is_stale(whole[positions[4]], [whole[positions[3]], whole[positions[5]]])
 
 
+def test_frames_without_a_pixel_that_is_not_clipped_are_none_that_are_shown_twice(stack: Stack) -> None:
+    clipped = [stack.survey(position, light=1000.0) for position in (0.0, 5.0)]
+    assert clipped[0].brightness == clipped[1].brightness, "or this would prove nothing"
+    assert not is_stale(clipped[1], clipped[:1])
+
+
 @pytest.mark.parametrize(("number", "expected"), [(1, [2, 3]), (3, [2, 4]), (5, [4, 3])])
 def test_neighbours_lie_on_both_sides_where_there_are_two(number: int, expected: list[int]) -> None:
     assert neighbours(number, {1: 0.0, 2: 10.0, 3: 20.0, 4: 30.0, 5: 41.0}) == expected

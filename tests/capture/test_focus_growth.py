@@ -231,7 +231,9 @@ def test_light_that_clips_is_named_at_the_first_frame() -> None:
 
 def test_a_subject_before_a_ground_that_clips_is_measured() -> None:
     scene = Scene(9, 0.1, 0.0, 100.0, bare=0.7, ground=3.0)
-    assert measure_step(scene, 1.0, 0.3).blur_px_per_um == pytest.approx(0.1, rel=0.2)
+    said: list[str] = []
+    assert measure_step(scene, 1.0, 0.3, say=said.append).blur_px_per_um == pytest.approx(0.1, rel=0.2)
+    assert [index for index, text in enumerate(said) if "is clipped white" in text] == [1], "after the first sweep"
     found = find_range(scene, 0.1)
     assert (found.near, found.far) == (pytest.approx(0.0, abs=15.0), pytest.approx(100.0, abs=15.0))
 

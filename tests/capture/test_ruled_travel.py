@@ -13,7 +13,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from capture.app.main import run
-from capture.errors import FocusError
+from capture.bench.imager import SceneImager, SceneOptions
+from capture.bench.interfaces import CarriageSample, ExposureSettings
+from capture.errors import ConfigurationError, FocusError
+from capture.focus.bands import linear_gray
 from capture.focus.ruled_travel import measure_travel
 
 
@@ -78,3 +81,27 @@ def test_a_spacing_excludes_readings_and_must_be_a_length(
 ) -> None:
     assert run(["rail", "calibrate", "steps", "--spacing", "1mm" if more else "0mm", *more, "--json"]) == 2
     assert "--spacing" in json.loads(capsys.readouterr().out)["error"]["message"]
+
+
+class Across:
+    """A `View` of the bench's ruler where a carriage stands whose steps are longer than it counts."""
+
+    def __init__(self, imager: SceneImager, stretched: float) -> None:
+        self.limits, self.here, self.resolution = (-5000.0, 5000.0), 0.0, 0.5
+        self._imager, self._stretched = imager, stretched
+
+    def frame(self, position: float) -> tuple[float, NDArray[np.float32]]:
+        at = CarriageSample(position * self._stretched, 1e9, False)
+        jpeg = self._imager.live_jpeg(ExposureSettings(100, 1 / 60, 2.8), at=at, frame=1)
+        encoded = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
+        return position, linear_gray(np.asarray(encoded, np.uint8))
+
+    def again(self) -> NDArray[np.float32]:
+        raise AssertionError("a ruler is looked at once")
+
+
+def test_a_ruler_moves_across_the_picture_as_the_carriage_goes() -> None:
+    imager = SceneImager(SceneOptions(sensor_px=(480, 320), live_scale=1.5, magnification=1.0, ruler_um=100.0))
+    assert measure_travel(Across(imager, 1.07), 100.0, 2000.0) == pytest.approx(2140, abs=1.0)
+    with pytest.raises(ConfigurationError, match="some way apart"):
+        SceneOptions(ruler_um=0.0)

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from capture.camera.protocol import Shot, ShotFile
+from capture.camera.shutter_camera import ShutterCamera
 from capture.errors import CameraError, CaptureError, NotStoredError, SessionError, ShotIncompleteError
 from capture.session.exposing import Exposing
-from capture.session.folder import SessionFolder
-from capture.session.moving import Moving
+from capture.session.folder import FEWEST_COMPARED, SessionFolder
+from capture.session.moving import Moving, ways_on
 from capture.session.plan import StackPlan
 from capture.session.policy import RULES, Repeat, Rule
 from capture.session.records import EventKind, Verdict
+from capture.session.shooting import Shooting
 from capture.session.watching import ShootProgress
-from rail.axis import Axis, AxisStatus
-from rail.errors import RailError, RailPositionUnknownError, RailTimeoutError
+from rail.axis import Axis, AxisState, AxisStatus
+from rail.errors import RailError, RailPositionUnknownError, RailProtocolError, RailTimeoutError
 from rail.grbl.axis import GrblAxis
 from tests.rail.grbl_virtual import VirtualRail
 
@@ -175,6 +178,24 @@ def test_a_rail_that_comes_back_is_gone_on_with_only_where_it_knows_its_place(
     moving.close()
 
 
+def test_the_state_of_a_rail_that_came_back_without_its_place_can_be_told(
+    folder: SessionFolder, rig: VirtualRail
+) -> None:
+    axis = faulty(rig, RailProtocolError("garbled", remedy="mend it"))
+
+    def reopen() -> Axis:
+        rig.restart()
+        return rig.open()
+
+    shooting = Shooting(folder, axis, ShutterCamera(axis), Reader(), reopen=reopen)
+    with closing(shooting):
+        with pytest.raises(RailError, match="lost its position before frame 1") as ended:
+            shooting.run(folder.plan)
+        assert "answers again" in ended.value.state
+        assert shooting.axis.status().state is AxisState.IDLE
+    assert shooting.axis.status().state is AxisState.DISCONNECTED
+
+
 def test_a_rail_that_falls_silent_is_said_to_be_silent_to_the_end(
     folder: SessionFolder, rig: VirtualRail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,15 +236,14 @@ def test_a_position_lost_on_the_way_is_a_device_that_failed(folder: SessionFolde
     assert "--origin here" in ended.value.remedy
 
 
-def test_images_are_offered_where_there_are_frames_to_compare_with(folder: SessionFolder, rig: VirtualRail) -> None:
-    moving = Moving(folder, rig.open(), Reader(), lambda seconds: None, None)
-    for number in range(1, 6):
-        assert "--origin images" not in moving.ways_on()
+def test_images_are_offered_where_there_are_frames_to_compare_with(folder: SessionFolder) -> None:
+    for number in range(1, FEWEST_COMPARED + 1):
+        assert "--origin images" not in ways_on(folder)
+        assert "begin anew in another folder" in ways_on(folder)
         entry = {"file": f"frames/{number:04d}.dng", "sha256": str(number), "bytes": 1, "raw": True}
         folder.journal.record(EventKind.STORED, number, files=[entry], exposure={}, notes=[])
         folder.journal.record(EventKind.ACCEPTED, number)
-    assert "--origin images" in moving.ways_on()
-    moving.axis.close()
+    assert "--origin images" in ways_on(folder)
 
 
 def test_a_full_disk_is_found_before_the_frame(folder: SessionFolder) -> None:

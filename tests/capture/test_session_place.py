@@ -11,10 +11,14 @@ from numpy.typing import NDArray
 
 from capture.app.session_options import ResumeOrigin
 from capture.app.session_position import _refuse_another_origin
+from capture.camera.protocol import Shot, ShotFile
 from capture.errors import SessionError
 from capture.session.folder import SessionFolder
 from capture.session.place import FEWEST_FRAMES, PlaceFinder, Side
+from capture.session.placing import MOST_ERROR, Placing
 from capture.session.plan import StackPlan
+from capture.session.records import EventKind
+from tests.rail.grbl_virtual import VirtualRail
 
 ROWS, COLUMNS, STEP = 240, 360, 40.0
 KNOWN = [STEP * k for k in range(9)]
@@ -94,6 +98,46 @@ def test_another_subject_is_like_none(finder: PlaceFinder, tmp_path: Path) -> No
     flat = tmp_path / "flat.png"
     assert cv2.imwrite(str(flat), np.full((ROWS, COLUMNS, 3), 128, np.uint8))
     assert not finder.is_alike(finder.look(flat))
+
+
+class PaintedCamera:
+    """Takes the scene's picture where the carriage truly stands."""
+
+    def __init__(self, scene: Scene, rig: VirtualRail, zero_um: float) -> None:
+        self._scene, self._rig, self._zero_um = scene, rig, zero_um
+
+    def shoot(self, folder: Path, stem: str) -> Shot:
+        path = self._scene.save(folder, self._rig.carriage_um() - self._zero_um).rename(folder / f"{stem}.png")
+        return Shot((ShotFile(path, path.stat().st_size, stem, raw=False),))
+
+
+@pytest.mark.parametrize("lost", [0.0, 0.25])
+def test_a_rail_that_counts_a_part_of_a_step_wrong_is_set_right(scene: Scene, tmp_path: Path, lost: float) -> None:
+    plan = StackPlan(0, STEP * 12, STEP, settle_s=0)
+    rig = VirtualRail()
+    said: list[str] = []
+    made = SessionFolder.create(tmp_path / "s", plan, devices={}, settings={}, origin="here")
+    with made as folder, rig.open() as axis:
+        axis.zero()
+        zero_um = rig.carriage_um()
+        for number, position in enumerate(KNOWN, 1):
+            name = scene.save(folder.frames_path, position).name
+            folder.journal.record(EventKind.MOVED, number, position=position)
+            folder.journal.record(EventKind.STORED, number, files=[{"file": f"frames/{name}"}], exposure={}, notes=[])
+            folder.journal.record(EventKind.ACCEPTED, number)
+        axis.jog(lost * STEP)
+        axis.set_position(0)  # as it counts that lost them
+        camera = PaintedCamera(scene, rig, zero_um)
+        found = Placing(folder, axis, camera, said.append).check(plan)  # type: ignore[arg-type]
+        off = rig.carriage_um() - zero_um - (axis.status().position or 0.0)
+    assert off == pytest.approx(0, abs=0.05 * STEP)
+    if lost:
+        assert found is not None
+        assert found.error < MOST_ERROR * STEP
+        assert "counts wrong by about +" in said[0]
+    else:
+        assert found is None
+        assert "agrees with the session's frames to within" in said[-1]
 
 
 def test_too_few_frames_and_frames_that_tell_nothing(scene: Scene, tmp_path: Path) -> None:

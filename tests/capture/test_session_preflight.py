@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from capture.errors import CameraError, CaptureError, SessionError
 from capture.session.bounded import bounded
 from capture.session.plan import StackPlan
 from capture.session.preflight import Check, RoomWatch, preflight
+from rail.grbl.axis import GrblAxis
 from tests.rail.grbl_virtual import VirtualRail
 
 PLAN = StackPlan(0, 1000, 50)
@@ -51,6 +53,13 @@ class Body:
 CARD = Store("card", 1 << 36, 2000)
 
 
+@pytest.fixture
+def axis() -> Iterator[GrblAxis]:
+    with VirtualRail().open() as axis:
+        axis.zero()
+        yield axis
+
+
 def failed(checks: list[Check]) -> list[Check]:
     return [check for check in checks if not check.passed]
 
@@ -59,14 +68,12 @@ def of_camera(folder: Path, store: Store = CARD, **settings: str) -> list[Check]
     return preflight(PLAN, folder, None, Body(store, **settings), FileFormat.RAW, frame_bytes=1)
 
 
-def test_a_bench_in_order_passes_every_check(tmp_path: Path) -> None:
-    with VirtualRail().open() as axis:
-        axis.zero()
-        checks = preflight(PLAN, tmp_path, bounded(axis, 1200.0), Body(CARD), FileFormat.RAW, frame_bytes=1)
+def test_a_bench_in_order_passes_every_check(tmp_path: Path, axis: GrblAxis) -> None:
+    checks = preflight(PLAN, tmp_path, bounded(axis, 1200.0), Body(CARD), FileFormat.RAW, frame_bytes=1)
     assert failed(checks) == []
     assert {check.name for check in checks} == {"disk", "clock", "travel", "camera"}
+    clear_the_way(checks, axis)
     assert "never beyond 1200" in next(check.message for check in checks if check.name == "travel")
-    clear_the_way(checks)
 
 
 @pytest.mark.parametrize(
@@ -81,16 +88,18 @@ def test_a_bench_in_order_passes_every_check(tmp_path: Path) -> None:
         ({"live_view": "1"}, "live view", "live view is on", False),
     ],
 )
-def test_the_camera(tmp_path: Path, settings: dict[str, str], name: str, words: str, fatal: bool) -> None:
+def test_the_camera(
+    tmp_path: Path, axis: GrblAxis, settings: dict[str, str], name: str, words: str, fatal: bool
+) -> None:
     (check,) = failed(of_camera(tmp_path, **settings))
     assert (check.name, check.fatal) == (name, fatal)
     assert words in check.message
     assert check.remedy
     if fatal:
         with pytest.raises(CameraError) as refused:
-            clear_the_way([check])
+            clear_the_way([check], axis)
         assert (refused.value.message, refused.value.remedy) == (check.message, check.remedy)
-        assert "nothing was shot" in refused.value.state
+        assert refused.value.state == "No frame was shot. The rail is idle, the carriage stands at 0 um."
 
 
 @pytest.mark.parametrize(
@@ -109,7 +118,7 @@ def test_the_card_for_the_whole_plan(tmp_path: Path, store: Store, words: str, f
 
 
 @pytest.mark.parametrize(("known", "fatal"), [(True, True), (False, False)])
-def test_the_disk_for_the_whole_plan(tmp_path: Path, known: bool, fatal: bool) -> None:
+def test_the_disk_for_the_whole_plan(tmp_path: Path, axis: GrblAxis, known: bool, fatal: bool) -> None:
     free = shutil.disk_usage(tmp_path).free
     frames, size = (PLAN.count, free // 10) if known else (free // 60_000_000 * 2 + 10, None)
     (check,) = failed(preflight(PLAN, tmp_path / "new", None, None, FileFormat.RAW, frames=frames, frame_bytes=size))
@@ -118,7 +127,7 @@ def test_the_disk_for_the_whole_plan(tmp_path: Path, known: bool, fatal: bool) -
     assert ("--out" in check.remedy) is not known  # a session that is there stays where it is
     if fatal:
         with pytest.raises(SessionError):
-            clear_the_way([check])
+            clear_the_way([check], axis)
 
 
 def test_the_picture_needs_room_too(tmp_path: Path) -> None:
@@ -154,7 +163,7 @@ def test_travel_and_the_position_that_is_never_passed(tmp_path: Path) -> None:
         (check,) = failed(preflight(PLAN, tmp_path, bounded(axis, 400.0), None, FileFormat.RAW, frame_bytes=1))
         assert "-20000 to 400 um" in check.message
         with pytest.raises(CaptureError):
-            clear_the_way([check])
+            clear_the_way([check], axis)
 
 
 def test_a_clock_that_was_set_back(tmp_path: Path) -> None:

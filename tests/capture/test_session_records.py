@@ -28,6 +28,7 @@ from capture.session.records import (
     exposed_since,
     frames_in_doubt,
     place_in_doubt,
+    reshot,
 )
 
 PLAN = StackPlan(0, 100, 50)
@@ -344,3 +345,21 @@ def test_what_was_shot_at_a_place_in_doubt_is_shot_again(tmp_path: Path) -> None
         assert frames_in_doubt(folder.journal.events()) == {5}
         assert exposed_since(folder.journal.events(), 2) == ({2, 3, 5}, True)
         assert exposed_since(folder.journal.events(), 4) == ({4}, False)
+
+
+def test_an_exposure_that_was_broken_off_is_none_that_was_spoilt(tmp_path: Path) -> None:
+    with new_folder(tmp_path / "s") as folder:
+        journal = folder.journal
+        store(folder, 1)
+        (folder.frames_path / "0001.dng").write_bytes(b"ab")
+        journal.record(EventKind.EXPOSING, 2, attempt=1)
+        (folder.frames_path / "0002.dng").write_bytes(b"cd")  # the power went here
+        assert len(reconcile(folder).notes) == 2, "of the first the digest is wrong, the second was not recorded"
+        assert reshot(journal.events()) == 0, "nothing was shot since"
+        store(folder, 1)
+        store(folder, 2)
+        assert reshot(journal.events()) == 1
+        journal.record(EventKind.REJECTED, 2, reason="it is shaken")
+        assert reshot(journal.events()) == 1
+        store(folder, 2)
+        assert reshot(journal.events()) == 2

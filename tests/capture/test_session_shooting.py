@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -80,8 +81,8 @@ def test_an_extension_that_was_promised_outlives_a_stop(folder: SessionFolder, a
             shooting.run(PLAN)
     assert folder.state is SessionState.INTERRUPTED
     assert planned(folder)[-2:] == [(5, 400.0, EXTENDED), (6, 450.0, EXTENDED)]
-    shooting = Shooting(folder, axis, ShutterCamera(axis, QUICK), Watching())
-    outcome = shooting.run(PLAN)
+    with closing(Shooting(folder, axis, ShutterCamera(axis, QUICK), Watching())) as shooting:
+        outcome = shooting.run(PLAN)
     assert (outcome.planned, outcome.frames, outcome.added) == (4, 6, 2)
 
 

@@ -41,12 +41,14 @@ def test_the_camera_is_asked_as_the_session_asks_it_and_everything_is_put_back(
 def test_what_was_left_open_is_found_with_the_cameras_settings_put_back_too(
     devices: tuple[str, ...], tmp_path: Path
 ) -> None:
-    before = roles(devices)
+    before, stood = roles(devices), focusrail("rail", "status", *devices[:2], "--json").done()
+    assert not stood["position_known"], "or what is left behind would not show"
     given = ("--origin", "here", "--near", "0", "--far", "300um", "--step", "100um", "--settle", "auto")
     dry = focusrail("run", *devices, *given, "--iso", "400", "--dry-run", "--out", tmp_path / "s", "--json").done()
     assert dry["planned"] == 4
     assert 0 <= dry["settle_s"] < 5
     assert roles(devices) == before
+    assert focusrail("rail", "status", *devices[:2], "--json").done() == stood
 
 
 @pytest.mark.parametrize("wrong", [("--iso", "12345678"), ("--shutter", "1/99999999"), ("--bracket", "1/60,1/999999")])
