@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import struct
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -126,6 +127,7 @@ class CanonOperations(StandardOperations):
             return value_record(code, _u32(numbers[getattr(settings, key)]))
         values: Mapping[CanonProperty, Callable[[], bytes]] = {
             CanonProperty.BATTERY_POWER: lambda: _u32(battery_number(self.body.battery_percent)),
+            CanonProperty.CAMERA_TIME: lambda: _u32(int(time.time())),
             CanonProperty.AUTO_POWER_OFF: lambda: _u32(0),
             CanonProperty.AVAILABLE_SHOTS: lambda: _u32(_SHOTS_ON_COMPUTER),
             CanonProperty.CAPTURE_DESTINATION: lambda: _u32(self.destination),
