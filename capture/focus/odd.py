@@ -59,7 +59,10 @@ def light_octaves(frame: FrameSurvey) -> float:
 
 
 def is_stale(frame: FrameSurvey, others: Sequence[FrameSurvey]) -> str:
-    """Why `frame` is an earlier picture once more."""
+    """Why `frame` is an earlier picture once more; one that shows nothing, all white or all black, is like every other of its kind."""
+    level = np.median(frame.thumb)
+    if float(np.abs(frame.thumb - level).mean()) < _SAME_LEVELS:
+        return ""
     for other in others:
         same = frame.thumb.shape == other.thumb.shape and frame.brightness == other.brightness
         if same and float(np.abs(frame.thumb.astype(np.int16) - other.thumb).mean()) < _SAME_LEVELS:

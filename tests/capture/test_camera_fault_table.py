@@ -313,8 +313,26 @@ def test_a_refused_setting(well: NetworkCamera) -> None:
     assert (type(refusal.value).__name__, row.words in refusal.value.message) == (row.error, True)
 
 
+def test_a_setting_that_is_ignored() -> None:
+    row = rows()["ignores a setting"]
+    with NetworkCamera("--maker", "canon", "--size", "300x200") as camera_, open_camera(camera_.port) as camera:
+        assert camera.set(Role.ISO, "800").value == "800"
+        camera_.order(fault="access_denied", on="settings_silently", shots=0)
+        with pytest.raises(CameraError) as refusal:
+            camera.set(Role.ISO, "400")
+        assert (type(refusal.value).__name__, row.words in refusal.value.message) == (row.error, True)
+        assert camera.get(Role.ISO).value == "800"
+
+
 def test_the_docs_have_a_row_for_every_test_and_no_other() -> None:
-    assert set(rows()) == {*SCENES, *OBSTACLES, *CRASHES, "refuses the connection", "refuses a setting"}
+    assert set(rows()) == {
+        *SCENES,
+        *OBSTACLES,
+        *CRASHES,
+        "refuses the connection",
+        "refuses a setting",
+        "ignores a setting",
+    }
 
 
 def test_every_fault_of_the_simulated_camera_is_in_the_table(bench: NetworkCamera) -> None:

@@ -167,6 +167,8 @@ class CanonOperations(StandardOperations):
     def _set_canon_property(self, _request: OperationRequest, data: bytes) -> Reply:
         if self.body.faults.strike("access_denied", on=("settings",)):
             return Reply(Response.ACCESS_DENIED)
+        if self.body.faults.strike("access_denied", on=("settings_silently",)):
+            return Reply()
         if self.body.faults.look("busy", on=("any",)):
             return Reply(Response.DEVICE_BUSY)
         if len(data) < 12:
