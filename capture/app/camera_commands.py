@@ -170,10 +170,13 @@ def shot(
         if flash_wait is not None:
             device.flash_wait_s = flash_wait
         taken = _taken(device, out, stem, times, shots)
-    files = [str(file.path.resolve()) for one in taken for file in one.files]
-    notes = [note for one in taken for note in (*one.notes, *one.warnings)]
-    each = [{"files": [str(file.path.resolve()) for file in one.files], "exposure": one.exposure} for one in taken]
-    return Reply({"files": files, "exposure": taken[0].exposure, "shots": each, "notes": notes}, [*files, *notes])
+    files = [str(file.path.resolve()) for _, one in taken for file in one.files]
+    notes = [note for _, one in taken for note in (*one.notes, *one.warnings)]
+    each = [
+        {"files": [str(file.path.resolve()) for file in one.files], "exposure": one.exposure, "shutter": set_to}
+        for set_to, one in taken
+    ]
+    return Reply({"files": files, "exposure": taken[0][1].exposure, "shots": each, "notes": notes}, [*files, *notes])
 
 
 def _bracket_times(bracket: str | None, shutter: str | None) -> list[str | None]:
@@ -185,16 +188,17 @@ def _bracket_times(bracket: str | None, shutter: str | None) -> list[str | None]
     return list(bracket_times(bracket))
 
 
-def _taken(device: GphotoCamera, out: Path, stem: str, times: list[str | None], shots: int) -> list[Shot]:
-    """All shots of a bracket, `shots` of each exposure; the shutter is put back afterwards, whatever ends it."""
+def _taken(
+    device: GphotoCamera, out: Path, stem: str, times: list[str | None], shots: int
+) -> list[tuple[str | None, Shot]]:
+    """All shots of a bracket, `shots` of each exposure, with the time that the camera took for it; the shutter is put back afterwards."""
     before = device.get(Role.SHUTTER).value if times != [None] else None
     taken = []
     try:
         for exposure in times:
-            if exposure is not None:
-                device.set(Role.SHUTTER, exposure)
+            set_to = None if exposure is None else device.set(Role.SHUTTER, exposure).value
             for _ in range(shots):
-                taken.append(device.shoot(out, stem))
+                taken.append((set_to, device.shoot(out, stem)))
                 stem = _next_stem(out)
     finally:
         if before:

@@ -18,6 +18,7 @@ from capture.camera.shutter_camera import ShutterCamera
 from capture.camera.values import find_choice, same
 from capture.errors import CameraError, CaptureError, UsageError
 from capture.session.claims import claimed_camera, claimed_rail
+from capture.session.exposures import require_time
 from capture.session.from_here import limits_from_here
 from capture.settings import Settings
 from rail.axis import Axis
@@ -334,8 +335,9 @@ def open_camera_port(settings: Settings, port: str | None) -> GphotoCamera:
 def apply_camera_settings(camera: Camera, settings: Settings, flags: dict[str, str | None]) -> dict[str, str]:
     """Write what flags or settings ask for (`iso`, `shutter`, `aperture`, `format`, `target`); the values read back.
 
-    A role that the camera lacks is only an error where it was asked for.
+    A role that the camera lacks is only an error where it was asked for. Bulb without a time is refused before anything is written.
     """
+    require_time(settings.choose("shutter", flags.get("shutter")))
     roles = {**EXPOSURE_ROLES, "format": Role.FORMAT, "target": Role.TARGET}
     written: dict[str, str] = {}
     for name, role in roles.items():

@@ -186,6 +186,13 @@ class GphotoDriver(CameraFiles):
             return
         raise refused or DriverError(gp.GP_ERROR_NOT_SUPPORTED, "it takes no order to hold its shutter open")
 
+    def let_go(self) -> None:
+        """Close a shutter that an earlier library held open; nothing where none is."""
+        for path, _, releases in _HELD:
+            with contextlib.suppress(DriverError):
+                choices = self.read(path).choices
+                self.write(path, next((word for word in releases if word in choices), releases[0]))
+
     def preview(self) -> bytes:
         """One live frame, JPEG."""
         with self._calls() as camera:

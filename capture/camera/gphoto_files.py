@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import gphoto2 as gp
 
 from capture.camera.gphoto_open import DriverError, OpenLibrary
 from capture.camera.readiness import Store
-from capture.camera.wire import FetchedFile
+from capture.camera.wire import FetchedFile, ListedFile
 
 # What a disk that took a file in part must still take to be believed that it is not full.
 _MORE_BYTES = 1 << 16
@@ -53,19 +54,40 @@ class CameraFiles(OpenLibrary):
 
     def _told_size(self, where: str, what: str) -> int | None:
         """Bytes that the camera says; None for files in its memory, of which it keeps no record."""
-        if where == "/":
-            return None
-        with self._calls() as camera:
-            told = camera.file_get_info(where, what, self._context).file
-        return int(told.size) if told.fields & gp.GP_FILE_INFO_SIZE else None
+        return None if where == "/" else self._told(where, what)[0]
 
-    def files_after(self, camera_path: str) -> list[str]:
-        """Paths of the files in the same camera folder that come after `camera_path` by name."""
-        where, what = _split(camera_path)
+    def _told(self, where: str, what: str) -> tuple[int | None, int | None]:
+        """Bytes of a file, and the time at which it was written (seconds of the camera's clock), as the camera says."""
         with self._calls() as camera:
-            listed = camera.folder_list_files(where, self._context)
-            names = sorted(listed.get_name(i) for i in range(listed.count()))
-        return [f"{where.rstrip('/')}/{name}" for name in names if name > what]
+            info = camera.file_get_info(where, what, self._context)
+            told = info.file  # a view that owns nothing: `info` must live
+            return (
+                int(told.size) if told.fields & gp.GP_FILE_INFO_SIZE else None,
+                int(told.mtime) if told.fields & gp.GP_FILE_INFO_MTIME else None,
+            )
+
+    def newest(self, store: str, count: int) -> list[ListedFile]:
+        """The last `count` files of a card by folder, time and name, the last first; of a full card only the last folder is read."""
+        found: list[ListedFile] = []
+        for folder in self._folders(store.rstrip("/")):
+            with self._calls() as camera:
+                listed = camera.folder_list_files(folder, self._context)
+            told = {name: self._told(folder, name) for name in (listed.get_name(i) for i in range(listed.count()))}
+            # Numbers begin anew after 9999, and on a card that another body has written on.
+            names = sorted(told, key=lambda name: (told[name][1] or 0, name), reverse=True)
+            found += [ListedFile(f"{folder}/{name}", *told[name]) for name in names]
+            if len(found) >= count:
+                break
+        return found[:count]
+
+    def _folders(self, above: str) -> Iterator[str]:
+        """Folders below one, and it, the last first; of a card's own folders that of its pictures only."""
+        with self._calls() as camera:
+            listed = camera.folder_list_folders(above, self._context)
+        names = {listed.get_name(i) for i in range(listed.count())}
+        for name in sorted(names & {"DCIM"} or names, reverse=True):
+            yield from self._folders(f"{above}/{name}")
+        yield above
 
     def _erase(self, camera_path: str) -> None:
         where, what = _split(camera_path)
@@ -86,6 +108,7 @@ class CameraFiles(OpenLibrary):
                 name=str(store.label or store.description or store.basedir),
                 free_bytes=int(store.freekbytes) << 10 if store.fields & gp.GP_STORAGEINFO_FREESPACEKBYTES else None,
                 free_images=int(store.freeimages) if store.fields & gp.GP_STORAGEINFO_FREESPACEIMAGES else None,
+                folder=str(store.basedir),
                 read_only=bool(store.fields & gp.GP_STORAGEINFO_ACCESS)
                 and store.access != gp.GP_STORAGEINFO_AC_READWRITE
                 and store.access != gp.GP_STORAGEINFO_AC_READONLY_WITH_DELETE,

@@ -139,6 +139,18 @@ class OpenLibrary:
         with self._calls() as camera:
             self._event(camera, wait_ms)
 
+    def confirmed(self, name: str, value: str, wait_s: float) -> bool:
+        """Whether the camera itself tells, within `wait_s`, that its entry `name` has become `value`."""
+        end = time.monotonic() + wait_s
+        with self._calls() as camera:
+            while (left_s := end - time.monotonic()) > 0:
+                kind, data = self._event(camera, max(1, int(left_s * 1000)))
+                if kind == gp.GP_EVENT_FILE_ADDED:
+                    self._late.append(_path_of(data))
+                elif isinstance(data, str) and f'"{name}" to "{value}"' in data:
+                    return True
+        return False
+
     def _event(self, camera: gp.Camera, wait_ms: int) -> tuple[int, object]:
         """The camera's next event; it is remembered for the session's log."""
         kind, data = camera.wait_for_event(wait_ms, self._context)

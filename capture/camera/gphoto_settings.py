@@ -12,6 +12,8 @@ from capture.camera.values import find_choice, is_exact, nearest_choice, same
 from capture.errors import CameraSettingError
 
 _SETTING_S = 2.0
+_CONFIRMED_S = 1.0
+_EOS_NAMES = {"eosremoterelease", "eventmode"}
 
 
 def needed_entry(link: GphotoLink, role: Role) -> Setting:
@@ -72,6 +74,8 @@ def write_checked(link: GphotoLink, role: Role, setting: Setting, choice: str) -
         # Bodies answer before they have changed; what they tell meanwhile makes the next reading new.
         link.pause("waiting for a setting")
         read = link.read(setting)
+    if role is not Role.TARGET and same(role, read.value, choice):  # the target is the library's own, for most
+        read = _confirmed(link, read)
     if not same(role, read.value, choice):
         raise CameraSettingError(
             f"The camera kept {setting.name} at {read.value} instead of {choice}.",
@@ -79,6 +83,28 @@ def write_checked(link: GphotoLink, role: Role, setting: Setting, choice: str) -
             state="connected",
         )
     return read
+
+
+def _confirmed(link: GphotoLink, setting: Setting) -> Setting:
+    """The entry as the camera has it, where what was read after writing is only what the library sent itself.
+
+    So it is with Canon EOS bodies: one that takes an order tells so; one that ignores it tells nothing, and shows what stands when it is
+    opened anew.
+    """
+    if setting.section == "actions" or not any(entry.name in _EOS_NAMES for entry in link.tree):
+        return setting
+    told = link.ask(
+        "confirmed",
+        f"waiting for {setting.name}",
+        deadline_s=link.deadlines.call_s,
+        name=setting.name,
+        value=setting.value,
+        wait_s=_CONFIRMED_S,
+    )
+    if told:
+        return setting
+    link.connect()
+    return link.read(setting)
 
 
 def _choice_of(role: Role, value: str, setting: Setting) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import time
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from capture.camera.wire import (
     Collected,
     Failed,
     FetchedFile,
+    ListedFile,
     Progress,
     ShotOrder,
 )
@@ -28,19 +30,27 @@ from capture.errors import CameraError, ShotIncompleteError, ShotRefusedError
 
 _MIRROR_DELAY_S = 5.0
 _UNKNOWN_EXPOSURE_S = 30.0
-_FOUND = "The shot was found on the card."
+_FOUND = {False: "The shot was found on the card.", True: "The shot was still in the camera's memory."}
+_CLOCK_S = 2
+"""Times of files are even seconds on a card's FAT."""
 _LOOKED_AT = 4
 """Newest files of the card that are looked at for a lost shot."""
+_KIB = 1 << 10
+_CLUSTER_BYTES = 1 << 19
+"""No card of up to 2 TB is formatted with larger ones."""
 
 
 class _Phase:
     """How far a shot is known to have come."""
 
     def __init__(self) -> None:
+        self.begun_s = time.monotonic()
         self.stage = ""
         self.added: list[str] = []
 
     def note(self, progress: Progress) -> None:
+        if progress.stage == SHOT_TRIGGERING:
+            self.begun_s = time.monotonic()
         self.stage = progress.stage
         if progress.stage == SHOT_ADDED:
             self.added.append(progress.detail)
@@ -59,6 +69,8 @@ class ShotTaker:
         self._repeats = repeats
         self._arrivals = Arrivals()
         self._strays: set[str] = set()
+        self._room_before: dict[str, int] = {}
+        self._clock_before_s: int | None = None
         self.released_s = -math.inf
 
     def take(self, folder: Path, stem: str, bulb_s: float | None, *, live: bool, apart_s: float = 0.0) -> Shot:
@@ -84,7 +96,7 @@ class ShotTaker:
                 notes.append(f"{spent.error.message} The camera was opened again.")
                 self._link.recover(spent.error)
                 if order is not None and (found := self._look_for(order, phase)) is not None:
-                    return self._judged(order, found, [*notes, _FOUND])
+                    return self._judged(order, found, [*notes, _FOUND[order.erase]])
                 if not left:
                     raise _given_up(spent.error, phase) from None
                 notes.append(
@@ -107,7 +119,7 @@ class ShotTaker:
             with contextlib.suppress(CameraError, SpentError):
                 self._link.connect()
                 if (found := self._look_for(order, phase)) is not None:
-                    return self._judged(order, found, [*notes, _FOUND])
+                    return self._judged(order, found, [*notes, _FOUND[order.erase]])
             raise
 
     def _order(self, folder: Path, stem: str, bulb_s: float | None) -> ShotOrder:
@@ -115,6 +127,8 @@ class ShotTaker:
         file_format = self._link.entry(Role.FORMAT)
         text = self._link.read(file_format).value if file_format is not None else ""
         expected = files_expected(text)
+        if target is CaptureTarget.CARD and self._arrivals.last_camera_path is None:
+            self._room_before, self._clock_before_s = self._room(), self._clock()
         return ShotOrder(
             folder=str(folder),
             stem=stem,
@@ -212,40 +226,125 @@ class ShotTaker:
                 yield f"The {role.value} was set to {setting.value}; the file says {spelt}."
 
     def _look_for(self, order: ShotOrder, phase: _Phase) -> Collected | None:
-        """The shot's files on the card, where they are all there; None where the shot is lost or never was.
+        """The shot's files, where the camera has them all; None where the shot is lost or never was.
 
-        What was announced is fetched anew; what was not is told from earlier files by its place behind the last one taken over.
+        A camera whose link or library died goes on with its exposure: until that must be stored, nothing is decided. What lay in its
+        memory went with the link; what comes there afterwards does not.
         """
-        if not phase.stage or order.erase:
+        if not phase.stage or (order.erase and phase.added):
             return None
-        self._arrivals.begin()
-        call_s, stall_s = self._link.deadlines.call_s, self._link.deadlines.stall_s
-        fetched: list[FetchedFile] = []
+        found = None
         try:
-            paths = list(phase.added)
-            last = self._arrivals.last_camera_path
-            if len(paths) < (order.expected or 1) and last is not None:
-                listed = self._link.ask("files_after", "listing the card", deadline_s=call_s * 2, camera_path=last)
-                known = {*paths, *self._strays}
-                paths += [path for path in listed if path not in known] if isinstance(listed, list) else []
-            for number, path in enumerate(paths[-_LOOKED_AT:]):
-                file = self._link.ask(
-                    "fetch",
-                    f"fetching {path}",
-                    deadline_s=stall_s,
-                    watched=Path(order.folder),
-                    camera_path=path,
-                    folder=order.folder,
-                    name=f".{order.stem}.{number}.part",
-                )
-                if isinstance(file, FetchedFile) and self._arrivals.is_new(file):
-                    fetched.append(file)
+            if order.bulb_s is not None and phase.stage == SHOT_TRIGGERING:
+                self._spoil(order, phase)
+            elif (found := self._fetched(order, phase)) is None and self._await(order, phase):
+                found = self._fetched(order, phase)
         except (CameraError, SpentError):
-            fetched.clear()
-        if fetched and len(fetched) == (order.expected or len(fetched)):
-            return Collected(tuple(fetched))
-        Arrivals.discard_parts(Path(order.folder), order.stem)
+            found = None
+        if found is None:
+            Arrivals.discard_parts(Path(order.folder), order.stem)
+        return found
+
+    def _spoil(self, order: ShotOrder, phase: _Phase) -> None:
+        """Close a shutter that a dead library left open: what it exposed is not what was asked for, and nobody's picture."""
+        self._link.ask("let_go", "closing the shutter", deadline_s=self._link.deadlines.call_s)
+        self._await(order, phase)
+        self._strays.update(phase.added)
+
+    def _await(self, order: ShotOrder, phase: _Phase) -> bool:
+        """Wait until the shot must be stored, or was announced; False where that was so before."""
+        end = phase.begun_s + order.exposure_s + order.next_file_s
+        if time.monotonic() >= end:
+            return False
+        call_s, missing = self._link.deadlines.call_s, (order.expected or 1) - len(phase.added)
+        while missing > 0 and (left_s := end - time.monotonic()) > 0:
+            added = self._link.ask("next_file", "waiting for the shot", deadline_s=left_s + call_s, wait_s=left_s)
+            if isinstance(added, str):
+                phase.added.append(added)
+                missing -= 1
+                end = time.monotonic() + order.next_file_s
+        if missing > 0 and not order.erase:
+            self._link.connect()  # the library lists a card once
+        return True
+
+    def _fetched(self, order: ShotOrder, phase: _Phase) -> Collected | None:
+        """What was announced, fetched anew; what was not is looked for among the newest files of the card. None where files lack."""
+        self._arrivals.begin()
+        fetched: list[FetchedFile] = []
+        paths = list(dict.fromkeys(phase.added))
+        if len(paths) < (order.expected or 1) and not order.erase:
+            paths += self._unannounced({*paths, *self._strays}, order.expected)
+        for number, path in enumerate(paths[-_LOOKED_AT:]):
+            file = self._link.ask(
+                "fetch",
+                f"fetching {path}",
+                deadline_s=self._link.deadlines.stall_s + (self._link.deadlines.memory_s if order.erase else 0.0),
+                watched=Path(order.folder),
+                camera_path=path,
+                folder=order.folder,
+                name=f".{order.stem}.{number}.part",
+            )
+            if order.erase:
+                self._link.ask("erase", f"erasing {path}", deadline_s=self._link.deadlines.call_s, camera_path=path)
+            if isinstance(file, FetchedFile) and self._arrivals.is_new(file):
+                fetched.append(file)
+        return Collected(tuple(fetched)) if fetched and len(fetched) == (order.expected or len(fetched)) else None
+
+    def _unannounced(self, known: set[str], expected: int | None) -> list[str]:
+        """Files on the card of a shot that was not announced, the first of them first.
+
+        They lie behind the last one taken over; before any was, they are the newest, written since, that make up for the room that is
+        gone.
+        """
+        last = self._arrivals.last_camera_path
+        if last is not None:
+            listed = [file.camera_path for file in self._newest("/" + last.split("/")[1])]
+            behind = itertools.takewhile(lambda path: path != last, listed)
+            return [path for path in reversed(list(behind)) if path not in known]
+        for folder, room_bytes in self._room().items():
+            gone_bytes = self._room_before.get(folder, room_bytes) - room_bytes
+            if gone_bytes <= 0 or self._clock_before_s is None:
+                continue  # nothing was stored, or nobody knows what is new
+            since_s = self._clock_before_s - _CLOCK_S
+            new = [file for file in self._newest(folder) if file.written_s is not None and file.written_s >= since_s]
+            if made_up := _making_up(new, gone_bytes, expected):
+                return [file.camera_path for file in reversed(made_up) if file.camera_path not in known]
+        return []
+
+    def _newest(self, store: str) -> list[ListedFile]:
+        """The newest files of a card, the last first."""
+        deadline_s = self._link.deadlines.call_s * 2
+        listed = self._link.ask("newest", "listing the card", deadline_s=deadline_s, store=store, count=2 * _LOOKED_AT)
+        return listed if isinstance(listed, list) else []
+
+    def _room(self) -> dict[str, int]:
+        """Room on the cards in bytes, by their folders; empty where the camera does not tell."""
+        with contextlib.suppress(CameraError):
+            told = self._link.ask("stores", "reading the cards", deadline_s=self._link.deadlines.call_s)
+            if isinstance(told, list):
+                return {store.folder: store.free_bytes for store in told if store.free_bytes is not None}
+        return {}
+
+    def _clock(self) -> int | None:
+        """The camera's clock, as it writes it into its files; None where it does not tell."""
+        entry = next((entry for entry in self._link.tree if entry.name == "datetime" and entry.kind == "date"), None)
+        with contextlib.suppress(CameraError):
+            if entry is not None and (told := self._link.read(entry).value).isdigit():
+                return int(told)
         return None
+
+
+def _making_up(newest: list[ListedFile], gone_bytes: int, expected: int | None) -> list[ListedFile]:
+    """The `expected` first of `newest` (or as many as it needs), where their sizes are what is gone; none where they are not.
+
+    Cards are filled by clusters, and tell their room in KiB.
+    """
+    for count in [expected] if expected is not None else range(1, _LOOKED_AT + 1):
+        sizes = [file.size_bytes for file in newest[:count]]
+        known_bytes = [size for size in sizes if size is not None]
+        if len(known_bytes) == count and -_KIB < gone_bytes - sum(known_bytes) < count * _CLUSTER_BYTES + _KIB:
+            return newest[:count]
+    return []
 
 
 def _given_up(error: CameraError, phase: _Phase) -> CameraError:

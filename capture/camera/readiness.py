@@ -29,12 +29,15 @@ class Store:
         None where the camera does not say.
     free_images : int or None
     read_only : bool
+    folder : str
+        Where its files are listed.
     """
 
     name: str
     free_bytes: int | None
     free_images: int | None
     read_only: bool = False
+    folder: str = ""
 
 
 @dataclass(frozen=True, slots=True)

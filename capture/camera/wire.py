@@ -109,6 +109,15 @@ class FetchedFile:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedFile:
+    """A file on the camera's card, its size, and when it was written by the camera's clock; None where the camera does not say."""
+
+    camera_path: str
+    size_bytes: int | None
+    written_s: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Collected:
     """All that one shot gave."""
 

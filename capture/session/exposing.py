@@ -6,6 +6,7 @@ import contextlib
 import logging
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 
 from capture.camera.protocol import Camera, Role, Shot
 from capture.errors import CameraError, CaptureError, NotStoredError, SessionError, ShotIncompleteError
@@ -68,7 +69,7 @@ class Exposing:
         try:
             for member in self._exposures.members:
                 share = 1 - len(taken) / self._exposures.count
-                taken.append((member, self._one(number, self._exposures.stem(stem, member.number), member, share)))
+                taken.append(self._one(number, self._exposures.stem(stem, member.number), member, share))
         finally:
             self._as_metered(taken)
         taken.sort(key=lambda pair: (not pair[0].metered, pair[0].number))
@@ -87,18 +88,21 @@ class Exposing:
             with contextlib.suppress(CameraError):
                 self._camera.set(Role.SHUTTER, self._exposures.metered)
 
-    def _one(self, number: int, stem: str, member: SetExposure, share: float) -> Shot:
-        """One exposure of the set of frame `number`, tried again as the policy says; `share`: of the set that is still to come."""
+    def _one(self, number: int, stem: str, member: SetExposure, share: float) -> tuple[SetExposure, Shot]:
+        """One exposure of the set of frame `number`, with the shutter time that the camera took for it.
+
+        Tried again as the policy says; `share`: of the set that is still to come.
+        """
         journal = self._folder.journal
         which = {"exposure": member.number} if self._exposures.count > 1 else {}
-        attempt = 0
+        attempt, taken = 0, member
         while True:
             attempt += 1
             self._require_room(number, share)
             journal.record(EventKind.EXPOSING, number, attempt=attempt, **which)
             try:
                 if member.shutter is not None:
-                    self._camera.set(Role.SHUTTER, member.shutter)
+                    taken = replace(member, shutter=self._camera.set(Role.SHUTTER, member.shutter).value)
                 shot = self._camera.shoot(self._folder.frames_path, stem)
                 self._refuse_old(shot)
             except NotStoredError as error:
@@ -128,7 +132,7 @@ class Exposing:
                 self._pause(rule.pause_s)
                 continue
             self.digests.update(file.sha256 for file in shot.files)
-            return shot
+            return taken, shot
 
     def _refuse_old(self, shot: Shot) -> None:
         """A camera gone on with after a kill may still hold the picture of the frame before."""

@@ -8,7 +8,7 @@ from itertools import combinations
 from typing import Any
 
 from capture.camera.protocol import Role
-from capture.camera.values import same, shutter_seconds
+from capture.camera.values import BULB_S, same, shutter_seconds
 from capture.errors import UsageError
 
 MOST_SHOTS = 1000
@@ -101,7 +101,7 @@ def bracket_times(bracket: str | None) -> tuple[str, ...]:
     Raises
     ------
     UsageError
-        Fewer than two, or one of them twice.
+        Fewer than two, one of them twice, or bulb without a time.
     """
     if bracket is None:
         return ()
@@ -110,7 +110,18 @@ def bracket_times(bracket: str | None) -> tuple[str, ...]:
         raise UsageError(
             "a bracket has two shutter times or more, each once", remedy="Give them as --bracket 1/60,1/15,1/4."
         )
+    for time in times:
+        require_time(time)
     return times
+
+
+def require_time(shutter: object) -> None:
+    """`UsageError` for a wish of bulb that does not say how long."""
+    if isinstance(shutter, str) and shutter_seconds(shutter) == BULB_S:
+        raise UsageError(
+            "at bulb the shutter is held for a time, and none was given",
+            remedy="Give it as bulb:2 (two seconds); a time beyond the camera's longest is held by bulb without saying so.",
+        )
 
 
 def of_the_picture(files: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:

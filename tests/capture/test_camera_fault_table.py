@@ -183,6 +183,18 @@ def test_the_frame_ends_as_the_table_says(well: NetworkCamera, folder: SessionFo
         assert arrived == {"0001"}
 
 
+def killed_after(seconds: float, camera: GphotoCamera) -> threading.Thread:
+    """Kill the library's process so long after now."""
+
+    def kill() -> None:
+        assert camera.driver_pid is not None
+        os.kill(camera.driver_pid, signal.SIGSEGV)
+
+    timer = threading.Timer(seconds, kill)
+    timer.start()
+    return timer
+
+
 def killed_when(folder: Path, camera: GphotoCamera) -> threading.Thread:
     """Kill the library's process as soon as the frame's first part is on the disk."""
     end = time.monotonic() + 20
@@ -200,29 +212,69 @@ def killed_when(folder: Path, camera: GphotoCamera) -> threading.Thread:
     return thread
 
 
-@pytest.mark.parametrize("name", ["the library crashes before the shot", "the library crashes in a transfer"])
+CRASHES = {
+    "the library crashes before the shot": {},
+    "the library crashes in a transfer": {"fault": "slow", "bytes_per_s": 60_000},
+    "the library crashes in a long exposure": {},
+}
+
+
+@pytest.mark.parametrize("name", CRASHES)
 def test_a_crash_of_the_library(well: NetworkCamera, folder: SessionFolder, name: str) -> None:
     row = rows()[name]
     with open_camera(well.port, deadlines=QUICK) as camera:
         camera.set(Role.FORMAT, "RAW+JPEG")
         camera.set(Role.TARGET, "card")
-        frame = Frame(folder, camera, lambda _seconds: None)
-        assert isinstance(frame.take(1), Shot)
-        before = well.truth()["shots"]
-        if "transfer" in name:
-            well.order(fault="slow", bytes_per_s=60_000)
+        before_s = camera.get(Role.SHUTTER).value
+        if "exposure" in name:
+            camera.set(Role.SHUTTER, "10")
+            killer = killed_after(0.25, camera)
+        elif "transfer" in name:
             killer = killed_when(folder.frames_path, camera)
-            end = frame.take(2)
-            killer.join()
         else:
-            assert camera.driver_pid is not None
-            os.kill(camera.driver_pid, signal.SIGSEGV)
-            end = frame.take(2)
+            killer = killed_after(0.0, camera)
+            killer.join()
+        before = well.truth()["shots"]
+        for order in [CRASHES[name]] if CRASHES[name] else []:
+            well.order(**order)
+        frame = Frame(folder, camera, lambda _seconds: None)
+        end = frame.take(2)
+        killer.join()
+        camera.set(Role.SHUTTER, before_s)
         assert isinstance(end, Shot)
         assert row.words in frame.told(end)
         assert row.error == "none"
         assert well.truth()["shots"] == before + 1
         check_files(end, folder.frames_path, "0002")
+
+
+def test_a_bulb_exposure_that_was_cut_off_is_repeated_and_the_shutter_closed(
+    well: NetworkCamera, folder: SessionFolder
+) -> None:
+    with open_camera(well.port, deadlines=QUICK) as camera:
+        before_s = camera.get(Role.SHUTTER).value
+        camera.set(Role.TARGET, "card")
+        camera.set(Role.SHUTTER, "bulb:0.4")
+        before = well.truth()["shots"]
+        killer = killed_after(0.25, camera)
+        shot = camera.shoot(folder.frames_path, "0001")
+        killer.join()
+        camera.set(Role.SHUTTER, before_s)
+        assert "The shot was lost and repeated." in shot.notes
+        assert well.truth()["shots"] == before + 2
+        check_files(shot, folder.frames_path, "0001")
+        check_files(camera.shoot(folder.frames_path, "0002"), folder.frames_path, "0002")
+
+
+def test_the_first_shot_of_a_run_is_found_by_the_room_that_it_took(well: NetworkCamera, folder: SessionFolder) -> None:
+    with open_camera(well.port, deadlines=replace(QUICK, shot_s=0.5)) as camera:
+        camera.set(Role.TARGET, "card")
+        before = well.truth()["shots"]
+        well.order(fault="lost_event")
+        shot = camera.shoot(folder.frames_path, "0001")
+        assert rows()["events lost"].words in shot.notes
+        assert well.truth()["shots"] == before + 1
+        check_files(shot, folder.frames_path, "0001")
 
 
 # What stands in the way is told before the first frame.
@@ -261,9 +313,26 @@ def test_a_refused_setting(well: NetworkCamera) -> None:
     assert (type(refusal.value).__name__, row.words in refusal.value.message) == (row.error, True)
 
 
+def test_a_setting_that_is_ignored() -> None:
+    row = rows()["ignores a setting"]
+    with NetworkCamera("--maker", "canon", "--size", "300x200") as camera_, open_camera(camera_.port) as camera:
+        assert camera.set(Role.ISO, "800").value == "800"
+        camera_.order(fault="access_denied", on="settings_silently", shots=0)
+        with pytest.raises(CameraError) as refusal:
+            camera.set(Role.ISO, "400")
+        assert (type(refusal.value).__name__, row.words in refusal.value.message) == (row.error, True)
+        assert camera.get(Role.ISO).value == "800"
+
+
 def test_the_docs_have_a_row_for_every_test_and_no_other() -> None:
-    others = {"the library crashes before the shot", "the library crashes in a transfer"}
-    assert set(rows()) == {*SCENES, *OBSTACLES, *others, "refuses the connection", "refuses a setting"}
+    assert set(rows()) == {
+        *SCENES,
+        *OBSTACLES,
+        *CRASHES,
+        "refuses the connection",
+        "refuses a setting",
+        "ignores a setting",
+    }
 
 
 def test_every_fault_of_the_simulated_camera_is_in_the_table(bench: NetworkCamera) -> None:

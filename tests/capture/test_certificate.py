@@ -264,3 +264,8 @@ def test_frames_without_a_pixel_that_is_not_clipped_are_none_that_are_shown_twic
 @pytest.mark.parametrize(("number", "expected"), [(1, [2, 3]), (3, [2, 4]), (5, [4, 3])])
 def test_neighbours_lie_on_both_sides_where_there_are_two(number: int, expected: list[int]) -> None:
     assert neighbours(number, {1: 0.0, 2: 10.0, 3: 20.0, 4: 30.0, 5: 41.0}) == expected
+
+
+def test_frames_that_show_nothing_are_no_repetition(stack: Stack) -> None:
+    first, second = (stack.surveyor.survey(np.full(stack.surveyor.shape, 255, np.uint8)) for _ in range(2))
+    assert not is_stale(second, [first])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import struct
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -126,6 +127,7 @@ class CanonOperations(StandardOperations):
             return value_record(code, _u32(numbers[getattr(settings, key)]))
         values: Mapping[CanonProperty, Callable[[], bytes]] = {
             CanonProperty.BATTERY_POWER: lambda: _u32(battery_number(self.body.battery_percent)),
+            CanonProperty.CAMERA_TIME: lambda: _u32(int(time.time())),
             CanonProperty.AUTO_POWER_OFF: lambda: _u32(0),
             CanonProperty.AVAILABLE_SHOTS: lambda: _u32(_SHOTS_ON_COMPUTER),
             CanonProperty.CAPTURE_DESTINATION: lambda: _u32(self.destination),
@@ -165,6 +167,8 @@ class CanonOperations(StandardOperations):
     def _set_canon_property(self, _request: OperationRequest, data: bytes) -> Reply:
         if self.body.faults.strike("access_denied", on=("settings",)):
             return Reply(Response.ACCESS_DENIED)
+        if self.body.faults.strike("access_denied", on=("settings_silently",)):
+            return Reply()
         if self.body.faults.look("busy", on=("any",)):
             return Reply(Response.DEVICE_BUSY)
         if len(data) < 12:

@@ -65,7 +65,9 @@ CATALOGUE: Mapping[str, Mapping[str, ParameterSpec]] = MappingProxyType(
             "shots": _shots(0, "refused captures"),
         },
         "access_denied": {
-            "on": ParameterSpec("capture", "what is denied", ("capture", "connect", "settings", "transfer")),
+            "on": ParameterSpec(
+                "capture", "what is denied", ("capture", "connect", "settings", "settings_silently", "transfer")
+            ),
             "shots": _shots(0, "refusals"),
         },
         "cut_transfer": {

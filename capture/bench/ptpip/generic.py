@@ -11,7 +11,7 @@ from capture.bench.ptpip.codes import DataType, EventCode, ObjectFormat, Propert
 from capture.bench.ptpip.datasets import DeviceInfo, Range
 from capture.bench.ptpip.happenings import Happening
 from capture.bench.ptpip.operations import StandardOperations
-from capture.bench.ptpip.properties import Choice, Reading, WireProperty
+from capture.bench.ptpip.properties import CLOCK, Choice, Reading, WireProperty
 from capture.bench.ptpip.settings import BULB, F_NUMBERS, ISO_SPEEDS, SHUTTER_SPEEDS, BodySettings, Quality
 
 _EVENTS = {
@@ -33,6 +33,7 @@ def generic_properties(start: BodySettings) -> dict[int, WireProperty]:
     u8, u16, u32 = DataType.UINT8, DataType.UINT16, DataType.UINT32
     speeds = sorted({*SHUTTER_SPEEDS, start.shutter_s} - {BULB})
     listed: list[Choice | Reading] = [
+        CLOCK,
         Reading(Property.BATTERY_LEVEL, u8, lambda body: body.battery_percent, Range(0, 100)),
         Choice(Property.COMPRESSION_SETTING, u8, "quality", _QUALITIES),
         Choice(Property.WHITE_BALANCE, u16, "white_balance", {"auto": 2, "daylight": 4, "tungsten": 6}),

@@ -22,7 +22,7 @@ from capture.bench.ptpip.datasets import DeviceInfo, Range, pack_array
 from capture.bench.ptpip.happenings import Happening, Readiness
 from capture.bench.ptpip.operations import Reply, StandardOperations
 from capture.bench.ptpip.packets import OperationRequest
-from capture.bench.ptpip.properties import Choice, Reading, Register, WireProperty
+from capture.bench.ptpip.properties import CLOCK, Choice, Reading, Register, WireProperty
 from capture.bench.ptpip.settings import BULB, F_NUMBERS, ISO_SPEEDS, SHUTTER_SPEEDS, BodySettings, Quality
 
 _WITHOUT_AF = 0xFFFFFFFF
@@ -78,6 +78,7 @@ def nikon_properties(live_scale: float, start: BodySettings) -> dict[int, WirePr
     speeds = sorted({*SHUTTER_SPEEDS[:-1], start.shutter_s} - {BULB}) + [BULB]
     u8, u16, u32 = DataType.UINT8, DataType.UINT16, DataType.UINT32
     listed: list[Choice | Reading | Register] = [
+        CLOCK,
         Reading(Property.BATTERY_LEVEL, u8, lambda body: body.battery_percent, Range(0, 100)),
         Choice(Property.COMPRESSION_SETTING, u8, "quality", _QUALITIES),
         Choice(

@@ -228,6 +228,8 @@ class StandardOperations(ABC):
             return Reply(Response.DEVICE_PROP_NOT_SUPPORTED)
         if not item.writable or self.body.faults.strike("access_denied", on=("settings",)):
             return Reply(Response.ACCESS_DENIED)
+        if self.body.faults.strike("access_denied", on=("settings_silently",)):
+            return Reply()
         if self.body.faults.look("busy", on=("any",)):
             return Reply(Response.DEVICE_BUSY)
         try:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from capture.bench.ptpip.body import CameraBody
-from capture.bench.ptpip.codes import DataType
+from capture.bench.ptpip.codes import DataType, Property
 from capture.bench.ptpip.datasets import PropertyDescription, Range, Value
 from capture.bench.ptpip.settings import BodySettings
 
@@ -88,6 +89,10 @@ class Reading:
         """Its dataset."""
         now = self.read(body)
         return PropertyDescription(self.code, self.kind, False, now, now, self.form)
+
+
+CLOCK = Reading(Property.DATE_TIME, DataType.STRING, lambda _body: time.strftime("%Y%m%dT%H%M%S"))
+"""The body's clock, in the local time that its files tell, too."""
 
 
 @dataclass(slots=True)
