@@ -13,7 +13,6 @@ LIGHT_FRAMES, FEWEST_BESIDE = 4, 2
 _MISFIRED_OCTAVES = 0.4
 _MISFIRED_SPREADS = 6.0
 _SAME_LEVELS = 0.02
-_FLAT_LEVELS = 1
 
 
 def odd_frames(
@@ -60,14 +59,9 @@ def light_octaves(frame: FrameSurvey) -> float:
 
 
 def is_stale(frame: FrameSurvey, others: Sequence[FrameSurvey]) -> str:
-<<<<<<< HEAD
-    """Why `frame` is an earlier picture once more; "" too where it shows nothing, all clipped: there is nothing to know it again by."""
-    if int(np.ptp(frame.thumb)) <= _FLAT_LEVELS:
-=======
     """Why `frame` is an earlier picture once more; one that shows nothing, all white or all black, is like every other of its kind."""
     level = np.median(frame.thumb)
     if float(np.abs(frame.thumb - level).mean()) < _SAME_LEVELS:
->>>>>>> camera
         return ""
     for other in others:
         same = frame.thumb.shape == other.thumb.shape and frame.brightness == other.brightness
