@@ -17,7 +17,8 @@ from capture.bench.sensor import encode_srgb
 
 _WINDOW_PX = 9
 # Wider, because an edge is softer than a step in depth.
-_FRONT_WINDOW_PX = 15
+_FRONT_WINDOW = np.ones((15, 15), dtype=np.uint8)
+_NEIGHBOURS = np.ones((3, 3), dtype=np.uint8)
 # Standard deviation of the encoded luminance, 0 to 1, from which a surface counts as textured.
 _TEXTURED = 0.012
 
@@ -78,6 +79,8 @@ def textured(picture: NDArray[np.uint16], depth_um: NDArray[np.float32], toleran
     window = (_WINDOW_PX, _WINDOW_PX)
     mean = cv2.blur(luminance, window)
     deviation = np.sqrt(np.maximum(cv2.blur(luminance * luminance, window) - mean * mean, 0.0))
-    nearest = cv2.erode(depth_um, np.ones((_FRONT_WINDOW_PX, _FRONT_WINDOW_PX), dtype=np.uint8))
-    in_front = depth_um - nearest < tolerance_um
-    return np.asarray((deviation > _TEXTURED) & in_front)
+    nearest = cv2.erode(depth_um, _FRONT_WINDOW)
+    # a steep slope is no edge: between neighbouring pixels it hardly falls
+    edge = (depth_um - cv2.erode(depth_um, _NEIGHBOURS) >= tolerance_um).astype(np.uint8)
+    is_behind = (depth_um - nearest >= tolerance_um) & (cv2.dilate(edge, _FRONT_WINDOW) > 0)
+    return np.asarray((deviation > _TEXTURED) & ~is_behind)

@@ -26,8 +26,8 @@ _PARTS = 4
 _FINE_POWER = 3.0
 _CHUNK = 4096
 # Neighbours that must agree, within this blur in pixels: what stands alone is noise.
-_FEWEST_ALIKE = 2
-_ALIKE_PX = 2.0
+FEWEST_ALIKE = 2
+ALIKE_PX = 2.0
 # What shows less than this share of the energy of a block so near, at the same depth, shows that block's skirts.
 _SKIRTS, _REACH = 0.15, 4
 
@@ -91,8 +91,8 @@ def match_depths(
         found[part] = places
         near, far, textured = near + first, far + last, textured + seen
     position = found.reshape(rows, columns)
-    tolerance = _ALIKE_PX / growth_px_per_unit
-    alone = _like_neighbours(position, tolerance) < _FEWEST_ALIKE
+    tolerance = ALIKE_PX / growth_px_per_unit
+    alone = like_neighbours(position, tolerance) < FEWEST_ALIKE
     return Depths(np.where(alone, np.nan, position), tolerance, near, far, textured)
 
 
@@ -150,7 +150,7 @@ def _match(
     return places, int((seen & (at == 0)).sum()), int((seen & (at == len(grid) - 1)).sum()), int(seen.sum())
 
 
-def _like_neighbours(position: F64, tolerance: float) -> NDArray[np.intp]:
+def like_neighbours(position: F64, tolerance: float) -> NDArray[np.intp]:
     """How many of the eight neighbours of each block are in focus within `tolerance` of it."""
     count = np.zeros(position.shape, np.intp)
     for other in _shifted(position, 1):

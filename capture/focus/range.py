@@ -7,16 +7,21 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from capture.errors import FocusError
 from capture.focus.depths import Depths
 from capture.focus.region import Region
 from capture.focus.sweep import MOST_FRAMES, MOSTLY_CLIPPED, Say, Sweep, View, silent, sweep
 
+F64 = NDArray[np.floating]
+
 # Wanted are the 1st and 99th percentile by area. What is nearest is thin (hairs, tips), and live frames draw thin things wider than they
-# are, the more so before bare ground, whose own texture does not outweigh their skirts: to three times. Of what is farthest a third is
+# are, the more so before bare ground, whose own texture does not outweigh their skirts: to three times. Of what is farthest some is
 # hidden or lost. So these shares of what is seen are those.
-NEAR_SHARE, NEAR_SHARE_BARE, FAR_SHARE = 0.01, 0.03, 0.993
+NEAR_SHARE, NEAR_SHARE_BARE, FAR_SHARE = 0.01, 0.03, 0.991
+# For how much of a block what stands before its own depth counts.
+_BEFORE_AREA = 0.7
 # By what factor that count may be wrong, either way: how far an end moves with it tells how sure the end is.
 _MISCOUNT = 1.6
 # Depths of field by which an end may be loose without a word.
@@ -32,6 +37,8 @@ _ROUND_ENDS = 2.5
 _WIDTHS, _SHOWN, _SAMPLE_BLOCKS = 1.3, 0.5, 1500
 # Growth in found blocks by which one more look was worth it.
 _WORTH = 0.002
+# So many times what was found, what seems to lie beyond an end is most of the subject: the search began outside it.
+_MOST = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +132,15 @@ def find_range(
         before, depths = int(np.isfinite(depths.position).sum()), taken.depths(growth_px_per_unit)
         after = int(np.isfinite(depths.position).sum())
         if depths.textured and after <= before + _WORTH * depths.textured:
-            # what seems to lie beyond does not come into focus there either
-            grow_near = grow_near and not wants_near
-            grow_far = grow_far and not wants_far
+            # what seems to lie beyond does not come into focus there either; but where that is most of what is seen, it is looked for on
+            grow_near = grow_near and (not wants_near or depths.beyond_near > _MOST * after)
+            grow_far = grow_far and (not wants_far or depths.beyond_far > _MOST * after)
     wanted = max(wanted, _WIDTHS * _half_width(taken))
-    found = _conclude(taken, depths, (low, high), dof)
+    found = _conclude(taken, growth_px_per_unit, depths, (low, high), dof)
     if between := _between(taken, wanted, (found.near, found.far)):
         say(f"{len(between)} live frames more, round the ends")
         taken = taken.joined(sweep(view, np.asarray(between), region))
-        found = _conclude(taken, taken.depths(growth_px_per_unit), (low, high), dof)
+        found = _conclude(taken, growth_px_per_unit, taken.depths(growth_px_per_unit), (low, high), dof)
     return replace(found, frames=found.frames - given)
 
 
@@ -174,7 +181,16 @@ def _open(depths: Depths, beyond: int, end: float, spacing: float) -> bool:
     return beyond + close > _BEYOND * depths.textured
 
 
-def _conclude(taken: Sweep, depths: Depths, limits: tuple[float, float], dof: float | None) -> RangeEstimate:
+def _at_shares(positions: F64, areas: F64, shares: F64) -> tuple[float, ...]:
+    """Positions before which these shares of the area lie."""
+    order = np.argsort(positions)
+    total = np.cumsum(areas[order]) - 0.5 * areas[order]
+    return tuple(np.interp(shares * areas.sum(), total, positions[order]).tolist())
+
+
+def _conclude(
+    taken: Sweep, growth_px_per_unit: float, depths: Depths, limits: tuple[float, float], dof: float | None
+) -> RangeEstimate:
     areas = taken.areas(depths)
     counted = areas > 0
     positions, areas = depths.position[counted], areas[counted]
@@ -189,13 +205,15 @@ def _conclude(taken: Sweep, depths: Depths, limits: tuple[float, float], dof: fl
             remedy="Light the subject well, jog until it is about in focus, choose an area with --roi, or give near and far.",
             state=f"Looked from {taken.positions[0]:g} to {taken.positions[-1]:g}; the rail stands at rest.",
         )
-    order = np.argsort(positions)
-    total = np.cumsum(areas[order]) - 0.5 * areas[order]
     near_share = NEAR_SHARE + (NEAR_SHARE_BARE - NEAR_SHARE) * (1 - float(counted.mean()))
     near_shares = near_share * np.array([1 / _MISCOUNT, 1, _MISCOUNT])
     far_shares = 1 - (1 - FAR_SHARE) * np.array([_MISCOUNT, 1, 1 / _MISCOUNT])
-    shares = np.concatenate([near_shares, far_shares]) * areas.sum()
-    near_least, near, near_most, far_least, far, far_most = np.interp(shares, total, positions[order]).tolist()
+    before = taken.before(depths, growth_px_per_unit)
+    before = before[np.isfinite(before)]
+    near_least, near, near_most = _at_shares(
+        np.concatenate([positions, before]), np.concatenate([areas, np.full(len(before), _BEFORE_AREA)]), near_shares
+    )
+    far_least, far, far_most = _at_shares(positions, areas, far_shares)
     notes = []
     beyond = depths.beyond_near + depths.beyond_far
     if beyond > 5 * _BEYOND * depths.textured:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from capture.errors import FocusError, OverexposedError
 from capture.focus.bands import BandEnergies
+from capture.focus.before import find_before
 from capture.focus.depths import Depths, match_depths, standing
 from capture.focus.growth import Growth, Peaks, estimate_growth, find_peaks
 from capture.focus.region import Region
@@ -165,6 +166,13 @@ class Sweep:
         shares = [np.take_along_axis(self.structured, index, axis=0)[0] for index in beside]
         energy = np.take_along_axis(self._unclipped() - self.noise, nearest[None, None], axis=0)[0].sum(axis=0)
         return np.asarray(np.sqrt(np.max(shares, axis=0)) * standing(depths, energy), np.float32)
+
+    def before(self, depths: Depths, growth_px_per_unit: float) -> F64:
+        """Where what stands before the blocks' own depths is in focus, NaN where nothing does; shape (block rows, block columns)."""
+        finest = self._unclipped()[:, -1]
+        return find_before(
+            self.positions, finest, self.noise[-1], self.bands.frequencies[-1], growth_px_per_unit, depths
+        )
 
     def peaks(self, band: int, every: int = 1) -> Peaks:
         """Where each block is in focus, seen in one band; of each row and column of blocks only one in `every` is looked at."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import cv2
 import numpy as np
@@ -27,16 +28,20 @@ F32 = NDArray[np.float32]
 FINE = 6  # the discs are drawn on a finer grid
 
 
-def blurred(picture: F32, diameter_px: float) -> F32:
-    """`picture` seen through a uniform disc of `diameter_px`."""
+@cache
+def disc(diameter_px: float) -> F32:
+    """A uniform disc of `diameter_px`, which sums to one."""
     reach = int(np.ceil(diameter_px / 2)) + 1
     axis = np.arange(-reach * FINE - FINE // 2, reach * FINE + FINE // 2 + FINE % 2 + 1)[: (2 * reach + 1) * FINE]
     inside = np.hypot(axis[:, None], axis[None, :]) <= max(diameter_px, 0.9) * FINE / 2
     size = 2 * reach + 1
     kernel = inside.reshape(size, FINE, size, FINE).sum(axis=(1, 3)).astype(np.float32)
-    return np.asarray(
-        cv2.filter2D(picture, cv2.CV_32F, kernel / kernel.sum(), borderType=cv2.BORDER_REFLECT), np.float32
-    )
+    return np.asarray(kernel / kernel.sum(), np.float32)
+
+
+def blurred(picture: F32, diameter_px: float) -> F32:
+    """`picture` seen through a uniform disc of `diameter_px`."""
+    return np.asarray(cv2.filter2D(picture, cv2.CV_32F, disc(diameter_px), borderType=cv2.BORDER_REFLECT), np.float32)
 
 
 def texture(seed: int, shape: tuple[int, int] = (240, 320)) -> F32:
@@ -62,6 +67,7 @@ class Scene:
         noise: float = 0.002,
         bare: float = 0.0,
         ground: float = 0.3,
+        shape: tuple[int, int] = (240, 320),
     ) -> None:
         self.growth, self.near, self.far, self.noise = growth, near, far, noise
         self.limits = (-20_000.0, 20_000.0)
@@ -69,7 +75,7 @@ class Scene:
         self.here = (near + far) / 2
         self.seen: list[float] = []
         self._rng = np.random.default_rng(seed)
-        self._picture = texture(seed)
+        self._picture = texture(seed, shape)
         self._picture[: round(bare * len(self._picture))] = ground
         self._strips = 8
         self.light = 1.0
