@@ -41,7 +41,7 @@ _BORDER_PX = 4
 # Of 255, and of the picture's brightness: what is added and what is taken at most; and beyond the range of the frames.
 _BOUND_LEVELS, _LIGHTER_SHARE, _DARKER_SHARE, _BEYOND_LEVELS = 1.0, 0.08, 0.12, 2.0
 # Below this brightness less, in proportion: the light round a broad dark part is many times its own, and so are the kernel's errors.
-_DARK_LEVELS = 96.0
+_DARK_LEVELS = 64.0
 # Cells that the local gain of the picture's light is told in, pixels at half size; it is smoothed over two of them.
 _GAIN_CELLS_PX = 8
 _HOT, _HOT_RANGE, _GLOW_SHARE = 200.0, 55.0, 0.5
