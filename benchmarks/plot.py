@@ -106,7 +106,9 @@ def _bars(axes: Any, rows: Sequence[dict[str, Any]], values: Sequence[float], fo
         edgecolor="0.2",
         linewidth=0.6,
     )
-    axes.bar_label(bars, labels=[form.format(value) for value in values], padding=3, fontsize=8)
+    # on white, for the yardstick's line may pass behind it
+    on_white = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+    axes.bar_label(bars, labels=[form.format(value) for value in values], padding=4, fontsize=8, bbox=on_white)
     axes.invert_yaxis()
     axes.set_xlim(0, max(values) * 1.2)
     axes.set_title(title, fontsize=9)

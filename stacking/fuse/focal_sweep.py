@@ -41,7 +41,7 @@ _BORDER_PX = 4
 # Of 255, and of the picture's brightness: what is added and what is taken at most.
 _BOUND_LEVELS, _LIGHTER_SHARE, _DARKER_SHARE = 1.0, 0.08, 0.12
 # Below this brightness less, in proportion: the light round a broad dark part is many times its own, and so are the kernel's errors.
-_DARK_LEVELS = 96.0
+_DARK_LEVELS = 64.0
 # A step beyond what the frames have at the pixel itself counts from the first figure on, in full from the second: small ones err.
 _STRAY_LEVELS, _SURE_LEVELS = 1.0, 3.0
 # Cells that the local gain of the picture's light is told in, pixels at half size; it is smoothed over two of them.
