@@ -58,7 +58,7 @@ def suspects(samples: NDArray[np.uint16], span: float) -> Places:
     marks = np.zeros(samples.shape, np.bool_)
     if min(samples.shape) > 2 * _MARGIN:
         mark_spikes(samples, np.float32(_STANDS_OUT), np.float32(_FLOOR * span), marks)
-    places = np.argwhere(marks)
+    places = np.stack(np.divmod(np.flatnonzero(marks), samples.shape[1]), axis=1)
     return places[_stands_alone(samples, places, span)]
 
 

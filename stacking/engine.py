@@ -208,10 +208,10 @@ class Engine:
 
     def _begin(self, usable: Sequence[int]) -> None:
         """Decode what is wanted first of the final pass beside the solution: the reference, as a rule the one in the middle, and so many
-        frames as are held at one time.
+        frames as are held at one time. Not where memory is allotted: it is by what the final pass holds.
         """
         sources = [k for k in (usable[len(usable) // 2], *usable[:_BEGUN]) if not self._sources[k].raw]
-        if self._threads > 1 and self._prepared is None:
+        if self._threads > 1 and self._prepared is None and self.options.memory_bytes is None:
             self._begun = Begun(lambda k: self.development.decoded(self._sources[k]), dict.fromkeys(sources))
 
     def keep(self, index: int) -> Pixels:
