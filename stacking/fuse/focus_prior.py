@@ -8,6 +8,7 @@ brighter by it: of frames with equal detail the darker one is in focus, or is th
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +18,8 @@ from stacking.fuse.canvas import Canvas
 F32 = NDArray[np.float32]
 
 # Pixels of level 3, from the centre of the window to its border.
+# Of a frame's white: what lies above counts not, over so much less ever more; and what is left of its weight.
+_CLIPPED_FROM, _CLIPPED_OVER, _CLIPPED_COUNTS = 0.99, 0.04, 0.01
 REACH_COARSE_PX = 5
 _SIGMA_COARSE_PX = 2.3
 # In multiples of the noise's energy: what is added to the detail, what it approaches at most, what counts as one.
@@ -39,6 +42,8 @@ class FocusPrior:
         Factor on the energy, on the grid of pyramid level 2; about one where detail is ten times the noise.
     detail : ndarray ((grid rows + 1) // 2, (grid columns + 1) // 2), float32
         The part of it that comes from the detail, on the grid of level 3.
+    counts : ndarray, shape of `detail`, or None
+        Factor on the base's weight, where the frame has clipped what others have not.
     """
 
     def __init__(self, canvas: Canvas, bands: Bands, noise_energy: float) -> None:
@@ -46,6 +51,7 @@ class FocusPrior:
         self._noise = max(noise_energy, 0.02)
         self.favour: F32 = np.empty(canvas.level_shape(2), np.float32)
         self.detail: F32 = np.empty(canvas.level_shape(3), np.float32)
+        self.counts: F32 | None = None
         self._wide: F32 = np.empty_like(self.detail)
         distance = np.arange(-REACH_COARSE_PX, REACH_COARSE_PX + 1) / _SIGMA_COARSE_PX
         taps = np.exp(-0.5 * distance**2)
@@ -55,6 +61,7 @@ class FocusPrior:
         """Find the factors for a frame from its luma at levels 0, 1 and 2 of the Gaussian pyramid."""
         from stacking.fuse.focus_prior_kernels import favour_rows, halve_along, smooth_rows
 
+        self.counts = None
         rows = self.detail.shape[0]
         energy = detail_energy(fine, half, quarter, share, self._bands, self.favour[:rows])
         least, most = np.float32(_LEAST * self._noise), np.float32(_MOST * self._noise)
@@ -67,6 +74,13 @@ class FocusPrior:
         self.detail *= np.float32(0.5)
         np.exp(self.detail, out=self.detail)
         self._bands.run(quarter.shape[0], rows_of(favour_rows, self.detail, quarter, self.favour))
+
+    def pass_over_clipped(self, quarter: F32, white: float) -> None:
+        """Let what a brighter frame clipped, and its matching made gray, count for next to nothing; after `look`."""
+        counts = (np.float32(_CLIPPED_FROM) - quarter * np.float32(1.0 / white)) * np.float32(1.0 / _CLIPPED_OVER)
+        np.clip(counts, np.float32(_CLIPPED_COUNTS), np.float32(1.0), out=counts)
+        self.favour *= counts
+        self.counts = np.asarray(cv2.erode(counts, np.ones((3, 3), np.uint8))[::2, ::2], np.float32)
 
     def _compress(self, energy: F32, most: np.float32) -> None:
         """x to x / (1 + x / most), in place: 1 / (1 / x + 1 / most) without a plane more."""

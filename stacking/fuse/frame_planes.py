@@ -27,6 +27,8 @@ class FramePlanes:
     luma : ndarray (rows, columns), float32, 0 to 255
     red, blue : ndarray ((rows + 1) // 2, (columns + 1) // 2), float32
         Red and blue minus luma at every second pixel of every second row.
+    white : float
+        What the frame's white has become where its brightness was matched to darker ones, 8-bit units; else 255.
     """
 
     def __init__(self, canvas: Canvas) -> None:
@@ -37,12 +39,14 @@ class FramePlanes:
         half = canvas.level_shape(1)
         self.red: NDArray[np.float32] = np.empty(half, np.float32)
         self.blue: NDArray[np.float32] = np.empty(half, np.float32)
+        self.white = 255.0
         self._table = lanczos3_table()
 
     def load(self, image: Pixels, matrix: NDArray[np.float64], gain: NDArray[np.float64], bands: Bands) -> None:
         """Resample a frame, shape (rows, columns, 3), through ``matrix`` (canvas to frame), brightness matched by ``gain``."""
         from stacking.fuse.warp_kernels import warp_chroma, warp_luma
 
+        self.white = 255.0 * min(1.0, float(gain.min()))
         scale = gain * EIGHT_BIT[image.dtype]
         luma, scale32 = (LUMA * scale).astype(np.float32), scale.astype(np.float32)
         samples, table = image.reshape(image.shape[0], -1), self._table

@@ -30,6 +30,8 @@ _LEVELS = 3
 _LEAST_FLOOR = 0.05
 # Times that the detail of the surroundings multiplies the base's energy.
 _DETAIL_IN_BASE = 4
+# Of 255: white that was made darker than this to match the other frames shows what is clipped, and is no candidate.
+_MATCHED_WHITE = 242.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,8 @@ class PyramidFusion:
         number = float(len(self._positions))
         if self._prior is not None:
             self._prior.look(luma[0], luma[1], luma[2], self.tuning.share)
+            if planes.white < _MATCHED_WHITE:
+                self._prior.pass_over_clipped(luma[2], planes.white)
         for level in range(self.levels):
             self._accumulate(level, luma, red, blue, spans, number)
         self._accumulate_base(luma, red, blue, spans)
@@ -269,6 +273,8 @@ class PyramidFusion:
                 weight *= self._prior.detail
         np.clip(weight, LEAST_WEIGHED, MOST_WEIGHED, out=weight)
         np.power(weight, np.float32(self._power(n)), out=weight)
+        if self._prior is not None and self._prior.counts is not None:
+            weight *= self._prior.counts
         sums_of = (
             (luma, self._band_sum, self._weight_sum[n]),
             (red, self._red_sum, self._none),

@@ -149,8 +149,8 @@ def extract(index: int, gray: Gray, size: tuple[int, int]) -> Features:
     gray = gray[: size[1] // factor, : size[0] // factor]
     scales, noise = _scales(gray, size, factor)
     measured = next((scale.image for scale in scales if scale.image.size <= _DETECT_PIXELS), scales[-1].image)
-    longest = max(gray.shape)
-    by_flat, by_light = -(-longest // _THUMB_SIDE), -(-longest // _LIGHT_SIDE)
+    shortest, longest = sorted(gray.shape)
+    by_flat, by_light = (min(-(-longest // side), shortest) for side in (_THUMB_SIDE, _LIGHT_SIDE))
     thumb = np.asarray(shrink(gray, by_flat), np.float32)
     differences = directional_differences(measured)
     light = mean_light(gray, by_light)

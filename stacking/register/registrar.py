@@ -103,6 +103,7 @@ class Registrar:
         self._positions = positions_um
         self._reference = reference
         self._still = motion == "none"
+        self._too_small = min(size) < (_LEAST_STILL_SIDE_PX if self._still else _LEAST_SIDE_PX)
         self._traces: dict[int, _Trace] = {}
         self._matches: list[Match] = []
         self._recent: list[Features] = []
@@ -152,7 +153,7 @@ class Registrar:
             frame.contrast,
             frame.light_factor,
         )
-        if frame.blank:
+        if frame.blank or self._too_small:
             return
         found = self._pair(frame)
         self._matches += found
@@ -191,7 +192,7 @@ class Registrar:
         frames = sorted(self._traces)
         if not frames:
             raise RegistrationError("there is no frame to register", remedy="add frames first")
-        if min(self._size) < (_LEAST_STILL_SIDE_PX if self._still else _LEAST_SIDE_PX):
+        if self._too_small:
             width, height = self._size
             still = min(self._size) >= _LEAST_STILL_SIDE_PX
             raise RegistrationError(

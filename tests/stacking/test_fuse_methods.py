@@ -57,12 +57,15 @@ def fuse(
     task_type: type[FusionTask] = FusionTask,
     depth: bool = False,
     positions: list[float] | None = None,
+    gains: list[float] | None = None,
 ) -> tuple[NDArray[np.uint16], NDArray[np.float32] | None]:
     height, width = frames[0].shape[:2]
     task = task_type(
         decode=lambda k: frames[k],
         registrations={
-            k: Registration(np.eye(2, 3) if matrices is None else matrices[k], np.ones(3), 0.0)
+            k: Registration(
+                np.eye(2, 3) if matrices is None else matrices[k], np.full(3, 1.0 if gains is None else gains[k]), 0.0
+            )
             for k in range(len(frames))
         },
         positions=positions or [float(k) for k in range(len(frames))],
@@ -133,6 +136,19 @@ def test_threads_do_not_change_a_byte(method: Method) -> None:
     one = fuse(frames, method, matrices=matrices, threads=1)[0]
     three = fuse(frames, method, matrices=matrices, threads=3)[0]
     np.testing.assert_array_equal(one, three)
+
+
+@pytest.mark.parametrize("count", [3, 6])
+def test_a_ground_that_a_brighter_frame_clipped_is_that_of_the_others(count: int) -> None:
+    ground = np.full((120, 160, 3), 232, np.uint8)
+    ground[40:80, 60:100] = scene()[:40, :40]
+    frames = [np.clip(ground + np.random.default_rng(k).normal(0, 1, ground.shape), 0, 255) for k in range(count)]
+    frames[1] = np.minimum(frames[1] * 1.15, 255)
+    picture, _ = fuse(
+        [np.rint(f).astype(np.uint8) for f in frames], gains=[1 / 1.15 if k == 1 else 1.0 for k in range(count)]
+    )
+    assert abs(picture[10:30].mean() / 257 - 232) < 0.3
+    assert psnr(picture[44:76, 64:96], ground[44:76, 64:96].astype(np.float64)) > 38
 
 
 def test_invalid_borders_are_never_candidates() -> None:

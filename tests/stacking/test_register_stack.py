@@ -191,7 +191,8 @@ def test_wrong_use_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "motion"), [((16, 12), "similarity"), ((1, 1), "similarity"), ((1, 1), "none"), ((90, 3), "none")]
+    ("size", "motion"),
+    [((16, 12), "similarity"), ((1, 1), "similarity"), ((1, 50), "similarity"), ((1, 1), "none"), ((2000, 3), "none")],
 )
 def test_frames_too_small_to_tell_where_they_lie_are_called_that(size: tuple[int, int], motion: str) -> None:
     registrar = Registrar(size, motion=motion)
