@@ -219,7 +219,8 @@ def _refuse_missing(chosen: dict[FetchedFile, PictureFacts], order: ShotOrder, k
     if not chosen:
         raise ShotIncompleteError(
             f"The camera released, but no file came within {order.exposure_s + order.first_file_s:.0f} s.",
-            remedy="Check that the camera has a card with room, and that its format makes files.",
+            remedy="Check that it stands on manual focus (some bodies do not say that they held a release back), has a card with room, "
+            "and that its format makes files.",
             state="released; no file",
         )
     raws = [facts.raw for facts in chosen.values()]

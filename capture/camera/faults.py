@@ -58,7 +58,8 @@ LOST_CODES = frozenset({IO_ERROR, IO_INITIALIZING, IO_READING, IO_WRITING, IO_UP
 
 _ON_THE_CAMERA = "Do it on the camera itself, or do without; `focusrail camera info` lists what it offers from here."
 _DEAD_LINK_WORDS = re.compile(
-    r"connection (?:refused|reset|closed|timed out)|no route|broken pipe|not open", re.IGNORECASE
+    r"connection (?:refused|reset|closed|timed out)|no route|broken pipe|not open|PTP Timeout|PTP I/O Error",
+    re.IGNORECASE,
 )
 
 
@@ -157,7 +158,7 @@ def is_link_gone(failed: Failed) -> bool:
     """Whether the camera object is spent: it must be opened anew."""
     words = " ".join((failed.text, *failed.reasons))
     return failed.code in LOST_CODES | {TIMEOUT, USB_CLAIM, IO_LOCK} or (
-        failed.code == ERROR and _DEAD_LINK_WORDS.search(words) is not None
+        failed.code in {ERROR, BAD_PARAMETERS} and _DEAD_LINK_WORDS.search(words) is not None
     )
 
 

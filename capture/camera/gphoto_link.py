@@ -19,6 +19,7 @@ from capture.camera.faults import (
     camera_error,
     died,
     hung,
+    is_link_gone,
     is_refusal,
     opening_error,
     reading_error,
@@ -92,11 +93,15 @@ class Deadlines:
 
 
 class SpentError(Exception):
-    """The camera object is spent and must be opened anew; `error` is what the user is told if that fails."""
+    """The camera object is spent and must be opened anew; `error` is what the user is told if that fails.
 
-    def __init__(self, error: CameraError) -> None:
+    `answered`: the library refused by itself, without a reason, and did not lose the camera.
+    """
+
+    def __init__(self, error: CameraError, *, answered: bool = False) -> None:
         super().__init__(error.message)
         self.error = error
+        self.answered = answered
 
 
 class GphotoLink:
@@ -264,7 +269,7 @@ class GphotoLink:
             if is_refusal(error.failed) and operation != "open":
                 raise told from None
             self._spend()
-            raise SpentError(told) from None
+            raise SpentError(told, answered=not is_link_gone(error.failed)) from None
         except ProcessHungError as error:
             self._process = None
             raise SpentError(hung(doing, error.waited_s)) from None

@@ -30,6 +30,7 @@ from capture.errors import CameraError, ShotIncompleteError, ShotRefusedError
 
 _MIRROR_DELAY_S = 5.0
 _UNKNOWN_EXPOSURE_S = 30.0
+_HELD_WITHIN_S = 0.5  # orders to press and to let go take their time, and bodies round
 _FOUND = {False: "The shot was found on the card.", True: "The shot was still in the camera's memory."}
 _CLOCK_S = 2
 """Times of files are even seconds on a card's FAT."""
@@ -95,7 +96,8 @@ class ShotTaker:
                 Arrivals.discard_parts(folder, stem)
                 notes.append(f"{spent.error.message} The camera was opened again.")
                 self._link.recover(spent.error)
-                if order is not None and (found := self._look_for(order, phase)) is not None:
+                refused = spent.answered and not phase.exposed
+                if order is not None and (found := self._look_for(order, phase, wait=not refused)) is not None:
                     return self._judged(order, found, [*notes, _FOUND[order.erase]])
                 if not left:
                     raise _given_up(spent.error, phase) from None
@@ -212,32 +214,36 @@ class ShotTaker:
         file_format = self._link.entry(Role.FORMAT)
         text = file_format.value if file_format is not None else ""
         shot = self._arrivals.accept(order, collected, format_of(text), text)
-        return Shot(shot.files, shot.exposure, (*notes, *shot.notes, *self._differences(shot.exposure)))
+        return Shot(shot.files, shot.exposure, (*notes, *shot.notes, *self._differences(shot.exposure, order.bulb_s)))
 
-    def _differences(self, exposure: dict[str, str | float]) -> Iterator[str]:
+    def _differences(self, exposure: dict[str, str | float], held_s: float | None) -> Iterator[str]:
         """What the file says of the exposure other than the settings; manual lenses say nothing, automatic modes promise nothing."""
         for role, key in ((Role.ISO, "iso"), (Role.SHUTTER, "shutter_s"), (Role.APERTURE, "f_number")):
             setting, told = self._link.entry(role), exposure.get(key)
             if setting is None or not isinstance(told, float):
+                continue
+            if role is Role.SHUTTER and held_s is not None:
+                if abs(told - held_s) > max(_HELD_WITHIN_S, 0.1 * held_s):
+                    yield f"The shutter was held for {held_s:g} s; the file says {told:.6g}."
                 continue
             spelt = f"{told:.0f}" if role is Role.ISO else f"{told:.6g}"
             measurable = nearest_choice(role, spelt, (setting.value,)) == setting.value
             if measurable and not same(role, spelt, setting.value):
                 yield f"The {role.value} was set to {setting.value}; the file says {spelt}."
 
-    def _look_for(self, order: ShotOrder, phase: _Phase) -> Collected | None:
+    def _look_for(self, order: ShotOrder, phase: _Phase, *, wait: bool = True) -> Collected | None:
         """The shot's files, where the camera has them all; None where the shot is lost or never was.
 
         A camera whose link or library died goes on with its exposure: until that must be stored, nothing is decided. What lay in its
-        memory went with the link; what comes there afterwards does not.
+        memory went with the link; what comes there afterwards does not. There is nothing to wait for where the order itself was refused.
         """
         if not phase.stage or (order.erase and phase.added):
             return None
         found = None
         try:
             if order.bulb_s is not None and phase.stage == SHOT_TRIGGERING:
-                self._spoil(order, phase)
-            elif (found := self._fetched(order, phase)) is None and self._await(order, phase):
+                self._spoil(order, phase, wait=wait)
+            elif (found := self._fetched(order, phase)) is None and wait and self._await(order, phase):
                 found = self._fetched(order, phase)
         except (CameraError, SpentError):
             found = None
@@ -245,10 +251,11 @@ class ShotTaker:
             Arrivals.discard_parts(Path(order.folder), order.stem)
         return found
 
-    def _spoil(self, order: ShotOrder, phase: _Phase) -> None:
+    def _spoil(self, order: ShotOrder, phase: _Phase, *, wait: bool) -> None:
         """Close a shutter that a dead library left open: what it exposed is not what was asked for, and nobody's picture."""
         self._link.ask("let_go", "closing the shutter", deadline_s=self._link.deadlines.call_s)
-        self._await(order, phase)
+        if wait:
+            self._await(order, phase)
         self._strays.update(phase.added)
 
     def _await(self, order: ShotOrder, phase: _Phase) -> bool:
