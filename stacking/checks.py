@@ -20,7 +20,7 @@ from stacking.fuse.final_pass import FusionTask
 from stacking.layers import check_layers_fit
 from stacking.options import Crop, StackOptions
 from stacking.slab_options import SlabOptions
-from stacking.slabs import slab_ranges, stages_for
+from stacking.slabs import merging_tasks, slab_ranges, stages_for
 
 
 def check_options(options: StackOptions) -> None:
@@ -152,7 +152,7 @@ def check_frames(
         threads=threads,
         memory_bytes=options.memory_bytes,
     )
-    tasks = [task]
+    tasks = [task, *merging_tasks(task, options.slabs)]
     if any(area.everywhere and area.slab is None for area in options.areas):  # such an area is as large as the picture
         tasks.append(replace(task, wants_depth=False, beside_bytes=held_beside_bytes(task)))
     _check_memory(tasks)

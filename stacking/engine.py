@@ -29,7 +29,8 @@ from stacking.memory import bound_allocator, keep_freed
 from stacking.options import Align, StackOptions
 from stacking.prepared import Measured, Prepared, file_key
 from stacking.sharpness import block_sharpness, stack_sharpness
-from stacking.slabs import Fused, SlabTarget, fuse_at_once, fuse_in_slabs, slab_target
+from stacking.slab_folder import SlabTarget, slab_target
+from stacking.slabs import Fused, fuse_at_once, fuse_in_slabs
 from stacking.stack_result import StackResult
 
 if TYPE_CHECKING:

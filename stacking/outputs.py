@@ -25,7 +25,7 @@ from stacking.options import Method, StackOptions
 from stacking.relief.maps import depth_meaning
 from stacking.relief.options import different
 from stacking.report import StackReport
-from stacking.slabs import check_slab_folder
+from stacking.slab_folder import check_slab_folder
 from stacking.stacked import Stacked
 from stacking.writers import DEPTH_SUFFIXES, check_target, replacing, write_depth, write_picture
 

@@ -8,12 +8,10 @@ theirs is wanted for merging them, the picture is made of the frames themselves,
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryFile
 
 import cv2
 import numpy as np
@@ -21,23 +19,20 @@ import tifffile
 from numpy.typing import NDArray
 
 from stacking.crop import valid_rectangle
-from stacking.errors import OutputError, SourceError, StackingUsageError
+from stacking.errors import SourceError, StackingUsageError
 from stacking.frames import Pixels, Registration
 from stacking.fuse.canvas import Canvas
 from stacking.fuse.final_pass import FinalPass, FusionTask, Progress
 from stacking.options import Method
 from stacking.slab_options import SlabOptions
-from stacking.writers import check_folder
 
 F32 = NDArray[np.float32]
 Picture = NDArray[np.uint16]
-SlabTarget = tuple[Path, Callable[[Path, Picture], None]]
 
 # Frames of a slab in depths of field, and what neighbours share: whatever is sharp has its best frames in one slab.
 _FIELDS, _FIELDS_SHARED = 2.0, 0.5
 _FEWEST, _UNTOLD = 4, 5
 _FEATHER_PX = 24
-_OURS = re.compile(r"slabs?-\d+(-\d+)?\.tif")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +162,7 @@ def fuse_in_slabs(
                 image = _completed(image, around, task, frames)
             path = folder / _name(stage, number, len(groups))
             write(path, image)
+            del fused, image  # not held while the next one is fused
             made.append(Slab(path, frames, stage))
         made.sort(key=lambda slab: slab.path.name)
         slabs += made
@@ -176,14 +172,39 @@ def fuse_in_slabs(
         of_frames = replace(task, registrations=_without(task, missed))
         fused = fuse_at_once(of_frames, _named(progress, "fusing what the slabs are made of"))
         return replace(fused, missed=missed | fused.missed, slabs=tuple(slabs), notes=notes)
-    fused = fuse_at_once(replace(stage_task, wants_depth=False), _named(progress, "fusing slabs"))
-    depth = confidence = surface = None
-    if task.wants_depth:  # depth is where the frames say it is: slabs know it more coarsely
-        found = fuse_at_once(
-            replace(task, method=Method.AUTO, registrations=_without(task, missed)), _named(progress, "measuring depth")
-        )
-        depth, confidence, surface = found.depth, found.confidence, found.surface
-    return Fused(fused.image, depth, confidence, missed, tuple(slabs), notes, surface)
+    image = fuse_at_once(replace(stage_task, wants_depth=False), _named(progress, "fusing slabs")).image
+    of_frames = _correcting(replace(task, registrations=_without(task, missed)), options.method)
+    if not (of_frames.is_swept or of_frames.wants_depth):
+        return Fused(image, None, None, missed, tuple(slabs), notes)
+    with TemporaryFile(dir=folder) as kept:  # not held while the frames are fused
+        shape = image.shape
+        image.tofile(kept)
+        del image
+
+        def merged() -> Picture:
+            kept.seek(0)
+            return np.fromfile(kept, np.uint16).reshape(shape)
+
+        fused = fuse_at_once(replace(of_frames, merged=merged), _named(progress, "correcting by the frames"))
+    return replace(fused, missed=missed | fused.missed, slabs=tuple(slabs), notes=notes)
+
+
+def _correcting(task: FusionTask, method: Method) -> FusionTask:
+    """What the slabs' pictures do not hold is asked of the frames: their mean, which corrects what was merged, and the depth."""
+    return replace(task, method=Method.AUTO, is_part=Method.AVERAGE in (task.method, method))
+
+
+def merging_tasks(task: FusionTask, options: SlabOptions) -> list[FusionTask]:
+    """What merging the slabs' pictures takes beside the frames' own fusion, for its memory to be reckoned before anything is fused."""
+    method = options.method
+    if not options.sizes or method is None or _alike(method, task.method):
+        return []
+    slabs = replace(task, method=method, wants_depth=False, sample_bytes=2, is_part=True)
+
+    def unmade() -> Picture:
+        raise AssertionError("for reckoning only")
+
+    return [slabs, replace(_correcting(task, method), merged=unmade)]
 
 
 def _alike(one: Method, other: Method) -> bool:
@@ -242,92 +263,6 @@ def slab_ranges(count: int, size: int, overlap: int) -> list[range]:
         return [range(count)]
     starts = list(range(0, count - size, size - overlap))
     return [range(start, start + size) for start in [*starts, count - size]]
-
-
-@dataclass(frozen=True, slots=True)
-class SlabsBeside:
-    """Slabs beside the place where they are to be.
-
-    Attributes
-    ----------
-    folder : Path
-        That place.
-    beside : Path
-        Where they are written; gone with its context.
-    """
-
-    folder: Path
-    beside: Path
-
-    def keep(self) -> None:
-        """Put the slabs in their place, for those of an earlier run; a folder is made only where there are any.
-
-        Raises
-        ------
-        OutputError
-        """
-        try:
-            new = sorted(self.beside.iterdir())
-            if new:
-                self.folder.mkdir(exist_ok=True)
-            for old in self.folder.iterdir() if self.folder.is_dir() else ():
-                if _OURS.fullmatch(old.name):
-                    old.unlink()
-            for path in new:
-                path.replace(self.folder / path.name)
-        except OSError as error:
-            raise _unwritable(self.folder, error) from error
-
-
-def check_slab_folder(folder: Path, *, force: bool) -> None:
-    """Refuse a folder that slabs cannot be put in, before any work is done.
-
-    Raises
-    ------
-    OutputError
-        Where it holds something already and `force` is not given, or cannot be made or written.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise OutputError(f"{folder} is a file", remedy="Name another folder with --slab-folder.")
-    check_folder(folder.absolute().parent, folder.name)
-    if folder.is_dir():
-        check_folder(folder, "a slab")
-        if any(folder.iterdir()) and not force:
-            raise OutputError(
-                f"{folder} holds files", remedy="Name another folder with --slab-folder, or give --force."
-            )
-
-
-@contextmanager
-def slabs_beside(folder: Path, *, force: bool) -> Iterator[SlabsBeside]:
-    """A folder beside `folder` to write slabs into; they take their place when they are kept.
-
-    Raises
-    ------
-    OutputError
-        As `check_slab_folder`.
-    """
-    check_slab_folder(folder, force=force)
-    try:
-        beside = TemporaryDirectory(dir=folder.absolute().parent, prefix=f".{folder.name}.")
-    except OSError as error:
-        raise _unwritable(folder, error) from error
-    with beside as place:
-        yield SlabsBeside(folder, Path(place))
-
-
-def _unwritable(folder: Path, error: OSError) -> OutputError:
-    return OutputError(f"{folder} cannot be written: {error.strerror or error}", remedy="Check the folder.")
-
-
-@contextmanager
-def slab_target(wanted: SlabTarget | None) -> Iterator[SlabTarget]:
-    """Where slabs go: as wanted, or a folder that does not outlive the run."""
-    if wanted is not None:
-        yield wanted
-        return
-    with TemporaryDirectory(prefix="focusrail-slabs-") as folder:
-        yield Path(folder), lambda path, image: tifffile.imwrite(path, image, photometric="rgb")
 
 
 def _task_of(slabs: Sequence[Slab], task: FusionTask, method: Method | None) -> FusionTask:

@@ -19,7 +19,7 @@ from stacking.order import Order
 from stacking.outputs import check_targets, slab_folder, write_stack
 from stacking.prepared import Prepared
 from stacking.report import StackReport
-from stacking.slabs import slabs_beside
+from stacking.slab_folder import slabs_beside
 from stacking.sources import find_sources
 from stacking.stacked import Stacked
 from stacking.writers import write_picture

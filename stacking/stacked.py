@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from stacking.finish import Recipe
 from stacking.frames import LeftOut, Pixels, Source
 from stacking.options import StackOptions
-from stacking.slabs import SlabsBeside
+from stacking.slab_folder import SlabsBeside
 
 if TYPE_CHECKING:
     from stacking.develop import Development

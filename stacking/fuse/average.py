@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from stacking.fuse.bands import Bands
 from stacking.fuse.canvas import Canvas, spans_by_level
+from stacking.fuse.chroma_guide import compose_picture
 from stacking.fuse.frame_planes import FramePlanes
 
 
@@ -36,14 +37,9 @@ class AverageFusion:
 
     def result(self) -> NDArray[np.uint16]:
         """The mean."""
-        from stacking.fuse import plain_kernels as kernels
-
         luma, red, blue = self._sums
         full, half = (np.maximum(count, 1.0) for count in self._counts)
         luma /= full
         red /= half
         blue /= half
-        rgb = np.empty((*luma.shape, 3), np.uint16)
-        none = np.empty((1, 1), np.uint16)
-        self._bands.run(rgb.shape[0], lambda a, b: kernels.compose_rgb(luma, none, none, red, blue, rgb, a, b))
-        return rgb
+        return compose_picture(luma, red, blue, self._bands)

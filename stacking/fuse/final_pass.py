@@ -18,7 +18,7 @@ from stacking.frames import Pixels, Registration
 from stacking.fuse.average import AverageFusion
 from stacking.fuse.bands import Bands
 from stacking.fuse.canvas import Canvas
-from stacking.fuse.depth import DepthEstimate, in_focus
+from stacking.fuse.depth import DepthEstimate
 from stacking.fuse.depth_volume import DepthVolume, depth_work_bytes, volume_bytes
 from stacking.fuse.depthmap import DepthMapFusion, FocusFusion
 from stacking.fuse.focal_sweep import FEWEST_FRAMES, KEPT_BYTES_PER_PIXEL, SMALLEST_PX, WORK_BYTES_PER_PIXEL, FocalSweep
@@ -37,9 +37,10 @@ Running = TypeVar("Running", bound=Fusion)
 # depends on: 2 through the reductions, 2 through expansion and energy, 2 through the collapse, 1 through the colour; and through the
 # focus prior its window, halving and enlargement.
 _APRON_COARSE_PX = 7 + REACH_COARSE_PX + 2
-_PICTURE_BYTES_PER_PIXEL = 6
-# What finds the frames in focus, at half size; depth, confidence and surface, and what is written of them.
-_MOMENTS_BYTES_PER_PIXEL, _DEPTH_BYTES_PER_PIXEL = 5, 26
+# And one more with the sweep's sums that are kept for it.
+_PICTURE_BYTES_PER_PIXEL, _MERGED_BYTES_PER_PIXEL = 6, 8
+# The frames in focus, at half size; depth, confidence and surface, and what is written of them.
+_CHOSEN_BYTES_PER_PIXEL, _DEPTH_BYTES_PER_PIXEL = 2, 26
 _PASSES = {Method.DEPTHMAP: 2}
 # A picture too small for two levels of the pyramid has no depth.
 _LEAST_DEPTH_LEVELS = 2
@@ -70,6 +71,9 @@ class FusionTask:
         Whether the frames are those of a slab, or pictures of slabs: their mean is no sweep through the scene.
     is_fused : bool
         Whether the frames are pictures of slabs: their finest detail has been given back already.
+    merged : callable, optional
+        Gives the picture of the canvas, (rows, columns, 3) uint16, as it was made of these frames in another way: that is corrected,
+        and is the result.
     let_go : callable
         Called when every frame is in: gives back what is kept for decoding the next.
     """
@@ -87,6 +91,7 @@ class FusionTask:
     beside_bytes: int = 0
     is_part: bool = False
     is_fused: bool = False
+    merged: Callable[[], NDArray[np.uint16]] | None = None
     let_go: Callable[[], None] = lambda: None
 
     @property
@@ -129,20 +134,19 @@ class FusionTask:
         pixels = self.canvas.width * self.canvas.height
         frame_pixels = self.frame_size[0] * self.frame_size[1]
         frames = (self.decode_threads + 2) * 3 * self.sample_bytes * frame_pixels
-        by_depth_map = self.method is Method.DEPTHMAP
         # Sums of the whole picture, and those of them that a strip has of its own besides.
         kept = parts = after = 0
-        if by_depth_map:
-            kept = _MOMENTS_BYTES_PER_PIXEL * pixels
-        elif self.wants_depth:
-            kept = parts = volume_bytes(pixels, len(self.registrations))
         if self.wants_depth:
-            work = 0 if by_depth_map else depth_work_bytes(pixels)
-            after = max(kept + work, _DEPTH_BYTES_PER_PIXEL * pixels)
+            kept = parts = volume_bytes(pixels, len(self.registrations))
+            after = max(kept + depth_work_bytes(pixels), _DEPTH_BYTES_PER_PIXEL * pixels)
         if self.is_swept:
             swept = int(KEPT_BYTES_PER_PIXEL * pixels)
             kept, parts = kept + swept, parts + swept
             after = max(after, kept + WORK_BYTES_PER_PIXEL * pixels)
+        if self.method is Method.DEPTHMAP:
+            kept += _CHOSEN_BYTES_PER_PIXEL * pixels
+        if self.merged is not None:
+            after += _MERGED_BYTES_PER_PIXEL * pixels
         after += _PICTURE_BYTES_PER_PIXEL * pixels
         return plan_memory(
             pixels,
@@ -197,89 +201,90 @@ class FinalPass:
         strips = _strips(task.canvas, task.memory_plan().strips, task.apron_rows)
         self._total = len(task.registrations) * len(strips) * _PASSES.get(task.method, 1)
         with Bands(task.threads) as bands:
-            by_depth_map = task.method is Method.DEPTHMAP
-            image, estimate = (self._by_depth_map if by_depth_map else self._at_once)(strips, bands)
+            image, estimate = self._made(strips, bands)
         if estimate is None:
             return image, None
         self.confidence, self.surface = estimate.confidence, estimate.surface
         return image, estimate.depth
 
-    def _at_once(self, strips: Sequence[_Strip], bands: Bands) -> tuple[NDArray[np.uint16], DepthEstimate | None]:
-        """By a fusion that needs every frame once; the depth is that of the whole picture, however it was cut."""
+    def _made(self, strips: Sequence[_Strip], bands: Bands) -> tuple[NDArray[np.uint16], DepthEstimate | None]:
+        """The picture and its depth, which are those of the whole canvas, however it was cut."""
         task = self._task
         volume: DepthVolume | None = None
         if task.wants_depth and task.method is not Method.AVERAGE and levels_for(task.canvas) >= _LEAST_DEPTH_LEVELS:
             volume = DepthVolume(task.canvas, len(task.registrations), bands)
-        sweep = FocalSweep(task.canvas) if task.is_swept else None
-        whole: NDArray[np.uint16] | None = None
-        for strip in strips:
-            whole = self._joined(whole, self._picture(strip, bands, volume, sweep), strip)
-        assert whole is not None
+        sums = _Sums(volume, FocalSweep(task.canvas) if task.is_swept else None)
+        whole = (self._by_depth_map if task.method is Method.DEPTHMAP else self._at_once)(strips, bands, sums)
         task.let_go()
-        if sweep is not None:
-            return_freed_memory()
-            sweep.correct(whole, bands)
+        return_freed_memory()
+        merged = None if task.merged is None else task.merged()
+        if sums.sweep is not None:
+            sums.sweep.correct(whole, bands, ends=merged is None)
+            if merged is not None:
+                sums.sweep.correct(merged, bands)
+            sums.sweep = None
         keep_freed(planes=False)
         return_freed_memory()
-        return whole, None if volume is None else volume.estimate(whole)
+        return whole if merged is None else merged, None if volume is None else volume.estimate(whole)
 
-    def _picture(
-        self, strip: _Strip, bands: Bands, volume: DepthVolume | None, sweep: FocalSweep | None
-    ) -> NDArray[np.uint16]:
-        task, canvas = self._task, strip.canvas
-        part = None if volume is None else volume.part(canvas)
-        swept = None if sweep is None else sweep.part(canvas)
+    def _at_once(self, strips: Sequence[_Strip], bands: Bands, sums: _Sums) -> NDArray[np.uint16]:
+        """By a fusion that needs every frame once."""
+        whole: NDArray[np.uint16] | None = None
+        for strip in strips:
+            whole = self._joined(whole, self._picture(strip, bands, sums), strip)
+        assert whole is not None
+        return whole
+
+    def _picture(self, strip: _Strip, bands: Bands, sums: _Sums) -> NDArray[np.uint16]:
+        task, canvas, part = self._task, strip.canvas, sums.part(strip.canvas)
 
         def begin(noise: NoiseEnergy) -> AverageFusion | PyramidFusion | PairFusion:
             levels = levels_for(task.canvas)
             fusion = running_fusion(
-                task.method, canvas, bands, noise, levels=levels, sharpens=task.sharpens, volume=part, sweep=swept
+                task.method,
+                canvas,
+                bands,
+                noise,
+                levels=levels,
+                sharpens=task.sharpens,
+                volume=part.volume,
+                sweep=part.sweep,
             )
             return PairFusion(canvas, bands, fusion) if task.is_pair and isinstance(fusion, PyramidFusion) else fusion
 
-        fusion = self._fused(canvas, bands, begin)
-        if volume is not None and part is not None:
-            volume.take(part, strip.first, strip.stop)
-        picture = fusion.result()
-        if sweep is not None and swept is not None:
-            sweep.take(swept, strip.first, strip.stop)
+        picture = self._fused(canvas, bands, begin).result()
+        sums.take(part, strip)
         return picture
 
-    def _by_depth_map(self, strips: Sequence[_Strip], bands: Bands) -> tuple[NDArray[np.uint16], DepthEstimate | None]:
+    def _by_depth_map(self, strips: Sequence[_Strip], bands: Bands, sums: _Sums) -> NDArray[np.uint16]:
         """The frame in focus at every pixel of the whole picture first, then the picture."""
         task = self._task
-        rows, columns = task.canvas.level_shape(1)
-        sums = [np.zeros((rows, columns), np.float32) for _ in range(4)]
-        sweep = FocalSweep(task.canvas) if task.is_swept else None
+        shape, levels = task.canvas.level_shape(1), max(levels_for(task.canvas), _LEAST_DEPTH_LEVELS)
+        found = [np.empty(shape, np.float32) for _ in range(2)]
         for strip in strips:
-            swept = None if sweep is None else sweep.part(strip.canvas)
-            fusion = self._fused(strip.canvas, bands, partial(FocusFusion, strip.canvas, bands, sweep=swept))
+            part = sums.part(strip.canvas)
+            begin = partial(FocusFusion, strip.canvas, bands, levels=levels, volume=part.volume, sweep=part.sweep)
             into, inside = strip.of_level(1)
-            for total, part in zip(sums, fusion.sums(), strict=True):
-                total[into] = part[inside]
-            del fusion
-            if sweep is not None and swept is not None:
-                sweep.take(swept, strip.first, strip.stop)
-        used = [task.positions[k] for k in sorted(task.registrations) if k not in self.missed]
-        found = in_focus(sums[0], sums[1], sums[2], sums[3], used)
-        sums.clear()
+            for whole_plane, plane in zip(found, self._fused(strip.canvas, bands, begin).chosen(), strict=True):
+                whole_plane[into] = plane[inside]
+            sums.take(part, strip)
         whole: NDArray[np.uint16] | None = None
         for strip in strips:
-            whole = self._joined(whole, self._taken(strip, bands, found.chosen), strip)
+            whole = self._joined(whole, self._taken(strip, bands, *found), strip)
         assert whole is not None
-        task.let_go()
-        if sweep is not None:
-            return_freed_memory()
-            sweep.correct(whole, bands)
-        keep_freed(planes=False)
-        return_freed_memory()
-        return whole, found.depth(used, whole.shape[:2]) if task.wants_depth else None
+        return whole
 
-    def _taken(self, strip: _Strip, bands: Bands, chosen: NDArray[np.float32]) -> NDArray[np.uint16]:
+    def _taken(
+        self, strip: _Strip, bands: Bands, chosen: NDArray[np.float32], reach: NDArray[np.float32]
+    ) -> NDArray[np.uint16]:
         canvas = strip.canvas
         top = (canvas.y - self._task.canvas.y) // 2
-        here = chosen[top : top + canvas.level_shape(1)[0]]
-        return self._fused(canvas, bands, lambda _: DepthMapFusion(canvas, bands, here)).result()
+        rows = slice(top, top + canvas.level_shape(1)[0])
+
+        def begin(_: NoiseEnergy) -> DepthMapFusion:
+            return DepthMapFusion(canvas, bands, chosen[rows], reach[rows], sharpens=self._task.sharpens)
+
+        return self._fused(canvas, bands, begin).result()
 
     def _joined(
         self, whole: NDArray[np.uint16] | None, picture: NDArray[np.uint16], strip: _Strip
@@ -336,6 +341,29 @@ class FinalPass:
         if self._done > len(self._task.registrations):
             raise SourceError(f"a picture changed while it was stacked: {reason}", remedy="Start again.")
         self.missed[index] = reason
+
+
+@dataclass(slots=True)
+class _Sums:
+    """What is summed over all frames beside the picture, of the whole canvas or a strip; each where it is wanted."""
+
+    volume: DepthVolume | None
+    sweep: FocalSweep | None
+
+    def part(self, canvas: Canvas) -> _Sums:
+        """Sums of a strip, to be taken back (`take`)."""
+        volume, sweep = self.volume, self.sweep
+        return _Sums(
+            None if volume is None else volume.part(canvas),
+            None if sweep is None else sweep.part(canvas),
+        )
+
+    def take(self, part: _Sums, strip: _Strip) -> None:
+        """Take back a strip's own rows, once it has all frames."""
+        if self.volume is not None and part.volume is not None:
+            self.volume.take(part.volume, strip.first, strip.stop)
+        if self.sweep is not None and part.sweep is not None:
+            self.sweep.take(part.sweep, strip.first, strip.stop)
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,14 +124,15 @@ class FocalSweep:
             yield int(y), slice(0, int(self._left[y]))
             yield int(y), slice(int(self._right[y]), None)
 
-    def correct(self, picture: U16, bands: Bands) -> None:
-        """Correct the luma of the picture (rows, columns, 3) of the whole canvas, in place; ends the sums."""
+    def correct(self, picture: U16, bands: Bands, *, ends: bool = True) -> None:
+        """Correct the luma of the picture (rows, columns, 3) of the whole canvas, in place; ends the sums unless others follow."""
         from stacking.fuse.sweep_kernels import add_enlarged
 
         if self.frames < FEWEST_FRAMES or min(picture.shape[:2]) < SMALLEST_PX:
             return
         half, found = self.residuals(picture, bands)
-        self._square = self._number = np.empty((0, 0), np.float32)
+        if ends:
+            self._square = self._number = np.empty((0, 0), np.float32)
         change = gated(found, bands)
         del found
         self._bound(change, half)

@@ -73,8 +73,8 @@ def measure_noise(image: Pixels, gain: NDArray[np.float64], levels: int, share: 
                 nowhere = np.zeros((fine.shape[0], 2), np.int32)
                 sums = np.zeros_like(fine)
                 accumulate_level(
-                    fine, coarse, finer_energy, share, 0.0, 1.0, 2, none, 0, nowhere, sums, sums, *[none] * 7, energy, 0.0,
-                    none, none, 0, fine.shape[0],
+                    fine, coarse, finer_energy, share, 0.0, 1.0, 2, none, 0, nowhere, sums, sums, *[none] * 7, energy,
+                    0, fine.shape[0],
                 )  # fmt: skip
                 found[level].append(energy.ravel())
                 fine, finer_energy = coarse, energy

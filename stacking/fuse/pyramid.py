@@ -82,8 +82,8 @@ class PyramidFusion:
     noise : NoiseEnergy
         Of the frames.
     tuning : PyramidTuning, optional
-    wants_moments : bool
-        Keep the moments that a choice of frames is made of (`moments`).
+    wants_weight : bool
+        Keep what the last frame weighs at half size (`weight`).
     volume : DepthVolume, optional
         Takes in the focus of every frame, for a depth map.
     sweep : FocalSweep, optional
@@ -97,7 +97,7 @@ class PyramidFusion:
         noise: NoiseEnergy,
         tuning: PyramidTuning | None = None,
         *,
-        wants_moments: bool = False,
+        wants_weight: bool = False,
         volume: DepthVolume | None = None,
         sweep: FocalSweep | None = None,
     ) -> None:
@@ -115,9 +115,6 @@ class PyramidFusion:
         self._band_sum: list[F32] = [np.zeros(s, np.float32) for s in shapes]
         self._red_sum: list[F32] = [none, *(np.zeros(s, np.float32) for s in shapes[1:])]
         self._blue_sum: list[F32] = [none, *(np.zeros(s, np.float32) for s in shapes[1:])]
-        self._moments: tuple[F32, F32] | None = None
-        if wants_moments:
-            self._moments = np.zeros(shapes[1], np.float32), np.zeros(shapes[1], np.float32)
         self._prior: FocusPrior | None = None
         if self.tuning.prior and self.levels == _LEVELS:
             self._prior = FocusPrior(canvas, bands, noise.detail)
@@ -131,9 +128,9 @@ class PyramidFusion:
         self._blue: list[F32] = [none, none, *(np.empty(s, np.float32) for s in shapes[2:])]
         self._energy: list[F32] = [np.empty(s, np.float32) for s in shapes[1:]]
         # At half size a choice of frames asks for it, at a quarter the sweep, of the base its own sums.
-        wanted = {1: wants_moments, 2: sweep is not None, self.levels: True}
+        wanted = {1: wants_weight, 2: sweep is not None, self.levels: True}
         self._weight: list[F32] = [np.empty(s, np.float32) if wanted.get(k) else none for k, s in enumerate(shapes)]
-        self._positions: list[float] = []
+        self._count = 0
 
     def add(
         self, planes: FramePlanes, matrix: NDArray[np.float64], frame_size: tuple[int, int], position: float
@@ -144,36 +141,28 @@ class PyramidFusion:
         blue = [self._none, planes.blue, *self._blue[2:]]
         self._reduce(luma, red, blue)
         spans = spans_by_level(self.canvas, matrix, frame_size, self.levels + 1)
-        number = float(len(self._positions))
         if self._prior is not None:
             self._prior.look(luma[0], luma[1], luma[2], self.tuning.share)
             if planes.white < _MATCHED_WHITE:
                 self._prior.pass_over_clipped(luma[2], planes.white)
         for level in range(self.levels):
-            self._accumulate(level, luma, red, blue, spans, number)
+            self._accumulate(level, luma, red, blue, spans)
         self._accumulate_base(luma, red, blue, spans)
         swept = self._bands.beside(lambda: self._sweep_over(luma[1], spans[1]))
         self._widen(planes.luma, spans[0])
         swept()
         if self._volume is not None:
-            self._volume.add(luma, matrix, frame_size, len(self._positions), position)
-        self._positions.append(position)
+            self._volume.add(luma, matrix, frame_size, self._count, position)
+        self._count += 1
 
-    def moments(self) -> tuple[F32, F32, F32]:
-        """The sums of weight, weight * n and weight * n^2 over the frame numbers n, at half size.
+    @property
+    def weight(self) -> F32:
+        """What the last frame weighs at half size, where that was wanted; 0 where it does not reach."""
+        return self._weight[1]
 
-        Raises
-        ------
-        ValueError
-            Where they were not wanted.
-        """
-        if self._moments is None:
-            raise ValueError("moments were not kept")
-        return self._weight_sum[1], *self._moments
-
-    def weight(self, level: int) -> F32:
-        """What the last frame weighs at a level from 1 on; 0 where it does not reach."""
-        return self._weight[level]
+    def weight_sum(self, level: int) -> F32:
+        """What all frames so far weigh at a level."""
+        return self._weight_sum[level]
 
     def result(self) -> NDArray[np.uint16]:
         """The picture; ends the fusion."""
@@ -225,12 +214,10 @@ class PyramidFusion:
         red: list[F32],
         blue: list[F32],
         spans: list[NDArray[np.int32]],
-        number: float,
     ) -> None:
         from stacking.fuse.pyramid_kernels import accumulate_level
 
         none = self._none
-        first, second = self._moments if self._moments is not None and level == 1 else (none, none)
         colours = ((red, self._red_sum), (blue, self._blue_sum))
         chroma = [p for planes, sums in colours for p in (planes[level], planes[level + 1], sums[level])]
         self._bands.run(
@@ -252,9 +239,6 @@ class PyramidFusion:
                 *(chroma if level else [none] * len(chroma)),
                 self._weight[level],
                 self._energy[level],
-                number,
-                first,
-                second,
             ),
         )
 

@@ -231,7 +231,7 @@ def _accumulate_row(
 @compiled(
     "void(float32[:,::1], float32[:,::1], float32[:,::1], float32, float32, float32, int64, float32[:,::1], int64,"
     " int32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1],"
-    " float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], float32, float32[:,::1], float32[:,::1], int64, int64)"
+    " float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], int64, int64)"
 )
 def accumulate_level(  # noqa: C901  (one loop on purpose: every row is still in the cache)
     fine: F32,
@@ -254,9 +254,6 @@ def accumulate_level(  # noqa: C901  (one loop on purpose: every row is still in
     blue_sum: F32,
     weight_plane: F32,
     energy_out: F32,
-    position: float,
-    first_moment: F32,
-    second_moment: F32,
     y0: int,
     y1: int,
 ) -> None:
@@ -264,8 +261,8 @@ def accumulate_level(  # noqa: C901  (one loop on purpose: every row is still in
 
     ``favour`` is a factor on the energy with one sample for ``favour_step`` pixels each way (step 0: none).
     Only columns ``spans[y, 0]`` to ``spans[y, 1]`` of a row are candidates. ``energy_out`` has half the size (or one row:
-    not wanted) and gets the energy seen from the next level; ``weight_plane``, the moments of ``position`` and the sums of
-    ``red`` and ``blue`` under the same weights have the size of ``fine`` (or one row: not wanted). y0 is even.
+    not wanted) and gets the energy seen from the next level; ``weight_plane`` and the sums of ``red`` and ``blue`` under the same
+    weights have the size of ``fine`` (or one row: not wanted). y0 is even.
     """
     height, width = fine.shape
     line = np.empty(coarse.shape[1], np.float32)
@@ -280,7 +277,6 @@ def accumulate_level(  # noqa: C901  (one loop on purpose: every row is still in
     has_finer = finer_energy.shape[0] == height
     wants_energy = energy_out.shape[0] > 1
     wants_weight = weight_plane.shape[0] == height
-    wants_moments = first_moment.shape[0] == height
     wants_colours = red_sum.shape[0] == height
     start = max(y0 - 2, 0)
     stop = min(y1 + 2, height)
@@ -346,13 +342,6 @@ def accumulate_level(  # noqa: C901  (one loop on purpose: every row is still in
                 inside = into[left:right]
                 for x in range(count):
                     inside[x] = w[x]
-            if wants_moments:
-                m1 = first_moment[e, left:right]
-                m2 = second_moment[e, left:right]
-                for x in range(count):
-                    p = w[x] * position
-                    m1[x] += p
-                    m2[x] += p * position
         # The energy of row j seen from the next level needs rows j - 1 to j + 1.
         if wants_energy:
             j = e - 1

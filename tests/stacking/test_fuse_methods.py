@@ -170,9 +170,10 @@ def test_sixteen_bits_are_kept() -> None:
     assert np.abs(image.astype(int) - frame).max() < 24
 
 
-def test_depth_grows_with_position() -> None:
+@pytest.mark.parametrize("method", [Method.AUTO, Method.DEPTHMAP])
+def test_depth_grows_with_position(method: Method) -> None:
     frames = focus_stack(9)
-    _, depth = fuse(frames, depth=True, positions=[100.0 * k for k in range(9)])
+    _, depth = fuse(frames, method, depth=True, positions=[100.0 * k for k in range(9)])
     assert depth is not None
     assert depth.shape == (SIZE[1], SIZE[0])
     assert depth.dtype == np.float32
@@ -301,11 +302,11 @@ def test_too_little_memory_is_refused_before_anything_is_decoded() -> None:
 
 
 def test_frames_that_fail_are_left_out() -> None:
-    frames = focus_stack(3)
+    frames = focus_stack(4)
     task = FusionTask(
         decode=lambda k: "torn" if k == 1 else frames[k],
-        registrations={k: Registration(np.eye(2, 3), np.ones(3), 0.0) for k in range(3)},
-        positions=[0.0, 1.0, 2.0],
+        registrations={k: Registration(np.eye(2, 3), np.ones(3), 0.0) for k in range(4)},
+        positions=[0.0, 1.0, 2.0, 3.0],
         frame_size=SIZE,
         sample_bytes=1,
         canvas=Canvas(0, 0, *SIZE),
@@ -316,7 +317,7 @@ def test_frames_that_fail_are_left_out() -> None:
     final = FinalPass(task, lambda stage, done, total: None)
     image, _ = final.run()
     assert final.missed == {1: "torn"}
-    np.testing.assert_array_equal(image, fuse([frames[0], frames[2]], Method.DEPTHMAP)[0])
+    np.testing.assert_array_equal(image, fuse([frames[0], *frames[2:]], Method.DEPTHMAP)[0])
 
 
 def test_no_frame_at_all_is_an_error() -> None:

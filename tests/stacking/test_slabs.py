@@ -22,8 +22,9 @@ from stacking.fuse.final_pass import FusionTask
 from stacking.memory import MemoryPlan
 from stacking.options import Align, Crop, Method, StackOptions
 from stacking.sharpness import block_sharpness, stack_sharpness
+from stacking.slab_folder import slab_target
 from stacking.slab_options import SlabOptions, parse_slab, slab_options_of
-from stacking.slabs import Fused, fuse_at_once, fuse_in_slabs, slab_ranges, slab_target, stages_for
+from stacking.slabs import Fused, fuse_at_once, fuse_in_slabs, merging_tasks, slab_ranges, stages_for
 from stacking.stack import stack_pictures
 
 WIDTH, HEIGHT, FRAMES = 240, 160, 12
@@ -160,6 +161,25 @@ class InStrips(FusionTask):
 def test_slabs_do_not_depend_on_memory() -> None:
     whole, strips = (slabbed(task(kind), (4,), 1, Method.DEPTHMAP).image.astype(int) for kind in (FusionTask, InStrips))
     assert np.abs(whole - strips).max() <= 1  # of 65535: the last rounding
+
+
+@pytest.mark.parametrize("depth", [False, True])
+def test_no_step_of_merging_needs_more_memory_than_was_reckoned_before(depth: bool) -> None:
+    needed: list[int] = []
+
+    class Reckoned(FusionTask):
+        def memory_plan(self) -> MemoryPlan:
+            plan = FusionTask.memory_plan(self)
+            needed.append(plan.bytes_needed)
+            return plan
+
+    wanted = replace(task(Reckoned), wants_depth=depth)
+    slabbed(wanted, (4,), 1, Method.DEPTHMAP)
+    run = max(needed)
+    needed.clear()
+    for one in (wanted, *merging_tasks(wanted, SlabOptions((4,), 1, Method.DEPTHMAP))):
+        one.memory_plan()
+    assert run <= max(needed)
 
 
 @pytest.mark.parametrize("method", [None, Method.DEPTHMAP])
