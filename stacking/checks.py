@@ -10,7 +10,6 @@ import numpy as np
 
 from stacking.areas import check_areas, check_areas_fit, held_beside_bytes, no_such_slab
 from stacking.crop import by_hand_within
-from stacking.develop import probe
 from stacking.errors import FrameError, MemoryBudgetError, StackingUsageError
 from stacking.finish import Recipe, read_recipe
 from stacking.finish.apply import crop_rectangle
@@ -19,6 +18,7 @@ from stacking.fuse.canvas import Canvas
 from stacking.fuse.final_pass import FusionTask
 from stacking.layers import check_layers_fit
 from stacking.options import Crop, StackOptions
+from stacking.selection import probe
 from stacking.slab_options import SlabOptions
 from stacking.slabs import merging_tasks, slab_ranges, stages_for
 

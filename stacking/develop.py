@@ -6,10 +6,7 @@ the single picture, one size, one depth. 8-bit pictures stay 8-bit; RAW gives 16
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -18,40 +15,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stacking.colour import srgb_profile, wide_profile
-from stacking.develop_picture import FrameProbe, Gray, decode_gray_half, decode_picture, probe_picture
+from stacking.develop_picture import FrameProbe, Gray, decode_gray_half, decode_picture
 from stacking.develop_raw import (
     RawRendering,
     Suspected,
     choose_rendering,
     develop_raw,
-    probe_raw,
     raw_gray_half,
     suspected_defects,
     widened,
     with_defects,
 )
 from stacking.develop_spots import without_spots
-from stacking.errors import FrameError, SourceError
-from stacking.frames import Developed, LeftOut, Pixels, Source
-from stacking.gray_frames import BORROWED
+from stacking.errors import FrameError
+from stacking.frames import Developed, Pixels, Source
 from stacking.reused import ReusedArrays
+from stacking.selection import group_of, nothing_read, probe, shape_of, unlike
 
 P = TypeVar("P", bound=NDArray[Any])
-
-_BITS = {"uint8": 8, "uint16": 16}
-
-__all__ = [
-    "Development",
-    "FrameProbe",
-    "Note",
-    "Quality",
-    "Selection",
-    "alike",
-    "as_source",
-    "gray_by_header",
-    "probe",
-    "read_picture",
-]
 
 
 class Quality(StrEnum):
@@ -59,119 +40,6 @@ class Quality(StrEnum):
 
     FAST = "fast"  # our own one-pass demosaic: measured better than AHD on known scenes, at a tenth of the time
     FULL = "full"  # LibRaw's adaptive homogeneity-directed demosaic
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """Something worth a word about a picture that is in the result all the same."""
-
-    path: Path
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """The frames of a list that can be one stack.
-
-    Attributes
-    ----------
-    sources : tuple of Source
-        Readable, and alike in size, and in depth unless both were wanted.
-    left_out : tuple of LeftOut
-        The others, with reasons.
-    notes : tuple of Note
-        What developing drops, and colour profiles that differ.
-    like : Source or None
-        The frame that all are to be developed as: of the usual depth, and in colour where any is.
-    unreadable : tuple of Source
-        Of those left out: frames, but torn or empty.
-    """
-
-    sources: tuple[Source, ...]
-    left_out: tuple[LeftOut, ...]
-    notes: tuple[Note, ...]
-    like: Source | None = None
-    unreadable: tuple[Source, ...] = ()
-
-
-def probe(source: Source) -> FrameProbe:
-    """Size and depth of a frame, and whether its file is whole, without decoding it.
-
-    Raises
-    ------
-    FrameError
-        For what cannot be read or developed.
-    """
-    return probe_raw(source.path) if source.raw else probe_picture(source.path)
-
-
-def gray_by_header(sources: Sequence[Source]) -> frozenset[int]:
-    """Frames whose files hold one channel."""
-    found = set()
-    for index, source in enumerate(sources):
-        with suppress(FrameError):
-            if probe(source).gray:
-                found.add(index)
-    return frozenset(found)
-
-
-# Pictures of the rarer depth in a folder that are frames and not results: so many, and that share of those of the other depth.
-_FEWEST_OF_A_DEPTH, _LEAST_OF_A_DEPTH = 2, 0.25
-
-
-def alike(sources: Iterable[Source], *, mixed_depths: bool = False) -> Selection:
-    """The largest group of frames of one size and kind; the earlier one where two are as large.
-
-    Parameters
-    ----------
-    mixed_depths : bool
-        Take frames of 8 and of 16 bit of one size together however few have the other depth, as people want who name each file; in
-        a folder a few such are rather results, and are left out. All are developed in the depth of most.
-
-    Raises
-    ------
-    SourceError
-        Where no frame can be read.
-    """
-    kept: list[tuple[Source, FrameProbe]] = []
-    left_out: list[LeftOut] = []
-    unreadable: list[Source] = []
-    first: FrameError | None = None
-    for source in sources:
-        try:
-            kept.append((source, probe(source)))
-        except FrameError as error:
-            first = first or error
-            unreadable.append(source)
-            left_out.append(LeftOut(source.path, error.message))
-    if not kept:
-        raise _nothing_read(first)
-    largest = Counter(_group(source, found) for source, found in kept).most_common(1)[0][0]
-    counts = Counter(_shape(found) for source, found in kept if _group(source, found) == largest)
-    wanted, most = counts.most_common(1)[0]
-    fewest = 1 if mixed_depths else max(_FEWEST_OF_A_DEPTH, _LEAST_OF_A_DEPTH * most)
-    chosen = []
-    for source, found in kept:
-        if _group(source, found) == largest and (_shape(found) == wanted or counts[_shape(found)] >= fewest):
-            chosen.append((source, found))
-        else:
-            left_out.append(LeftOut(source.path, _unlike(_shape(found), wanted)))
-    usual = [(source, found) for source, found in chosen if _shape(found) == wanted]
-    like, pattern = next(((source, found) for source, found in usual if not found.gray), usual[0])
-    notes = [Note(source.path, found.note) for source, found in chosen if found.note]
-    notes += [
-        Note(source.path, "its colour profile is not that of the first frame; its values are taken as they are")
-        for source, found in chosen
-        if found.icc != pattern.icc and not (found.gray and not pattern.gray)
-    ]
-    if not all(found.gray for _, found in chosen):
-        notes += [Note(source.path, BORROWED) for source, found in chosen if found.gray]
-    notes += [
-        Note(source.path, f"it has {_bits(found)} bits per channel, and is taken in {_BITS[wanted[2]]} as most frames")
-        for source, found in chosen
-        if _shape(found) != wanted
-    ]
-    return Selection(tuple(source for source, _ in chosen), tuple(left_out), tuple(notes), like, tuple(unreadable))
 
 
 class Development:
@@ -311,12 +179,12 @@ class Development:
     def _checked(self, source: Source) -> FrameProbe:
         found = probe(source)
         for path in source.also:
-            if _shape(probe(Source(path, source.raw))) != _shape(found):
+            if shape_of(probe(Source(path, source.raw))) != shape_of(found):
                 raise FrameError(f"{path.name} is not of the size of {source.path.name}", remedy="Leave it out.")
-        same = _shape(found) == _shape(self._probe) or _group(source, found) == _group(self.reference, self._probe)
-        if not same:
+        shape, wanted = shape_of(found), shape_of(self._probe)
+        if shape != wanted and group_of(source, found) != group_of(self.reference, self._probe):
             raise FrameError(
-                f"{source.path.name}: {_unlike(_shape(found), _shape(self._probe))}",
+                f"{source.path.name}: {unlike(shape, wanted)}",
                 remedy="Leave it out, or save all frames with one size and depth.",
             )
         return found
@@ -356,35 +224,7 @@ def _first_readable(
             error = error or unreadable
     if error is not None and len(sources) == 1:
         raise error
-    raise _nothing_read(error)
-
-
-def _nothing_read(first: FrameError | None) -> SourceError:
-    """The error where no frame can be read, with what is to be done about the first."""
-    why, remedy = (f": {first.message}", first.remedy) if first else ("", None)
-    return SourceError(f"no picture can be read{why}", remedy=remedy or "Give whole JPEG, PNG, TIFF or RAW files.")
-
-
-def _shape(found: FrameProbe) -> tuple[int, int, str]:
-    return found.width, found.height, str(found.dtype)
-
-
-def _unlike(shape: tuple[int, int, str], wanted: tuple[int, int, str]) -> str:
-    (width, height, dtype), (wanted_width, wanted_height, wanted_dtype) = shape, wanted
-    if (width, height) != (wanted_width, wanted_height):
-        return f"it is {width}x{height} pixels, the stack {wanted_width}x{wanted_height}"
-    if dtype == wanted_dtype:
-        return "it is a picture among RAW files, or the other way round"
-    return f"it has {_BITS[dtype]} bits per channel, the stack {_BITS[wanted_dtype]}"
-
-
-def _group(source: Source, found: FrameProbe) -> tuple[int, int, str]:
-    """Pictures of all depths are one group; what is developed from RAW has no like among them."""
-    return found.width, found.height, "raw" if source.raw else "picture"
-
-
-def _bits(found: FrameProbe) -> int:
-    return _BITS[str(found.dtype)]
+    raise nothing_read(error)
 
 
 def _mean(pictures: Iterable[P]) -> P:

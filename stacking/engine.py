@@ -248,9 +248,9 @@ class Engine:
         MemoryBudgetError
             Where the memory allowed is too small, before anything is fused.
         """
-        from stacking.develop import gray_by_header
         from stacking.gray_frames import BORROWED, BorrowedColours, is_colourless, solve_in_colour
         from stacking.register.white_balance import WhiteBalance
+        from stacking.selection import gray_by_header
 
         development = self.development
         rows, columns = development.size

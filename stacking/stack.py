@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stacking.checks import check_result, with_recipe
-from stacking.develop import Note, alike
 from stacking.engine import Engine, Progress
 from stacking.options import StackOptions
 from stacking.order import Order
 from stacking.outputs import check_targets, slab_folder, write_stack
 from stacking.prepared import Prepared
 from stacking.report import StackReport
+from stacking.selection import Note, alike
 from stacking.slab_folder import slabs_beside
 from stacking.sources import find_sources
 from stacking.stacked import Stacked

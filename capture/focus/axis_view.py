@@ -18,7 +18,8 @@ from capture.focus.bands import linear_gray
 from capture.focus.sweep import overexposed
 from rail.axis import Axis, AxisState, SteeredAxis
 from rail.errors import RailError, RailPositionUnknownError
-from stacking.develop import as_source, probe
+from stacking.develop import as_source
+from stacking.selection import probe
 
 F32 = NDArray[np.float32]
 

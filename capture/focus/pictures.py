@@ -18,11 +18,12 @@ from capture.focus.doubts import PLAIN, shake_scores
 from capture.focus.growth import Growth
 from capture.focus.odd import STALE, odd_frames
 from capture.focus.survey import FrameSurvey, Surveyor, lain_on
-from stacking.develop import Development, alike
+from stacking.develop import Development
 from stacking.develop_picture import luma
 from stacking.errors import FrameError, RegistrationError
 from stacking.frames import Source
 from stacking.register.registrar import Registrar, Solution
+from stacking.selection import alike
 from stacking.sources import find_sources
 
 _FEWEST_FRAMES = 3

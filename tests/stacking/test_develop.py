@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from stacking.colour import srgb_profile
-from stacking.develop import Development, alike, as_source, probe, read_picture
+from stacking.develop import Development, as_source, read_picture
 from stacking.errors import FrameError, SourceError
 from stacking.frames import Source
+from stacking.selection import alike, probe
 from tests.stacking.pictures import add_exif, as_bits, mosaic_of, scene, write_dng, write_jpeg
 
 ROWS, COLUMNS = 60, 84

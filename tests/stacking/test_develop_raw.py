@@ -9,10 +9,11 @@ import rawpy
 from numpy.typing import NDArray
 
 from stacking.colour import SRGB_TO_XYZ_D65, profile_name
-from stacking.develop import Development, Quality, as_source, probe
+from stacking.develop import Development, Quality, as_source
 from stacking.develop_raw import choose_rendering
 from stacking.errors import FrameError
 from stacking.frames import Source
+from stacking.selection import probe
 from tests.stacking.pictures import BLACK, CAMERA, SRGB, WHITE, as_bits, linear, mosaic_of, scene, write_dng, write_jpeg
 
 ROWS, COLUMNS = 240, 324
