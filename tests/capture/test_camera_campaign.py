@@ -26,6 +26,7 @@ def test_a_share_of_the_campaign(tmp_path: Path, maker: str, frames: int) -> Non
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(7200)
 @pytest.mark.parametrize("share", [0.15, 0.0], ids=["with faults", "by one process"])
 def test_a_thousand_shots(tmp_path: Path, share: float) -> None:
     with NetworkCamera(*BENCH) as bench:
