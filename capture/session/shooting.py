@@ -105,13 +105,7 @@ class Shooting:
         self._moving = Moving(folder, axis, watcher, self._pause, reopen)
         self._reshoots = reshoots
         self._exposing = Exposing(folder, camera, watcher.trouble, self._pause)
-        self._recovering = Recovering(
-            folder,
-            camera,
-            watcher.trouble,
-            watcher.notice,
-            lies_at=self._lies_at,
-        )
+        self._recovering = Recovering(folder, camera, watcher.trouble, watcher.notice, lies_at=self._lies_at)
         self._certifying = None
         if certifier is not None:
             self._certifying = Certifying(
