@@ -70,12 +70,20 @@ def build_app(command: str | None = None) -> typer.Typer:
     return app
 
 
-def _root(version: bool = typer.Option(False, "--version", help="Print the version and stop.", is_eager=True)) -> None:
-    if version:
-        from importlib.metadata import version as installed
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
 
-        sys.stdout.write(f"focusrail {installed('focusrail')}\n")
+        sys.stdout.write(f"focusrail {version('focusrail')}\n")
         raise typer.Exit
+
+
+def _root(
+    version: bool = typer.Option(
+        False, "--version", help="Print the version and stop.", is_eager=True, callback=_tell_version
+    ),
+) -> None:
+    del version  # answered before a command is asked for
 
 
 def exit_code(error: CaptureError | RailError | StackingError) -> int:
@@ -109,7 +117,7 @@ def run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return _interrupted(as_json)
     except _ClickError as error:
-        message = error.format_message()
+        message = error.format_message() or "a command is missing"  # the help has been printed
         remedy = "See `focusrail --help`." if error.ctx is None else f"See `{error.ctx.command_path} --help`."
         return _fail(as_json, "usage", message, remedy, _NOTHING_DONE, WRONG_USAGE)
     except BrokenPipeError:

@@ -124,3 +124,15 @@ def test_a_place_that_is_not_known_is_said_to_be() -> None:
     with VirtualRail().open() as axis, pytest.raises(FocusError) as told, telling_where(axis):
         raise FocusError("what")
     assert told.value.state == "The rail is idle, its position unknown."
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [(["--version"], 0, "focusrail 0."), ([], 2, "a command is missing"), (["rail"], 2, "a command is missing")],
+)
+def test_a_command_line_without_a_command(
+    arguments: list[str], code: int, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == code
+    shown = capsys.readouterr()
+    assert told in shown.out + shown.err
