@@ -241,7 +241,7 @@ def opening_error(failed: Failed, doing: str, port: str, holders: str) -> Camera
 
 def reading_error(failed: Failed, doing: str) -> CameraError:
     """As `camera_error`, for reading an entry that the camera has: one that hangs is said by the library to have it no more."""
-    if failed.code == BAD_PARAMETERS and not is_refusal(failed):
+    if failed.code == BAD_PARAMETERS and not is_refusal(failed) and not is_link_gone(failed):
         return camera_error(Failed(TIMEOUT, failed.text, failed.reasons), doing)
     return camera_error(failed, doing)
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from capture.camera.protocol import Camera, Role, Shot
+from capture.camera.values import is_exact
 from capture.errors import CameraError, CaptureError, NotStoredError, SessionError, ShotIncompleteError
 from capture.session.exposures import SetExposure
 from capture.session.folder import SessionFolder
@@ -102,7 +103,9 @@ class Exposing:
             journal.record(EventKind.EXPOSING, number, attempt=attempt, **which)
             try:
                 if member.shutter is not None:
-                    taken = replace(member, shutter=self._camera.set(Role.SHUTTER, member.shutter).value)
+                    set_to = self._camera.set(Role.SHUTTER, member.shutter).value
+                    if not is_exact(Role.SHUTTER, member.shutter, set_to):
+                        taken = replace(member, shutter=set_to)
                 shot = self._camera.shoot(self._folder.frames_path, stem)
                 self._refuse_old(shot)
             except NotStoredError as error:

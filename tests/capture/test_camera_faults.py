@@ -171,3 +171,5 @@ def test_a_camera_that_hangs_is_not_said_to_refuse() -> None:
     assert "did not answer while reading iso" in error.message
     assert not is_refusal(Failed(faults.BAD_PARAMETERS, "Bad parameters"))
     assert type(reading_error(Failed(-7, "I/O problem"), "reading iso")) is CameraLostError
+    gone = Failed(faults.BAD_PARAMETERS, "Bad parameters", ("connection closed",))
+    assert type(reading_error(gone, "reading iso")) is CameraLostError
