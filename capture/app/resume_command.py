@@ -21,7 +21,7 @@ from capture.app.session_options import ResumeFlags
 from capture.app.session_plan import PlanWish
 from capture.app.session_position import establish_position
 from capture.app.session_running import KEPT_ROLES, Devices, Shoot, ShotSession, open_devices, outcome_values
-from capture.app.session_stacking import RunningStacker, over_what_was_killed
+from capture.app.session_stacking import RunningStacker, over_what_is_outdated, picture_of
 from capture.app.stack_options import options_from_record
 from capture.camera.protocol import Camera, FileFormat
 from capture.camera.values import same
@@ -64,7 +64,7 @@ def resume(which: _Which, flags: ResumeFlags) -> Reply:
             if options is not None and _result(folder) is None:
                 from stacking.stack import check_wishes
 
-                check_wishes(over_what_was_killed(folder, options))
+                check_wishes(over_what_is_outdated(folder, options))
             was = folder.state
             for note in reconcile(folder).notes:
                 say(note)
@@ -174,12 +174,9 @@ def _as_it_is(folder: SessionFolder) -> ShotSession:
 
 
 def _result(folder: SessionFolder) -> str | None:
-    """The picture already made of this session, as long as it is there."""
-    for event in reversed(folder.journal.events()):
-        if event.kind is EventKind.STACKED:
-            path = folder.path / event.detail["result"]
-            return str(path.resolve()) if path.is_file() else None
-    return None
+    """The picture already made of this session, as long as it is there and its frames are the same."""
+    name = picture_of(folder)
+    return None if name is None else str((folder.path / name).resolve())
 
 
 def _go_on(

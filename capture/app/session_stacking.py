@@ -194,11 +194,23 @@ class RunningStacker:
             self._answers.put(None)
 
 
-def over_what_was_killed(folder: SessionFolder, options: StackOptions, name: str = RESULT_NAME) -> StackOptions:
-    """`options`, allowed to write over the picture called `name` where a run left it that was killed before it could be recorded."""
-    recorded = {event.detail["result"] for event in folder.journal.events() if event.kind is EventKind.STACKED}
-    killed = (folder.result_path / name).exists() and f"result/{name}" not in recorded
-    return replace(options, force=options.force or killed)
+def picture_of(folder: SessionFolder) -> str | None:
+    """The picture made of a session's frames as they are, below its folder; None where there is none, or a frame came after it."""
+    for event in reversed(folder.journal.events()):
+        if event.kind is EventKind.ACCEPTED:
+            return None
+        if event.kind is EventKind.STACKED:
+            name = str(event.detail["result"])
+            return name if (folder.path / name).is_file() else None
+    return None
+
+
+def over_what_is_outdated(folder: SessionFolder, options: StackOptions, name: str = RESULT_NAME) -> StackOptions:
+    """`options`, allowed to write over the picture called `name` where it is not that of the frames as they are: a run left it that was
+    killed before it could be recorded, or frames came after it.
+    """
+    outdated = (folder.result_path / name).exists() and picture_of(folder) != f"result/{name}"
+    return replace(options, force=options.force or outdated)
 
 
 def stack_session(
@@ -220,7 +232,7 @@ def stack_session(
     if running is not None:
         name, options = running.name, running.options
     result = folder.result_path / name
-    options = over_what_was_killed(folder, options, name)
+    options = over_what_is_outdated(folder, options, name)
     with StackingProgress() as progress:
         report = None if running is None else running.finish(progress, force=options.force)
         if report is None:

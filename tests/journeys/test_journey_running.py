@@ -83,3 +83,11 @@ def test_the_picture_is_that_of_stack(
         "stacked.tif",
     ]
     assert same_as_stack(session, values["result"])
+    if killed == "nobody":  # and a frame that is lost later is shot again, and the picture made anew
+        next((session / "frames").glob("0003*")).unlink()
+        made_ns = Path(values["result"]).stat().st_mtime_ns
+        again = focusrail("resume", session, "--json").done()
+        assert again["frames"] == 6
+        assert Path(again["result"]).stat().st_mtime_ns > made_ns
+        (session.parent / "again.tif").unlink()
+        assert same_as_stack(session, again["result"])
