@@ -229,6 +229,12 @@ def _not_too_small(found: Rectangle) -> Rectangle:
     return found
 
 
+def parse_aspect(text: str) -> float | None:
+    """Width over height of ``3:2``; None where the text is no ratio."""
+    ratio = _ASPECT.fullmatch(text.strip())
+    return float(ratio[1]) / float(ratio[2]) if ratio and float(ratio[2]) > 0 else None
+
+
 def parse_crop(text: str) -> tuple[Crop, float | None, tuple[int, int, int, int] | None]:
     """``auto``, ``focus`` or ``none``, an aspect ratio ``3:2``, both ``focus,3:2``, or ``x,y,width,height``.
 
@@ -240,8 +246,7 @@ def parse_crop(text: str) -> tuple[Crop, float | None, tuple[int, int, int, int]
     if len(words) == 4 and all(word.isdigit() for word in words):
         x, y, width, height = (int(word) for word in words)
         return Crop.AUTO, None, (x, y, width, height)
-    ratio = _ASPECT.fullmatch(words[-1])
-    aspect = float(ratio[1]) / float(ratio[2]) if ratio and float(ratio[2]) > 0 else None
+    aspect = parse_aspect(words[-1])
     names = words[:-1] if aspect is not None else words
     if len(names) <= 1 and all(name in list(Crop) for name in names) and (aspect is None or 0.01 < aspect < 100):
         return Crop(names[0]) if names else Crop.AUTO, aspect, None

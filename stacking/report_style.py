@@ -25,5 +25,6 @@ zoom(e.deltaY<0?1.25:0.8,e.clientX-r.left,e.clientY-r.top)},{passive:false});
 v.addEventListener('pointerdown',e=>{d=[e.clientX-x,e.clientY-y];v.setPointerCapture(e.pointerId)});
 v.addEventListener('pointermove',e=>{if(d&&s>1){x=e.clientX-d[0];y=e.clientY-d[1];put()}});
 v.addEventListener('pointerup',()=>{d=null});v.addEventListener('dblclick',()=>{s=1;x=0;y=0;put()});
-v.addEventListener('keydown',e=>{const f={'+':1.25,'-':0.8}[e.key];if(f)zoom(f,v.clientWidth/2,v.clientHeight/2)})})();
+v.addEventListener('keydown',e=>{const f={'+':1.25,'-':0.8}[e.key];if(f)zoom(f,v.clientWidth/2,v.clientHeight/2)});
+addEventListener('beforeprint',()=>document.querySelectorAll('details').forEach(e=>{e.open=true}))})();
 """

@@ -29,6 +29,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from stacking.crop import parse_aspect
 from stacking.errors import StackingUsageError
 from stacking.finish.recipe import (
     HUES,
@@ -50,7 +51,6 @@ from stacking.finish.spaces import Profile
 
 Step = TypeVar("Step")
 
-_ASPECT = re.compile(r"(\d+(?:\.\d+)?):(\d+(?:\.\d+)?)")
 _KELVIN = re.compile(r"(\d+(?:\.\d+)?)\s*[kK](?:\s*,\s*([+-]?\d+(?:\.\d+)?))?")
 
 
@@ -115,9 +115,9 @@ def parse_crop(text: str) -> CropStep | None:
     remedy = "Give --crop x,y,width,height in pixels, for example 100,80,3000,2000, or an aspect ratio such as 3:2."
     if text.strip() == "none":
         return None
-    ratio = _ASPECT.fullmatch(text.strip())
-    if ratio and float(ratio[2]) > 0:
-        return _step("crop", text, remedy, lambda: CropStep(aspect=float(ratio[1]) / float(ratio[2])))
+    aspect = parse_aspect(text)
+    if aspect is not None:
+        return _step("crop", text, remedy, lambda: CropStep(aspect=aspect))
     try:
         x, y, width, height = (int(part) for part in text.split(","))
     except ValueError:

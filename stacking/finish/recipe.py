@@ -14,10 +14,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from stacking.areas_options import Area
+from stacking.crop import parse_aspect
 from stacking.errors import StackingUsageError
 from stacking.finish.spaces import Profile
 
@@ -37,7 +38,13 @@ class CropStep(_Step):
     width: int | None = Field(default=None, gt=0)
     height: int | None = Field(default=None, gt=0)
     aspect: Annotated[float, Field(gt=0.01, lt=100)] | None = None
-    """Width over height."""
+    """Width over height: a number, or ``"3:2"``."""
+
+    @field_validator("aspect", mode="before")
+    @classmethod
+    def _ratio(cls, value: object) -> object:
+        ratio = parse_aspect(value) if isinstance(value, str) else None
+        return value if ratio is None else ratio
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:

@@ -7,11 +7,15 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 _INSTALL = "install it with: .ci/setup interop"
+_QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-sync"]
 
 
 def program(*names: str) -> str:
@@ -27,6 +31,20 @@ def missing(why: str) -> str:
     if os.environ.get("FOCUSRAIL_INTEROP") == "all":
         pytest.fail(why)
     pytest.skip(why)
+
+
+@contextmanager
+def opened_in_browser() -> Iterator[Any]:
+    """A browser without a screen."""
+    path = program("chromium", "chromium-browser", "google-chrome")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        missing(f"playwright is not installed; {_INSTALL}")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=_QUIET, headless=True)
+        yield started
+        started.close()
 
 
 def gimp(script: str, profile: Path, *, timeout_s: float = 110) -> None:

@@ -125,6 +125,12 @@ def test_options_replace_the_recipes_steps(tmp_path: Path) -> None:
     assert recipe_from_options(file) == read_recipe(file)
 
 
+def test_a_recipe_takes_an_aspect_ratio_as_the_option_does(tmp_path: Path) -> None:
+    file = tmp_path / "r.toml"
+    file.write_text('version = 1\n[crop]\naspect = "3:2"\n')
+    assert read_recipe(file).crop == CropStep(aspect=1.5)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -135,6 +141,8 @@ def test_options_replace_the_recipes_steps(tmp_path: Path) -> None:
         ("version = 2", "version"),
         ("[crop]\nx = 1", "crop"),
         ("[crop]\nx = 1\ny = 1\nwidth = 3\nheight = 3\naspect = 1.0", "crop"),
+        ('[crop]\naspect = "3:0"', "aspect"),
+        ('[crop]\naspect = "1000:1"', "aspect"),
         ("[white_balance]\ntint = 5", "one of"),
         ("[exposure]\nstops = nan", "stops"),
         ("[curves]\npoints = [[0.5, 0.2], [0.5, 0.3]]", "rise"),

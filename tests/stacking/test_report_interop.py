@@ -12,10 +12,9 @@ import pytest
 from stacking.options import StackOptions
 from stacking.stack import stack_pictures
 from tests.stacking.layer_stack import leaning, write_frames
-from tests.stacking.outside import missing, program
+from tests.stacking.outside import opened_in_browser
 
 pytestmark = [pytest.mark.interop, pytest.mark.filterwarnings("default")]
-_QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-sync"]
 
 
 @pytest.fixture(scope="module")
@@ -31,15 +30,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    path = program("chromium", "chromium-browser", "google-chrome")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        missing("playwright is not installed; install it with: .ci/setup interop")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=_QUIET, headless=True)
+    with opened_in_browser() as started:
         yield started
-        started.close()
 
 
 def test_the_page_stands_alone_and_zooms(report: Path, browser: Any, tmp_path: Path) -> None:
@@ -81,6 +73,7 @@ def test_it_prints_on_a4(report: Path, browser: Any) -> None:
     page.goto(report.as_uri())
     printed = page.pdf(format="A4", print_background=False)
     assert printed.startswith(b"%PDF")
+    assert page.evaluate("[...document.querySelectorAll('details')].every(part => part.open)")  # paper does not unfold
     assert 1 <= printed.count(b"/Type /Page\n") + printed.count(b"/Type /Page ") <= 12
     # as printed, nothing sticks out of the paper's width
     page.emulate_media(media="print")
