@@ -6,7 +6,7 @@ A position grows towards the subject. Its unit is the axis's own: micrometres fo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import TracebackType
 from typing import Protocol, Self
@@ -63,12 +63,15 @@ class AxisStatus:
         False until homed or zeroed since the controller started, and again once the position was lost.
     homed : bool
         True where the origin comes from an end switch.
+    origin : int or None
+        Name of the origin that it counts from, another one whenever it was set anew; None where it is not known, or has no name.
     """
 
     state: AxisState
     position: float | None
     position_known: bool
     homed: bool
+    origin: int | None = field(default=None, compare=False)
 
 
 class SteeredAxis(Protocol):

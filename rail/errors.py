@@ -25,6 +25,9 @@ from __future__ import annotations
 HOMING_OFF = 5
 """``error:5``, `RailRefusedError.code` of a rail whose homing is not switched on."""
 
+HOME_AGAIN = "Home it with `focusrail rail home`, or set the origin by hand with `focusrail rail zero`."
+"""Remedy for a position that is lost; who has more to go by than the rail says what fits there instead."""
+
 
 class RailError(Exception):
     """Base of all errors of this package.

@@ -5,7 +5,8 @@ is written as a G92 offset (X is the origin, Z carries this mark): GRBL clears i
 mark means that nobody knows the position. The mark says where the origin comes from, which origin it was written for
 and under which steps/mm (a changed ``$100``, another program's G92 and a damaged line silently shift every position, so
 a mark beside another one must not be believed), and the last binary digits of the step at which the carriage was sent to
-rest, because a report of whole micrometres cannot tell neighbours on a finer grid apart.
+rest, because a report of whole micrometres cannot tell neighbours on a finer grid apart. Y carries a name, drawn by lot
+whenever an origin is set: one set anew, after a restart too, is another one, even at the same step.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ from capture.errors import CameraError, CaptureError, FocusError, SessionError, 
 from capture.session.bounded import refuse_beyond
 from capture.session.exposures import Exposures
 from capture.session.folder import SessionFolder, check_new_folder
+from capture.session.moving import tell_ways_on
 from capture.session.notify import Notifier
 from capture.session.plan import StackPlan
 from capture.session.preflight import Check, preflight
@@ -76,6 +77,7 @@ def shoot_session(wanted: Shoot, companions: tuple[Companion, ...] = ()) -> Shot
                 settings=written,
                 origin=wanted.origin.value,
                 homed=axis.status().homed,
+                origin_name=axis.status().origin,
                 after=wanted.after.value,
                 file_format=file_format.value,
                 camera_state=camera_state(camera),
@@ -176,7 +178,7 @@ def _searching(folder: SessionFolder, axis: Axis) -> Iterator[None]:
         with contextlib.suppress(SessionError):  # the journal itself may be what failed
             folder.journal.record(EventKind.FAILED, error=error.kind, message=error.message)
             folder.end(SessionState.FAILED, reason=error.message)
-        error.remedy = f"{error.remedy} Then go on with: {resume}".strip()
+        tell_ways_on(folder, error)
         if isinstance(error, FocusError | UsageError):
             error.remedy += f" Or begin anew, with other options: --out {folder.path} is free for that."
         raise

@@ -13,10 +13,10 @@ from capture.app.session_running import Devices
 from capture.camera.shutter_camera import ShutterCamera
 from capture.errors import SessionError
 from capture.session.folder import SessionFolder
-from capture.session.moving import ways_on
+from capture.session.moving import counts_as_before, ways_on
 from capture.session.plan import StackPlan
 from capture.session.records import place_in_doubt
-from rail.axis import Axis
+from rail.axis import Axis, AxisState
 from rail.errors import RailPositionUnknownError
 
 if TYPE_CHECKING:  # array libraries are loaded by what needs them
@@ -47,8 +47,8 @@ def establish_position(
         )
     homed = bool(folder.journal.opened().get("homed", False))
     _refuse_another_origin(origin, folder, homed=homed)
-    doubted = place_in_doubt(folder.journal.events())
-    if origin is ResumeOrigin.KEEP and not homed and (doubted or not axis.status().position_known):
+    doubted = place_in_doubt(folder.journal.events(), homed=homed)
+    if origin is ResumeOrigin.KEEP and not homed and (doubted or not counts_as_before(folder, axis.status())):
         origin = _ask(axis)
     how: dict[str, Any] = {"origin": origin.value}
     match origin:
@@ -56,24 +56,32 @@ def establish_position(
             say("homing the rail")
             axis.home()
         case ResumeOrigin.HERE:
+            if axis.status().state is AxisState.ALARM:
+                axis.unlock()
             axis.zero()
         case ResumeOrigin.IMAGES:
             how |= _by_images(devices, folder)
         case ResumeOrigin.KEEP:
             pass
     status = axis.status()
-    doubted = doubted and origin is ResumeOrigin.KEEP
-    if doubted or not status.position_known or status.homed != homed:
+    keeps = origin is ResumeOrigin.KEEP
+    doubted = doubted and keeps
+    if (
+        doubted
+        or not status.position_known
+        or status.homed != homed
+        or (keeps and not counts_as_before(folder, status))
+    ):
         what = (
             "unknown"
             if not status.position_known
-            else "in doubt since it lost steps or jammed"
+            else "in doubt since it was lost, whoever has given it a count meanwhile"
             if doubted
             else "counted from another origin than the session's"
         )
         raise RailPositionUnknownError(
             f"the position of the rail is {what}; the session counts from {_counts_from(homed=homed)}",
-            remedy=ways_on(folder),
+            remedy=ways_on(folder, locked=status.state is AxisState.ALARM),
             state=f"{_NOTHING_YET} The frames so far are safe.",
         )
     if check and folder.planned and not homed and not blind and origin is not ResumeOrigin.IMAGES:
@@ -82,6 +90,7 @@ def establish_position(
         placed = Placing(folder, axis, devices.camera, say).check(folder.plan)
         if placed is not None:
             how |= _told(placed, folder.plan)
+    how["origin_name"] = axis.status().origin
     return how
 
 

@@ -31,6 +31,7 @@ from capture.session.control import Controls
 from capture.session.exposures import Exposures
 from capture.session.folder import SessionFolder
 from capture.session.log import SessionLog
+from capture.session.moving import tell_ways_on
 from capture.session.notify import Notifier
 from capture.session.plan import StackPlan
 from capture.session.records import place_in_doubt
@@ -222,14 +223,13 @@ def _run(shooting: Shooting, folder: SessionFolder, plan: StackPlan, after: Afte
             status = shooting.axis.status()
             where = (
                 "its position is unknown"
-                if status.position is None or place_in_doubt(folder.journal.events())
+                if status.position is None or place_in_doubt(folder.journal.events(), homed=status.homed)
                 else f"it stands at {status.position:g} {plan.unit.value}"
             )
             kept = f"{safe} of {_wanted_frames(folder, plan)} frames are safe in {folder.path}. The rail is {status.state.value}; {where}."
             told = error.state[:1].upper() + error.state[1:].rstrip(".")
             error.state = f"{told}. {kept}" if told else kept
-            if "focusrail resume" not in error.remedy:
-                error.remedy = f"{error.remedy} Then go on with: focusrail resume {folder.path}".strip()
+            tell_ways_on(folder, error)
         raise
 
 

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from capture.errors import CaptureError
 from capture.session.exposing import note_fault
 from capture.session.folder import FEWEST_COMPARED, SessionFolder
 from capture.session.policy import Repeat, rule_for
+from capture.session.records import LOST_BY, origin_of, place_in_doubt
 from capture.session.watching import Watcher
-from rail.axis import Axis
-from rail.errors import RailDeviceError, RailError, RailPositionUnknownError
+from rail.axis import Axis, AxisState, AxisStatus
+from rail.errors import (
+    HOME_AGAIN,
+    RailDeviceError,
+    RailError,
+    RailPositionUnknownError,
+    RailResetError,
+)
 
 
 class Moving:
@@ -73,7 +81,7 @@ class Moving:
                 self._open_anew(number, error, tries)
                 continue
             if reached is None:
-                raise RailDeviceError(
+                raise RailResetError(
                     f"the rail lost its position before frame {number}: {lost}",
                     remedy=ways_on(self._folder),
                     state="Motion is stopped.",
@@ -101,22 +109,49 @@ class Moving:
                 again.message = f"{began}; opening it again: {again.message}"
                 error, tries = again, tries + 1
                 continue
-            if not self.axis.status().position_known:
-                raise RailDeviceError(
+            status = self.axis.status()
+            if not counts_as_before(self._folder, status):
+                raise RailResetError(
                     f"the rail lost its position before frame {number}: {error.message}",
-                    remedy=ways_on(self._folder),
-                    state="The rail answers again, but does not know where it stands.",
+                    remedy=ways_on(self._folder, locked=status.state is AxisState.ALARM),
+                    state="The rail answers again, but does not count from the session's origin any more.",
                 )
             self._watcher.notice("the rail is back and knows its position: going on")
             return
 
 
-def ways_on(folder: SessionFolder) -> str:
-    """How a session is gone on with whose place was lost."""
+def counts_as_before(folder: SessionFolder, status: AxisStatus) -> bool:
+    """Whether the axis counts from the very origin that the session does, as far as it tells; a switch is always the same."""
+    homed = bool(folder.journal.opened().get("homed", False))
+    if not status.position_known or status.homed != homed:
+        return False
+    name = origin_of(folder.journal.events())
+    return homed or name is None or status.origin is None or status.origin == name
+
+
+def tell_ways_on(folder: SessionFolder, error: CaptureError | RailError) -> None:
+    """Complete the remedy of what ended the session by the command that goes on with it, which works as it stands there."""
+    if "focusrail resume" in error.remedy:
+        return
+    homed = bool(folder.journal.opened().get("homed", False))
+    if error.kind in LOST_BY or place_in_doubt(folder.journal.events(), homed=homed):
+        ways = f"{ways_on(folder)}."  # an alarm's own remedy has told how it is left
+        if HOME_AGAIN in error.remedy:
+            error.remedy = error.remedy.replace(f"then: {HOME_AGAIN}", f"then {ways[0].lower()}{ways[1:]}")
+            error.remedy = error.remedy.replace(HOME_AGAIN, ways)
+        else:
+            error.remedy = f"{error.remedy} {ways}".strip()
+    else:
+        error.remedy = f"{error.remedy} Then go on with: focusrail resume {folder.path}".strip()
+
+
+def ways_on(folder: SessionFolder, *, locked: bool = False) -> str:
+    """How a session is gone on with whose place was lost; `locked`: the controller is in alarm."""
     resume = f"focusrail resume {folder.path} --origin"
     if folder.journal.opened().get("homed"):
         return f"Go on with: {resume} home"
-    by_hand = f"bring the carriage to the session's 0 with `focusrail rail jog`, then: {resume} here"
+    unlock = "leave the alarm with `focusrail rail unlock`, " if locked else ""
+    by_hand = f"{unlock}bring the carriage to the session's 0 with `focusrail rail jog`, then: {resume} here"
     if folder.can_be_compared():
         return f"Go on with: {resume} images (a few stills tell the place), or {by_hand}"
     return (

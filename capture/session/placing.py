@@ -70,6 +70,10 @@ def _common(shift_px: float) -> float:
     return _COMMON_ASIDE if shift_px >= 1 else _COMMON
 
 
+def _aside(seen: Sighting) -> str:
+    return f"; the picture lies {seen.shift_px:.1f} px aside" if seen.shift_px >= 1 else ""
+
+
 class Placing:
     """Finds the place of a session's carriage.
 
@@ -117,11 +121,10 @@ class Placing:
         )
         here = self._come_among(finder, plan)
         placed = self._measure(finder, plan, here)
-        self._folder.journal.record(
-            EventKind.NOTED,
-            text=f"place found by {placed.stills} stills: {placed.position:.3f} {plan.unit.value}, to within {placed.error:.3f}",
-        )
-        self._axis.set_position(placed.position)
+        text = f"place found by {placed.stills} stills: {placed.position:.3f} {plan.unit.value}, to within {placed.error:.3f}"
+        # killed before it is recorded, the origin is none that the session knows, and is looked for again
+        name = self._axis.set_position(placed.position).origin
+        self._folder.journal.record(EventKind.NOTED, text=text, origin_name=name)
         return placed
 
     def check(self, plan: StackPlan) -> Placed | None:
@@ -141,30 +144,57 @@ class Placing:
         except SessionError as error:
             _log.info("the place is not compared: %s", error.message)
             return None
-        middle = float(finder.positions[len(finder.positions) // 2])
-        reached = self._axis.move_to(middle).position
+        unit = plan.unit.value
+        stands = self._axis.status().position
+        if stands is None:
+            return None
+        self._stands_there(finder, plan, stands)
+        low, high = float(finder.positions[0]), float(finder.positions[-1])
+        inner = finder.spacing  # of a place at an end only one side is known
+        nearest = min(finder.positions, key=lambda known: abs(known - min(max(stands, low + inner), high - inner)))
+        reached = self._axis.move_to(float(nearest)).position
         seen = self._look(finder, plan)
         if reached is None:
             return None
-        off, unit = seen.position - reached, plan.unit.value
-        aside = f"; the picture lies {seen.shift_px:.1f} px aside" if seen.shift_px >= 1 else ""
+        off = seen.position - reached
         if finder.is_alike(seen) and abs(off) <= MOST_OFF * finder.spacing:
             unsure = _common(seen.shift_px) * finder.spacing
             if abs(off) > max(_SEEN * unsure, self._axis.capabilities.resolution):
                 return self._set_right(finder, plan, off)
-            self._say(f"the place agrees with the session's frames to within {abs(off) + unsure:.2g} {unit}{aside}")
+            self._say(
+                f"the place agrees with the session's frames to within {abs(off) + unsure:.2g} {unit}{_aside(seen)}"
+            )
             return None
         if seen.side is Side.INSIDE and not finder.is_alike(seen) and seen.unlikeness < _ANOTHER_PICTURE:
             self._say(
-                f"note: the picture at {reached:g} {unit} differs a little from the session's frames there{aside}"
+                f"note: the picture at {reached:g} {unit} differs a little from the session's frames there{_aside(seen)}"
             )
             return None
+        raise self._counts_otherwise(finder, plan, reached, seen)
+
+    def _stands_there(self, finder: PlaceFinder, plan: StackPlan, stands: float) -> None:
+        """A still where the carriage stands, before it moves in a count that may be wrong: the lens must not touch the subject.
+
+        It may stand beside its count by the backlash, as nobody knows from which side it came. A place outside the frames looks
+        like the end next to it, or like none.
+        """
+        seen = self._look(finder, plan)
+        low, high = float(finder.positions[0]), float(finder.positions[-1])
+        off = abs(seen.position - min(max(stands, low), high))
+        slack = MOST_OFF * finder.spacing + self._take_up(plan)
+        differs = seen.unlikeness >= _ANOTHER_PICTURE and low + slack <= stands <= high - slack
+        agrees = off <= slack if finder.is_alike(seen) else not differs
+        if not agrees:
+            raise self._counts_otherwise(finder, plan, stands, seen)
+
+    def _counts_otherwise(self, finder: PlaceFinder, plan: StackPlan, counted: float, seen: Sighting) -> SessionError:
+        unit = plan.unit.value
         what = (
-            f"the rail says {reached:.1f} {unit}, the picture is that of {seen.position:.1f} {unit}"
+            f"the rail says {counted:.1f} {unit}, the picture is that of {seen.position:.1f} {unit}"
             if finder.is_alike(seen)
-            else f"the picture at {reached:.1f} {unit} is none of the session's"
+            else f"the picture at {counted:.1f} {unit} is none of the session's"
         )
-        raise SessionError(
+        return SessionError(
             f"the rail does not count as it did when the session was shot: {what}",
             remedy=f"Find the place by images: focusrail resume {self._folder.path} --origin images. "
             "If you know the rail to be right and the subject to have changed: --no-check",

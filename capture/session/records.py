@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from rail.errors import RailAlarmError, RailPositionUnknownError, RailResetError
+
 
 class EventKind(StrEnum):
     """One thing that was about to happen, or had happened."""
@@ -31,6 +33,9 @@ class EventKind(StrEnum):
 
 INTERRUPTED = "exposed, but not recorded when the session stopped"
 """Why an exposure does not count that was broken off with its session."""
+
+LOST_BY = frozenset({error.kind for error in (RailResetError, RailAlarmError, RailPositionUnknownError)})
+"""Kinds of the errors after which a rail does not know its place any more."""
 
 DOUBTED, KNOWN = "doubted", "known"
 """What a `NOTED` event says of the rail's place under ``place``; under ``frames``, which are to be shot again."""
@@ -174,12 +179,25 @@ def frames_in_doubt(events: Iterable[Event]) -> set[int]:
     return frames
 
 
-def place_in_doubt(events: Iterable[Event]) -> bool:
-    """Whether the rail was seen to have lost its place, on no wire, and it was not found again since."""
+def place_in_doubt(events: Iterable[Event], *, homed: bool = False) -> bool:
+    """Whether the rail lost its place, on the wire or on none, and it was not found again since: a count that somebody has given
+    it meanwhile need not be the session's. One that is told on the wire is no doubt where the session is `homed`: the
+    controller forgets its origin then, and one that comes from the switch is the same.
+    """
     doubted = False
     for event in events:
         if event.kind is EventKind.NOTED and "place" in event.detail:
             doubted = event.detail["place"] == DOUBTED
+        elif event.kind is EventKind.FAILED:
+            doubted = doubted or (not homed and event.detail.get("error") in LOST_BY)
         elif event.kind is EventKind.RESUMED:
             doubted = doubted and event.detail.get("origin") == "keep"
     return doubted
+
+
+def origin_of(events: Iterable[Event]) -> int | None:
+    """Name of the origin (`rail.axis.AxisStatus`) that the session counted from last; None where that was never told."""
+    name: int | None = None
+    for event in events:
+        name = event.detail.get("origin_name", name)
+    return name

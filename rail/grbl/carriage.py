@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
+import secrets
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -26,6 +27,7 @@ _log = logging.getLogger(__name__)
 _PACE_LAG_S = 0.15  # from the line's answer to the motor's first step
 _PACE = 0.5
 _BRAKES = 1.1
+_NAMES = 9000
 
 
 class Carriage:
@@ -43,6 +45,8 @@ class Carriage:
         Something went wrong since the ledger was last read from the controller: nothing is believed until it was.
     seen_um : float or None
         Position of the last report in motion; None while the position is unknown.
+    origin_name : int or None
+        What tells this origin from one that was set before or after it (see `rail.mark`).
     """
 
     def __init__(self, controller: Controls, grid: StepGrid, rates: Rates) -> None:
@@ -55,6 +59,7 @@ class Carriage:
         self._disowned = False
         self._beside: tuple[float, ...] | None = None  # where Y and Z stood at the last rest, mm
         self.seen_um: float | None = None
+        self.origin_name: int | None = None
         self.rested_s: float | None = None
 
     @property
@@ -79,7 +84,7 @@ class Carriage:
         if mark is None:
             ledger.lose(NO_ORIGIN)
             return
-        ledger.set_origin(grid.steps_at(offset[0]), homed=mark.homed)
+        self._take_up_origin(place, offset, mark)
         if not grid.report_tells_steps:
             digits = mark.digits
             steps = None if digits is None else grid.steps_like(place[0], digits, DIGITS)
@@ -142,7 +147,7 @@ class Carriage:
 
         `scale` brings a `Rest` taken before the settings were read to mm.
         """
-        ledger, grid = self.ledger, self.grid
+        ledger = self.ledger
         place = self.controller.machine(rest.status.in_millimetres(inches=scale != 1.0))
         ledger.blur()
         ledger.read(place[0])
@@ -158,7 +163,7 @@ class Carriage:
         # written, no mark may stand there.
         ledger.lose("the origin is being restored")
         self.snap()
-        ledger.set_origin(grid.steps_at(offset[0]), homed=mark.homed)
+        self._take_up_origin(place, offset, mark)
         self._write_origin()
 
     def forget_origin(self) -> None:
@@ -173,6 +178,9 @@ class Carriage:
         if ledger.machine is None:
             self.learn()
         self._beside = None  # homing may have named their places anew
+        self.origin_name = 100 * (
+            1 + secrets.randbelow(_NAMES)
+        )  # nothing that a restart forgets may tell which is next
         here = ledger.machine or 0
         ledger.set_origin(self.grid.tellable(here - self.grid.steps(here_um)), homed=homed)
         try:
@@ -310,6 +318,10 @@ class Carriage:
 
         return watch
 
+    def _take_up_origin(self, place: tuple[float, ...], offset: tuple[float, ...], mark: Mark) -> None:
+        self.ledger.set_origin(self.grid.steps_at(offset[0]), homed=mark.homed)
+        self.origin_name = round((place[1] - offset[1]) * 100)
+
     def _mark(self, place: tuple[float, ...], offset: tuple[float, ...]) -> Mark | None:
         return decode_mark(place[2] - offset[2], self.grid.controller_steps_per_mm, self.grid.steps_at(offset[0]))
 
@@ -321,4 +333,6 @@ class Carriage:
         ledger = self.ledger
         if ledger.machine is not None and ledger.origin is not None:
             work_mm = self.grid.machine_mm(ledger.machine - ledger.origin)
-            self.controller.set_offset(work_mm, self._mark_mm(ledger.machine if ledger.exact else None))
+            mark_mm = self._mark_mm(ledger.machine if ledger.exact else None)
+            named = self.controller.set_offset(work_mm, mark_mm, (self.origin_name or 0) / 100)
+            self.origin_name = round(named * 100)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from rail.errors import RailAlarmError, RailRefusedError
+from rail.errors import HOME_AGAIN, RailAlarmError, RailRefusedError
 from rail.grbl import firmware_codes
 
 
@@ -22,8 +22,7 @@ class Code(NamedTuple):
 
 _AGAIN = "Try again; if it stays, the line was damaged on its way: check the cable and the earthing."
 _REPORT = "Nothing this program sends should cause it: try again, and check the cable if it stays."
-_HOME = "Home it with `focusrail rail home`, or set the origin by hand with `focusrail rail zero`."
-_HOME_AGAIN = f"Unlock with `focusrail rail unlock`, jog clear of the switches if need be, then: {_HOME}"
+_HOME_AGAIN = f"Unlock with `focusrail rail unlock`, jog clear of the switches if need be, then: {HOME_AGAIN}"
 
 ERRORS: dict[int, Code] = {
     1: Code("a G-code word had no letter", _AGAIN),

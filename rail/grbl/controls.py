@@ -71,8 +71,10 @@ class Controls(Protocol):
     def work_offset_seen(self) -> tuple[float, ...] | None:
         """The offset last seen since the last reset."""
 
-    def set_offset(self, work_x_mm: float | None, work_z_mm: float) -> None:
-        """Declare the present place to be `work_x_mm` (None: leave X as it is), with the origin's mark."""
+    def set_offset(self, work_x_mm: float | None, work_z_mm: float, work_y_mm: float = 0.0) -> float:
+        """Declare the present place to be `work_x_mm` with the origin's name `work_y_mm` (None: leave both), and the origin's mark;
+        the name that stands there then.
+        """
 
     def forget_origin(self) -> None:
         """Take the origin's mark away."""

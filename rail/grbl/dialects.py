@@ -44,14 +44,14 @@ class Dialect:
     homes_one_axis: bool = False
     paths: Mapping[int, str] | None = None
 
-    def set_offset(self, work_x_mm: float | None, work_z_mm: float) -> tuple[str, ...]:
-        """Lines that declare the present place to be `work_x_mm` (None: leave X as it is) with the mark `work_z_mm`."""
+    def set_offset(self, work_x_mm: float | None, work_z_mm: float, work_y_mm: float = 0.0) -> tuple[str, ...]:
+        """Lines that declare the present place to be `work_x_mm` with the name `work_y_mm` (None: leave both), and the mark `work_z_mm`."""
         if not self.mark_in_tool_offset:
-            return (encode.offset(work_x_mm, work_z_mm),)
+            return (encode.offset(work_x_mm, work_z_mm, work_y_mm),)
         mark = encode.tool_offset(-work_z_mm)
         if work_x_mm is None:
             return (mark,)
-        return ("G49", encode.offset(work_x_mm, 0.0), mark)
+        return ("G49", encode.offset(work_x_mm, 0.0, work_y_mm), mark)
 
     def forget_offset(self) -> tuple[str, ...]:
         """Lines that take the mark away."""

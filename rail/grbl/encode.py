@@ -74,10 +74,10 @@ def jog(machine_mm: float, feed_mm_min: float) -> str:
     return f"$J=G21G90G53X{millimetres(machine_mm)}F{feed(feed_mm_min)}"
 
 
-def offset(work_x_mm: float | None, work_z_mm: float) -> str:
-    """Declare the present place to be `work_x_mm` (None: leave X as it is) and `work_z_mm`, in the volatile G92 offset."""
-    x = "" if work_x_mm is None else f"X{millimetres(work_x_mm)}"
-    return f"G21G92{x}Z{millimetres(work_z_mm)}"
+def offset(work_x_mm: float | None, work_z_mm: float, work_y_mm: float = 0.0) -> str:
+    """Declare the present place to be `work_x_mm` (None: leave X and Y as they are), `work_y_mm` and `work_z_mm`, in the G92 offset."""
+    xy = "" if work_x_mm is None else f"X{millimetres(work_x_mm)}Y{millimetres(work_y_mm)}"
+    return f"G21G92{xy}Z{millimetres(work_z_mm)}"
 
 
 def tool_offset(z_mm: float) -> str:

@@ -276,7 +276,9 @@ class GuardedAxis:
 
     def _axis_status(self, state: AxisState) -> AxisStatus:
         ledger, known = self._ledger, self._carriage.known
-        return AxisStatus(state, ledger.position_um if known else None, known, ledger.homed and known)
+        if not known:
+            return AxisStatus(state, None, position_known=False, homed=False)
+        return AxisStatus(state, ledger.position_um, known, ledger.homed, self._carriage.origin_name)
 
     def _in_motion(self) -> AxisStatus:
         return AxisStatus(AxisState.MOVING, self._carriage.seen_um, self._carriage.known, self._ledger.homed)

@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable
 
-from rail.errors import RailRefusedError, RailResetError, RailTimeoutError
+from rail.errors import HOME_AGAIN, RailRefusedError, RailResetError, RailTimeoutError
 from rail.grbl import codes, encode
 from rail.grbl.protocol import Alarm, Banner, ErrorReply, Message, Ok, Reply, Status
 from rail.grbl.wire import Port, Wire
@@ -276,7 +276,7 @@ class Link(Wire):
         """The error for a banner that nobody asked for."""
         return RailResetError(
             "The controller restarted in mid-session.",
-            remedy="Home or zero the rail again. If it happens often: check the supply, the USB cable and the motor's earthing.",
+            remedy=f"{HOME_AGAIN} If it happens often: check the supply, the USB cable and the motor's earthing.",
             state="The controller is ready; the position is lost.",
         )
 

@@ -235,11 +235,14 @@ class ControllerReading:
         """Send a line that starts no motion."""
         return self.link.command(line, limit_s)
 
-    def set_offset(self, work_x_mm: float | None, work_z_mm: float) -> None:
-        """Declare the present place to be `work_x_mm` (None: leave X as it is), with the origin's mark."""
+    def set_offset(self, work_x_mm: float | None, work_z_mm: float, work_y_mm: float = 0.0) -> float:
+        """Declare the present place to be `work_x_mm` with the origin's name `work_y_mm` (None: leave both), and the origin's mark;
+        the name that stands there then.
+        """
         self._offset = None
-        for line in self.dialect.set_offset(work_x_mm, work_z_mm):
+        for line in self.dialect.set_offset(work_x_mm, work_z_mm, work_y_mm):
             self._prompt(line)
+        return work_y_mm
 
     def forget_origin(self) -> None:
         """Take the origin's mark away."""

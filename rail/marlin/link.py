@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from rail.errors import RailAlarmError, RailProtocolError, RailRefusedError, RailResetError
+from rail.errors import HOME_AGAIN, RailAlarmError, RailProtocolError, RailRefusedError, RailResetError
 from rail.grbl.codes import Code, CodeBook
 from rail.grbl.link import LINE_S, REPORT_S, Link
 from rail.grbl.protocol import Alarm, Banner, Blank, Ok, Reply, Status
@@ -24,17 +24,16 @@ BUSY_S = 5.0
 
 _BUSY_LONGEST_S = 120.0
 
-_HOME_AGAIN = "Home it with `focusrail rail home`, or set the origin by hand with `focusrail rail zero`."
 _ALARMS = {
     protocol.HALTED: Code(
         "it has halted itself (kill) and reads nothing until it is reset",
         "Its message is in the log of a session (`focusrail shoot --log-wire`). "
         "Boards without temperature sensors need dummy ones in their configuration. Press its reset "
-        f"button or switch it off and on, then: {_HOME_AGAIN}",
+        f"button or switch it off and on, then: {HOME_AGAIN}",
     ),
-    protocol.STOPPED: Code("it has stopped because of an error", f"Unlock with `focusrail rail unlock`. {_HOME_AGAIN}"),
+    protocol.STOPPED: Code("it has stopped because of an error", f"Unlock with `focusrail rail unlock`. {HOME_AGAIN}"),
     protocol.ENDSTOP: Code(
-        "an end switch was hit in motion; steps may be lost", f"Unlock with `focusrail rail unlock`. {_HOME_AGAIN}"
+        "an end switch was hit in motion; steps may be lost", f"Unlock with `focusrail rail unlock`. {HOME_AGAIN}"
     ),
 }
 

@@ -244,13 +244,13 @@ class MarlinReading:
             x, z = place.work_mm[0], machine[2]
         return (machine[0] - x, machine[1] - place.work_mm[1], z)
 
-    def set_offset(self, work_x_mm: float | None, work_z_mm: float) -> None:
-        """Write the volatile origin with its mark, and read it again."""
+    def set_offset(self, work_x_mm: float | None, work_z_mm: float, work_y_mm: float = 0.0) -> float:
+        """Write the volatile origin with its mark, and read it again; its name is its step, which Y keeps here."""
         self._offset = None
         scale = self._axes()
         if work_x_mm is None:
             self._marlin.say(f"G92 Z{work_z_mm:.2f}")
-            return
+            return work_y_mm
         self._marlin.say(
             "M17"
         )  # after a start the motor is off, and its rotor up to half a full step from what is counted
@@ -271,6 +271,7 @@ class MarlinReading:
                 state="At rest; the position is unknown.",
             )
         self.offset()
+        return origin * _HUNDREDTHS
 
     def forget_origin(self) -> None:
         """Work position = machine position, and no mark."""

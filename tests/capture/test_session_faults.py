@@ -14,7 +14,7 @@ from capture.camera.shutter_camera import ShutterCamera
 from capture.errors import CameraError, CaptureError, NotStoredError, SessionError, ShotIncompleteError
 from capture.session.exposing import Exposing
 from capture.session.folder import FEWEST_COMPARED, SessionFolder
-from capture.session.moving import Moving, ways_on
+from capture.session.moving import Moving, counts_as_before, tell_ways_on, ways_on
 from capture.session.plan import StackPlan
 from capture.session.policy import RULES, Repeat, Rule
 from capture.session.records import EventKind, Verdict
@@ -236,6 +236,25 @@ def test_a_position_lost_on_the_way_is_a_device_that_failed(folder: SessionFolde
     assert "--origin here" in ended.value.remedy
 
 
+@pytest.mark.parametrize("befell", ["nothing", "zeroed", "restarted, and zeroed"])
+def test_a_count_is_the_sessions_only_from_the_very_origin_that_was_set(
+    tmp_path: Path, rig: VirtualRail, befell: str
+) -> None:
+    """Zeroed at the same step of a controller that has restarted, it looks the same but for its name."""
+    with rig.open() as axis:
+        name = axis.zero().origin
+    made = SessionFolder.create(
+        tmp_path / "n", StackPlan(0, 500, 50), devices={}, settings={}, origin="here", origin_name=name
+    )
+    with made as named:
+        if befell.startswith("restarted"):
+            rig.controller.receive(b"\x18")
+        with rig.open() as axis:
+            if befell != "nothing":
+                axis.zero()
+            assert counts_as_before(named, axis.status()) is (befell == "nothing")
+
+
 def test_images_are_offered_where_there_are_frames_to_compare_with(folder: SessionFolder) -> None:
     for number in range(1, FEWEST_COMPARED + 1):
         assert "--origin images" not in ways_on(folder)
@@ -244,6 +263,19 @@ def test_images_are_offered_where_there_are_frames_to_compare_with(folder: Sessi
         folder.journal.record(EventKind.STORED, number, files=[entry], exposure={}, notes=[])
         folder.journal.record(EventKind.ACCEPTED, number)
     assert "--origin images" in ways_on(folder)
+
+
+@pytest.mark.parametrize("homed", [True, False])
+def test_a_restart_names_the_command_that_goes_on_and_no_other(tmp_path: Path, rig: VirtualRail, homed: bool) -> None:
+    plan = StackPlan(0, 500, 50)
+    made = SessionFolder.create(tmp_path / "h", plan, devices={}, settings={}, origin="home", homed=homed)
+    with made as session, rig.open() as axis:
+        error = axis._controller.link.reset_error()
+        tell_ways_on(session, error)
+        assert ("--origin home" in error.remedy) is homed
+        assert ("--origin here" in error.remedy) is not homed
+        assert "rail zero" not in error.remedy
+        assert "check the supply" in error.remedy
 
 
 def test_a_full_disk_is_found_before_the_frame(folder: SessionFolder) -> None:

@@ -363,3 +363,19 @@ def test_an_exposure_that_was_broken_off_is_none_that_was_spoilt(tmp_path: Path)
         assert reshot(journal.events()) == 1
         store(folder, 2)
         assert reshot(journal.events()) == 2
+
+
+@pytest.mark.parametrize("kind", ["rail-reset", "rail-alarm", "rail-position-unknown"])
+def test_a_place_lost_on_the_wire_is_in_doubt_until_an_origin_is_given(tmp_path: Path, kind: str) -> None:
+    with SessionFolder.create(tmp_path / "s", PLAN, devices={}, settings={}, origin="here") as folder:
+        journal = folder.journal
+        journal.record(EventKind.FAILED, error="camera-lost", message="")
+        assert not place_in_doubt(journal.events())
+        journal.record(EventKind.FAILED, error=kind, message="")
+        journal.record(EventKind.RESUMED, origin="keep")
+        assert place_in_doubt(journal.events())
+        assert not place_in_doubt(journal.events(), homed=True)  # what the switch gave is the same again
+        for origin in ("here", "images", "home"):
+            journal.record(EventKind.FAILED, error=kind, message="")
+            journal.record(EventKind.RESUMED, origin=origin)
+            assert not place_in_doubt(journal.events())
