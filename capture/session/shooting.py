@@ -14,7 +14,7 @@ from typing import TypeVar
 from capture.camera.protocol import Camera, Shot
 from capture.errors import CaptureError, SessionError
 from capture.session.certifying import Certifier, Certifying
-from capture.session.control import Controls, Extension
+from capture.session.control import Controls, Extension, StoppedByUserError
 from capture.session.exposing import Exposing
 from capture.session.extending import EXTENDED, extended, far_end, why_not
 from capture.session.folder import SessionFolder
@@ -51,10 +51,6 @@ class ShootOutcome:
     frames: int
     added: int
     reshot: int
-
-
-class StoppedByUserError(Exception):
-    """The user asked to stop after a frame; it is done, and the session can be gone on with."""
 
 
 class Shooting:
@@ -215,13 +211,17 @@ class Shooting:
                 coverage.add(target.position)
                 self._watcher.frame_done(ShootProgress(len(done), total, position, left_s, coverage.share), shot)
                 self._follow(plan, todo, done, wait=not todo)
-            again = self._doubtful(shot_again) or self._shaken(plan, done, shot_again)
+            again = self._doubtful(shot_again)
+            if not again:
+                self._obey()
+                again = self._shaken(plan, done, shot_again)
             todo.extend(FrameTarget(number, done.pop(number)) for number in again)
+            self._obey()
             if not todo:
                 self._certified(lambda one: one.learn(self.axis), None)
                 with self._folder.journal.together():  # killed half way, what is added would be another plan
                     todo.extend(self._certified(lambda one: one.repairs(plan, done, self.axis.limits), []))
-            self._controls.wait(0)
+            self._obey()
             if not todo:
                 break
         self._controls.extend = _too_late
@@ -285,9 +285,11 @@ class Shooting:
     def _shaken(self, plan: StackPlan, done: dict[int, float], shot_again: dict[int, int]) -> list[int]:
         """Frames that a second exposure shows to be shaken."""
 
-        return self._shoot_again(
-            self._certified(lambda one: one.shaken(done, lambda n, at: self._go(plan, n, at)), {}), shot_again
-        )
+        def go(number: int, target: float) -> None:
+            self._obey()
+            self._go(plan, number, target)
+
+        return self._shoot_again(self._certified(lambda one: one.shaken(done, go), {}), shot_again)
 
     def _follow(self, plan: StackPlan, todo: deque[FrameTarget], done: dict[int, float], *, wait: bool) -> None:
         """Look after the rail's place where the frames speak against it; what was shot at a wrong one is to be shot again."""
@@ -374,6 +376,10 @@ class Shooting:
                 raise StoppedByUserError
 
     def _park(self, plan: StackPlan, after: AfterShooting) -> None:
+        self._obey()
+        self._controls.end()  # an order that came too late is refused, not taken and forgotten
+        if self._controls.stopping:
+            raise StoppedByUserError
         if after is AfterShooting.STAY:
             return
         target = plan.near if after is AfterShooting.NEAR else 0.0

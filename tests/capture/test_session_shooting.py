@@ -13,12 +13,12 @@ from capture.camera.protocol import Role, Shot
 from capture.camera.shutter_camera import ShutterCamera
 from capture.errors import CameraError
 from capture.focus.axis_view import look_at_still
-from capture.session.control import Controls, Extension, Order
+from capture.session.control import Controls, Extension, Order, StoppedByUserError
 from capture.session.extending import EXTENDED
 from capture.session.folder import SessionFolder
 from capture.session.plan import StackPlan
 from capture.session.records import SessionState
-from capture.session.shooting import Shooting, StoppedByUserError
+from capture.session.shooting import Shooting
 from capture.session.targets import targets_of
 from capture.session.watching import ShootProgress
 from rail.grbl.axis import GrblAxis
