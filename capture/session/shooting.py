@@ -16,10 +16,11 @@ from capture.errors import CaptureError, SessionError
 from capture.session.certifying import Certifier, Certifying
 from capture.session.control import Controls, Extension, StoppedByUserError
 from capture.session.exposing import Exposing
-from capture.session.extending import EXTENDED, extended, far_end, why_not
+from capture.session.extending import EXTENDED, extend
 from capture.session.folder import SessionFolder
 from capture.session.moving import Moving
 from capture.session.old_pictures import old_pictures
+from capture.session.pace import Pace
 from capture.session.plan import StackPlan
 from capture.session.preflight import RoomWatch
 from capture.session.reconcile import put_aside
@@ -184,6 +185,8 @@ class Shooting:
         done: dict[int, float] = {}
         coverage = Coverage(plan)
         for target in targets_of(plan, records):
+            if target.added == EXTENDED:
+                coverage.extend(target.position)
             record = records.get(target.number)
             if record is not None and record.verdict is Verdict.ACCEPTED:
                 done[target.number] = target.position
@@ -191,24 +194,25 @@ class Shooting:
                 self._take_up(target, record)
             else:
                 todo.append(target)
-        started_s, shot_now = time.monotonic(), 0
+        pace = Pace()
         shot_again: dict[int, int] = {}
         room = RoomWatch(self._folder.path)
 
-        self._controls.extend = lambda distance: self._extend(plan, todo, distance)
+        self._controls.extend = lambda distance: self._extend(plan, todo, coverage, distance)
         while True:
             while todo:
                 self._obey()
+                pace.begin()
                 if said := room.look(len(todo), self._exposing.frame_bytes):
                     self._watcher.trouble(said)
                 target = todo.popleft()
                 shot, position = self._frame(target, plan)
                 done[target.number] = target.position
-                shot_now += 1
                 total = len(done) + len(todo)
-                left_s = (time.monotonic() - started_s) / shot_now * len(todo)
                 self._folder.refresh_manifest()
                 coverage.add(target.position)
+                pace.done()
+                left_s = pace.left_s(len(todo))
                 self._watcher.frame_done(ShootProgress(len(done), total, position, left_s, coverage.share), shot)
                 self._follow(plan, todo, done, wait=not todo)
             again = self._doubtful(shot_again)
@@ -254,23 +258,13 @@ class Shooting:
         if controls.stopping:
             raise StoppedByUserError
 
-    def _extend(self, plan: StackPlan, todo: deque[FrameTarget], distance: float) -> Extension:
-        """Recorded before it is answered: what was promised outlives a stop, and a kill."""
-        targets = targets_of(plan, self._folder.frames())  # the frame that is being shot is among them
-        far = far_end(targets)
-        if said := why_not(plan, far, self.axis.limits[1], distance):
-            self._watcher.notice(f"the far end is not extended: {said}")
-            return Extension(said)
-        added = [
-            FrameTarget(number, position, EXTENDED)
-            for number, position in enumerate(
-                extended(plan, far, distance), max(target.number for target in targets) + 1
-            )
-        ]
-        with self._folder.journal.together():
-            for target in added:
-                self._folder.journal.record(EventKind.ADDED, target.number, target=target.position, reason=EXTENDED)
+    def _extend(self, plan: StackPlan, todo: deque[FrameTarget], coverage: Coverage, distance: float) -> Extension:
+        added, refused = extend(self._folder, plan, self.axis.limits[1], distance)
+        if refused:
+            self._watcher.notice(f"the far end is not extended: {refused}")
+            return Extension(refused)
         todo.extend(added)
+        coverage.extend(added[-1].position)
         self._watcher.notice(f"the far end is extended to {added[-1].position:g} {plan.unit.value}")
         return Extension(far=added[-1].position)
 
