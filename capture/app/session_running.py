@@ -133,7 +133,7 @@ def shoot_frames(
         watcher = stack.enter_context(ShootingProgress(plan.count))
         watcher.on_trouble = notifier.trouble
         if isinstance(devices.camera, GphotoCamera):
-            devices.camera.tell(watcher.notice)
+            devices.camera.tell(watcher.notice, watcher.trouble)
         watch = stack.enter_context(contextlib.closing(frame_watch(folder)))
         shooting = Shooting(
             folder,

@@ -86,6 +86,38 @@ def test_an_extension_that_was_promised_outlives_a_stop(folder: SessionFolder, a
     assert (outcome.planned, outcome.frames, outcome.added) == (4, 6, 2)
 
 
+@pytest.mark.parametrize("order", [Order.PAUSE, Order.STOP])
+def test_an_order_after_the_last_frame_is_obeyed_before_the_carriage_is_parked(
+    folder: SessionFolder, axis: GrblAxis, order: Order
+) -> None:
+    watching = Watching()
+    with Controls() as controls:
+        shooting = Shooting(folder, axis, ShutterCamera(axis, QUICK), watching, controls=controls)
+
+        def at_the_last(progress: ShootProgress) -> None:
+            if progress.done == PLAN.count:
+                controls.send(order)
+
+        def go_on(text: str) -> None:
+            if text.startswith("paused"):
+                assert axis.status().position == pytest.approx(PLAN.far, abs=1)
+                controls.send(Order.GO_ON)
+            watching.told.append(text)
+
+        watching.after = at_the_last
+        watching.notice = go_on  # type: ignore[method-assign]
+        if order is Order.STOP:
+            with pytest.raises(StoppedByUserError):
+                shooting.run(PLAN)
+        else:
+            shooting.run(PLAN)
+        assert controls.send(Order.STOP) is (order is Order.STOP)  # refused once it was parked
+    parked = order is Order.PAUSE
+    assert ("going on" in watching.told) is parked
+    assert axis.status().position == pytest.approx(PLAN.near if parked else PLAN.far, abs=1)
+    assert folder.state is (SessionState.FINISHED if parked else SessionState.INTERRUPTED)
+
+
 def test_an_extension_counts_from_the_frame_that_is_being_shot(
     folder: SessionFolder, axis: GrblAxis, rig: VirtualRail
 ) -> None:
