@@ -37,6 +37,7 @@ from capture.session.bounded import bounded, refuse_beyond
 from capture.session.folder import check_new_folder
 from capture.session.from_here import AxisFromHere
 from capture.session.plan import StackPlan
+from capture.session.preflight import notification
 from capture.session.targets import check_plan
 from rail.axis import Axis
 
@@ -80,7 +81,7 @@ def dry_run(wanted: Shoot) -> Reply:
             found = plan_of(wanted.plan, axis, camera, exposures.count)
         else:
             found = PlanFound(wanted.plan, {})
-        checks = checks_of(found, wanted, axis, camera, file_format, exposures)
+        checks = checks_of(found, wanted, axis, camera, file_format, exposures) + notification(wanted.notify)
     return _reply(wanted, found, [check.values() for check in checks], exposures.count)
 
 

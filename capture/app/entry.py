@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
@@ -18,11 +19,18 @@ def _terminate(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+def _nothing_to_pause(number: int, frame: FrameType | None) -> None:
+    # not by sys.stderr, which may be in the middle of a line
+    with contextlib.suppress(OSError):
+        os.write(2, b"focusrail: not paused: that is for the frames of a session, and none is being shot now\n")
+
+
 def main() -> None:
     """Run the command line and leave with its exit code.
 
     SIGTERM and SIGHUP (a terminal that was closed) are answered as Ctrl-C is: motion stops on every way out. SIGINT counts in the
-    background, too, even where the shell has switched it off; SIGHUP does not under nohup.
+    background, too, even where the shell has switched it off; SIGHUP does not under nohup. So is SIGUSR2, the order to stop, wherever
+    no frames are shot that could be finished first (`keys_and_signals`); SIGUSR1, the order to pause, is refused there.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # So it is inherited from a shell without job control that starts a job in the background: an interrupt that is sent to such
@@ -32,6 +40,8 @@ def main() -> None:
         # a program started with nohup is meant to outlive its terminal
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _terminate)
+    signal.signal(signal.SIGUSR1, _nothing_to_pause)
+    signal.signal(signal.SIGUSR2, _terminate)
     try:
         begin_imports()
         from capture.app.main import run
@@ -49,7 +59,8 @@ def main() -> None:
             }
             sys.stdout.write(json.dumps({"error": error}) + "\n")
     # from here on nothing is left to stop, and a second Ctrl-C must not change the answer
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
     try:
         sys.stdout.flush()
     except BrokenPipeError:

@@ -27,7 +27,7 @@ from capture.session.folder import SessionFolder, check_new_folder
 from capture.session.moving import tell_ways_on
 from capture.session.notify import Notifier
 from capture.session.plan import StackPlan
-from capture.session.preflight import Check, preflight
+from capture.session.preflight import Check, notification, preflight
 from capture.session.records import EventKind, SessionState
 from capture.session.targets import check_plan
 from capture.session.watching import Companion
@@ -106,7 +106,8 @@ def shoot_in(
         Each says how far it came, and how to go on.
     """
     devices.log.write_to(folder.path / "log.txt")
-    with contextlib.closing(Notifier(wanted.notify, folder.path)) as notifier:
+    clear_the_way(notification(wanted.notify), devices.axis)
+    with contextlib.closing(Notifier(wanted.notify, folder.path, say)) as notifier:
         try:
             if not folder.planned:
                 with _searching(folder, devices.axis):

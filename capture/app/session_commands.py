@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import typer
 from capture.app.dry_run import dry_run
 from capture.app.flags import with_flags
 from capture.app.opening import DeviceNames
-from capture.app.output import InterruptedRunError, JsonFlag, Reply
+from capture.app.output import InterruptedRunError, JsonFlag, Reply, say
 from capture.app.session_beginning import shoot_session
 from capture.app.session_collecting import check_collectable, collect_after_shooting
 from capture.app.session_options import AUTO, ShootFlags
@@ -20,10 +21,11 @@ from capture.app.session_running import Shoot, ShotSession
 from capture.app.session_stacking import RunningStacker, stack_session
 from capture.app.stack_options import StackFlags, options_to_record
 from capture.camera.shutter_camera import PORT as SHUTTER
-from capture.errors import UsageError
+from capture.errors import SessionError, UsageError
 from capture.lengths import parse_length
 from capture.session.exposures import Exposures, bracket_times
 from capture.session.folder import SessionFolder
+from capture.session.log import SessionLog
 from capture.session.notify import Notifier
 from capture.settings import load_settings
 from stacking.errors import StackingError
@@ -81,29 +83,28 @@ def finish_run(
     session: Path, shot: ShotSession, options: StackOptions, notify: str | None, running: RunningStacker | None = None
 ) -> Reply:
     """Stack a session whose frames are all there, and answer as `run` does; `running`: what saw the frames come."""
-    notifier = Notifier(notify, session)
-    try:
-        with SessionFolder.open(session) as folder:
-            stacked = stack_session(folder, options, running)
-    except StackingError as error:
-        error.state = (
-            f"All {shot.values['frames']} frames are safe in {session}; the rail stands still. {error.state}".strip()
-        )
-        error.remedy = f"{error.remedy} Then go on with: focusrail resume {session}".strip()
-        raise
-    except KeyboardInterrupt:
-        raise InterruptedRunError(
-            "interrupted while stacking",
-            state=f"All {shot.values['frames']} frames are safe in {session}; the rail stands still.",
-            remedy=f"Go on with: focusrail resume {session}",
-        ) from None
-    more = {
-        "result": stacked["result"],
-        "seconds_after_last_frame": round(time.monotonic() - shot.last_frame_s, 3),
-        "stack": stacked,
-    }
-    notifier.finished(f"{stacked['result']} is done")
-    notifier.close()
+    with SessionLog() as log, closing(Notifier(notify, session, say)) as notifier:
+        log.write_to(session / "log.txt")
+        try:
+            with SessionFolder.open(session) as folder:
+                stacked = stack_session(folder, options, running)
+        except (StackingError, SessionError) as error:
+            error.state = f"All {shot.values['frames']} frames are safe in {session}; the rail stands still. {error.state}".strip()
+            error.remedy = f"{error.remedy} Then go on with: focusrail resume {session}".strip()
+            notifier.trouble(error.message)
+            raise
+        except KeyboardInterrupt:
+            raise InterruptedRunError(
+                "interrupted while stacking",
+                state=f"All {shot.values['frames']} frames are safe in {session}; the rail stands still.",
+                remedy=f"Go on with: focusrail resume {session}",
+            ) from None
+        more = {
+            "result": stacked["result"],
+            "seconds_after_last_frame": round(time.monotonic() - shot.last_frame_s, 3),
+            "stack": stacked,
+        }
+        notifier.finished(f"{stacked['result']} is done")
     return Reply(shot.values | more, [*shot.lines, f"picture: {stacked['result']} ({stacked['frames_used']} frames)"])
 
 

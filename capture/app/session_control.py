@@ -1,6 +1,7 @@
 """Keys and signals for a session that runs: p pause or go on, s stop after this frame, + one more frame at the far end.
 
 Signals, for scripts: SIGUSR1 pauses or goes on, SIGUSR2 stops after this frame. ``focusrail control`` does the same from elsewhere.
+Before the first frame and after the last they are answered as `capture.app.entry` has it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 from capture.app.output import say
 from capture.session.control import Controls, Order
 
+_SIGNALS: dict[int, Order] = {signal.SIGUSR1: Order.TOGGLE, signal.SIGUSR2: Order.STOP}
 _KEYS = {"p": Order.TOGGLE, " ": Order.TOGGLE, "s": Order.STOP, "+": Order.EXTEND}
 
 
@@ -34,17 +36,14 @@ def keys_and_signals(controls: Controls, step: float) -> Iterator[None]:
         By how much ``+`` extends the far end, in the axis's unit.
     """
 
-    def toggle(number: int, frame: FrameType | None) -> None:
-        controls.send(Order.TOGGLE)
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        controls.send(Order.STOP)
-
     before: dict[int, Any] = {}
+
+    def give(number: int, frame: FrameType | None) -> None:
+        if not controls.send(_SIGNALS[number]) and callable(before.get(number)):
+            before[number](number, frame)
+
     if threading.current_thread() is threading.main_thread():
-        before = {
-            number: signal.signal(number, act) for number, act in ((signal.SIGUSR1, toggle), (signal.SIGUSR2, stop))
-        }
+        before.update({number: signal.signal(number, give) for number in _SIGNALS})
     try:
         with _keyboard(controls, step):
             yield

@@ -27,7 +27,7 @@ from capture.camera.shutter_camera import ShutterCamera
 from capture.errors import CaptureError, SessionError
 from capture.session.bounded import bounded
 from capture.session.collecting import to_collect
-from capture.session.control import Controls
+from capture.session.control import Controls, StoppedByUserError
 from capture.session.exposures import Exposures
 from capture.session.folder import SessionFolder
 from capture.session.log import SessionLog
@@ -35,7 +35,7 @@ from capture.session.moving import tell_ways_on
 from capture.session.notify import Notifier
 from capture.session.plan import StackPlan
 from capture.session.records import place_in_doubt
-from capture.session.shooting import AfterShooting, Shooting, ShootOutcome, StoppedByUserError
+from capture.session.shooting import AfterShooting, Shooting, ShootOutcome
 from capture.session.targets import targets_of
 from capture.session.watching import Companion
 from capture.settings import Settings
@@ -134,7 +134,7 @@ def shoot_frames(
         watcher = stack.enter_context(ShootingProgress(plan.count))
         watcher.on_trouble = notifier.trouble
         if isinstance(devices.camera, GphotoCamera):
-            devices.camera.tell(watcher.notice)
+            devices.camera.tell(watcher.notice, watcher.trouble)
         watch = stack.enter_context(contextlib.closing(frame_watch(folder)))
         shooting = Shooting(
             folder,

@@ -73,9 +73,11 @@ class GphotoCamera:
         self.flash_wait_s = 0.0
         self._link.connect_patiently()
 
-    def tell(self, notice: Callable[[str], None]) -> None:
-        """Have `notice` told what is waited for, and how long at most, from now on; it must return quickly."""
+    def tell(self, notice: Callable[[str], None], trouble: Callable[[str], None] | None = None) -> None:
+        """Have `notice` told what is waited for, and how long at most, from now on; `trouble` that the camera is gone, and back (`notice`
+        without it). Both must return quickly."""
         self._link.notice = notice
+        self._link.trouble = notice if trouble is None else trouble
 
     @property
     def driver_pid(self) -> int | None:

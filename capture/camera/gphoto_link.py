@@ -116,6 +116,8 @@ class GphotoLink:
         What was set, by the camera's own choice strings.
     notice : callable
         Told what is waited for, and how long at most.
+    trouble : callable
+        Told that the camera is gone, not opened by a first try, and that it is back from there.
     """
 
     def __init__(self, port: str | None, deadlines: Deadlines, start: Callable[[], LibraryProcess]) -> None:
@@ -123,6 +125,7 @@ class GphotoLink:
         self.tree: list[Setting] = []
         self.asked: dict[Role, str] = {}
         self.notice: Callable[[str], None] = _nobody
+        self.trouble: Callable[[str], None] = _nobody
         self._port = whole_port(port)
         self._start = start
         self._process: LibraryProcess | None = None
@@ -196,7 +199,7 @@ class GphotoLink:
         end = time.monotonic() + self.deadlines.recover_s
         self.notice(f"{error.message.rstrip('.')}; it is opened again, for at most {self.deadlines.recover_s:.0f} s")
         pause = threading.Event()
-        wait_s = 0.2
+        wait_s, gone = 0.2, False
         while True:
             try:
                 self.connect()
@@ -209,10 +212,13 @@ class GphotoLink:
                         remedy=again.remedy,
                         state=again.state,
                     ) from error
+                if not gone:
+                    gone = True
+                    self.trouble(f"the camera is gone: {again.message}")
                 pause.wait(wait_s)  # between two attempts to open: no event tells when a camera is back
                 wait_s = min(2.0, wait_s * 2)
             else:
-                self.notice("the camera is back")
+                (self.trouble if gone else self.notice)("the camera is back")
                 return
 
     def idempotent(self, call: Callable[[], _T]) -> _T:

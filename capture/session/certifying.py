@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from capture.camera.protocol import Camera
 from capture.errors import CameraError, CaptureError
+from capture.session.control import StoppedByUserError
 from capture.session.folder import SessionFolder
 from capture.session.plan import StackPlan
 from capture.session.records import EventKind
@@ -156,7 +157,10 @@ class Certifying:
             if number in self._checked or number not in targets:
                 continue
             self._checked.add(number)
-            go(number, targets[number])
+            try:
+                go(number, targets[number])
+            except StoppedByUserError:
+                break  # obeyed once what was found until now is set aside: it is shot again when the session is gone on with
             reason = self._compare(number)
             if reason:
                 found[number] = reason

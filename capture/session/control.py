@@ -48,6 +48,10 @@ class Extension:
     far: float | None = None
 
 
+class StoppedByUserError(Exception):
+    """The user asked to stop after a frame; it is done, and the session can be gone on with."""
+
+
 class Controls:
     """The receiving end; the thread that shoots reads it.
 
@@ -67,6 +71,7 @@ class Controls:
         self.paused = False
         self.stopping = False
         self.extend: Callable[[float], Extension] = _not_yet
+        self._ended = False
         self._rest = b""
         self._pipe = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._path = None if folder is None else folder / FIFO_NAME
@@ -78,10 +83,12 @@ class Controls:
                 # open for both, so that it never reads as ended when a writer leaves
                 self._fifo = os.open(self._path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
 
-    def send(self, order: Order, distance: float | None = None) -> None:
-        """Give an order from this process; safe in a signal handler."""
-        with contextlib.suppress(OSError):
-            os.write(self._pipe[1], _line(order, distance))
+    def send(self, order: Order, distance: float | None = None) -> bool:
+        """Give an order from this process; safe in a signal handler. False where none is taken any more."""
+        if not self._ended:
+            with contextlib.suppress(OSError):
+                os.write(self._pipe[1], _line(order, distance))
+        return not self._ended
 
     def wait(self, seconds: float) -> None:
         """Take orders until `seconds` have passed; 0 takes what is there. Ends early when told to stop or to go on."""
@@ -131,16 +138,23 @@ class Controls:
                 finally:
                     os.close(answer)
 
-    def close(self) -> None:
-        """Answer what still waits, and take the FIFO away; idempotent."""
+    def end(self) -> None:
+        """Take what still waits, and refuse orders from then on: nobody is to think that they are obeyed. Idempotent."""
+        if self._ended:
+            return
+        self._ended = True
+        self.extend = _over
+        self._take(0)
         if self._fifo >= 0:
-            self.extend = _over
-            self._take(0)
             os.close(self._fifo)
             self._fifo = -1
             if self._path is not None:
                 with contextlib.suppress(OSError):
                     self._path.unlink()
+
+    def close(self) -> None:
+        """End, and give the pipe back; idempotent."""
+        self.end()
         for end in self._pipe:
             with contextlib.suppress(OSError):
                 os.close(end)

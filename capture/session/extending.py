@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from capture.session.folder import SessionFolder
 from capture.session.plan import StackPlan
-from capture.session.targets import FrameTarget
+from capture.session.records import EventKind
+from capture.session.targets import FrameTarget, targets_of
 
 EXTENDED = "far end extended by the user"
 # Of the plan's whole range, in one order: mm typed for um must not reach the rail's end.
@@ -49,3 +51,23 @@ def extended(plan: StackPlan, far: float, distance: float) -> list[float]:
         position = min(position + plan.step, far + distance)
         positions.append(position)
     return positions
+
+
+def extend(folder: SessionFolder, plan: StackPlan, high: float, distance: float) -> tuple[list[FrameTarget], str]:
+    """Add the frames of an extension by `distance` to the session, in its journal: what is promised outlives a stop, and a kill.
+
+    Returns
+    -------
+    tuple
+        The frames; and why there are none, "" where there are.
+    """
+    targets = targets_of(plan, folder.frames())  # the frame that is being shot is among them
+    far = far_end(targets)
+    if refused := why_not(plan, far, high, distance):
+        return [], refused
+    first = max(target.number for target in targets) + 1
+    added = [FrameTarget(n, position, EXTENDED) for n, position in enumerate(extended(plan, far, distance), first)]
+    with folder.journal.together():
+        for target in added:
+            folder.journal.record(EventKind.ADDED, target.number, target=target.position, reason=EXTENDED)
+    return added, ""

@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 from capture.camera.protocol import CameraInfo, FileFormat, Role
 from capture.camera.readiness import Obstacle
 from capture.session.bounded import BoundedAxis
+from capture.session.notify import DESKTOP, unready
 from capture.session.plan import StackPlan
 from capture.session.targets import check_plan
 from rail.axis import Axis
@@ -169,6 +170,16 @@ def _camera(camera: TellsObstacles, frames: int, frame_bytes: int | None) -> Ite
         yield Check("camera", True, f"{camera.info().model} is ready{charge}")
 
 
+def notification(way: str | None) -> list[Check]:
+    """Whether anybody can be told by `way`, as far as it can be seen without telling; empty where nobody is to be told."""
+    if way is None:
+        return []
+    if not (why := unready(way)):
+        return [Check("notification", True, f"tells of the end and of trouble by: {way}")]
+    remedy = "Install it (apt install libnotify-bin)" if way == DESKTOP else "Install it, or give its whole path"
+    return [Check("notification", False, f"nobody will be notified: {why}", f"{remedy}, or choose another --notify.")]
+
+
 class RoomWatch:
     """Whether a session's disk holds the frames to come: judged anew before each of them, by what the frames really took.
 
@@ -209,7 +220,8 @@ class RoomWatch:
         self._told = fit
         return (
             f"the disk has room for {fit} of the {frames} frames to come: at {_size(frame_bytes)} each they need "
-            f"{_size(frames * frame_bytes)}, and {_size(free)} are free; free some while it shoots, it stops before the disk is full"
+            f"{_size(frames * frame_bytes)}; {_size(free)} are free, of which {_size(ROOM_FOR_THE_JOURNAL_BYTES)} are kept for the "
+            f"session's records; free some while it shoots, it stops before the disk is full"
         )
 
 

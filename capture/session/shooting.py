@@ -14,12 +14,13 @@ from typing import TypeVar
 from capture.camera.protocol import Camera, Shot
 from capture.errors import CaptureError, SessionError
 from capture.session.certifying import Certifier, Certifying
-from capture.session.control import Controls, Extension
+from capture.session.control import Controls, Extension, StoppedByUserError
 from capture.session.exposing import Exposing
-from capture.session.extending import EXTENDED, extended, far_end, why_not
+from capture.session.extending import EXTENDED, extend
 from capture.session.folder import SessionFolder
 from capture.session.moving import Moving
 from capture.session.old_pictures import old_pictures
+from capture.session.pace import Pace
 from capture.session.plan import StackPlan
 from capture.session.preflight import RoomWatch
 from capture.session.reconcile import put_aside
@@ -51,10 +52,6 @@ class ShootOutcome:
     frames: int
     added: int
     reshot: int
-
-
-class StoppedByUserError(Exception):
-    """The user asked to stop after a frame; it is done, and the session can be gone on with."""
 
 
 class Shooting:
@@ -188,6 +185,8 @@ class Shooting:
         done: dict[int, float] = {}
         coverage = Coverage(plan)
         for target in targets_of(plan, records):
+            if target.added == EXTENDED:
+                coverage.extend(target.position)
             record = records.get(target.number)
             if record is not None and record.verdict is Verdict.ACCEPTED:
                 done[target.number] = target.position
@@ -195,33 +194,38 @@ class Shooting:
                 self._take_up(target, record)
             else:
                 todo.append(target)
-        started_s, shot_now = time.monotonic(), 0
+        pace = Pace()
         shot_again: dict[int, int] = {}
         room = RoomWatch(self._folder.path)
 
-        self._controls.extend = lambda distance: self._extend(plan, todo, distance)
+        self._controls.extend = lambda distance: self._extend(plan, todo, coverage, distance)
         while True:
             while todo:
                 self._obey()
+                pace.begin()
                 if said := room.look(len(todo), self._exposing.frame_bytes):
                     self._watcher.trouble(said)
                 target = todo.popleft()
                 shot, position = self._frame(target, plan)
                 done[target.number] = target.position
-                shot_now += 1
                 total = len(done) + len(todo)
-                left_s = (time.monotonic() - started_s) / shot_now * len(todo)
                 self._folder.refresh_manifest()
                 coverage.add(target.position)
+                pace.done()
+                left_s = pace.left_s(len(todo))
                 self._watcher.frame_done(ShootProgress(len(done), total, position, left_s, coverage.share), shot)
                 self._follow(plan, todo, done, wait=not todo)
-            again = self._doubtful(shot_again) or self._shaken(plan, done, shot_again)
+            again = self._doubtful(shot_again)
+            if not again:
+                self._obey()
+                again = self._shaken(plan, done, shot_again)
             todo.extend(FrameTarget(number, done.pop(number)) for number in again)
+            self._obey()
             if not todo:
                 self._certified(lambda one: one.learn(self.axis), None)
                 with self._folder.journal.together():  # killed half way, what is added would be another plan
                     todo.extend(self._certified(lambda one: one.repairs(plan, done, self.axis.limits), []))
-            self._controls.wait(0)
+            self._obey()
             if not todo:
                 break
         self._controls.extend = _too_late
@@ -254,23 +258,13 @@ class Shooting:
         if controls.stopping:
             raise StoppedByUserError
 
-    def _extend(self, plan: StackPlan, todo: deque[FrameTarget], distance: float) -> Extension:
-        """Recorded before it is answered: what was promised outlives a stop, and a kill."""
-        targets = targets_of(plan, self._folder.frames())  # the frame that is being shot is among them
-        far = far_end(targets)
-        if said := why_not(plan, far, self.axis.limits[1], distance):
-            self._watcher.notice(f"the far end is not extended: {said}")
-            return Extension(said)
-        added = [
-            FrameTarget(number, position, EXTENDED)
-            for number, position in enumerate(
-                extended(plan, far, distance), max(target.number for target in targets) + 1
-            )
-        ]
-        with self._folder.journal.together():
-            for target in added:
-                self._folder.journal.record(EventKind.ADDED, target.number, target=target.position, reason=EXTENDED)
+    def _extend(self, plan: StackPlan, todo: deque[FrameTarget], coverage: Coverage, distance: float) -> Extension:
+        added, refused = extend(self._folder, plan, self.axis.limits[1], distance)
+        if refused:
+            self._watcher.notice(f"the far end is not extended: {refused}")
+            return Extension(refused)
         todo.extend(added)
+        coverage.extend(added[-1].position)
         self._watcher.notice(f"the far end is extended to {added[-1].position:g} {plan.unit.value}")
         return Extension(far=added[-1].position)
 
@@ -285,9 +279,11 @@ class Shooting:
     def _shaken(self, plan: StackPlan, done: dict[int, float], shot_again: dict[int, int]) -> list[int]:
         """Frames that a second exposure shows to be shaken."""
 
-        return self._shoot_again(
-            self._certified(lambda one: one.shaken(done, lambda n, at: self._go(plan, n, at)), {}), shot_again
-        )
+        def go(number: int, target: float) -> None:
+            self._obey()
+            self._go(plan, number, target)
+
+        return self._shoot_again(self._certified(lambda one: one.shaken(done, go), {}), shot_again)
 
     def _follow(self, plan: StackPlan, todo: deque[FrameTarget], done: dict[int, float], *, wait: bool) -> None:
         """Look after the rail's place where the frames speak against it; what was shot at a wrong one is to be shot again."""
@@ -374,6 +370,10 @@ class Shooting:
                 raise StoppedByUserError
 
     def _park(self, plan: StackPlan, after: AfterShooting) -> None:
+        self._obey()
+        self._controls.end()  # an order that came too late is refused, not taken and forgotten
+        if self._controls.stopping:
+            raise StoppedByUserError
         if after is AfterShooting.STAY:
             return
         target = plan.near if after is AfterShooting.NEAR else 0.0

@@ -37,10 +37,17 @@ class Coverage:
 
     def add(self, position: float) -> None:
         """A frame at `position` is there; a frame shot again changes nothing."""
-        index = min(max(math.ceil((position - self._near) / self._step - 1e-6), 0), self._intervals)
+        index = min(max(self._index(position), 0), self._intervals)
         if index not in self._there:
             self._there.add(index)
             self._joined += (index - 1 in self._there) + (index + 1 in self._there)
+
+    def extend(self, far: float) -> None:
+        """The range ends at `far` now; it never becomes smaller."""
+        self._intervals = max(self._intervals, self._index(far))
+
+    def _index(self, position: float) -> int:
+        return math.ceil((position - self._near) / self._step - 1e-6)
 
     @property
     def share(self) -> float:

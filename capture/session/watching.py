@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 
 from capture.camera.protocol import Shot
 from capture.errors import CaptureError
+from capture.session.control import StoppedByUserError
 from rail.errors import RailError
 
 _log = logging.getLogger(__name__)
@@ -95,13 +96,13 @@ class Beside:
         what: Callable[[T], R],
         otherwise: R,
         *,
-        passing: tuple[type[Exception], ...] = (CaptureError, RailError, OSError),
+        passing: tuple[type[Exception], ...] = (CaptureError, RailError, OSError, StoppedByUserError),
     ) -> R:
         """What `one` answers; `otherwise` from where it has failed on. What is `passing` is no failure of its own.
 
         Raises
         ------
-        CaptureError, rail.errors.RailError, OSError
+        CaptureError, rail.errors.RailError, OSError, StoppedByUserError
         """
         if id(one) in self._failed:
             return otherwise

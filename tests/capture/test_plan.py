@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capture.errors import UsageError
+from capture.session.pace import Pace
 from capture.session.plan import StackPlan
 from capture.session.targets import Coverage
 
@@ -71,3 +72,38 @@ def test_coverage_is_the_share_of_neighbours_that_are_both_there(case: tuple[int
     there = set(order)
     pairs = sum(index in there and index + 1 in there for index in range(count - 1))
     assert coverage.share == pytest.approx(pairs / (count - 1))
+
+
+def test_an_extended_range_is_covered_when_its_last_frame_is_there() -> None:
+    plan = StackPlan(0, 300, 100)
+    coverage = Coverage(plan)
+    for position in plan.positions:
+        coverage.add(position)
+    assert coverage.share == 1
+    coverage.extend(450)
+    assert coverage.share == pytest.approx(3 / 5)
+    coverage.extend(400)
+    for position in (400, 450):
+        coverage.add(position)
+    assert coverage.share == 1
+
+
+@pytest.mark.parametrize(
+    ("took_s", "a_frame_s"),
+    [
+        ([], None),
+        ([2.0], 2.0),
+        ([2.0, 40.0], 2.0),  # the camera was away
+        ([2.0, 40.0, 2.5], 2.5),
+        ([9.0] * 8 + [3.0] * 15, 3.0),
+    ],
+)
+def test_the_time_left_goes_by_what_a_frame_takes_mostly(took_s: list[float], a_frame_s: float | None) -> None:
+    now_s = 0.0
+    pace = Pace(lambda: now_s)
+    for took in took_s:
+        now_s += 1000  # a pause between two frames
+        pace.begin()
+        now_s += took
+        pace.done()
+    assert pace.left_s(10) == (None if a_frame_s is None else pytest.approx(10 * a_frame_s))

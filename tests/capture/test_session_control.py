@@ -119,3 +119,13 @@ def test_a_distance_counts_as_the_session_does(
     with SessionFolder.create(tmp_path / "s", plan, devices={}, settings={}, origin="here"):
         assert run(["control", str(tmp_path / "s"), "extend", wrong, "--json"]) == 2
     assert f"this session counts in {unit.value}" in capsys.readouterr().out
+
+
+def test_an_order_after_the_last_that_is_taken_is_refused(controls: Controls, tmp_path: Path) -> None:
+    assert controls.send(Order.PAUSE)
+    send_order(tmp_path, Order.STOP)
+    controls.end()
+    assert (controls.paused, controls.stopping) == (True, True)
+    assert not controls.send(Order.GO_ON)
+    with pytest.raises(SessionError, match="nobody is shooting"):
+        send_order(tmp_path, Order.GO_ON)

@@ -13,12 +13,12 @@ from capture.camera.protocol import Role, Shot
 from capture.camera.shutter_camera import ShutterCamera
 from capture.errors import CameraError
 from capture.focus.axis_view import look_at_still
-from capture.session.control import Controls, Extension, Order
+from capture.session.control import Controls, Extension, Order, StoppedByUserError
 from capture.session.extending import EXTENDED
 from capture.session.folder import SessionFolder
 from capture.session.plan import StackPlan
 from capture.session.records import SessionState
-from capture.session.shooting import Shooting, StoppedByUserError
+from capture.session.shooting import Shooting
 from capture.session.targets import targets_of
 from capture.session.watching import ShootProgress
 from rail.grbl.axis import GrblAxis
@@ -84,6 +84,38 @@ def test_an_extension_that_was_promised_outlives_a_stop(folder: SessionFolder, a
     with closing(Shooting(folder, axis, ShutterCamera(axis, QUICK), Watching())) as shooting:
         outcome = shooting.run(PLAN)
     assert (outcome.planned, outcome.frames, outcome.added) == (4, 6, 2)
+
+
+@pytest.mark.parametrize("order", [Order.PAUSE, Order.STOP])
+def test_an_order_after_the_last_frame_is_obeyed_before_the_carriage_is_parked(
+    folder: SessionFolder, axis: GrblAxis, order: Order
+) -> None:
+    watching = Watching()
+    with Controls() as controls:
+        shooting = Shooting(folder, axis, ShutterCamera(axis, QUICK), watching, controls=controls)
+
+        def at_the_last(progress: ShootProgress) -> None:
+            if progress.done == PLAN.count:
+                controls.send(order)
+
+        def go_on(text: str) -> None:
+            if text.startswith("paused"):
+                assert axis.status().position == pytest.approx(PLAN.far, abs=1)
+                controls.send(Order.GO_ON)
+            watching.told.append(text)
+
+        watching.after = at_the_last
+        watching.notice = go_on  # type: ignore[method-assign]
+        if order is Order.STOP:
+            with pytest.raises(StoppedByUserError):
+                shooting.run(PLAN)
+        else:
+            shooting.run(PLAN)
+        assert controls.send(Order.STOP) is (order is Order.STOP)  # refused once it was parked
+    parked = order is Order.PAUSE
+    assert ("going on" in watching.told) is parked
+    assert axis.status().position == pytest.approx(PLAN.near if parked else PLAN.far, abs=1)
+    assert folder.state is (SessionState.FINISHED if parked else SessionState.INTERRUPTED)
 
 
 def test_an_extension_counts_from_the_frame_that_is_being_shot(

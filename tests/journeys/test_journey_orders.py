@@ -134,6 +134,19 @@ def test_stopped_after_a_frame_it_can_be_gone_on_with(devices: tuple[str, ...], 
     assert (running.session / "manifest.json").read_bytes() == manifest
 
 
+def test_signals_before_the_first_frame_are_answered(devices: tuple[str, ...], tmp_path: Path) -> None:
+    running = Running(tmp_path / "s", devices, "--far", "9mm", "--settle", "20")
+    assert running.process.stderr is not None
+    said = running.process.stderr.readline()
+    running.process.send_signal(signal.SIGUSR1)
+    while said and "not paused" not in said:
+        said = running.process.stderr.readline()
+    assert said
+    running.process.send_signal(signal.SIGUSR2)
+    ended = running.end()
+    assert (ended.code, ended.values["error"]["kind"]) == (130, "interrupted")
+
+
 def test_the_far_end_is_extended(devices: tuple[str, ...], tmp_path: Path) -> None:
     running = Running(tmp_path / "s", devices, *QUICK).paused_after(1)
     answer = focusrail("control", running.session, "extend", "250um", "--json").done()
