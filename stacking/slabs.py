@@ -18,10 +18,9 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from stacking.crop import valid_rectangle
 from stacking.errors import SourceError, StackingUsageError
 from stacking.frames import Pixels, Registration
-from stacking.fuse.canvas import Canvas
+from stacking.fuse.canvas import Canvas, spans_by_level
 from stacking.fuse.final_pass import FinalPass, FusionTask, Progress
 from stacking.options import Method
 from stacking.slab_options import SlabOptions
@@ -147,8 +146,12 @@ def fuse_in_slabs(
         whole = next(n for n, group in enumerate(groups) if any(reference in current[k] for k in group))
         for number in sorted(range(len(groups)), key=lambda n: (n != whole, n)):
             members = [keys[k] for k in groups[number]]
+            completes = number != whole and stage == 1
+            # else coarse levels, and with them brightness and colour, would be missing beside a border within the canvas
+            canvas = replace(task.canvas, repeats_edges=True) if completes else stage_task.canvas
             part = replace(
                 stage_task,
+                canvas=canvas,
                 registrations={k: stage_task.registrations[k] for k in members},
                 wants_depth=False,
                 is_part=True,
@@ -157,7 +160,7 @@ def fuse_in_slabs(
             missed |= fused.missed
             frames = tuple(sorted({f for k in groups[number] for f in current[k]} - missed.keys()))
             image = fused.image
-            if number != whole and stage == 1:
+            if completes:
                 around = next(slab.path for slab in made)
                 image = _completed(image, around, task, frames)
             path = folder / _name(stage, number, len(groups))
@@ -290,14 +293,17 @@ def _task_of(slabs: Sequence[Slab], task: FusionTask, method: Method | None) -> 
 def _completed(image: Picture, around: Path, task: FusionTask, frames: Sequence[int]) -> Picture:
     """Where the slab's frames do not reach, the slab of the reference frame stands in, its edge blended."""
     canvas = task.canvas
-    covers = valid_rectangle(task.frame_size, [task.registrations[k].matrix for k in frames])
-    left, top = max(covers.x - canvas.x, 0), max(covers.y - canvas.y, 0)
-    right = min(covers.x + covers.width - canvas.x, canvas.width)
-    bottom = min(covers.y + covers.height - canvas.y, canvas.height)
-    if (left, top, right, bottom) == (0, 0, canvas.width, canvas.height) or not frames:
+    if not frames:
         return image
+    spans = [
+        spans_by_level(canvas, canvas.to_frame(task.registrations[k].matrix), task.frame_size, 1)[0] for k in frames
+    ]
+    left, right = np.max([s[:, 0] for s in spans], axis=0), np.min([s[:, 1] for s in spans], axis=0)
+    if not left.any() and (right == canvas.width).all():
+        return image
+    columns = np.arange(canvas.width)
     weight = np.zeros((canvas.height + 2, canvas.width + 2), np.uint8)
-    weight[1:-1, 1:-1][top:bottom, left:right] = 1
+    weight[1:-1, 1:-1] = (columns >= left[:, None]) & (columns < right[:, None])
     # the border of the picture itself is no edge
     weight[0], weight[-1], weight[:, 0], weight[:, -1] = weight[1], weight[-2], weight[:, 1], weight[:, -2]
     padded = np.pad(weight, 64, mode="edge")

@@ -15,13 +15,18 @@ _WINDOWS = 4
 
 @dataclass(frozen=True, slots=True)
 class Canvas:
-    """A rectangle of the reference frame, in its full-resolution pixels; `whole` is what it is a strip of, if it is one."""
+    """A rectangle of the reference frame, in its full-resolution pixels; `whole` is what it is a strip of, if it is one.
+
+    With `repeats_edges` frames count everywhere, their outermost pixels repeated beyond their border: for a picture of which that
+    part is replaced.
+    """
 
     x: int
     y: int
     width: int
     height: int
     whole: Canvas | None = None
+    repeats_edges: bool = False
 
     def to_frame(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
         """The 2x3 matrix from pixels of this canvas to a frame, given the one from the reference frame to it."""
@@ -100,6 +105,8 @@ def spans_by_level(
 def _covers(canvas: Canvas, matrix: NDArray[np.float64], frame_size: tuple[int, int]) -> bool:
     """Whether a frame covers the canvas, and what it is a strip of."""
     whole = canvas if canvas.whole is None else canvas.whole
+    if whole.repeats_edges:
+        return True
     left, top = whole.x - canvas.x, whole.y - canvas.y
     corners = np.array([[x, y, 1.0] for x in (left, left + whole.width - 1) for y in (top, top + whole.height - 1)])
     there = corners @ matrix.T

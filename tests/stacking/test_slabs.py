@@ -286,6 +286,33 @@ def test_without_crop_slabs_that_do_not_reach_the_border_leave_no_seam(tmp_path:
     assert np.sqrt(np.mean(error[4:-4, 4:-4] ** 2)) < 1.5
 
 
+@pytest.mark.parametrize("turn", [0.0, 0.02])
+def test_a_slab_that_does_not_reach_the_border_keeps_brightness_and_colour_beside_it(turn: float) -> None:
+    """Later frames see less and less of a canvas of one colour; the last also have less of the coarse levels."""
+    colour = np.array([200, 120, 60], np.uint8)
+    flat = np.broadcast_to(colour, (HEIGHT, WIDTH, 3)).copy()
+    middle = np.array([WIDTH / 2, HEIGHT / 2])
+
+    def seen(k: int) -> Registration:
+        scale = 1.0 + 0.01 * max(k - FRAMES // 2, 0)
+        turned = scale * np.array([[1.0, -turn * (scale > 1)], [turn * (scale > 1), 1.0]])
+        return Registration(np.column_stack([turned, middle - turned @ middle]), np.ones(3), 0.0)
+
+    wanted = replace(task(), decode=lambda k: flat, registrations={k: seen(k) for k in range(FRAMES)})
+    with slab_target(None) as (place, write):
+        found = fuse_in_slabs(
+            wanted,
+            SlabOptions((4,), 1, Method.DEPTHMAP),
+            frames_in_focus=None,
+            reference=0,
+            folder=place,
+            write=write,
+            progress=lambda stage, done, total: None,
+        )
+        for image in (found.image, *(tifffile.imread(slab.path) for slab in found.slabs)):
+            assert np.abs(image / 257.0 - colour).max() < 0.5
+
+
 def test_the_depth_of_field_is_counted_in_frames() -> None:
     maps = {k: block_sharpness(frame[..., 1]) for k, frame in enumerate(frames())}
     found = stack_sharpness(maps)
