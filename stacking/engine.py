@@ -135,6 +135,7 @@ class Engine:
                 positions_um=None if any(s.position_um is None for s in sources) else PositionsSoFar(self._sources),
                 motion="none" if still else "similarity",
                 matcher=self._neighbours.match,
+                name_of=lambda k: self._sources[k].path.name,
             )
         indices = range(first, len(self._sources))
         with (
