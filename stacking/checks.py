@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -118,8 +119,10 @@ def check_frames(
         Where a crop by hand or that of the recipe lies outside of the frames, or an area or the layers name frames or slabs that
         there are not.
     MemoryBudgetError
-        Where not even the thinnest strips of whole frames fit into the memory allowed.
+        Where not even the thinnest strips of whole frames, or the registration in one thread, fit into the memory allowed.
     """
+    from stacking.register.memory import check_registration_memory
+
     if options.crop_rectangle is not None:
         by_hand_within(options.crop_rectangle, size)
     elif recipe is not None:
@@ -155,17 +158,19 @@ def check_frames(
     tasks = [task, *merging_tasks(task, options.slabs)]
     if any(area.everywhere and area.slab is None for area in options.areas):  # such an area is as large as the picture
         tasks.append(replace(task, wants_depth=False, beside_bytes=held_beside_bytes(task)))
-    _check_memory(tasks)
+    _check_memory(
+        [partial(check_registration_memory, size, sample_bytes, options.memory_bytes), *(t.memory_plan for t in tasks)]
+    )
     if options.crop_rectangle is not None or (options.crop is Crop.NONE and options.crop_aspect is None):
         check_result(options, recipe, task)
 
 
-def _check_memory(tasks: Sequence[FusionTask]) -> None:
-    """Refuse what fits into the memory allowed for none or some of `tasks`, by the one that needs most."""
+def _check_memory(checks: Sequence[Callable[[], object]]) -> None:
+    """Refuse what does not pass all of `checks`, by the one that needs most."""
     refused: list[MemoryBudgetError] = []
-    for task in tasks:
+    for check in checks:
         try:
-            task.memory_plan()
+            check()
         except MemoryBudgetError as error:
             refused.append(error)
     if refused:

@@ -115,6 +115,7 @@ class Engine:
     def extend(self, sources: Sequence[Source], *, like: Source | None = None) -> None:
         """Add several frames, measured ahead on all cores; the first ones are developed as `like`, else as the first of them."""
         from stacking.develop import Development
+        from stacking.register.memory import registration_threads
         from stacking.register.neighbours import NeighboursAhead
         from stacking.register.registrar import Registrar
 
@@ -127,18 +128,22 @@ class Engine:
         if self._development is None:
             shown = self._sources if like is None else [like]
             self._development = Development(shown, choose=self._answers.rendering, wide_gamut=self.options.wide_gamut)
-            rows, columns = self._development.size
+            size = self._development.size[::-1]
             still = self.options.align is not Align.AUTO
-            self._neighbours = NeighboursAhead((columns, rows), self._match, still=still)
+            self._neighbours = NeighboursAhead(size, self._match, still=still)
             self._registrar = Registrar(
-                (columns, rows),
+                size,
                 positions_um=None if any(s.position_um is None for s in sources) else PositionsSoFar(self._sources),
                 motion="none" if still else "similarity",
                 matcher=self._neighbours.match,
+                name_of=lambda k: self._sources[k].path.name,
             )
+        allowed = self.options.memory_bytes
+        sample_bytes = self._development.dtype.itemsize
+        threads = registration_threads(self._development.size[::-1], sample_bytes, self._threads, allowed)
         indices = range(first, len(self._sources))
         with (
-            closing(ahead(self._measure, indices, threads=self._threads, depth=self._threads)) as measured,
+            closing(ahead(self._measure, indices, threads=threads, depth=threads)) as measured,
             closing(self._neighbours.passing(measured)) as passed,
         ):
             for done, (index, found) in enumerate(passed, 1):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -113,7 +113,9 @@ def _lowest_light(light: Map) -> float:
     return float(np.where(lowest < 0, np.float32(1.0), lowest).mean())
 
 
-def repeated_frames(frames: Sequence[int], traces: Sequence[tuple[NDArray[Any], ...]]) -> dict[int, str]:
+def repeated_frames(
+    frames: Sequence[int], traces: Sequence[tuple[NDArray[Any], ...]], name_of: Callable[[int], str]
+) -> dict[int, str]:
     """Find frames that are an earlier one once more: a camera that handed out its last picture again, or a file copied twice.
 
     Two exposures never agree to the last digit of their noise. Where more than a third repeat, the pictures were made without
@@ -124,13 +126,15 @@ def repeated_frames(frames: Sequence[int], traces: Sequence[tuple[NDArray[Any], 
     frames : sequence of int
     traces : sequence of tuple of ndarray
         What is known of each, the same for the same picture alone.
+    name_of : callable
+        What a frame is called.
     """
     seen: dict[tuple[bytes, ...], int] = {}
     out: dict[int, str] = {}
     for k, trace in zip(frames, traces, strict=True):
         first = seen.setdefault(tuple(part.tobytes() for part in trace), k)
         if first != k:
-            out[k] = f"the picture of frame {first + 1} once more"
+            out[k] = f"the picture of {name_of(first)} once more"
     return out if len(out) * _MOST_REPEATED <= len(frames) else {}
 
 

@@ -17,7 +17,7 @@ Map = NDArray[np.float32]
 Scalar = TypeVar("Scalar", np.uint8, np.uint16, np.float32)
 
 _THUMB_SIDE = 320
-_DETECT_PIXELS = 1_600_000
+DETECT_PIXELS = 1_600_000
 _LEAST_SIDE = 96
 _CORNER_BLOCK = 7
 _CORNERS = 500
@@ -116,7 +116,7 @@ class Features:
 
     def without_detail(self) -> Features:
         """Return the same without scales above a megapixel: a fraction of the memory, a coarser match."""
-        coarse = tuple(s for s in self.scales if s.image.size <= _DETECT_PIXELS)
+        coarse = tuple(s for s in self.scales if s.image.size <= DETECT_PIXELS)
         return replace(self, scales=coarse or self.scales[-1:])
 
 
@@ -148,7 +148,7 @@ def extract(index: int, gray: Gray, size: tuple[int, int]) -> Features:
     factor = working_factor(gray, size)
     gray = gray[: size[1] // factor, : size[0] // factor]
     scales, noise = _scales(gray, size, factor)
-    measured = next((scale.image for scale in scales if scale.image.size <= _DETECT_PIXELS), scales[-1].image)
+    measured = next((scale.image for scale in scales if scale.image.size <= DETECT_PIXELS), scales[-1].image)
     shortest, longest = sorted(gray.shape)
     by_flat, by_light = (min(-(-longest // side), shortest) for side in (_THUMB_SIDE, _LIGHT_SIDE))
     thumb = np.asarray(shrink(gray, by_flat), np.float32)
@@ -172,19 +172,19 @@ def _scales(gray: Gray, size: tuple[int, int], factor: int) -> tuple[tuple[Scale
     scales: list[Scale] = []
     image, by, first_noise = gray, 1, 0.0
     while True:
-        if image.size <= _DETECT_PIXELS:
+        if image.size <= DETECT_PIXELS:
             noise = estimate_noise(image)
             first_noise = first_noise or noise
             xy, strength = find_corners(image, noise)
             scales.append(Scale(image, factor * by, Grid.of(size, factor * by).to_full(xy), strength))
         else:
             scales.append(Scale(image, factor * by, np.zeros(0, np.complex128), np.zeros(0)))
-        if min(image.shape) // 2 < _LEAST_SIDE and image.size <= _DETECT_PIXELS:
+        if min(image.shape) // 2 < _LEAST_SIDE and image.size <= DETECT_PIXELS:
             break
         image, by = shrink(image, 2), by * 2
     # A picture too large to look for corners in borrows those of the next smaller one.
     for k in range(len(scales) - 2, -1, -1):
-        if scales[k].image.size > _DETECT_PIXELS:
+        if scales[k].image.size > DETECT_PIXELS:
             scales[k] = replace(scales[k], corners=scales[k + 1].corners, strength=scales[k + 1].strength)
     return tuple(scales), first_noise
 

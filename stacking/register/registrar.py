@@ -86,6 +86,8 @@ class Registrar:
         "none" takes every frame as lying still; brightness is matched all the same, and foreign pictures are found.
     matcher : callable, optional
         Stands in for :func:`stacking.register.matching.match`: takes a query and returns what that returns, perhaps from memory.
+    name_of : callable, optional
+        What the frame of an index is called where another one is said to repeat it.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class Registrar:
         reference: int | None = None,
         motion: str = "similarity",
         matcher: Callable[[MatchQuery], Match | None] = match,
+        name_of: Callable[[int], str] = "frame {}".format,
     ) -> None:
         if motion not in ("similarity", "none"):
             raise StackingUsageError(f"unknown motion {motion!r}", remedy="use 'similarity' or 'none'")
@@ -111,6 +114,7 @@ class Registrar:
         self._since_anchor = 0
         self._connected: set[int] = set()
         self._matcher = matcher
+        self._name_of = name_of
         self._provisional: dict[int, Similarity] = {}
 
     @staticmethod
@@ -218,7 +222,7 @@ class Registrar:
             left_out |= dict.fromkeys(group, _BLANK if dim else why)
         traces = [self._traces[k] for k in belonging]
         cut = truncated_frames(belonging, [t.dead for t in traces], [_levels(t.light) for t in traces])
-        repeated = repeated_frames(belonging, [(t.light, t.sharpness, t.dead) for t in traces])
+        repeated = repeated_frames(belonging, [(t.light, t.sharpness, t.dead) for t in traces], self._name_of)
         left_out |= repeated | cut
         belonging = [k for k in belonging if k not in cut and k not in repeated]
         reference, poses, residuals, gains = self._solve_for(frames, belonging, avoid)

@@ -130,6 +130,15 @@ def test_broken_and_foreign_files_are_left_out_with_a_reason(folder: Path, tmp_p
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "out.tif"), stacked(folder, tmp_path / "clean.tif"))
 
 
+def test_a_frame_that_repeats_another_is_left_out_under_the_name_of_that(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "twice").mkdir()
+    for file in folder.iterdir():
+        os.link(file, tmp_path / "twice" / file.name)
+    (tmp_path / "twice/shot-2a.jpg").write_bytes((folder / "shot-2.jpg").read_bytes())
+    (out,) = stack_pictures([tmp_path / "twice"], tmp_path / "out.tif").frames_left_out
+    assert (out.path.name, out.reason) == ("shot-2a.jpg", "the picture of shot-2.jpg once more")
+
+
 def test_one_picture_is_its_own_result(folder: Path, tmp_path: Path) -> None:
     report = stack_pictures([folder / "shot-1.jpg"], tmp_path / "out.tif")
     assert report.frames_used == 1

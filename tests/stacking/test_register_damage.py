@@ -64,7 +64,7 @@ def test_a_frame_that_comes_twice_is_left_out_once(at: int) -> None:
     frames = stack(9, 4)
     frames[at] = frames[at - 1]
     solution = register(frames)
-    assert solution.left_out == {at: f"the picture of frame {at} once more"}
+    assert solution.left_out == {at: f"the picture of frame {at - 1} once more"}
     same = register([frames[0]] * 3)
     assert same.left_out == {}
 
