@@ -141,7 +141,7 @@ def settle_here(axis: Axis, camera: Camera, own: SettleFlags, region: Region) ->
     with returning(axis):
         with camera.live() as frames:
             view = FocusingView(axis, frames, region)
-            growth = measure_step(view, scale, 0.0, region=region, say=say).blur_px_per_um
+            growth = measure_step(view, scale, 0.0, region=region, reach=view.reach, say=say).blur_px_per_um
             if growth is None:
                 raise FocusError(
                     "nothing in view goes in and out of focus, so no shake can be seen surely",
