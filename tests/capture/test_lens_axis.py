@@ -14,27 +14,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capture.bench.ptpip.lens import FocusMotor
 from capture.camera.gphoto_camera import GphotoCamera
-from capture.camera.lens_axis import LensAxis, LensEndError
+from capture.camera.lens_axis import LensAxis
 from capture.camera.lens_ledger import LensLedger, LensPlace
 from capture.camera.opening import open_camera
-from capture.camera.roles import Setting
-from capture.errors import CameraSettingError, FocusEndError
-from capture.focus.axis_view import returning
+from capture.errors import CameraSettingError
 from rail.axis import AxisState, AxisStatus, AxisUnit
 from rail.errors import (
     RailDeviceError,
-    RailLimitError,
     RailPositionUnknownError,
     RailRefusedError,
     RailStoppedError,
 )
+from tests.capture.bare_lens import BareCamera
 from tests.capture.camera_bench import NetworkCamera
 from tests.rail.axis_suite import AxisSuite, Rig
 
 UM_PER_STEP = 0.25
-MANUAL_FOCUS = "/main/actions/manualfocusdrive"
 
 
 class LensRig:
@@ -257,36 +253,6 @@ def test_a_folder_that_cannot_be_written_is_no_fault(tmp_path: Path) -> None:
 # -- the count, on a motor without wires ------------------------------------------------------------------------------------------------
 
 
-class BareCamera:
-    """A motor and a clock that runs as it is asked; `words`: it knows small, middle and large steps only."""
-
-    identity = "bare"
-
-    def __init__(self, *, play: int = 12, words: bool = False) -> None:
-        self.motor = FocusMotor(play_steps=play)
-        self.before_order: Callable[[], object] = lambda: None
-        self._words = words
-        self._now_s = 0.0
-
-    def focus_drive(self) -> Setting:
-        if self._words:
-            return Setting(MANUAL_FOCUS, kind="radio", choices=("Near 1", "Near 2", "None", "Far 1", "Far 2"))
-        return Setting(MANUAL_FOCUS, kind="range", bounds=(-32767.0, 32767.0, 1.0))
-
-    def focusing(self) -> contextlib.AbstractContextManager[None]:
-        return contextlib.nullcontext()
-
-    def drive_focus(self, steps: int) -> None:
-        self.before_order()
-        arrived = self.motor.move(steps, self._now_s)
-        self._now_s += 60.0
-        if not arrived:
-            raise FocusEndError("at its end")
-
-    def close(self) -> None:
-        pass
-
-
 @given(st.integers(0, 190), st.lists(st.integers(-3000, 3000), min_size=2, max_size=12), st.integers(-1, 1))
 @settings(max_examples=60)
 def test_positions_are_those_of_the_motor_whatever_its_play(
@@ -305,66 +271,6 @@ def test_positions_are_those_of_the_motor_whatever_its_play(
             else:
                 axis.move_to(target)
             assert camera.motor.position_steps - origin == target == axis.status().position
-
-
-HOME = -20_000 + 200 - 12
-"""Where the motor stands at 0 once it was homed: the take-up less its play, from the near end."""
-
-
-@pytest.mark.parametrize(
-    ("origin", "goals", "stands"),
-    [
-        ("homed", [1000], HOME + 1000),
-        ("zero", [-21_000.0, 1000.0], -20_000 + 1000 - 12),  # away from the end by a jog
-        ("zero", [-21_000.0, None, 1000], -20_000 + 1000 - 12),  # None: zeroed at the end
-        ("zero", [-21_000.0, None, 1000, 0, 300], -20_000 + 300 - 12),
-    ],
-)
-def test_a_near_end_is_a_known_place_and_can_be_left(
-    tmp_path: Path, origin: str, goals: list[float | None], stands: int
-) -> None:
-    """A float is a jog, a whole number a move."""
-    camera = BareCamera()
-    with LensAxis(camera, ledger=LensLedger("bare", tmp_path)) as axis:
-        axis.home() if origin == "homed" else axis.zero()
-        for goal in goals:
-            if goal is None:
-                axis.zero()
-            elif isinstance(goal, int):
-                assert axis.move_to(goal).position == goal
-            elif goal > 0:
-                axis.jog(goal)
-            else:
-                with pytest.raises(LensEndError, match="end of its travel"):
-                    axis.jog(goal)
-        assert camera.motor.position_steps == stands
-        if None in goals or origin == "homed":
-            with pytest.raises(RailLimitError):
-                axis.move_to(-1)
-
-
-@pytest.mark.parametrize(
-    ("start", "home", "goals", "most_off", "known"),
-    [
-        (-19_700, False, (-480, 0), 500, False),  # the count is lost, to within one order
-        (19_700, False, (200, 240, 280, 320), 40, False),
-        (-20_000, True, (0, 4000), 0, True),
-    ],
-)
-def test_a_search_that_meets_an_end_goes_back(
-    tmp_path: Path, start: int, home: bool, goals: tuple[float, ...], most_off: int, known: bool
-) -> None:
-    camera = BareCamera()
-    camera.motor.move(start, -100.0)
-    with LensAxis(camera, ledger=LensLedger("bare", tmp_path)) as axis:
-        axis.home() if home else axis.zero()
-        axis.move_to(0) if home or start > 0 else None
-        stood = camera.motor.position_steps
-        with contextlib.suppress(LensEndError), returning(axis):
-            for goal in goals:
-                axis.move_to(goal)
-        assert abs(camera.motor.position_steps - stood) <= most_off + 12
-        assert axis.status().position_known is known
 
 
 @contextlib.contextmanager
