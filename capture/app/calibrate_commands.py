@@ -25,6 +25,7 @@ _TAKE_UP = 1.25
 _UNKNOWN_TAKE_UP_UM = 250.0
 _SETTLE_STEP_DOF = 0.7
 _REST_S = 1.0
+_NO_PROFILE = "a lens keeps no profile that the value could be written into: give it as --settle where you shoot"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,8 +110,10 @@ def settle(flags: CalibrateFlags, own: SettleFlags) -> Reply:
 
     region = parse_region(flags.roi)
     with devices(flags, positioned=True) as (axis, camera):
-        found = settle_here(axis, camera, own, region)
         unit = axis.capabilities.unit
+        if unit is not AxisUnit.UM:
+            say(f"note: {_NO_PROFILE}")
+        found = settle_here(axis, camera, own, region)
     value, uncertainty = round(found["value"], 3), round(found["uncertainty"], 3)
     mode = found["shutter_mode"]
     path = None
@@ -119,6 +122,8 @@ def settle(flags: CalibrateFlags, own: SettleFlags) -> Reply:
         path = written(flags, "settle", "settle_s", value, uncertainty, "s", note)
         if mode and path is not None:
             written(flags, mode_name(mode), None, value, uncertainty, "s", note)
+    else:
+        found["notes"].append(_NO_PROFILE)
     lines = [f"settle {value:g} s, +- {uncertainty:g} (95 %)" + (f", shutter {mode}" if mode else "")]
     lines += [f"note: {note}" for note in found["notes"]] + where(path)
     return Reply({**found, "value": value, "uncertainty": uncertainty, "unit": "s", "profile": path}, lines)
@@ -141,7 +146,7 @@ def settle_here(axis: Axis, camera: Camera, own: SettleFlags, region: Region) ->
     with returning(axis):
         with camera.live() as frames:
             view = FocusingView(axis, frames, region)
-            growth = measure_step(view, scale, 0.0, region=region, say=say).blur_px_per_um
+            growth = measure_step(view, scale, 0.0, region=region, reach=view.reach, say=say).blur_px_per_um
             if growth is None:
                 raise FocusError(
                     "nothing in view goes in and out of focus, so no shake can be seen surely",

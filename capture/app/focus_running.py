@@ -68,7 +68,11 @@ def find_focus(axis: Axis, camera: Camera, wishes: FocusWishes, *, want_range: b
     if optics is None and in_um and wishes.magnification is not None and wishes.f_number is not None:
         say("note: the pixel pitch is not known, so formula and measurement are not compared; give --pixel")
     with looking(axis, camera) as view:
-        step = measure_step(view, scale, wishes.overlap, optics, still=told, region=wishes.region, say=say)
+        step = measure_step(
+            view, scale, wishes.overlap, optics, still=told, region=wishes.region, reach=view.reach, say=say
+        )
+        if step.dof_um is None:
+            raise nothing_in_focus(step)
         found_range = None
         if want_range:
             growth = _growth_for_range(step, optics, scale)
@@ -80,12 +84,17 @@ def _growth_for_range(step: StepEstimate, optics: Optics | None, scale: float) -
     if step.blur_px_per_um is not None and (step.confidence >= USABLE_CONFIDENCE or step.formula is None):
         return step.blur_px_per_um / scale
     if step.formula is None or optics is None:
-        raise FocusError(
-            "nothing in view goes in and out of focus: " + "; ".join(step.notes),
-            remedy="Jog until the subject is about in focus, light it well, or give --magnification and --f-number.",
-            state="The rail stands where it was.",
-        )
+        raise nothing_in_focus(step)
     return 2 * PIXELS_PER_COC / step.formula.geometric_um / scale
+
+
+def nothing_in_focus(step: StepEstimate) -> FocusError:
+    """The error for an estimate from which nothing follows."""
+    return FocusError(
+        "nothing in view goes in and out of focus: " + "; ".join(step.notes),
+        remedy="Jog until the subject is about in focus, light it well, or (on a rail) give --magnification and --f-number.",
+        state="The rail stands where it was.",
+    )
 
 
 def look_for_growth(axis: Axis, camera: Camera, still_px: int, within: tuple[float, float]) -> float | None:
@@ -104,7 +113,7 @@ def look_for_growth(axis: Axis, camera: Camera, still_px: int, within: tuple[flo
     """
     with looking(axis, camera, within=within) as view:
         scale = still_px / max(view.again().shape)
-        step = measure_step(view, scale, DEFAULT_OVERLAP, say=say)
+        step = measure_step(view, scale, DEFAULT_OVERLAP, reach=view.reach, say=say)
     return step.blur_px_per_um if step.confidence >= USABLE_CONFIDENCE else None
 
 

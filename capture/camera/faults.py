@@ -123,7 +123,12 @@ _REASONS = (
         "Put in a full battery or a mains adapter.",
     ),
     _reason(
-        r"invalid status|not (?:in )?live ?view|mirror up|shutter speed is bulb|bulb release busy|nocanonremote|change camera mode",
+        r"not (?:in )?live ?view|only in live ?view",
+        "The camera does that only while live view is on.",
+        "Move the lens by `focusrail rail jog 40st --rail lens:`, which switches live view on for it.",
+    ),
+    _reason(
+        r"invalid status|mirror up|shutter speed is bulb|bulb release busy|nocanonremote|change camera mode",
         "The camera cannot do that in the state that it is in.",
         "Leave menus, playback and live view; turn the mode dial to M; switch the drive mode to single.",
     ),

@@ -41,6 +41,12 @@ def choose_entry(link: GphotoLink, role: Role, value: str) -> tuple[Setting, str
             choice = _choice_of(role, value, setting)
             if choice is not None and same(role, choice, setting.value):
                 return setting, choice  # it stands so already
+        if role is Role.BATTERY:
+            raise CameraSettingError(
+                f"The battery's charge is told by the camera and cannot be set; it stands at {entries[0].value}.",
+                remedy="Read it: focusrail camera get battery.",
+                state="connected",
+            )
         raise CameraSettingError(
             f"{entries[0].name} ({role.value}) cannot be changed now; it stands at {entries[0].value}.",
             remedy="Where it is busy, wait; else turn the camera's mode dial to M, or the ring on the lens to A.",

@@ -36,6 +36,12 @@ _STOP_S = 20.0
 _LONGEST_TRAVEL = 250_000
 
 
+class LensEndError(RailDeviceError):
+    """The motor ran into an end of its travel; `about_st` is where that is, to within one order, where the count was known."""
+
+    about_st: int | None = None
+
+
 class FocusingCamera(Protocol):
     """What the axis asks of a camera; `GphotoCamera` is one."""
 
@@ -96,6 +102,7 @@ class LensAxis:
         self._owned = owned
         self._closed = False
         self._turn = Turn()
+        self._about: int | None = None
 
     @property
     def capabilities(self) -> AxisCapabilities:
@@ -104,8 +111,10 @@ class LensAxis:
 
     @property
     def limits(self) -> tuple[float, float]:
-        """Generous: the motor's own ends are found by running into them, which the camera reports."""
-        return 0.0 if self._place.homed else -float(self._reach), float(self._reach)
+        """Generous: the motor's own ends are found by running into them, which the camera reports; a near end that is known counts."""
+        place = self._place
+        near = 0 if place.homed else -self._reach if place.near_end is None else place.near_end
+        return float(near), float(self._reach)
 
     def status(self) -> AxisStatus:
         """Where it stands, as counted."""
@@ -137,7 +146,7 @@ class LensAxis:
             self._place = LensPlace()
             self._run_to_near_end()
             self._drive(self._take_up)
-            self._settle_at(LensPlace(0, homed=True, taken_up=True))
+            self._settle_at(LensPlace(0, homed=True, taken_up=True, near_end=-self._take_up))
         return self.status()
 
     def _run_to_near_end(self) -> None:
@@ -163,7 +172,11 @@ class LensAxis:
     def set_position(self, position: float) -> AxisStatus:
         """Call the present place `position`, rounded to whole steps."""
         self._check_open()
-        self._settle_at(LensPlace(_whole(position), homed=False, taken_up=self._place.taken_up))
+        place, value = self._place, _whole(position)
+        near_end = value if place.at_near_end else None
+        if place.near_end is not None and place.position is not None:
+            near_end = place.near_end + value - place.position
+        self._settle_at(replace(place, position=value, homed=False, near_end=near_end))
         return self.status()
 
     def unlock(self) -> AxisStatus:
@@ -217,10 +230,17 @@ class LensAxis:
         """Move by `steps` with the take-up where it is needed; `RailStoppedError` where `stop` ended it."""
         if steps == 0 and (self._place.taken_up or self._place.position is None):
             return
-        back = 0 if steps > 0 and self._place.taken_up else min(steps, 0) - self._take_up
+        place = self._place
+        back = 0 if steps > 0 and (place.taken_up or place.at_near_end) else min(steps, 0) - self._take_up
+        goal = _moved(place.position, steps)
         with self._motion():
-            for leg in (back, steps - back):
-                self._leg(leg)
+            self._leg(back)
+            left = steps - back
+            if back and self._place.at_near_end:  # as good as a take-up
+                left = steps if goal is None or self._place.position is None else goal - self._place.position
+            if left < 0:
+                raise FocusEndError("The lens's focus motor stands at its near end.")
+            self._leg(left)
 
     def _leg(self, steps: int) -> None:
         sign, left, done = (1 if steps > 0 else -1), abs(steps), 0
@@ -228,11 +248,27 @@ class LensAxis:
             self._turn.check()
             part = min(left, self._chunk)
             before, self._place = self._place, LensPlace()
-            self._drive(sign * part)
+            try:
+                self._drive(sign * part)
+            except FocusEndError:
+                self._about = _moved(before.position, sign * (part // 2))
+                if sign > 0 or not self._known_near_end(before, part):
+                    raise
+                return
             left, done = left - part, done + part
             # Reversed, the play comes first: only after the take-up is it surely on this side.
             taken_up = sign > 0 and (before.taken_up or done >= self._take_up)
-            self._place = replace(before, position=_moved(before.position, sign * part), taken_up=taken_up)
+            position = _moved(before.position, sign * part)
+            self._place = replace(before, position=position, taken_up=taken_up, at_near_end=False)
+
+    def _known_near_end(self, before: LensPlace, steps: int) -> bool:
+        """Note that the motor stands at its near end; whether nothing that was known of its place is lost by that."""
+        end = before.near_end
+        lost = before.position is not None and (end is None or before.position - steps > end)
+        self._place = (
+            LensPlace(at_near_end=True) if lost else replace(before, position=end, taken_up=False, at_near_end=True)
+        )
+        return not lost
 
     @contextlib.contextmanager
     def _motion(self) -> Iterator[None]:
@@ -246,12 +282,18 @@ class LensAxis:
             with held_interrupts(self._turn.ask_stop), self.camera.focusing():
                 yield
         except FocusEndError as error:
-            self._place = LensPlace()  # it may have been told late, of an order that seemed done
-            raise RailDeviceError(
+            if not self._place.at_near_end:
+                self._place = LensPlace()  # it may have been told late, of an order that seemed done
+            known = self._place.position is not None
+            ended = LensEndError(
                 "the lens came to the end of its travel",
-                remedy="Take a shorter range, or move the camera; then home it or zero it again.",
-                state="The lens stands at its end; its position is unknown.",
-            ) from error
+                remedy="Take a shorter range, or move the camera."
+                if known
+                else "Take a shorter range, or move the camera; home it, or jog it away from its end and zero it again.",
+                state=f"The lens stands at its end; {f'that is {self._place.position} st' if known else 'its position is unknown'}.",
+            )
+            ended.about_st = self._about
+            raise ended from error
         except CameraError as error:
             # Between two orders the count still holds; in the middle of one nobody knows.
             raise RailDeviceError(error.message, remedy=error.remedy, state=self._where()) from error

@@ -30,11 +30,17 @@ class LensPlace:
         Whether the origin comes from the motor's end.
     taken_up : bool
         Whether the last motion went away from the camera, far enough that the play is on that side.
+    near_end : int or None
+        Count at which the motor stands at its near end; None where that is not known.
+    at_near_end : bool
+        Whether it stands there.
     """
 
     position: int | None = None
     homed: bool = False
     taken_up: bool = False
+    near_end: int | None = None
+    at_near_end: bool = False
 
 
 class LensLedger:

@@ -105,13 +105,14 @@ def parse_listing(text: str) -> Listing:
     talk: list[str] = []
     detected: list[str] = []
     entry: _Entry | None = None
+    ends = False
     run = 0  # path lines one below the other
     for line in text.splitlines():
         plain = line.lstrip(" \t>﻿").rstrip()
         found = _PATH.fullmatch(plain)
         run = run + 1 if found else 0
         if plain == "END":
-            entry = None
+            entry, ends = None, True
         elif found:
             entry = _Entry(found[1])
             entry.mixed = run >= _RUN_OF_PATHS
@@ -123,7 +124,13 @@ def parse_listing(text: str) -> Listing:
         elif found := _DETECTED.fullmatch(plain):
             detected.append(found[1])
     settings = [setting for entry in entries if (setting := entry.setting()) is not None]
-    return Listing(_model(settings, talk, detected), tuple(settings), _damage(entries, settings))
+    broken: tuple[str, ...] = ()
+    last = text.rpartition("\n")[2].strip(" \t>")
+    cut_path = bool(last) and not _PATH.fullmatch(last) and (last.startswith("/main/") or "/main/".startswith(last))
+    if cut_path or (ends and entry is not None):  # its END is missing, where the dialect has one
+        name = last if cut_path or entry is None else entry.path.rpartition("/")[2]
+        broken = (f"damaged: the record breaks off in {name}; roles that it would have told of later are missing",)
+    return Listing(_model(settings, talk, detected), tuple(settings), broken + _damage(entries, settings))
 
 
 def _damage(entries: list[_Entry], settings: list[Setting]) -> tuple[str, ...]:

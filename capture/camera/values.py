@@ -191,6 +191,14 @@ def nearest_choice(role: Role, wish: str, choices: Sequence[str]) -> str | None:
         measured = [(value, choice) for choice in choices if (value := _number(role, choice)) is not None]
         if measured:
             return min(measured, key=lambda pair: _stops_apart(number, pair[0]))[1]
+    if role is Role.FORMAT and (files := format_of(wish)) is not None:
+        # what makes the same files is nearer than any spelling
+        alike = [choice for choice in choices if format_of(choice) is files]
+        return _nearest_spelling(wish, alike) or _nearest_spelling(wish, choices)
+    return _nearest_spelling(wish, choices)
+
+
+def _nearest_spelling(wish: str, choices: Sequence[str]) -> str | None:
     plain = {_plain(choice): choice for choice in choices}
     close = difflib.get_close_matches(_plain(wish), plain, n=1, cutoff=0.4)
     return plain[close[0]] if close else None

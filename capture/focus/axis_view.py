@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -12,16 +13,20 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from capture.camera.lens_axis import LensEndError
 from capture.camera.protocol import Camera, LiveFrame
 from capture.errors import CameraError, FocusError
 from capture.focus.bands import linear_gray
 from capture.focus.sweep import overexposed
-from rail.axis import Axis, AxisState, SteeredAxis
+from rail.axis import Axis, AxisState, AxisUnit, SteeredAxis
 from rail.errors import RailError, RailPositionUnknownError
 from stacking.develop import as_source
 from stacking.selection import probe
 
 F32 = NDArray[np.float32]
+
+SEARCH_STEPS = 4320.0
+"""Of a lens's motor, each way: as far as a first sweep that was made coarser three times."""
 
 # Two frames that differ by no more than this many times what noise makes them differ show the same thing.
 _LIKE = 1.4
@@ -61,6 +66,11 @@ class AxisView:
         """The axis's, as far as they may be used."""
         low, high = self._axis.limits
         return (low, high) if self._within is None else (max(low, self._within[0]), min(high, self._within[1]))
+
+    @property
+    def reach(self) -> float:
+        """How far from here a subject is searched for: the limits of a lens say nothing of its travel."""
+        return SEARCH_STEPS if self._axis.capabilities.unit is AxisUnit.STEP else math.inf
 
     @property
     def here(self) -> float:
@@ -173,12 +183,18 @@ def looking(
 def returning(axis: Axis, *, come_back: bool = True) -> Iterator[None]:
     """The axis is back where it stood when the context ends, whatever ends it, as far as it knew where that was.
 
-    But after Ctrl-C, or an error of the rail's, it stays where it was stopped.
+    But after Ctrl-C, or an error of the rail's, it stays where it was stopped. From an end that its lens ran into it is moved back, to
+    about where it stood where the count was lost.
     """
     stood = axis.status().position
     back = come_back and stood is not None
     try:
         yield
+    except LensEndError as error:
+        back = False
+        if come_back and stood is not None:
+            _leave_end(axis, stood, error)
+        raise
     except (KeyboardInterrupt, RailError):
         back = False
         with suppress(RailError):
@@ -187,6 +203,16 @@ def returning(axis: Axis, *, come_back: bool = True) -> Iterator[None]:
     finally:
         if back and stood is not None and axis.status().state is AxisState.IDLE:
             axis.move_to(stood)
+
+
+def _leave_end(axis: Axis, stood: float, error: LensEndError) -> None:
+    with suppress(RailError):
+        if axis.status().position is not None:
+            axis.move_to(stood)
+            error.state = "The lens stands where it was."
+        elif error.about_st is not None:
+            axis.jog(stood - error.about_st)
+            error.state = "The lens was moved back to about where it was; its position is unknown."
 
 
 @dataclass(frozen=True, slots=True)

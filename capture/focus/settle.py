@@ -270,6 +270,13 @@ class _Watch:
             grays.append(gray)
             near = ShiftMeter(gray).shift(grays[-2]) * self._scale if len(grays) > 1 else np.array([np.inf, 0.0])
             quiet = quiet + 1 if float(np.hypot(*near)) < limit else 0
+            if times[-1] > _LONGEST_S and len(times) < 2 * _REST_FRAMES:
+                raise FocusError(
+                    f"the live view is too slow to see a shake with: {len(times)} frames in {times[-1]:.0f} s after a step",
+                    remedy="Shorten the exposure, end what else uses the computer or the camera's link, and try again; "
+                    "or choose a settle time by hand (--settle).",
+                    state="The carriage stands where it was; nothing was written.",
+                )
             if times[-1] > _LONGEST_S:
                 raise FocusError(
                     f"the picture still moves {_LONGEST_S:g} s after a step",

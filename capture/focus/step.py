@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -67,6 +68,7 @@ def measure_step(
     *,
     still: StillOptics | None = None,
     region: Region | None = None,
+    reach: float = math.inf,
     say: Say = silent,
 ) -> StepEstimate:
     """Sweep round the present position until blur's growth is known, and derive depth of field and step.
@@ -83,6 +85,8 @@ def measure_step(
     still : StillOptics or None
         Stands in for `optics` in the wave part, with the magnification at which the growth agrees with it; positions are in um then.
     region : Region or None
+    reach : float
+        How far from the present position is searched.
     say : callable
 
     Raises
@@ -91,7 +95,7 @@ def measure_step(
     """
     formula = None if optics is None else depth_of_field(optics, overlap)
     first = FIRST_SPACING if formula is None else 0.75 * live_scale * formula.geometric_um
-    best, seen, frames = _search(view, first, region, say)
+    best, seen, frames = _search(view, first, reach, region, say)
     return replace(conclude(best, live_scale, overlap, formula, frames, still), seen=seen)
 
 
@@ -162,10 +166,13 @@ def wave_beside(geometric_um: float, formula: DepthOfField) -> tuple[float, str]
     )
 
 
-def _search(view: View, spacing: float, region: Region | None, say: Say) -> tuple[Growth, Sweep | None, int]:
+def _search(
+    view: View, spacing: float, reach: float, region: Region | None, say: Say
+) -> tuple[Growth, Sweep | None, int]:
     """Sweeps, finer, coarser or farther along, until one shows blocks going in and out of focus."""
     low, high = view.limits
     centre = min(max(view.here, low), high)
+    low, high = max(low, centre - reach), min(high, centre + reach)
     best = Growth(float("nan"), 0.0, float("nan"), 0, "nothing was seen")
     shown: Sweep | None = None
     frames = 0

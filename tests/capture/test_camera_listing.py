@@ -177,3 +177,11 @@ def test_what_is_damaged_is_named_and_never_guessed() -> None:
         listing = parse_listing(NEW + text)
         assert [setting.name for setting in listing.settings] == ["iso", "f-number", "cameramodel"]
         assert listing.damage[-1].endswith(f"may be another's: {lost}")
+
+
+@pytest.mark.parametrize("characters", [-20, -15, 1, 4, 30])
+def test_a_record_that_breaks_off_in_an_entry_is_called_so(characters: int) -> None:
+    assert not parse_listing(NEW).damage
+    start = NEW.index("Label", NEW.rindex("/main/"))
+    cut = parse_listing(NEW[: start + characters])
+    assert any("breaks off" in words for words in cut.damage)

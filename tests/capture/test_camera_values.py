@@ -147,6 +147,9 @@ def test_what_is_near_in_words() -> None:
     assert nearest_choice(Role.WHITE_BALANCE, "daylihgt", ["Automatic", "Daylight", "Shade"]) == "Daylight"
     assert nearest_choice(Role.ISO, "110", ["Auto", "100", "200"]) == "100"
     assert nearest_choice(Role.WHITE_BALANCE, "zzz", ["Automatic"]) is None
+    nikon = ["JPEG Basic", "JPEG Fine", "NEF (Raw)", "NEF+Basic", "NEF+Fine"]
+    assert nearest_choice(Role.FORMAT, "NEF", nikon) == "NEF (Raw)"
+    assert nearest_choice(Role.FORMAT, "NEF+Fin", nikon) == "NEF+Fine"
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capture.bench.ptpip.lens import FocusMotor
 from capture.camera.gphoto_camera import GphotoCamera
 from capture.camera.lens_axis import LensAxis
 from capture.camera.lens_ledger import LensLedger, LensPlace
 from capture.camera.opening import open_camera
-from capture.camera.roles import Setting
-from capture.errors import CameraSettingError, FocusEndError
+from capture.errors import CameraSettingError
 from rail.axis import AxisState, AxisStatus, AxisUnit
 from rail.errors import (
     RailDeviceError,
@@ -28,11 +26,11 @@ from rail.errors import (
     RailRefusedError,
     RailStoppedError,
 )
+from tests.capture.bare_lens import BareCamera
 from tests.capture.camera_bench import NetworkCamera
 from tests.rail.axis_suite import AxisSuite, Rig
 
 UM_PER_STEP = 0.25
-MANUAL_FOCUS = "/main/actions/manualfocusdrive"
 
 
 class LensRig:
@@ -253,36 +251,6 @@ def test_a_folder_that_cannot_be_written_is_no_fault(tmp_path: Path) -> None:
 
 
 # -- the count, on a motor without wires ------------------------------------------------------------------------------------------------
-
-
-class BareCamera:
-    """A motor and a clock that runs as it is asked; `words`: it knows small, middle and large steps only."""
-
-    identity = "bare"
-
-    def __init__(self, *, play: int = 12, words: bool = False) -> None:
-        self.motor = FocusMotor(play_steps=play)
-        self.before_order: Callable[[], object] = lambda: None
-        self._words = words
-        self._now_s = 0.0
-
-    def focus_drive(self) -> Setting:
-        if self._words:
-            return Setting(MANUAL_FOCUS, kind="radio", choices=("Near 1", "Near 2", "None", "Far 1", "Far 2"))
-        return Setting(MANUAL_FOCUS, kind="range", bounds=(-32767.0, 32767.0, 1.0))
-
-    def focusing(self) -> contextlib.AbstractContextManager[None]:
-        return contextlib.nullcontext()
-
-    def drive_focus(self, steps: int) -> None:
-        self.before_order()
-        arrived = self.motor.move(steps, self._now_s)
-        self._now_s += 60.0
-        if not arrived:
-            raise FocusEndError("at its end")
-
-    def close(self) -> None:
-        pass
 
 
 @given(st.integers(0, 190), st.lists(st.integers(-3000, 3000), min_size=2, max_size=12), st.integers(-1, 1))
