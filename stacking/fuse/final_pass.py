@@ -133,7 +133,9 @@ class FusionTask:
         """
         pixels = self.canvas.width * self.canvas.height
         frame_pixels = self.frame_size[0] * self.frame_size[1]
-        frames = (self.decode_threads + 2) * 3 * self.sample_bytes * frame_pixels
+        # One of 16 bits is there twice while it is decoded, measured.
+        twice = self.decode_threads * (self.sample_bytes - 1)
+        frames = (self.decode_threads + 2 + twice) * 3 * self.sample_bytes * frame_pixels
         # Sums of the whole picture, and those of them that a strip has of its own besides.
         kept = parts = after = 0
         if self.wants_depth:
