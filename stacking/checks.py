@@ -25,7 +25,7 @@ from stacking.slab_options import SlabOptions
 from stacking.slabs import merging_tasks, slab_ranges, stages_for
 
 # What a crop leaves of a frame as a rule.
-_LEAST_CROPPED = 0.8
+_LEAST_CROPPED = 0.9
 
 
 def check_options(options: StackOptions) -> None:
