@@ -16,12 +16,16 @@ from stacking.finish import Recipe, read_recipe
 from stacking.finish.apply import crop_rectangle
 from stacking.frames import Pixels, Registration, Source
 from stacking.fuse.canvas import Canvas
+from stacking.fuse.depth_volume import finest_pixels
 from stacking.fuse.final_pass import FusionTask
 from stacking.layers import check_layers_fit
 from stacking.options import Crop, StackOptions
 from stacking.selection import probe
 from stacking.slab_options import SlabOptions
 from stacking.slabs import merging_tasks, slab_ranges, stages_for
+
+# What a crop leaves of a frame as a rule.
+_LEAST_CROPPED = 0.9
 
 
 def check_options(options: StackOptions) -> None:
@@ -156,6 +160,10 @@ def check_frames(
         memory_bytes=options.memory_bytes,
     )
     tasks = [task, *merging_tasks(task, options.slabs)]
+    if options.wants_depth and options.crop_rectangle is None and options.crop is not Crop.NONE:
+        # cropped, a picture may be so small that its depth has more cells
+        rows = finest_pixels(size[0] * size[1], _LEAST_CROPPED) // size[0]
+        tasks.append(replace(task, canvas=Canvas(0, 0, size[0], rows)))
     if any(area.everywhere and area.slab is None for area in options.areas):  # such an area is as large as the picture
         tasks.append(replace(task, wants_depth=False, beside_bytes=held_beside_bytes(task)))
     _check_memory(

@@ -41,6 +41,8 @@ _APRON_COARSE_PX = 7 + REACH_COARSE_PX + 2
 _PICTURE_BYTES_PER_PIXEL, _MERGED_BYTES_PER_PIXEL = 6, 8
 # The frames in focus, at half size; depth, confidence and surface, and what is written of them.
 _CHOSEN_BYTES_PER_PIXEL, _DEPTH_BYTES_PER_PIXEL = 2, 26
+# What the allocator keeps of the planes that the depth was made with, measured.
+_UNRETURNED_BYTES = 12 << 20
 _PASSES = {Method.DEPTHMAP: 2}
 # A picture too small for two levels of the pyramid has no depth.
 _LEAST_DEPTH_LEVELS = 2
@@ -133,12 +135,13 @@ class FusionTask:
         """
         pixels = self.canvas.width * self.canvas.height
         frame_pixels = self.frame_size[0] * self.frame_size[1]
-        frames = (self.decode_threads + 2) * 3 * self.sample_bytes * frame_pixels
+        # One of 16 bits is there twice while it is decoded, measured.
+        frames = (self.decode_threads * self.sample_bytes + 2) * 3 * self.sample_bytes * frame_pixels
         # Sums of the whole picture, and those of them that a strip has of its own besides.
         kept = parts = after = 0
         if self.wants_depth:
             kept = parts = volume_bytes(pixels, len(self.registrations))
-            after = max(kept + depth_work_bytes(pixels), _DEPTH_BYTES_PER_PIXEL * pixels)
+            after = max(kept + depth_work_bytes(pixels), _DEPTH_BYTES_PER_PIXEL * pixels) + _UNRETURNED_BYTES
         if self.is_swept:
             swept = int(KEPT_BYTES_PER_PIXEL * pixels)
             kept, parts = kept + swept, parts + swept

@@ -1,10 +1,12 @@
 """Memory of the registration: kept with fewer threads, or refused before anything is decoded."""
 
+from pathlib import Path
+
 import pytest
 
 from stacking.checks import check_frames
 from stacking.errors import MemoryBudgetError
-from stacking.options import StackOptions
+from stacking.options import Crop, StackOptions
 from stacking.register.memory import registration_bytes, registration_threads
 
 SIZE = (1500, 1000)
@@ -34,3 +36,17 @@ def test_the_least_memory_is_that_of_the_registration_where_it_takes_more(size: 
     check(least)
     with pytest.raises(MemoryBudgetError):
         check(least - (1 << 20))
+
+
+@pytest.mark.parametrize("size", [(3000, 2000), (1300, 1000)])
+def test_the_least_memory_with_depth_is_enough_for_what_a_crop_leaves(size: tuple[int, int]) -> None:
+    """A picture a little smaller has four times the cells."""
+
+    def least(rows: int, crop: Crop) -> int:
+        options = StackOptions(memory_bytes=1 << 20, depth=Path("d.tif"), crop=crop)
+        with pytest.raises(MemoryBudgetError) as refused:
+            check_frames(options, frames=10, size=(size[0], rows), sample_bytes=1, threads=2)
+        return refused.value.least_bytes
+
+    cropped = max(least(round(size[1] * share), Crop.NONE) for share in (0.85, 0.9, 0.95))
+    assert least(size[1], Crop.NONE) < cropped <= least(size[1], Crop.AUTO)
