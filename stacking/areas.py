@@ -21,7 +21,8 @@ from stacking.areas_order import OrderedFrames, in_order, preferred_picture
 from stacking.crop import Rectangle
 from stacking.errors import StackingUsageError
 from stacking.fuse.canvas import Canvas
-from stacking.fuse.final_pass import FusionTask, Progress
+from stacking.fuse.final_pass import Progress
+from stacking.fuse.fusion_task import FusionTask
 from stacking.options import Method
 from stacking.slab_options import SlabOptions
 from stacking.slabs import Fused, Slab, fuse_at_once

@@ -17,7 +17,7 @@ from stacking.finish.apply import crop_rectangle
 from stacking.frames import Pixels, Registration, Source
 from stacking.fuse.canvas import Canvas
 from stacking.fuse.depth_volume import finest_pixels
-from stacking.fuse.final_pass import FusionTask
+from stacking.fuse.fusion_task import FusionTask
 from stacking.layers import check_layers_fit
 from stacking.options import Crop, StackOptions
 from stacking.selection import probe

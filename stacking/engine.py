@@ -23,7 +23,7 @@ from stacking.engine_answers import Answers, PositionsSoFar
 from stacking.errors import FrameError, SourceError
 from stacking.frames import Pixels, Registration, Source
 from stacking.fuse.canvas import Canvas
-from stacking.fuse.final_pass import FusionTask
+from stacking.fuse.fusion_task import FusionTask
 from stacking.fuse.preload import preload
 from stacking.memory import bound_allocator, keep_freed
 from stacking.options import Align, StackOptions

@@ -206,7 +206,7 @@ def test_an_opaque_foreground_hides_what_is_sharp_behind_it(
     assert quality(nearest, rim) > quality(sharpest, rim) + gain_db
     # what is preferred is chosen, not corrected by the focal sweep: it must keep up with choice
     with monkeypatch.context() as patch:
-        patch.setattr("stacking.fuse.final_pass.FEWEST_FRAMES", len(frames) + 1)
+        patch.setattr("stacking.fuse.fusion_task.FEWEST_FRAMES", len(frames) + 1)
         chosen = stacked(folder, tmp_path)
     assert quality(nearest, ground) > quality(chosen, ground) - 0.15
     np.testing.assert_array_equal(nearest, stacked(folder, tmp_path, *preferring(Prefer.NEAR, None), threads=2))

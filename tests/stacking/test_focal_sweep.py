@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from stacking.frames import Registration
 from stacking.fuse.bands import Bands
 from stacking.fuse.canvas import Canvas
-from stacking.fuse.final_pass import FusionTask
 from stacking.fuse.focal_sweep import FEWEST_FRAMES, FocalSweep
+from stacking.fuse.fusion_task import FusionTask
 from stacking.memory import MemoryPlan
 from stacking.options import Method
 from stacking.slabs import fuse_at_once

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from stacking.errors import MemoryBudgetError, SourceError
 from stacking.frames import Registration
 from stacking.fuse.canvas import Canvas
-from stacking.fuse.final_pass import FinalPass, FusionTask
+from stacking.fuse.final_pass import FinalPass
+from stacking.fuse.fusion_task import FusionTask
 from stacking.fuse.noise import measure_noise
 from stacking.memory import MemoryPlan, plan_memory
 from stacking.options import Method

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from benchmarks.photo_pairs import average, ceiling, make_pair, psnr, textbook
 from stacking.frames import Registration
 from stacking.fuse.canvas import Canvas
-from stacking.fuse.final_pass import FinalPass, FusionTask
+from stacking.fuse.final_pass import FinalPass
+from stacking.fuse.fusion_task import FusionTask
 from stacking.memory import MemoryPlan
 from stacking.options import Method
 

@@ -18,7 +18,7 @@ from stacking.engine import Engine
 from stacking.errors import OutputError, StackingUsageError
 from stacking.frames import Registration, Source
 from stacking.fuse.canvas import Canvas
-from stacking.fuse.final_pass import FusionTask
+from stacking.fuse.fusion_task import FusionTask
 from stacking.memory import MemoryPlan
 from stacking.options import Align, Crop, Method, StackOptions
 from stacking.sharpness import block_sharpness, stack_sharpness
