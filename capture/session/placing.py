@@ -142,7 +142,8 @@ class Placing:
         try:
             finder = self._finder()
         except SessionError as error:
-            _log.info("the place is not compared: %s", error.message)
+            if self._folder.accepted():
+                self._say(f"note: the place is not compared with the frames: {error.message}")
             return None
         unit = plan.unit.value
         stands = self._axis.status().position
