@@ -120,6 +120,13 @@ class RailResetError(RailDeviceError):
     kind = "rail-reset"
 
 
+class RailEndError(RailDeviceError):
+    """The motor ran into an end of its travel; `about` is where that is, roughly, where the count was known."""
+
+    kind = "rail-end"
+    about: float | None = None
+
+
 class RailRefusedError(RailDeviceError):
     """The controller answered ``error:N``; `code` is N."""
 

@@ -24,6 +24,7 @@ from rail.axis import AxisCapabilities, AxisState, AxisStatus, AxisUnit
 from rail.errors import (
     RailBusyError,
     RailDeviceError,
+    RailEndError,
     RailLimitError,
     RailPositionUnknownError,
     RailRefusedError,
@@ -34,12 +35,6 @@ from rail.turn import Turn
 
 _STOP_S = 20.0
 _LONGEST_TRAVEL = 250_000
-
-
-class LensEndError(RailDeviceError):
-    """The motor ran into an end of its travel; `about_st` is where that is, to within one order, where the count was known."""
-
-    about_st: int | None = None
 
 
 class FocusingCamera(Protocol):
@@ -285,14 +280,14 @@ class LensAxis:
             if not self._place.at_near_end:
                 self._place = LensPlace()  # it may have been told late, of an order that seemed done
             known = self._place.position is not None
-            ended = LensEndError(
+            ended = RailEndError(
                 "the lens came to the end of its travel",
                 remedy="Take a shorter range, or move the camera."
                 if known
                 else "Take a shorter range, or move the camera; home it, or jog it away from its end and zero it again.",
                 state=f"The lens stands at its end; {f'that is {self._place.position} st' if known else 'its position is unknown'}.",
             )
-            ended.about_st = self._about
+            ended.about = self._about
             raise ended from error
         except CameraError as error:
             # Between two orders the count still holds; in the middle of one nobody knows.

@@ -13,13 +13,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from capture.camera.lens_axis import LensEndError
 from capture.camera.protocol import Camera, LiveFrame
 from capture.errors import CameraError, FocusError
 from capture.focus.bands import linear_gray
 from capture.focus.sweep import overexposed
 from rail.axis import Axis, AxisState, AxisUnit, SteeredAxis
-from rail.errors import RailError, RailPositionUnknownError
+from rail.errors import RailEndError, RailError, RailPositionUnknownError
 from stacking.develop import as_source
 from stacking.selection import probe
 
@@ -190,7 +189,7 @@ def returning(axis: Axis, *, come_back: bool = True) -> Iterator[None]:
     back = come_back and stood is not None
     try:
         yield
-    except LensEndError as error:
+    except RailEndError as error:
         back = False
         if come_back and stood is not None:
             _leave_end(axis, stood, error)
@@ -205,13 +204,13 @@ def returning(axis: Axis, *, come_back: bool = True) -> Iterator[None]:
             axis.move_to(stood)
 
 
-def _leave_end(axis: Axis, stood: float, error: LensEndError) -> None:
+def _leave_end(axis: Axis, stood: float, error: RailEndError) -> None:
     with suppress(RailError):
         if axis.status().position is not None:
             axis.move_to(stood)
             error.state = "The lens stands where it was."
-        elif error.about_st is not None:
-            axis.jog(stood - error.about_st)
+        elif error.about is not None:
+            axis.jog(stood - error.about)
             error.state = "The lens was moved back to about where it was; its position is unknown."
 
 

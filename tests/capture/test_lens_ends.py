@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from capture.camera.lens_axis import LensAxis, LensEndError
+from capture.camera.lens_axis import LensAxis
 from capture.camera.lens_ledger import LensLedger
 from capture.focus.axis_view import returning
-from rail.errors import RailLimitError
+from rail.errors import RailEndError, RailLimitError
 from tests.capture.bare_lens import BareCamera
 
 HOME = -20_000 + 200 - 12
@@ -41,7 +41,7 @@ def test_a_near_end_is_a_known_place_and_can_be_left(
             elif goal > 0:
                 axis.jog(goal)
             else:
-                with pytest.raises(LensEndError, match="end of its travel"):
+                with pytest.raises(RailEndError, match="end of its travel"):
                     axis.jog(goal)
         assert camera.motor.position_steps == stands
         if None in goals or origin == "homed":
@@ -66,7 +66,7 @@ def test_a_search_that_meets_an_end_goes_back(
         axis.home() if home else axis.zero()
         axis.move_to(0) if home or start > 0 else None
         stood = camera.motor.position_steps
-        with contextlib.suppress(LensEndError), returning(axis):
+        with contextlib.suppress(RailEndError), returning(axis):
             for goal in goals:
                 axis.move_to(goal)
         assert abs(camera.motor.position_steps - stood) <= most_off + 12

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,17 @@ from stacking.stack import stack_pictures
 from stacking.writers import write_picture
 from tests.stacking.delta_e import delta_e_2000, lab_of
 from tests.stacking.layer_stack import leaning, write_frames
-from tests.stacking.outside import opened_in_browser, opened_in_gimp
+from tests.stacking.outside import missing, opened_in_browser, opened_in_gimp
 from tests.stacking.pictures import as_bits, scene
 
-Image = pytest.importorskip("PIL.Image")
-ImageCms = pytest.importorskip("PIL.ImageCms")
-
 pytestmark = [pytest.mark.interop, pytest.mark.filterwarnings("default")]
+
+
+def pillow(module: str) -> Any:
+    try:
+        return import_module(f"PIL.{module}")
+    except ImportError:
+        return missing("Pillow is not installed: make interop")
 
 
 @pytest.fixture(scope="module")
@@ -56,14 +61,14 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def pixels(path: Path) -> np.ndarray[Any, Any]:
-    with Image.open(path) as image:
+    with pillow("Image").open(path) as image:
         return np.asarray(image)
 
 
 def test_depth_maps_are_numbers_to_others_too(outputs: Path) -> None:
     depth, filled, sure = (pixels(outputs / name) for name in ("depth.tif", "filled.tif", "sure.tif"))
     coded = pixels(outputs / "depth16.tif")
-    with Image.open(outputs / "depth16.tif") as image:
+    with pillow("Image").open(outputs / "depth16.tif") as image:
         meaning = json.loads(image.tag_v2[270])
     assert (depth.dtype, filled.dtype, sure.dtype, coded.dtype) == (np.float32, np.float32, np.float32, np.uint16)
     known = coded > 0
@@ -121,7 +126,7 @@ def test_all_pages_of_a_layered_tiff_open_in_libtiff(outputs: Path) -> None:
     np.testing.assert_array_equal(pages[0][..., ::-1], tifffile.imread(outputs / "fused.tif"))
     masks = np.stack([page[..., 3] for page in pages[4:]]).astype(float)
     assert masks.max() > 60000
-    with Image.open(outputs / "layers.tif") as image:
+    with pillow("Image").open(outputs / "layers.tif") as image:
         names = [image.seek(k) or image.tag_v2[285] for k in range(image.n_frames)]
     assert names == ["fused", "slab-01", "slab-02", "slab-03", "f-0.png", "f-7.png"]
 
@@ -141,10 +146,11 @@ def test_littlecms_sees_the_same_colours_in_every_space(tmp_path: Path, profile:
     write_picture(tmp_path / "a.tif", as_bits(chart, 16))
     path = tmp_path / f"b{suffix}"
     finish_picture(tmp_path / "a.tif", path, Recipe.model_validate({"output": {"profile": profile}}))
-    with Image.open(path) as image:
-        embedded = ImageCms.ImageCmsProfile(io.BytesIO(image.info["icc_profile"]))
-        relative = ImageCms.Intent.RELATIVE_COLORIMETRIC
-        seen = ImageCms.profileToProfile(image.convert("RGB"), embedded, ImageCms.createProfile("sRGB"), relative)
+    cms = pillow("ImageCms")
+    with pillow("Image").open(path) as image:
+        embedded = cms.ImageCmsProfile(io.BytesIO(image.info["icc_profile"]))
+        relative = cms.Intent.RELATIVE_COLORIMETRIC
+        seen = cms.profileToProfile(image.convert("RGB"), embedded, cms.createProfile("sRGB"), relative)
         if profile != "srgb":
             assert np.abs(np.asarray(image.convert("RGB")) / 255.0 - chart).max() > 0.1  # other numbers, same colours
     difference = delta_e_2000(lab_of(np.asarray(seen) / 255.0), lab_of(chart))
