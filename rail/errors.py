@@ -15,6 +15,7 @@
         │   └── RailUnknownControllerError  what answers is no controller this package knows
         ├── RailRefusedError      the controller answered ``error:N``
         ├── RailResetError        the controller restarted in mid-session; the position is lost
+        ├── RailEndError          the motor ran into an end of its travel
         └── RailAlarmError        the controller is in, or went into, alarm
 
 A message says what happened; ``state`` what the hardware is in now; ``remedy`` what to do next.
