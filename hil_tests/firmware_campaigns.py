@@ -17,7 +17,6 @@ from hil_tests.firmware_sim import ELF, LOCKSTEP, Build, FirmwareBench, open_pac
 from rail.axis import AxisState
 from rail.errors import RailError
 from rail.grbl.axis import GrblAxis
-from rail.grbl.reach import TAKE_UP
 from tests.rail.faults import Befallen
 
 REACH_UM = 3000.0
@@ -132,7 +131,7 @@ def befall(build: Build, count: int, seed: int) -> Befallen:
             if sums and way_um:  # where lines have sums no damage sends the carriage elsewhere
                 slack_um = 2 * build.um_per_step
                 low_um, high_um = sorted((here_um, target_um))
-                assert low_um - TAKE_UP * axis.profile.backlash_um - slack_um <= min(way_um), (number, fault)
+                assert low_um - axis.profile.take_up_um - slack_um <= min(way_um), (number, fault)
                 assert max(way_um) <= high_um + slack_um, (number, fault)
             events = [e["t_us"] * 1e-6 for e in bench.command("events")["events"] if e["pin"] == "fault"]
             figures.came[fault] += bool(events)

@@ -26,6 +26,9 @@ from rail.errors import RailUsageError
 
 DEFAULT_PROFILE = "default"
 
+TAKE_UP = 1.25
+"""Times the backlash, so that a profile's rounded figure is enough."""
+
 
 class Drive(BaseModel):
     """Motor, driver and screw.
@@ -153,6 +156,11 @@ class RailProfile(BaseModel):
     def approach_sign(self) -> int:
         """+1 or -1."""
         return 1 if self.approach == "positive" else -1
+
+    @property
+    def take_up_um(self) -> float:
+        """Travel in which the play is surely taken up, um."""
+        return TAKE_UP * self.backlash_um
 
 
 def user_profile_folder() -> Path:

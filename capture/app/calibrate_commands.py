@@ -20,8 +20,8 @@ from capture.errors import FocusError, UsageError
 from capture.focus.region import Region
 from capture.settings import load_settings
 from rail.axis import Axis, AxisUnit
+from rail.profiles import TAKE_UP
 
-_TAKE_UP = 1.25
 _UNKNOWN_TAKE_UP_UM = 250.0
 _SETTLE_STEP_DOF = 0.7
 _REST_S = 1.0
@@ -89,7 +89,7 @@ def backlash(flags: CalibrateFlags, own: BacklashFlags) -> Reply:
         expected = profile.backlash_um if profile is not None else _UNKNOWN_TAKE_UP_UM
         with camera.live() as frames:
             found = measure_backlash(
-                axis, frames, max(_TAKE_UP * expected, 50.0), repeats=own.repeats, region=region, say=say
+                axis, frames, max(TAKE_UP * expected, 50.0), repeats=own.repeats, region=region, say=say
             )
     value, uncertainty = round(found.value, 2), round(found.uncertainty, 2)
     path = written(flags, "backlash", "backlash_um", value, uncertainty, "um", "camera, both sides")

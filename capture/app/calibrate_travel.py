@@ -28,7 +28,7 @@ def lengths_seen(
             raise UsageError(
                 "a lens keeps no profile that steps/mm could be written into", remedy="Give --rail the port of a rail."
             )
-        take_up = 1.25 * axis.profile.backlash_um + 100
+        take_up = axis.profile.take_up_um + 100
         with camera.live() as frames:
             for number in range(1, readings + 1):
                 say(f"reading {number} of {readings}: {distance_um / 1000:g} mm")

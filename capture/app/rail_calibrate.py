@@ -125,7 +125,7 @@ def steps(
 def _ask(axis: GrblAxis, distance_um: float, readings: int) -> list[str]:
     """Move and ask; the play is taken up before each reading, and the carriage goes back after it."""
     texts: list[str] = []
-    run_up_um = (1.25 * axis.profile.backlash_um + 100) * (1 if distance_um > 0 else -1)
+    run_up_um = (axis.profile.take_up_um + 100) * (1 if distance_um > 0 else -1)
     for number in range(1, readings + 1):
         axis.jog(-run_up_um)
         axis.jog(run_up_um)

@@ -10,7 +10,6 @@ from rail.axis import Axis, AxisCapabilities, AxisStatus
 from rail.errors import RailLimitError
 
 _SLACK = 1e-6
-_TAKE_UP = 1.25  # as the rail's own: times the backlash
 
 
 def refuse_beyond(plan: StackPlan, never_beyond: float | None) -> None:
@@ -66,7 +65,7 @@ class BoundedAxis:
         profile = getattr(self.axis, "profile", None)
         take_up = 0.0
         if profile is not None and profile.approach_sign < 0:
-            take_up = _TAKE_UP * profile.backlash_um
+            take_up = profile.take_up_um
         return low, min(high, self.never_beyond - take_up)
 
     def status(self) -> AxisStatus:

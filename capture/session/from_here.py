@@ -10,8 +10,6 @@ from capture.session.bounded import BoundedAxis
 from rail.axis import Axis, AxisStatus
 from rail.errors import RailUsageError
 
-_TAKE_UP = 1.25  # as the rail's own: times the backlash
-
 
 def limits_from_here(axis: Axis) -> tuple[float, float]:
     """Limits as they will be once `axis` is zeroed where it stands.
@@ -38,7 +36,7 @@ class AxisFromHere(HandedAxis):
     def __init__(self, axis: Axis) -> None:
         profile = getattr(axis, "profile", None)
         low, high = limits_from_here(axis)
-        take_up = 0.0 if profile is None else _TAKE_UP * float(profile.backlash_um)
+        take_up = 0.0 if profile is None else float(profile.take_up_um)
         super().__init__(axis, take_up, max(-low, high))
         self.from_below = profile is None or profile.approach_sign > 0
         self._limits = low, high

@@ -27,7 +27,6 @@ from stacking.errors import StackingError
 
 _log = logging.getLogger(__name__)
 
-_TAKE_UP = 1.25  # times the backlash of the rail's profile
 _LOOKS = 8  # stills until one lies among the frames
 _STILLS = 5
 _APART = 0.5  # of a step: the distance between the stills that are measured
@@ -319,7 +318,7 @@ class Placing:
 
     def _take_up(self, plan: StackPlan) -> float:
         profile = getattr(self._axis, "profile", None)
-        return plan.step if profile is None else _TAKE_UP * float(profile.backlash_um)
+        return plan.step if profile is None else float(profile.take_up_um)
 
     def _not_found(self, why: str) -> SessionError:
         return SessionError(

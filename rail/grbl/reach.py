@@ -10,9 +10,6 @@ from rail.grbl.dialects import HOME_MM
 from rail.grbl.position import Ledger
 from rail.profiles import RailProfile
 
-TAKE_UP = 1.25
-"""Times the backlash, so that a profile's rounded figure is enough."""
-
 
 def limits(profile: RailProfile, settings: Mapping[int, float], ledger: Ledger) -> tuple[float, float]:
     """Lowest and highest allowed position, um: the travel once homed, else the profile's range.
@@ -80,7 +77,7 @@ def approach_from(
     rising : bool or None
         Direction of the last motion, in positions; None where it is not known.
     """
-    take_up, sign = profile.backlash_um * TAKE_UP, profile.approach_sign
+    take_up, sign = profile.take_up_um, profile.approach_sign
     if take_up <= 0 or ledger.machine is None or ledger.origin is None:
         return None
     ahead = ledger.grid.um(goal - ledger.machine) * sign
