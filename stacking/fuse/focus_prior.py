@@ -17,9 +17,9 @@ from stacking.fuse.canvas import Canvas
 
 F32 = NDArray[np.float32]
 
-# Pixels of level 3, from the centre of the window to its border.
 # Of a frame's white: what lies above counts not, over so much less ever more; and what is left of its weight.
 _CLIPPED_FROM, _CLIPPED_OVER, _CLIPPED_COUNTS = 0.99, 0.04, 0.01
+# Pixels of level 3, from the centre of the window to its border.
 REACH_COARSE_PX = 5
 _SIGMA_COARSE_PX = 2.3
 # In multiples of the noise's energy: what is added to the detail, what it approaches at most, what counts as one.
