@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from types import TracebackType
 from typing import Self, TypeVar
 
+from stacking.ahead import ahead
 from stacking.fuse.compiled import Loop
 
 T = TypeVar("T")
@@ -50,6 +51,10 @@ class Bands:
             value = call()
             return lambda: value
         return self._pool.submit(call).result
+
+    def in_order(self, work: Callable[[int], T], count: int) -> Generator[tuple[int, T], None, None]:
+        """``work`` of 0 to ``count`` - 1 on the threads, handed on in order, with its number; at most one for each thread waits."""
+        return ahead(work, range(count), threads=self.threads, depth=self.threads)
 
     def close(self) -> None:
         """End the threads."""

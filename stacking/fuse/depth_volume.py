@@ -12,6 +12,7 @@ depth of its surface, and what is thin and near does not grow fat beyond its out
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import cv2
@@ -171,7 +172,7 @@ class DepthVolume:
         if not used:
             raise ValueError("no frame was added")
         codes = self._codes if len(used) == self._bins else self._codes[:, used]
-        votes = _Votes(codes, _TAIL_CELLS[self.level])
+        votes = _Votes(codes, _TAIL_CELLS[self.level], self._bands)
         guide: NDArray[Any] = picture
         for _ in range(self.level):
             guide = cv2.pyrDown(guide)
@@ -182,12 +183,16 @@ class DepthVolume:
         groups = votes.groups()
         winner, hairs = MostVotes(shape, len(groups)), Hairs(shape)
         mass: F32 = np.zeros(shape, np.float32)
-        for group in groups:
-            share = votes.share(group)
-            hairs.add(share * np.float32(len(group)))
+
+        def shared_out(k: int) -> tuple[F32, F32]:
+            share = votes.share(groups[k])
             found = over_windows(share)
             np.maximum(found, 0.0, out=found)
             found += np.float32(_TREE_SHARE) * over_tree(share) / seen
+            return share, found
+
+        for k, (share, found) in self._bands.in_order(shared_out, len(groups)):
+            hairs.add(share * np.float32(len(groups[k])))
             mass += found
             winner.add(found)
         centre, best = winner.result()
@@ -265,29 +270,30 @@ class MostVotes:
 class _Votes:
     """One vote per cell, shared out among the bins by their energy above the noise."""
 
-    def __init__(self, codes: U8, tail_cells: tuple[int, int]) -> None:
+    def __init__(self, codes: U8, tail_cells: tuple[int, int], bands: Bands) -> None:
         from stacking.fuse.depth_kernels import energy_table
 
         self._codes = codes
         self._table = energy_table()
         shape = codes.shape[2:]
         bins = codes.shape[1]
-        self._noise: list[F32] = []
-        self._louder: list[F32] = []
-        for octave in (0, 1):
-            least: F32 = np.full(shape, np.inf, np.float32)
-            for k in range(bins):
-                np.minimum(least, self._around(octave, k), out=least)
-            least[~np.isfinite(least)] = 0.0
-            self._noise.append(least)
-            self._louder.append(self._noise_of_frames(octave, bins))
         self._tails = [
             cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * cells + 1, 2 * cells + 1)) for cells in tail_cells
         ]
-        most: list[F32] = [np.zeros(shape, np.float32), np.zeros(shape, np.float32)]
+        self._noise: list[F32] = []
+        self._louder: list[F32] = []
+        most: list[F32] = []
         for octave in (0, 1):
-            for k in range(bins):
-                np.maximum(most[octave], self._above_noise(octave, k), out=most[octave])
+            least: F32 = np.full(shape, np.inf, np.float32)
+            for _, around in bands.in_order(partial(self._around, octave), bins):
+                np.minimum(least, around, out=least)
+            least[~np.isfinite(least)] = 0.0
+            self._noise.append(least)
+            self._louder.append(self._noise_of_frames(octave, bins, bands))
+            strongest: F32 = np.zeros(shape, np.float32)
+            for _, above in bands.in_order(partial(self._above_noise, octave), bins):
+                np.maximum(strongest, above, out=strongest)
+            most.append(strongest)
         unit = np.float32(_DEVIATION)
         self._scale: list[F32] = []
         for strongest, noise in zip(most, self._noise, strict=True):
@@ -295,8 +301,7 @@ class _Votes:
         self._scale[1] *= 1.0 - most[0] / (most[0] + _UNSURE * unit * self._noise[0] + _LEAST)
         total: F32 = np.full(shape, _LEAST, np.float32)
         squares: F32 = np.zeros(shape, np.float32)
-        for k in range(bins):
-            energy = self._unshared(k)
+        for _, energy in bands.in_order(self._unshared, bins):
             total += energy
             squares += energy * energy
         self._total = total
@@ -320,7 +325,7 @@ class _Votes:
             mean /= np.maximum(cv2.blur(covered.astype(np.float32), (_NOISE_CELLS, _NOISE_CELLS)), _LEAST)
         return np.where(covered, mean, np.float32(np.inf)).astype(np.float32)
 
-    def _noise_of_frames(self, octave: int, bins: int) -> F32:
+    def _noise_of_frames(self, octave: int, bins: int, bands: Bands) -> F32:
         """How much more noise a bin has than both its neighbours: a frame that was not resampled has, and would win flat areas.
 
         Detail in focus is in the neighbours too, if less.
@@ -329,8 +334,8 @@ class _Votes:
         least = self._noise[octave][sample]
         quiet = (least > 0) & (least <= np.quantile(least, _QUIET_PART))
         levels: F32 = np.zeros(bins, np.float32)
-        for k in range(bins):
-            mean = self._around(octave, k)[sample][quiet]
+        for k, around in bands.in_order(partial(self._around, octave), bins):
+            mean = around[sample][quiet]
             seen = mean[np.isfinite(mean)]
             levels[k] = np.median(seen) if seen.size else 0.0
         louder: F32 = np.ones(bins, np.float32)
