@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stacking.colour import srgb_profile, wide_profile
-from stacking.develop_picture import FrameProbe, Gray, decode_gray_half, decode_picture
+from stacking.develop_picture import FrameProbe, Gray, decode_gray, decode_gray_half, decode_picture, luma
 from stacking.develop_raw import (
     RawRendering,
     Suspected,
@@ -162,6 +162,13 @@ class Development:
             image = image if image.flags.writeable else image.copy()
             without_spots(image, *self._spots)
         return image
+
+    def gray(self, source: Source) -> Gray:
+        """The luma of a frame: (rows, columns), uint8, display-referred. FrameError as `frame`."""
+        if source.raw:
+            return luma(self.frame(source).image)
+        found = self._checked(source)
+        return _mean(decode_gray(path, found) for path in source.paths)
 
     def gray_half(self, source: Source) -> Gray:
         """The luma of a frame (a RAW's green) at half size: (rows // 2, columns // 2), uint8, display-referred.

@@ -115,10 +115,16 @@ def decode_picture(path: Path, probe: FrameProbe, memory: ReusedArrays | None = 
     return _as_promised(path, upright(image, probe.orientation), probe)
 
 
-def luma(image: Pixels) -> Gray:
-    """The encoded luma of an RGB frame, shape (rows, columns), uint8."""
-    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+def luma(image: NDArray[Any]) -> Gray:
+    """The encoded luma of a frame in RGB or gray of 8 or 16 bit, shape (rows, columns), uint8."""
+    gray = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     return np.asarray(gray if gray.dtype == np.uint8 else cv2.convertScaleAbs(gray, alpha=1.0 / 257.0), np.uint8)
+
+
+def decode_gray(path: Path, probe: FrameProbe) -> Gray:
+    """The luma of a picture, upright: (height, width), uint8; that of a JPEG as it is stored."""
+    image = _decoded(path, gray=True)
+    return luma(upright(image if image.ndim == 2 else _as_rgb(image), probe.orientation))
 
 
 def decode_gray_half(path: Path, probe: FrameProbe) -> Gray:

@@ -173,12 +173,10 @@ class Engine:
         return measured.features
 
     def _measured_now(self, index: int) -> Measured:
-        from stacking.develop_picture import luma
-
         source, development = self._sources[index], self.development
         rows, columns = development.size
         full = self._registrar.wants_full((columns, rows))
-        seen = luma(self._frame(index)) if full else development.gray_half(source)
+        seen = development.gray(source) if full else development.gray_half(source)
         sharpness = block_sharpness(seen) if self.options.wants_sharpness else None
         spots = spots_of(seen) if not source.raw else np.zeros((0, 2), np.int32)
         return Measured(self._registrar.measure(index, seen), sharpness, spots)
