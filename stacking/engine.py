@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stacking.ahead import Begun, ahead
-from stacking.areas_options import Prefer
 from stacking.develop_spots import spots_of, standing_spots
 from stacking.engine_answers import Answers, PositionsSoFar
 from stacking.errors import FrameError, SourceError
@@ -26,7 +25,7 @@ from stacking.fuse.canvas import Canvas
 from stacking.fuse.fusion_task import FusionTask
 from stacking.fuse.preload import preload
 from stacking.memory import bound_allocator, keep_freed
-from stacking.options import Align, StackOptions
+from stacking.options import Align, Prefer, StackOptions
 from stacking.prepared import Measured, Prepared, file_key
 from stacking.sharpness import block_sharpness, stack_sharpness
 from stacking.slab_folder import SlabTarget, slab_target
