@@ -124,16 +124,20 @@ class Development:
             look(source.path, self._rendering.span)
 
     def learn_defects(
-        self, sources: Sequence[Source], look: Callable[[Path, float], Suspected | None] = suspected_defects
+        self,
+        sources: Sequence[Source],
+        look: Callable[[Path, float], Suspected | None] = suspected_defects,
+        *,
+        threads: int = 1,
     ) -> int:
         """Find the sensor's hot and dead pixels over the RAW frames of a stack; frames developed from now on lack them.
 
         What is found depends on `sources` alone, not on what was developed before. At least three frames are needed; five,
-        spread over the stack, are looked at, by `look`. Returns how many were found.
+        spread over the stack, are looked at, by `look` in so many threads. Returns how many were found.
         """
         if self._rendering is not None:
             paths = [source.path for source in sources if source.raw]
-            self._rendering = with_defects(self._rendering, paths, look)
+            self._rendering = with_defects(self._rendering, paths, look, threads=threads)
         return self.defects
 
     def frame(self, source: Source) -> Developed:

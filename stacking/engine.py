@@ -277,7 +277,8 @@ class Engine:
             if self._begun is not None:
                 self._begun.keep(sorted(registrations)[:_BEGUN])
             notes += [f"{self._sources[k].path.name}: {text}" for k, text in solution.notes]
-        development.learn_defects([self._sources[k] for k in sorted(registrations)], self._answers.suspected)
+        frames = [self._sources[k] for k in sorted(registrations)]
+        development.learn_defects(frames, self._answers.suspected, threads=self._threads)
         notes += self._learn_spots(registrations)
         if not self.positions_known and len(registrations) > 1 and self._tells_near_from_far():
             notes.append("no positions are known: the first frame is taken for the nearest")
