@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -16,16 +17,18 @@ from numpy.typing import NDArray
 
 from stacking.aligned import GRID, enlarged, reached
 from stacking.areas_masks import area_mask, box_of
-from stacking.areas_options import Area, Prefer
 from stacking.areas_order import OrderedFrames, in_order, preferred_picture
 from stacking.crop import Rectangle
 from stacking.errors import StackingUsageError
 from stacking.fuse.canvas import Canvas
 from stacking.fuse.final_pass import Progress
 from stacking.fuse.fusion_task import FusionTask
-from stacking.options import Method
+from stacking.options import Method, Prefer
 from stacking.slab_options import SlabOptions
 from stacking.slabs import Fused, Slab, fuse_at_once
+
+if TYPE_CHECKING:
+    from stacking.areas_options import Area
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stacking.areas_options import Area
 from stacking.crop import Rectangle
 from stacking.errors import StackingUsageError
 from stacking.fuse.canvas import Canvas
+
+if TYPE_CHECKING:
+    from stacking.areas_options import Area
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]

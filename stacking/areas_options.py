@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from stacking.layer_options import parse_frame_list
-from stacking.slab_options import Method
+from stacking.options import Method, Prefer
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
-
-
-class Prefer(StrEnum):
-    """Which of several sharp depths at one place is shown: the sharpest, the nearest, the farthest."""
-
-    SHARPEST = "sharpest"
-    NEAR = "near"
-    FAR = "far"
 
 
 class Area(BaseModel):

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from stacking.ahead import ahead
 from stacking.aligned import GRID, aligned, aligned_luma, enlarged, focus_energy, reached
-from stacking.areas_options import Prefer
 from stacking.frames import Pixels, Registration
 from stacking.fuse.canvas import Canvas
+from stacking.options import Prefer
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]

@@ -6,14 +6,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from stacking.areas import check_areas, check_areas_fit, held_beside_bytes, no_such_slab
 from stacking.crop import by_hand_within
 from stacking.errors import FrameError, MemoryBudgetError, StackingUsageError
-from stacking.finish import Recipe, read_recipe
-from stacking.finish.apply import crop_rectangle
 from stacking.frames import Pixels, Registration, Source
 from stacking.fuse.canvas import Canvas
 from stacking.fuse.depth_volume import finest_pixels
@@ -23,6 +22,9 @@ from stacking.options import Crop, StackOptions
 from stacking.selection import probe
 from stacking.slab_options import SlabOptions
 from stacking.slabs import merging_tasks, slab_ranges, stages_for
+
+if TYPE_CHECKING:
+    from stacking.finish import Recipe
 
 # What a crop leaves of a frame as a rule.
 _LEAST_CROPPED = 0.9
@@ -68,8 +70,11 @@ def with_recipe(options: StackOptions) -> tuple[Recipe | None, StackOptions]:
     StackingUsageError
         Where there is no such recipe, it cannot be read, or its areas or those of the options cannot be made.
     """
-    recipe = None if options.recipe is None else read_recipe(options.recipe)
-    if recipe is not None:
+    recipe: Recipe | None = None
+    if options.recipe is not None:
+        from stacking.finish import read_recipe
+
+        recipe = read_recipe(options.recipe)
         options = replace(options, areas=(*recipe.areas, *options.areas), wide_gamut=recipe.wants_wide_gamut)
     check_areas(options.areas, options.method, options.slabs)
     return recipe, options
@@ -130,7 +135,7 @@ def check_frames(
     if options.crop_rectangle is not None:
         by_hand_within(options.crop_rectangle, size)
     elif recipe is not None:
-        crop_rectangle(recipe.crop, *size)
+        _check_crop(recipe, size)
     slabs = _slabs_of(options, frames)
     for area in options.areas:
         if area.slab is not None and slabs is not None and area.slab > slabs:
@@ -185,6 +190,12 @@ def _check_memory(checks: Sequence[Callable[[], object]]) -> None:
         raise max(refused, key=lambda error: error.least_bytes)
 
 
+def _check_crop(recipe: Recipe, size: tuple[int, int]) -> None:
+    from stacking.finish.apply import crop_rectangle
+
+    crop_rectangle(recipe.crop, *size)
+
+
 def check_result(options: StackOptions, recipe: Recipe | None, task: FusionTask) -> None:
     """Refuse what does not fit the result, whose size is known, before anything of it is fused.
 
@@ -207,7 +218,7 @@ def check_result(options: StackOptions, recipe: Recipe | None, task: FusionTask)
     """
     size = (task.canvas.width, task.canvas.height)
     if recipe is not None:
-        crop_rectangle(recipe.crop, *size)
+        _check_crop(recipe, size)
     frames = len(task.registrations)
     if options.layers is not None:
         wanted = options.layer_frames

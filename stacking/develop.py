@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stacking.colour import srgb_profile, wide_profile
-from stacking.develop_picture import FrameProbe, Gray, decode_gray_half, decode_picture
+from stacking.develop_picture import FrameProbe, Gray, decode_gray, decode_gray_half, decode_picture, luma
 from stacking.develop_raw import (
     RawRendering,
     Suspected,
@@ -124,16 +124,20 @@ class Development:
             look(source.path, self._rendering.span)
 
     def learn_defects(
-        self, sources: Sequence[Source], look: Callable[[Path, float], Suspected | None] = suspected_defects
+        self,
+        sources: Sequence[Source],
+        look: Callable[[Path, float], Suspected | None] = suspected_defects,
+        *,
+        threads: int = 1,
     ) -> int:
         """Find the sensor's hot and dead pixels over the RAW frames of a stack; frames developed from now on lack them.
 
         What is found depends on `sources` alone, not on what was developed before. At least three frames are needed; five,
-        spread over the stack, are looked at, by `look`. Returns how many were found.
+        spread over the stack, are looked at, by `look` in so many threads. Returns how many were found.
         """
         if self._rendering is not None:
             paths = [source.path for source in sources if source.raw]
-            self._rendering = with_defects(self._rendering, paths, look)
+            self._rendering = with_defects(self._rendering, paths, look, threads=threads)
         return self.defects
 
     def frame(self, source: Source) -> Developed:
@@ -162,6 +166,13 @@ class Development:
             image = image if image.flags.writeable else image.copy()
             without_spots(image, *self._spots)
         return image
+
+    def gray(self, source: Source) -> Gray:
+        """The luma of a frame: (rows, columns), uint8, display-referred. FrameError as `frame`."""
+        if source.raw:
+            return luma(self.frame(source).image)
+        found = self._checked(source)
+        return _mean(decode_gray(path, found) for path in source.paths)
 
     def gray_half(self, source: Source) -> Gray:
         """The luma of a frame (a RAW's green) at half size: (rows // 2, columns // 2), uint8, display-referred.

@@ -1,4 +1,4 @@
-"""The compiled loop of `stacking.develop_defects`: one look at every pixel."""
+"""The compiled loop of `stacking.develop_defects` and `stacking.develop_spots`: one look at every pixel."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from numpy.typing import NDArray
 
 from stacking.fuse.compiled import compiled
 
+Samples = NDArray[np.uint8] | NDArray[np.uint16]
 
-@compiled("void(uint16[:, ::1], float32, float32, boolean[:, ::1])")
-def mark_spikes(samples: NDArray[np.uint16], factor: np.float32, floor: np.float32, marks: NDArray[np.bool_]) -> None:
+
+@compiled(
+    "void(uint16[:, ::1], float32, float32, boolean[:, ::1])", "void(uint8[:, ::1], float32, float32, boolean[:, ::1])"
+)
+def mark_spikes(samples: Samples, factor: float, floor: float, marks: NDArray[np.bool_]) -> None:
     """Mark pixels farther from their eight nearest of the same colour than `factor` times their range plus `floor`."""
     rows, columns = samples.shape
     n = columns - 6

@@ -35,6 +35,7 @@ _TURNED = frozenset({5, 6, 7, 8})
 _COPY_AGAIN = "Copy it again from the camera, or leave it out."
 _MOST_PIXELS = 10**9
 _GRAY_ONLY = 1  # libjpeg's JCS_GRAYSCALE
+_HALF_GRAY = cv2.IMREAD_REDUCED_GRAYSCALE_2 | cv2.IMREAD_IGNORE_ORIENTATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,15 +115,23 @@ def decode_picture(path: Path, probe: FrameProbe, memory: ReusedArrays | None = 
     return _as_promised(path, upright(image, probe.orientation), probe)
 
 
-def luma(image: Pixels) -> Gray:
-    """The encoded luma of an RGB frame, shape (rows, columns), uint8."""
-    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+def luma(image: NDArray[Any]) -> Gray:
+    """The encoded luma of a frame in RGB or gray of 8 or 16 bit, shape (rows, columns), uint8."""
+    gray = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     return np.asarray(gray if gray.dtype == np.uint8 else cv2.convertScaleAbs(gray, alpha=1.0 / 257.0), np.uint8)
+
+
+def decode_gray(path: Path, probe: FrameProbe) -> Gray:
+    """The luma of a picture, upright: (height, width), uint8; that of a JPEG as it is stored."""
+    image = _decoded(path, gray=True)
+    return luma(upright(image if image.ndim == 2 else _as_rgb(image), probe.orientation))
 
 
 def decode_gray_half(path: Path, probe: FrameProbe) -> Gray:
     """The luma of a picture at half size, upright: (height // 2, width // 2), uint8, each pixel the mean of four."""
-    image = _decoded(path, gray=True)
+    image = _decoded(path, gray=True, halves=probe.width % 2 == probe.height % 2 == 0)
+    if 4 * image.size == probe.width * probe.height:
+        return upright(image, probe.orientation)
     return half(upright(image if image.ndim == 2 else _as_rgb(image), probe.orientation))
 
 
@@ -169,8 +178,11 @@ def _probe_tiff(path: Path, header: Header) -> FrameProbe:
     return _probed(rows, columns, bits, header, ", ".join(notes), gray=gray)
 
 
-def _decoded(path: Path, *, gray: bool, out: NDArray[Any] | None = None) -> NDArray[Any]:
-    """The stored samples: (rows, columns) or (rows, columns, channels); those of a colour JPEG in `out`."""
+def _decoded(path: Path, *, gray: bool, halves: bool = False, out: NDArray[Any] | None = None) -> NDArray[Any]:
+    """The stored samples: (rows, columns) or (rows, columns, channels); those of a colour JPEG in `out`.
+
+    With `halves` the gray of a JPEG is perhaps given at half its size: its cosine transform is undone for the means of 2x2 pixels alone.
+    """
     kind = kind_of(path)
     try:
         if kind == TIFF:
@@ -180,6 +192,10 @@ def _decoded(path: Path, *, gray: bool, out: NDArray[Any] | None = None) -> NDAr
             require_sound_png(stored, path.name)
             return np.asarray(imagecodecs.png_decode(stored))
         require_sound_jpeg(stored, path.name)
+        if halves:
+            small = cv2.imdecode(np.frombuffer(stored, np.uint8), _HALF_GRAY)
+            if small is not None:
+                return np.asarray(small)
         return np.asarray(imagecodecs.jpeg8_decode(stored, outcolorspace=_GRAY_ONLY if gray else None, out=out))
     except (MemoryError, FrameError):
         raise

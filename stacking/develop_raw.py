@@ -9,7 +9,7 @@ be spawned, since LibRaw's own threads do not survive a fork.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import numpy as np
 import rawpy
 from numpy.typing import NDArray
 
+from stacking.ahead import ahead
 from stacking.colour import SRGB_TO_WIDE, SRGB_TO_XYZ_D65
 from stacking.develop_defects import LEAST_FRAMES, Places, agreed, believed, repair, spread, suspects
 from stacking.develop_mosaic import Mosaic, develop_mosaic, green_half
@@ -146,20 +147,25 @@ def suspected_defects(path: Path, span: float) -> Suspected | None:
 
 
 def with_defects(
-    rendering: RawRendering, paths: Sequence[Path], look: Callable[[Path, float], Suspected | None] = suspected_defects
+    rendering: RawRendering,
+    paths: Sequence[Path],
+    look: Callable[[Path, float], Suspected | None] = suspected_defects,
+    *,
+    threads: int = 1,
 ) -> RawRendering:
     """`rendering` with the defective pixels that most of some frames, spread over `paths`, agree on.
 
     Frames that cannot be read are passed over. Fewer than three frames, and sensors without a Bayer mosaic, tell nothing.
-    `look` stands in for `suspected_defects`, perhaps from memory.
+    `look` stands in for `suspected_defects`, perhaps from memory; it is called in that many threads.
     """
     suspected: list[Places] = []
     pixels = 0
-    for index in spread(len(paths)) if rendering.matrix is not None and len(paths) >= LEAST_FRAMES else ():
-        found = look(paths[index], rendering.span)
-        if found is not None and pixels in (0, found.pixels):
-            pixels = found.pixels
-            suspected.append(found.places)
+    frames = spread(len(paths)) if rendering.matrix is not None and len(paths) >= LEAST_FRAMES else ()
+    with closing(ahead(lambda k: look(paths[k], rendering.span), frames, threads=threads, depth=threads)) as looked:
+        for _, found in looked:
+            if found is not None and pixels in (0, found.pixels):
+                pixels = found.pixels
+                suspected.append(found.places)
     places = agreed(suspected if len(suspected) >= LEAST_FRAMES else [], len(suspected))
     return replace(rendering, defects=believed(places, pixels))
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,11 +17,8 @@ from stacking.frames import Pixels
 Places = NDArray[np.int32]
 F64 = NDArray[np.float64]
 
-# A spot stands out from the ring round it by half of what that differs in itself, and by that many of 255 steps.
+# A spot stands out from the eight at distance two (nearer ones it has spread to) by half of what they differ, and that many of 255 steps.
 _STANDS_OUT, _FLOOR = 0.5, 4
-_MARGIN = 3
-# The eight at distance two: nearer ones a spot has spread to.
-_RING = [(dy, dx) for dy in (-2, 0, 2) for dx in (-2, 0, 2) if (dy, dx) != (0, 0)]
 # Of the frames those that have to show it, and how far the picture has to move there, pixels of the gray picture (standard
 # deviation): so far that no grain of the subject stands on one pixel in half of the frames.
 _AGREEING, _LEAST_FRAMES, _MOVED_GRAY_PX = 0.5, 4, 1.0
@@ -34,20 +30,11 @@ _REACH_PX, _ROUNDS = 2, 40
 
 def spots_of(gray: NDArray[np.uint8]) -> Places:
     """Spots of one frame's gray picture (rows, columns): row and column of each, int32, in order; none where there are too many."""
-    if min(gray.shape) <= 2 * _MARGIN:
-        return np.zeros((0, 2), np.int32)
-    # most pixels are told by the four beside, above and below them
-    middle, m = gray[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN], _MARGIN
-    beside = gray[m:-m, m - 2 : -m - 2], gray[m:-m, m + 2 : gray.shape[1] - m + 2]
-    over = gray[m - 2 : -m - 2, m:-m], gray[m + 2 : gray.shape[0] - m + 2, m:-m]
-    highest, lowest = cv2.max(cv2.max(*beside), cv2.max(*over)), cv2.min(cv2.min(*beside), cv2.min(*over))
-    apart = cv2.max(cv2.subtract(middle, highest), cv2.subtract(lowest, middle))
-    flat = np.flatnonzero(np.asarray(apart) > np.uint8(_FLOOR))
-    places: Places = np.stack(np.divmod(flat, apart.shape[1]), axis=1).astype(np.int32) + _MARGIN
-    around = np.stack([gray[places[:, 0] + dy, places[:, 1] + dx].astype(np.int32) for dy, dx in _RING])
-    own = gray[places[:, 0], places[:, 1]].astype(np.int32)
-    high, low = around.max(axis=0), around.min(axis=0)
-    places = places[np.maximum(own - high, low - own) > _STANDS_OUT * (high - low) + _FLOOR]
+    from stacking.develop_defects_kernels import mark_spikes
+
+    marks = np.zeros(gray.shape, np.bool_)
+    mark_spikes(np.ascontiguousarray(gray), _STANDS_OUT, _FLOOR, marks)
+    places: Places = np.stack(np.divmod(np.flatnonzero(marks), gray.shape[1]), axis=1).astype(np.int32)
     return places if len(places) <= max(4.0, _MOST_SHARE * gray.size) else places[:0]
 
 

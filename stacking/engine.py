@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stacking.ahead import Begun, ahead
-from stacking.areas_options import Prefer
 from stacking.develop_spots import spots_of, standing_spots
 from stacking.engine_answers import Answers, PositionsSoFar
 from stacking.errors import FrameError, SourceError
@@ -26,7 +25,7 @@ from stacking.fuse.canvas import Canvas
 from stacking.fuse.fusion_task import FusionTask
 from stacking.fuse.preload import preload
 from stacking.memory import bound_allocator, keep_freed
-from stacking.options import Align, StackOptions
+from stacking.options import Align, Prefer, StackOptions
 from stacking.prepared import Measured, Prepared, file_key
 from stacking.sharpness import block_sharpness, stack_sharpness
 from stacking.slab_folder import SlabTarget, slab_target
@@ -173,12 +172,10 @@ class Engine:
         return measured.features
 
     def _measured_now(self, index: int) -> Measured:
-        from stacking.develop_picture import luma
-
         source, development = self._sources[index], self.development
         rows, columns = development.size
         full = self._registrar.wants_full((columns, rows))
-        seen = luma(self._frame(index)) if full else development.gray_half(source)
+        seen = development.gray(source) if full else development.gray_half(source)
         sharpness = block_sharpness(seen) if self.options.wants_sharpness else None
         spots = spots_of(seen) if not source.raw else np.zeros((0, 2), np.int32)
         return Measured(self._registrar.measure(index, seen), sharpness, spots)
@@ -280,7 +277,8 @@ class Engine:
             if self._begun is not None:
                 self._begun.keep(sorted(registrations)[:_BEGUN])
             notes += [f"{self._sources[k].path.name}: {text}" for k, text in solution.notes]
-        development.learn_defects([self._sources[k] for k in sorted(registrations)], self._answers.suspected)
+        frames = [self._sources[k] for k in sorted(registrations)]
+        development.learn_defects(frames, self._answers.suspected, threads=self._threads)
         notes += self._learn_spots(registrations)
         if not self.positions_known and len(registrations) > 1 and self._tells_near_from_far():
             notes.append("no positions are known: the first frame is taken for the nearest")

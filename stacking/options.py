@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from stacking.areas_options import Area
 from stacking.relief.options import ReliefOptions
 from stacking.slab_options import Method, SlabOptions
 
-__all__ = ["Align", "Crop", "Method", "StackOptions"]
+if TYPE_CHECKING:
+    from stacking.areas_options import Area
+
+__all__ = ["Align", "Crop", "Method", "Prefer", "StackOptions"]
 
 PAGE_SUFFIXES = (".html", ".htm")
 
@@ -28,6 +31,14 @@ class Crop(StrEnum):
     AUTO = "auto"
     FOCUS = "focus"
     NONE = "none"
+
+
+class Prefer(StrEnum):
+    """Which of several sharp depths at one place is shown: the sharpest, the nearest, the farthest."""
+
+    SHARPEST = "sharpest"
+    NEAR = "near"
+    FAR = "far"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,6 @@ from numpy.typing import NDArray
 
 from stacking.checks import check_options
 from stacking.errors import StackingUsageError
-from stacking.finish import apply_recipe, result_profile
-from stacking.finish.apply import crop_rectangle
-from stacking.finish.recipe import OutputStep
-from stacking.finish.spaces import Profile
 from stacking.frames import LeftOut, Pixels, Source
 from stacking.layer_options import LAYER_SUFFIXES
 from stacking.memory import peak_rss_bytes
@@ -98,8 +94,7 @@ def write_stack(stacked: Stacked) -> StackReport:
 def _written(stacked: Stacked) -> StackReport:
     options, result, development = stacked.options, stacked.result, stacked.development
     started = time.monotonic()
-    image = _corrected(stacked)
-    icc = development.icc if stacked.recipe is None else result_profile(stacked.recipe, development.icc)
+    image, icc = _corrected(stacked)
     shown = _on_screen(stacked, image) if options.relief.targets() or options.wants_page else image
     seen_icc = development.icc if shown is image else None
     relief = _relief(stacked)
@@ -155,23 +150,28 @@ def _write_layers(stacked: Stacked, path: Path) -> None:
     )
 
 
-def _corrected(stacked: Stacked) -> Pixels:
-    image = stacked.result.image
+def _corrected(stacked: Stacked) -> tuple[Pixels, bytes | None]:
+    """The picture as it is written, and its profile."""
+    image, icc = stacked.result.image, stacked.development.icc
     eight_bit = stacked.development.dtype == np.uint8 and stacked.output.suffix.lower() == ".png"
     if stacked.recipe is not None:
-        return apply_recipe(
-            image,
-            stacked.recipe,
-            dtype=np.dtype(np.uint8 if eight_bit else np.uint16),
-            icc=stacked.development.icc,
-        )
-    return ((image.astype(np.uint32) + 128) // 257).astype(np.uint8) if eight_bit else image
+        from stacking.finish import apply_recipe, result_profile
+
+        dtype = np.dtype(np.uint8 if eight_bit else np.uint16)
+        return apply_recipe(image, stacked.recipe, dtype=dtype, icc=icc), result_profile(stacked.recipe, icc)
+    return ((image.astype(np.uint32) + 128) // 257).astype(np.uint8) if eight_bit else image, icc
 
 
 def _on_screen(stacked: Stacked, image: Pixels) -> Pixels:
     """The picture for pages and meshes, which know sRGB alone: `image` itself unless the recipe wants another space."""
     recipe = stacked.recipe
-    if recipe is None or recipe.output is None or recipe.output.profile is Profile.SRGB:
+    if recipe is None or recipe.output is None:
+        return image
+    from stacking.finish import apply_recipe
+    from stacking.finish.recipe import OutputStep
+    from stacking.finish.spaces import Profile
+
+    if recipe.output.profile is Profile.SRGB:
         return image
     as_srgb = recipe.model_copy(update={"output": OutputStep(profile=Profile.SRGB)})
     return apply_recipe(stacked.result.image, as_srgb, icc=stacked.development.icc)
@@ -185,6 +185,8 @@ def _relief(stacked: Stacked) -> Relief | None:
     if depth is None:
         return None
     if stacked.recipe is not None:  # what is cut off the picture is cut off its depth
+        from stacking.finish.apply import crop_rectangle
+
         cut = crop_rectangle(stacked.recipe.crop, depth.shape[1], depth.shape[0])
         depth, confidence = _cut(cut.of(depth)), None if confidence is None else _cut(cut.of(confidence))
         surface = None if surface is None else _cut(cut.of(surface))

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stacking.finish import Recipe
 from stacking.frames import LeftOut, Pixels, Source
 from stacking.options import StackOptions
 from stacking.slab_folder import SlabsBeside
 
 if TYPE_CHECKING:
     from stacking.develop import Development
+    from stacking.finish import Recipe
     from stacking.stack_result import StackResult
 
 

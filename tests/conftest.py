@@ -8,7 +8,7 @@ import signal
 import hypothesis
 import pytest
 
-from capture.settings import SettingsModel
+from capture.settings_model import SettingsModel
 
 # A busy machine is no failure: what hypothesis tries has no deadline of its own.
 hypothesis.settings.register_profile("untimed", deadline=None)

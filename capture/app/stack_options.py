@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,11 +13,13 @@ from capture.app.relief_options import ReliefFlags, ScaleFlags
 from capture.errors import UsageError
 from capture.lengths import parse_size_bytes
 from capture.settings import Settings
-from stacking.areas_options import Area, Prefer, areas_of, preferring
 from stacking.layer_options import parse_layer_frames
-from stacking.options import Align, Crop, Method, StackOptions
+from stacking.options import Align, Crop, Method, Prefer, StackOptions
 from stacking.relief.options import relief_options_of
 from stacking.slab_options import SlabOptions, parse_slab, slab_options_of
+
+if TYPE_CHECKING:
+    from stacking.areas_options import Area
 
 MethodOption = Annotated[
     Method | None,
@@ -147,10 +149,17 @@ class StackFlags(ReliefFlags):
             force=force,
             layers=self.layers,
             layer_frames=parse_layer_frames(self.layer_frames),
-            areas=preferring(self.prefer, self.prefer_in),
+            areas=self._areas(),
             slabs=self._slabs(),
             relief=self.relief_options(settings, optics or ScaleFlags()),
         )
+
+    def _areas(self) -> tuple[Area, ...]:
+        if self.prefer is Prefer.SHARPEST:
+            return ()
+        from stacking.areas_options import preferring
+
+        return preferring(self.prefer, self.prefer_in)
 
     def _slabs(self) -> SlabOptions:
         if self.slab is None:
@@ -167,6 +176,8 @@ def options_to_record(options: StackOptions) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
+    from stacking.areas_options import Area
+
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, Area):
@@ -192,6 +203,8 @@ def options_from_record(record: Mapping[str, Any]) -> StackOptions:
     if "relief" in values:
         values["relief"] = relief_options_of(values["relief"])
     if "areas" in values:
+        from stacking.areas_options import areas_of
+
         values["areas"] = areas_of(values["areas"])
     if "slabs" in values:
         values["slabs"] = slab_options_of(values["slabs"])

@@ -7,7 +7,16 @@ from contextlib import suppress
 
 from stacking.fuse.compiled import kept_object_of, linked
 
-_LOOPS = ("warp_kernels", "pyramid_kernels", "focus_prior_kernels", "chroma_kernels", "sweep_kernels", "depth_kernels")
+# In the order in which they are needed.
+_LOOPS = (
+    "stacking.develop_defects_kernels",
+    "stacking.fuse.warp_kernels",
+    "stacking.fuse.pyramid_kernels",
+    "stacking.fuse.focus_prior_kernels",
+    "stacking.fuse.chroma_kernels",
+    "stacking.fuse.sweep_kernels",
+    "stacking.fuse.depth_kernels",
+)
 
 
 def preload() -> None:
@@ -16,8 +25,7 @@ def preload() -> None:
 
 
 def _load() -> None:
-    for name in _LOOPS:
-        module = f"stacking.fuse.{name}"
+    for module in _LOOPS:
         # Whoever needs it later is told what is wrong, and waits for the compiler where nothing is kept.
         with suppress(Exception):
             if kept_object_of(module) is not None:

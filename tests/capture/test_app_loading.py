@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -20,4 +21,18 @@ def test_garbage_is_searched_for_again_when_a_command_begins(arguments: list[str
         "assert gc.isenabled() and gc.get_freeze_count()\n"
     )
     ran = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 0, ran.stderr
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="with one core there is no thread to begin")
+def test_what_is_imported_begins_no_threads() -> None:
+    code = (
+        "import os\n"
+        "from capture.app.loading import begin_imports\n"
+        "begin_imports()\n"
+        "import cv2, numpy\n"
+        "assert len(os.listdir('/proc/self/task')) == 1\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, env=environment)
     assert ran.returncode == 0, ran.stderr

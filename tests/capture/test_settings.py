@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from capture.errors import ConfigurationError
-from capture.settings import SettingsModel, load_settings
+from capture.settings import load_settings
+from capture.settings_model import SettingsModel
 
 
 @pytest.fixture(autouse=True)

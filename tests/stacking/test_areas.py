@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from capture.app.stack_options import options_from_record, options_to_record
 from stacking.areas import levelled
 from stacking.areas_masks import area_mask, box_of
-from stacking.areas_options import Area, Prefer, preferring
+from stacking.areas_options import Area, preferring
 from stacking.areas_order import first_peaks, in_order
 from stacking.errors import StackingUsageError
 from stacking.finish import Recipe, finish_picture, read_recipe
 from stacking.finish.recipe import parse_recipe
 from stacking.fuse.canvas import Canvas
-from stacking.options import Align, Crop, Method, StackOptions
+from stacking.options import Align, Crop, Method, Prefer, StackOptions
 from stacking.slab_options import SlabOptions
 from stacking.stack import stack_pictures
 from tests.stacking.layer_stack import FRAMES, HEIGHT, WIDTH, leaning, psnr_db, write_frames

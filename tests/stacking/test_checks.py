@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from stacking.areas_options import Area, Prefer
+from stacking.areas_options import Area
 from stacking.errors import MemoryBudgetError, OutputError, SourceError, StackingError, StackingUsageError
 from stacking.finish.recipe import parse_recipe
-from stacking.options import Align, Crop, StackOptions
+from stacking.options import Align, Crop, Prefer, StackOptions
 from stacking.relief.files import read_relief
 from stacking.relief.options import ReliefOptions
 from stacking.slab_options import SlabOptions

@@ -147,6 +147,20 @@ def test_gray_half_is_the_mean_of_two_by_two_luma(tmp_path: Path, size: tuple[in
     assert difference.max() < 5  # a JPEG's luma knows of colours that RGB cannot show
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif"])
+def test_gray_is_the_upright_luma(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    write_jpeg(path, EIGHT) if suffix == ".jpg" else write(path, SIXTEEN if suffix == ".tif" else EIGHT)
+    add_exif(path, Image_Orientation="6")
+    development = Development([Source(path)])
+    gray = development.gray(Source(path))
+    assert (gray.shape, gray.dtype) == ((COLUMNS, ROWS), np.uint8)
+    rgb = development.frame(Source(path)).image.astype(float) / (257 if suffix == ".tif" else 1)
+    shown = ((rgb > 0) & (rgb < 255)).all(2)  # a JPEG's luma knows of colours that RGB cannot show
+    assert shown.mean() > 0.5
+    assert np.abs(gray - rgb @ [0.299, 0.587, 0.114])[shown].max() < 1.5
+
+
 def damaged(tmp_path: Path, what: str) -> Path:
     jpeg = write_jpeg(tmp_path / "whole.jpg", EIGHT, subsampling="420").read_bytes()
     png = imagecodecs.png_encode(EIGHT)

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from stacking.areas_options import Prefer, preferring
+from stacking.areas_options import preferring
 from stacking.coverage import COVERED, END, FLAT, GAP, coverage_classes
-from stacking.options import StackOptions
+from stacking.options import Prefer, StackOptions
 from stacking.plots import Plot, Series
 from stacking.sharpness import StackSharpness
 from stacking.slab_options import SlabOptions
