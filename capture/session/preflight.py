@@ -97,9 +97,7 @@ def preflight(
     checks = [_disk(folder, left, exposures, file_format, one_bytes, stacks=stacks), _clock(folder, last_event)]
     if axis is not None:
         checks += [_travel(plan, axis)]
-    if isinstance(camera, TellsObstacles):
-        checks += list(_camera(camera, left * exposures, None if one_bytes is None else round(one_bytes)))
-    return checks
+    return checks + camera_checks(camera, left * exposures, None if one_bytes is None else round(one_bytes))
 
 
 def _travel(plan: StackPlan, axis: Axis) -> Check:
@@ -152,6 +150,11 @@ def _clock(folder: Path, last_event: str | None) -> Check:
         f"the clock says {now.isoformat(timespec='seconds')}, which is before {newest.isoformat(timespec='seconds')}",
         "Set the computer's clock. The session does not depend on it: order and waits come from elsewhere.",
     )
+
+
+def camera_checks(camera: object | None, frames: int = 1, frame_bytes: int | None = None) -> list[Check]:
+    """What a camera says of itself before so many frames; empty for one that tells nothing, and where there is none."""
+    return list(_camera(camera, frames, frame_bytes)) if isinstance(camera, TellsObstacles) else []
 
 
 def _camera(camera: TellsObstacles, frames: int, frame_bytes: int | None) -> Iterable[Check]:
