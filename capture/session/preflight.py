@@ -167,7 +167,7 @@ def _camera(camera: TellsObstacles, frames: int, frame_bytes: int | None) -> Ite
         yield Check(
             "live view", False, f"live view is on ({live.name} is {live.value})", "It warms the sensor: end it."
         )
-    if not found:
+    if not any(obstacle.fatal for obstacle in found):
         battery = roles.get(Role.BATTERY)
         charge = "" if battery is None else f", battery {battery.value}"
         yield Check("camera", True, f"{camera.info().model} is ready{charge}")
