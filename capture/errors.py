@@ -15,6 +15,7 @@
         ├── CameraTimeoutError   no answer within the deadline; the camera hangs or sleeps
         ├── CameraLostError      the link is gone
         ├── CameraSettingError   a role or a value the camera does not offer
+        ├── CameraStateError     it takes no such order in the state that it is in: playback, a menu
         ├── FocusEndError        the lens's focus motor stands at an end
         └── ShotError            a shot failed
             ├── ShotRefusedError      the camera did not take it (autofocus, card full); nothing was exposed
@@ -110,6 +111,12 @@ class CameraSettingError(CameraError):
     """A role or a value that this camera does not offer."""
 
     kind = "camera-setting"
+
+
+class CameraStateError(CameraError):
+    """The camera takes no such order in the state that it is in: it shows its pictures or a menu, say."""
+
+    kind = "camera-state"
 
 
 class FocusEndError(CameraError):

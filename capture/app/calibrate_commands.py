@@ -25,6 +25,8 @@ from rail.profiles import TAKE_UP
 _UNKNOWN_TAKE_UP_UM = 250.0
 _SETTLE_STEP_DOF = 0.7
 _REST_S = 1.0
+# Share of a settle time by which it differed from run to run where the axis does not tell its motor's stop.
+_UNTOLD_REST = 0.3
 _NO_PROFILE = "a lens keeps no profile that the value could be written into: give it as --settle where you shoot"
 
 
@@ -164,10 +166,15 @@ def settle_here(axis: Axis, camera: Camera, own: SettleFlags, region: Region) ->
         if own.stills:
             longest_s = 2.0 * found.value_s + _REST_S
             value, still_px = confirm_with_stills(axis, camera, step, found.value_s, longest_s=longest_s, say=say)
-    law = found.law
+    law, notes, uncertainty_s = found.law, list(found.notes), found.uncertainty_s
+    if not hasattr(axis, "rested_s"):
+        uncertainty_s = max(uncertainty_s, _UNTOLD_REST * value)
+        notes.append(
+            "nothing tells when the lens's motor stopped, only when the camera answered: values of two runs differ; take the longer"
+        )
     return {
         "value": value,
-        "uncertainty": found.uncertainty_s,
+        "uncertainty": uncertainty_s,
         "live_value": round(found.value_s, 3),
         "still_px": None if still_px is None else round(still_px, 3),
         "amplitude_px": None if law is None else round(law.amplitude, 2),
@@ -176,7 +183,7 @@ def settle_here(axis: Axis, camera: Camera, own: SettleFlags, region: Region) ->
         "shutter_mode": shutter_mode(camera),
         "moves": found.moves,
         "frames": found.frames,
-        "notes": list(found.notes),
+        "notes": notes,
     }
 
 

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from capture.app.focus_options import FocusWishes
+from capture.app.opening import moved_part
 from capture.app.output import say
 from capture.camera.protocol import Camera, Role
 from capture.camera.values import BULB_S, shutter_seconds
@@ -72,28 +73,29 @@ def find_focus(axis: Axis, camera: Camera, wishes: FocusWishes, *, want_range: b
             view, scale, wishes.overlap, optics, still=told, region=wishes.region, reach=view.reach, say=say
         )
         if step.dof_um is None:
-            raise nothing_in_focus(step)
+            raise nothing_in_focus(step, axis)
         found_range = None
         if want_range:
-            growth = _growth_for_range(step, optics, scale)
+            growth = _growth_for_range(axis, step, optics, scale)
             found_range = find_range(view, growth, dof=step.dof_um, region=wishes.region, seen=step.seen, say=say)
     return Found(step, found_range, scale, pixel_um, shot_bytes)
 
 
-def _growth_for_range(step: StepEstimate, optics: Optics | None, scale: float) -> float:
+def _growth_for_range(axis: Axis, step: StepEstimate, optics: Optics | None, scale: float) -> float:
     if step.blur_px_per_um is not None and (step.confidence >= USABLE_CONFIDENCE or step.formula is None):
         return step.blur_px_per_um / scale
     if step.formula is None or optics is None:
-        raise nothing_in_focus(step)
+        raise nothing_in_focus(step, axis)
     return 2 * PIXELS_PER_COC / step.formula.geometric_um / scale
 
 
-def nothing_in_focus(step: StepEstimate) -> FocusError:
+def nothing_in_focus(step: StepEstimate, axis: Axis) -> FocusError:
     """The error for an estimate from which nothing follows."""
     return FocusError(
         "nothing in view goes in and out of focus: " + "; ".join(step.notes),
-        remedy="Jog until the subject is about in focus, light it well, or (on a rail) give --magnification and --f-number.",
-        state="The rail stands where it was.",
+        remedy="Jog until the subject is about in focus, light it well"
+        + (", or give --magnification and --f-number." if moved_part(axis) == "rail" else "."),
+        state=f"The {moved_part(axis)} stands where it was.",
     )
 
 

@@ -21,7 +21,7 @@ from capture.session.claims import claimed_camera, claimed_rail
 from capture.session.exposures import require_time
 from capture.session.from_here import limits_from_here
 from capture.settings import Settings
-from rail.axis import Axis
+from rail.axis import Axis, AxisUnit
 from rail.errors import RailError, RailLimitError, RailPositionUnknownError
 from rail.grbl.axis import GrblAxis
 
@@ -193,10 +193,14 @@ def where_it_stands(axis: Axis) -> str:
     except (CaptureError, RailError) as error:
         return f"Where the carriage stands is not known: {error.message}"
     if status.position is None or not status.position_known:
-        return f"The rail is {status.state.value}, its position unknown."
-    return (
-        f"The rail is {status.state.value}, the carriage stands at {status.position:g} {axis.capabilities.unit.value}."
-    )
+        return f"The {moved_part(axis)} is {status.state.value}, its position unknown."
+    what = "the carriage" if moved_part(axis) == "rail" else "it"
+    return f"The {moved_part(axis)} is {status.state.value}, {what} stands at {status.position:g} {axis.capabilities.unit.value}."
+
+
+def moved_part(axis: Axis) -> str:
+    """What the axis is, in a word."""
+    return "lens" if axis.capabilities.unit is AxisUnit.STEP else "rail"
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import typer
 from capture.app.flags import with_flags
 from capture.app.opening import DeviceNames, Origin, release_autofocus
 from capture.app.output import JsonFlag, Reply, say
-from capture.app.session_beginning import clear_the_way, shoot_in
+from capture.app.session_beginning import clear_the_way, refuse_unready, shoot_in
 from capture.app.session_collecting import certify_frames, collect_session, how_to_collect
 from capture.app.session_commands import UNSTACKED, finish_run
 from capture.app.session_options import ResumeFlags
@@ -24,8 +24,9 @@ from capture.app.session_running import KEPT_ROLES, Devices, Shoot, ShotSession,
 from capture.app.session_stacking import RunningStacker, over_what_is_outdated, picture_of
 from capture.app.stack_options import options_from_record
 from capture.camera.protocol import Camera, FileFormat
+from capture.camera.shutter_camera import PORT as SHUTTER
 from capture.camera.values import same
-from capture.errors import CameraError, CameraSettingError, SessionError
+from capture.errors import CameraError, CameraSettingError, CaptureError, SessionError
 from capture.session.folder import SessionFolder
 from capture.session.preflight import preflight
 from capture.session.reconcile import reconcile
@@ -34,6 +35,7 @@ from capture.session.shooting import AfterShooting, ShootOutcome
 from capture.session.targets import targets_of
 from capture.session.watching import Companion
 from capture.settings import Settings, load_settings
+from rail.errors import RailError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,11 +81,8 @@ def resume(which: _Which, flags: ResumeFlags) -> Reply:
                 companions = () if running is None else (running,)
                 shot = _go_on(folder, opened, wanted, flags, was, missing, companions)
             else:
-                if was is not SessionState.FINISHED:
-                    if not _certified(folder):  # it was killed between the last frame and that
-                        certify_frames(folder)
-                    folder.end(SessionState.FINISHED)
-                shot = _as_it_is(folder)
+                finished = was is SessionState.FINISHED
+                shot = _as_it_is(folder) if finished else _judged(folder, opened, wanted, flags, was)
             result = _result(folder)
         if shot.incomplete:
             unstacked = {} if options is None else UNSTACKED
@@ -160,6 +159,25 @@ def _missing(folder: SessionFolder) -> list[int] | None:
     return [t.number for t in wanted if t.number not in frames or frames[t.number].verdict is not Verdict.ACCEPTED]
 
 
+def _judged(
+    folder: SessionFolder, opened: dict[str, Any], wanted: Shoot, flags: ResumeFlags, was: SessionState
+) -> ShotSession:
+    """A session that was stopped between its last frame and their judgement; through the camera where the frames do not tell the depth of
+    field, as it would have been.
+    """
+    if not _certified(folder):
+        coverage = certify_frames(folder)
+        if not (coverage.get("dof_um") or coverage.get("dof_steps")) and wanted.devices.camera != SHUTTER:
+            try:
+                return _go_on(folder, opened, wanted, flags, was, [], ())
+            except (CaptureError, RailError) as error:
+                say(
+                    f"note: the depth of field stays unknown, since it could not be seen on live frames: {error.message}"
+                )
+    folder.end(SessionState.FINISHED)
+    return _as_it_is(folder)
+
+
 def _certified(folder: SessionFolder) -> bool:
     return any(event.kind is EventKind.CERTIFIED for event in folder.journal.events())
 
@@ -200,6 +218,8 @@ def _go_on(
         _same_camera(devices.camera, opened)
         put_back_settings(devices.camera, dict(opened.get("camera_state", {})), dict(opened["settings"]))
         release_autofocus(devices.camera)
+        if missing is None:
+            refuse_unready(devices.camera, devices.axis)
         found = establish_position(devices, flags.origin, folder, check=flags.check)
         if missing is not None:
             _look_ahead(folder, opened, wanted, devices, len(missing))

@@ -27,7 +27,7 @@ from capture.session.folder import SessionFolder, check_new_folder
 from capture.session.moving import tell_ways_on
 from capture.session.notify import Notifier
 from capture.session.plan import StackPlan
-from capture.session.preflight import Check, notification, preflight
+from capture.session.preflight import Check, camera_checks, notification, preflight
 from capture.session.records import EventKind, SessionState
 from capture.session.targets import check_plan
 from capture.session.watching import Companion
@@ -61,6 +61,8 @@ def shoot_session(wanted: Shoot, companions: tuple[Companion, ...] = ()) -> Shot
         written = set_camera(camera, wanted.settings, wanted.camera_settings)
         release_autofocus(camera)
         exposures = metered_exposures(camera, wanted.exposures)
+        if given is None:
+            refuse_unready(camera, axis)
         set_origin(axis, wanted.origin, ends=ends_of(wanted.plan))
         file_format = format_of(wanted.camera_settings, wanted.settings)
         if given is not None:
@@ -252,6 +254,16 @@ def clear_the_way(checks: list[Check], axis: Axis) -> None:
             kind = SessionError if check.name in ("disk", "travel") else CameraError
             raise kind(check.message, remedy=check.remedy, state=f"No frame was shot. {where_it_stands(axis)}")
         say(f"note: {check.message.rstrip('.')}. {check.remedy}")
+
+
+def refuse_unready(camera: Camera, axis: Axis) -> None:
+    """Refuse a camera that can take no frame, before anything is looked for with it; what else there is to say the preflight says.
+
+    Raises
+    ------
+    CameraError
+    """
+    clear_the_way([check for check in camera_checks(camera) if check.fatal], axis)
 
 
 def format_of(flags: dict[str, str | None], settings: Settings) -> FileFormat:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from capture.app.focus_options import FocusWishes
+from capture.app.opening import moved_part
 from capture.app.output import say
 from capture.app.session_options import AUTO, ShootFlags
 from capture.camera.protocol import Camera
@@ -171,7 +172,7 @@ def find_plan(wish: PlanWish, axis: Axis, camera: Camera) -> PlanFound:
         raise FocusError(
             "the step cannot be measured surely enough here: " + "; ".join(found.step.notes),
             remedy="Give --step, or --magnification and --f-number to have it computed; or light the subject better.",
-            state="The rail stands where it was; nothing was shot.",
+            state=f"The {moved_part(axis)} stands where it was; nothing was shot.",
         )
     assert dof is not None
     step = dof * (1 - wish.focus.overlap) if wish.step is None else wish.step.value

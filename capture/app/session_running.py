@@ -15,6 +15,7 @@ from capture.app.opening import (
     DeviceNames,
     Origin,
     held_devices,
+    moved_part,
     open_rail,
 )
 from capture.app.output import InterruptedRunError, say
@@ -26,6 +27,7 @@ from capture.camera.protocol import Camera, Role
 from capture.camera.shutter_camera import ShutterCamera
 from capture.errors import CaptureError, SessionError
 from capture.session.bounded import bounded
+from capture.session.certifying import LIVE_GROWTH
 from capture.session.collecting import to_collect
 from capture.session.control import Controls, StoppedByUserError
 from capture.session.exposures import Exposures
@@ -183,7 +185,11 @@ def frame_watch(folder: SessionFolder) -> FrameWatch:
     known = {one.name for one in fields(WatchWishes)}
     judged = folder.journal.opened().get("judged_by", {})
     wishes = WatchWishes(**{name: value for name, value in judged.items() if name in known})
-    return FrameWatch(wishes, folder.plan.unit)
+    watch = FrameWatch(wishes, folder.plan.unit)
+    for event in folder.journal.events():
+        if LIVE_GROWTH in event.detail:  # of a run that was stopped before it had judged its frames
+            watch.learn_growth(float(event.detail[LIVE_GROWTH]))
+    return watch
 
 
 def outcome_values(folder: SessionFolder, outcome: ShootOutcome) -> dict[str, Any]:
@@ -226,7 +232,9 @@ def _run(shooting: Shooting, folder: SessionFolder, plan: StackPlan, after: Afte
                 if status.position is None or place_in_doubt(folder.journal.events(), homed=status.homed)
                 else f"it stands at {status.position:g} {plan.unit.value}"
             )
-            kept = f"{safe} of {_wanted_frames(folder, plan)} frames are safe in {folder.path}. The rail is {status.state.value}; {where}."
+            part = moved_part(shooting.axis)
+            kept = f"{safe} of {_wanted_frames(folder, plan)} frames are safe in {folder.path}."
+            kept += f" The {part} is {status.state.value}; {where}."
             told = error.state[:1].upper() + error.state[1:].rstrip(".")
             error.state = f"{told}. {kept}" if told else kept
             tell_ways_on(folder, error)

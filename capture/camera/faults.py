@@ -12,6 +12,7 @@ from capture.errors import (
     CameraLostError,
     CameraNotFoundError,
     CameraSettingError,
+    CameraStateError,
     CameraTimeoutError,
     FocusEndError,
     NotStoredError,
@@ -56,6 +57,9 @@ NO_SPACE = -115
 LOST_CODES = frozenset({IO_ERROR, IO_INITIALIZING, IO_READING, IO_WRITING, IO_UPDATING, HAL, *SERIAL_CODES, *USB_CODES})
 """The link is gone, or nothing can be said of it any more."""
 
+_WAKE = (
+    "wake it (half-press its shutter button) and switch off its automatic power-off (role auto_power_off, or its menu)"
+)
 _ON_THE_CAMERA = "Do it on the camera itself, or do without; `focusrail camera info` lists what it offers from here."
 _DEAD_LINK_WORDS = re.compile(
     r"connection (?:refused|reset|closed|timed out)|no route|broken pipe|not open|PTP Timeout|PTP I/O Error",
@@ -70,10 +74,11 @@ class _Reason:
     words: re.Pattern[str]
     message: str
     remedy: str
+    kind: type[CameraError] = CameraError
 
 
-def _reason(words: str, message: str, remedy: str) -> _Reason:
-    return _Reason(re.compile(words, re.IGNORECASE), message, remedy)
+def _reason(words: str, message: str, remedy: str, kind: type[CameraError] = CameraError) -> _Reason:
+    return _Reason(re.compile(words, re.IGNORECASE), message, remedy, kind)
 
 
 OPENING = "opening"
@@ -91,6 +96,7 @@ _REASONS = (
         FOCUS_AT_LIMIT,
         "The lens's focus motor stands at its end.",
         "Turn round, or start from the other end; home the lens axis anew.",
+        FocusEndError,
     ),
     _Reason(
         FOCUS_STEP_TOO_SMALL,
@@ -131,6 +137,7 @@ _REASONS = (
         r"invalid status|mirror up|shutter speed is bulb|bulb release busy|nocanonremote|change camera mode",
         "The camera cannot do that in the state that it is in.",
         "Leave menus, playback and live view; turn the mode dial to M; switch the drive mode to single.",
+        CameraStateError,
     ),
 )
 
@@ -217,8 +224,7 @@ def camera_error(failed: Failed, doing: str, *, holders: str = "") -> CameraErro
             state="connected",
         )
     if reason := _recognised(failed):
-        kind = FocusEndError if reason.words is FOCUS_AT_LIMIT else CameraError
-        return kind(f"{reason.message} ({words}, while {doing})", remedy=reason.remedy, state="connected")
+        return reason.kind(f"{reason.message} ({words}, while {doing})", remedy=reason.remedy, state="connected")
     return CameraError(
         f"The camera refused while {doing} ({words}).",
         remedy="Allow the connection on the camera's screen, set it to PTP or PC remote, and close other programs that use it.",
@@ -228,11 +234,21 @@ def camera_error(failed: Failed, doing: str, *, holders: str = "") -> CameraErro
 
 def opening_error(failed: Failed, doing: str, port: str, holders: str) -> CameraError:
     """As `camera_error`, for opening the camera at `port`."""
-    if failed.code in LOST_CODES:
+    words, network = said(failed), port.startswith("ptpip:")
+    if failed.code == MODEL_NOT_FOUND:  # many bodies leave the USB when they fall asleep
         return CameraNotFoundError(
-            f"No camera answers at {port} ({said(failed)}).",
-            remedy="Switch the camera on, or wake it (half-press its shutter button) and switch off its automatic power-off; "
-            "check the cable and the battery. `focusrail devices` lists what is on the USB.",
+            f"No camera is on the USB while {doing} ({words}): it is off, asleep, or not plugged in.",
+            remedy=f"Switch it on, or {_WAKE}; check the cable, and that its USB mode is PTP or PC remote. `focusrail devices` "
+            "lists what is seen.",
+            state="no camera",
+        )
+    if failed.code in LOST_CODES | {TIMEOUT}:
+        kind = CameraTimeoutError if failed.code == TIMEOUT else CameraNotFoundError
+        where = "it is" if network else "it is plugged in, and"
+        why = "off, asleep, or out of the network" if network and kind is CameraNotFoundError else "asleep or hangs"
+        return kind(
+            f"No camera answers at {port} ({words}): {where} {why}.",
+            remedy=f"Switch it on, or {_WAKE}; check its battery and its {'network' if network else 'cable'}.",
             state="no camera",
         )
     if failed.code == BAD_PARAMETERS and port.startswith("ptpip:"):
@@ -308,8 +324,8 @@ def shot_error(failed: Failed, doing: str, *, exposed: bool) -> CameraError:
 def hung(doing: str, waited_s: float) -> CameraError:
     """The error for a call that was not answered in `waited_s`."""
     return CameraTimeoutError(
-        f"The camera hung while {doing}: no answer for {waited_s:.0f} s.",
-        remedy="Wake the camera, check its battery and cable, and try again.",
+        f"The camera {'is asleep or hangs' if doing.startswith(OPENING) else 'hung'} while {doing}: no answer for {waited_s:.0f} s.",
+        remedy=f"Check its battery and cable, or {_WAKE}; then try again.",
         state="unknown",
     )
 

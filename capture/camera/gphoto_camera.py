@@ -21,12 +21,14 @@ from capture.camera.gphoto_settings import choose_entry, needed_entry, write_che
 from capture.camera.gphoto_shot import ShotTaker
 from capture.camera.process import LibraryProcess
 from capture.camera.protocol import CameraInfo, LiveFrame, Role, RoleState, Shot
-from capture.camera.readiness import BatteryWatch, Obstacle, Store, obstacles
+from capture.camera.readiness import BatteryWatch, Obstacle, Store, obstacles, unready
 from capture.camera.roles import Setting, find_roles, state_of
 from capture.camera.values import BULB_S, bulb_time, shutter_seconds
-from capture.errors import CameraError, CameraLostError, CameraSettingError, ShotError
+from capture.errors import CameraError, CameraLostError, CameraSettingError, CameraStateError, ShotError
 
 _UNMAGNIFIED = "1"
+_STATE_S = 1.0
+"""Some bodies refuse a live frame that is not ready yet (Nikon 1: libgphoto2 #1291)."""
 _SERIAL_NAMES = ("serialnumber", "eosserialnumber")
 
 
@@ -94,9 +96,11 @@ class GphotoCamera:
         """Model and roles as they stand now."""
         with self._lock:
             self._check_open()
-            tree = self._link.idempotent(self._link.read_tree)
-            roles = find_roles(tree)
-            return CameraInfo(self._link.model, roles | {Role.SHUTTER: self._held(roles[Role.SHUTTER])})
+            roles = find_roles(self._link.idempotent(self._link.read_tree))
+            roles[Role.SHUTTER] = self._held(roles[Role.SHUTTER])
+            if (live_view := self._link.entry(Role.LIVE_VIEW)) is not None:
+                roles[Role.LIVE_VIEW] = state_of(self._link.idempotent(lambda: self._link.as_it_is(live_view)))
+            return CameraInfo(self._link.model, roles)
 
     def get(self, role: Role) -> RoleState:
         """One role as it stands now; `CameraSettingError` where the camera lacks it."""
@@ -112,8 +116,11 @@ class GphotoCamera:
         return replace(state, value=f"bulb:{self._bulb_s:g}")
 
     def obstacles(self, *, frames: int = 1, bytes_a_frame: int | None = None) -> tuple[Obstacle, ...]:
-        """What stands in the way of `frames` frames: battery, card, modes; see `capture.camera.readiness`."""
+        """What stands in the way of `frames` frames: battery, card, modes, and whether it takes orders at all, which a live frame tells;
+        see `capture.camera.readiness`."""
         with self._lock:
+            self._check_open()
+            self._link.idempotent(self._link.hear)  # what changed since it was last read
             info = self.info()
             try:
                 told = self._link.idempotent(
@@ -122,7 +129,25 @@ class GphotoCamera:
             except CameraError:
                 told = None  # bodies that keep it to themselves
             stores = [store for store in told if isinstance(store, Store)] if isinstance(told, list) else None
-            return obstacles(info, stores, frames=frames, bytes_a_frame=bytes_a_frame)
+            found = obstacles(info, stores, frames=frames, bytes_a_frame=bytes_a_frame)
+            if not any(one.fatal for one in found) and (state := self._state()) is not None:
+                return (state, *found)
+            return found
+
+    def _state(self) -> Obstacle | None:
+        """What a live frame tells of the state that the camera is in."""
+        end = time.monotonic() + _STATE_S
+        while True:
+            try:
+                self.preview()
+            except CameraStateError as error:
+                if time.monotonic() >= end:
+                    return unready(error)
+                self._link.pause("waiting for the camera")
+            except CameraError as error:
+                return unready(error)
+            else:
+                return None
 
     def set(self, role: Role, value: str) -> RoleState:
         """Write one role and read it back; equal spellings match, what is not offered is refused with the nearest that is.

@@ -317,15 +317,21 @@ class GphotoLink:
             )
         )
 
+    def hear(self) -> None:
+        """Let the camera tell what changed: some bodies tell their settings in their events only, and the library keeps what it read."""
+        self.ask("refresh", "hearing the camera's news", deadline_s=self.deadlines.call_s, limit_s=_NEWS_S)
+
     def read_anew(self, setting: Setting) -> Setting:
         """Read one entry as the camera tells it now, not as it was last told."""
-        self.ask("refresh", f"reading {setting.name}", deadline_s=self.deadlines.call_s, limit_s=_NEWS_S)
-        read = self.read(setting)
-        # Canon's toggle says what was last ordered by the library; where the picture goes says what is.
+        self.hear()
+        return self.as_it_is(self.read(setting))
+
+    def as_it_is(self, setting: Setting) -> Setting:
+        """An entry as read: Canon's toggle of live view says what the library last ordered; where the picture goes says what is."""
         output = next((entry for entry in candidates(Role.LIVE_VIEW, self.tree) if entry.name == "output"), None)
-        if output is None or read.kind != "toggle" or setting.name not in _TOGGLES:
-            return read
-        return replace(read, value=str(int("pc" in self.read(output).value.casefold())))
+        if output is None or setting.kind != "toggle" or setting.name not in _TOGGLES:
+            return setting
+        return replace(setting, value=str(int("pc" in self.read(output).value.casefold())))
 
     def write(self, setting: Setting, value: str) -> Setting:
         """Write one entry and read it back, waiting while the camera is busy; it may still keep its old value."""

@@ -13,6 +13,7 @@ from capture.errors import CameraSettingError
 
 _SETTING_S = 2.0
 _CONFIRMED_S = 1.0
+_ZOOM = "eoszoom"  # free text, of which Canon EOS bodies take whole factors
 _EOS_NAMES = {"eosremoterelease", "eventmode"}
 
 
@@ -59,6 +60,8 @@ def choose_entry(link: GphotoLink, role: Role, value: str) -> tuple[Setting, str
     nearest = nearest_choice(role, value, writable[0].choices)
     bounds = writable[0].bounds
     offered = f"{bounds[0]:g} to {bounds[1]:g}" if bounds is not None else ", ".join(writable[0].choices[:12])
+    if writable[0].name == _ZOOM:
+        offered = "factors: 1, 5 and 10 on most bodies"
     raise CameraSettingError(
         f"The camera does not offer {value} for {role.value} ({writable[0].name}).",
         remedy=f"The nearest it offers is {nearest}."
@@ -126,4 +129,7 @@ def _choice_of(role: Role, value: str, setting: Setting) -> str | None:
         except ValueError:
             return None
         return number if inside else None
+    if setting.name == _ZOOM:
+        factor = value.casefold().removesuffix("x").strip()
+        return factor if factor.isdecimal() else None
     return value

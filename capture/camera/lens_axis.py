@@ -106,10 +106,10 @@ class LensAxis:
 
     @property
     def limits(self) -> tuple[float, float]:
-        """Generous: the motor's own ends are found by running into them, which the camera reports; a near end that is known counts."""
+        """Generous: the motor's own ends are found by running into them, which the camera reports; those that are known count."""
         place = self._place
         near = 0 if place.homed else -self._reach if place.near_end is None else place.near_end
-        return float(near), float(self._reach)
+        return float(near), float(self._reach if place.far_end is None else place.far_end)
 
     def status(self) -> AxisStatus:
         """Where it stands, as counted."""
@@ -122,8 +122,7 @@ class LensAxis:
         except RailBusyError:
             state = AxisState.MOVING
         place = self._place
-        known = place.position is not None
-        return AxisStatus(state, float(place.position) if place.position is not None else None, known, place.homed)
+        return AxisStatus(state, float(place.count) if place.known else None, place.known, place.homed)
 
     # -- origin ------------------------------------------------------------------------------------------------------------------
 
@@ -141,7 +140,7 @@ class LensAxis:
             self._place = LensPlace()
             self._run_to_near_end()
             self._drive(self._take_up)
-            self._settle_at(LensPlace(0, homed=True, taken_up=True, near_end=-self._take_up))
+            self._settle_at(LensPlace(0, known=True, homed=True, taken_up=True, near_end=-self._take_up))
         return self.status()
 
     def _run_to_near_end(self) -> None:
@@ -167,11 +166,7 @@ class LensAxis:
     def set_position(self, position: float) -> AxisStatus:
         """Call the present place `position`, rounded to whole steps."""
         self._check_open()
-        place, value = self._place, _whole(position)
-        near_end = value if place.at_near_end else None
-        if place.near_end is not None and place.position is not None:
-            near_end = place.near_end + value - place.position
-        self._settle_at(replace(place, position=value, homed=False, near_end=near_end))
+        self._settle_at(self._place.counted_from(_whole(position)))
         return self.status()
 
     def unlock(self) -> AxisStatus:
@@ -185,8 +180,7 @@ class LensAxis:
         """Go to `target`, rounded to whole steps, approached from the near side."""
         self._check_open()
         goal = _whole(target)
-        position = self._place.position
-        if position is None:
+        if not self._place.known:
             raise RailPositionUnknownError(
                 "the position of the lens is unknown",
                 remedy="Home it (--origin home), or zero it where it stands (--origin here).",
@@ -194,9 +188,9 @@ class LensAxis:
             )
         self._check_limits(goal)
         try:
-            self._travel(goal - position)
+            self._travel(goal - self._place.count)
         except RailStoppedError as error:
-            error.message = f"the move to {goal} st was stopped at {self._place.position} st"
+            error.message = f"the move to {goal} st was stopped at {self._place.count} st"
             raise
         return self.status()
 
@@ -206,8 +200,8 @@ class LensAxis:
         steps = _whole(distance)
         if abs(steps) > self._reach:
             raise _outside(f"a distance of {steps} st", -self._reach, self._reach)
-        if self._place.position is not None:
-            self._check_limits(self._place.position + steps)
+        if self._place.known:
+            self._check_limits(self._place.count + steps)
         with contextlib.suppress(RailStoppedError):
             self._travel(steps)
         return self.status()
@@ -223,21 +217,22 @@ class LensAxis:
 
     def _travel(self, steps: int) -> None:
         """Move by `steps` with the take-up where it is needed; `RailStoppedError` where `stop` ended it."""
-        if steps == 0 and (self._place.taken_up or self._place.position is None):
-            return
         place = self._place
-        back = 0 if steps > 0 and (place.taken_up or place.at_near_end) else min(steps, 0) - self._take_up
-        goal = _moved(place.position, steps)
+        if steps == 0 and (place.taken_up or not place.known):
+            return
+        back = 0 if steps > 0 and (place.taken_up or place.at_end < 0) else min(steps, 0) - self._take_up
+        goal = place.count + steps
         with self._motion():
-            self._leg(back)
+            counted = self._leg(back)
             left = steps - back
-            if back and self._place.at_near_end:  # as good as a take-up
-                left = steps if goal is None or self._place.position is None else goal - self._place.position
+            if back and self._place.at_end < 0:  # as good as a take-up
+                left = goal - self._place.count if counted else steps
             if left < 0:
                 raise FocusEndError("The lens's focus motor stands at its near end.")
             self._leg(left)
 
-    def _leg(self, steps: int) -> None:
+    def _leg(self, steps: int) -> bool:
+        """Orders in one direction; whether the count is that from before, which ends where an end is met that was not known."""
         sign, left, done = (1 if steps > 0 else -1), abs(steps), 0
         while left:
             self._turn.check()
@@ -246,24 +241,35 @@ class LensAxis:
             try:
                 self._drive(sign * part)
             except FocusEndError:
-                self._about = _moved(before.position, sign * (part // 2))
-                if sign > 0 or not self._known_near_end(before, part):
-                    raise
-                return
+                self._about = before.count + sign * (part // 2) if before.known else None
+                return self._at_end(before, sign * part)
             left, done = left - part, done + part
             # Reversed, the play comes first: only after the take-up is it surely on this side.
             taken_up = sign > 0 and (before.taken_up or done >= self._take_up)
-            position = _moved(before.position, sign * part)
-            self._place = replace(before, position=position, taken_up=taken_up, at_near_end=False)
+            self._place = replace(before, count=before.count + sign * part, taken_up=taken_up, at_end=0)
+        return True
 
-    def _known_near_end(self, before: LensPlace, steps: int) -> bool:
-        """Note that the motor stands at its near end; whether nothing that was known of its place is lost by that."""
-        end = before.near_end
-        lost = before.position is not None and (end is None or before.position - steps > end)
-        self._place = (
-            LensPlace(at_near_end=True) if lost else replace(before, position=end, taken_up=False, at_near_end=True)
-        )
-        return not lost
+    def _at_end(self, before: LensPlace, steps: int) -> bool:
+        """The motor stands at an end, before all of `steps` were done: whether the count still holds.
+
+        A take-up may run into the near end, a move never into the far one. Where an end was not known, counting begins anew there.
+
+        Raises
+        ------
+        FocusEndError
+            It stands short of where it was to go, or nobody knows any more where it stands.
+        """
+        sign, reached = (1 if steps > 0 else -1), before.count + steps
+        end = before.far_end if sign > 0 else before.near_end
+        counted = end is not None and sign * (reached - end) >= 0
+        if counted and end is not None:
+            self._place = replace(before, count=end, taken_up=sign > 0, at_end=sign)
+        else:
+            near, far = (None, 0) if sign > 0 else (0, None)
+            self._place = LensPlace(taken_up=sign > 0, near_end=near, far_end=far, at_end=sign)
+        if (before.known and not counted) or (sign > 0 and reached != end):
+            raise FocusEndError("The lens's focus motor stands at its end.")
+        return counted
 
     @contextlib.contextmanager
     def _motion(self) -> Iterator[None]:
@@ -277,15 +283,18 @@ class LensAxis:
             with held_interrupts(self._turn.ask_stop), self.camera.focusing():
                 yield
         except FocusEndError as error:
-            if not self._place.at_near_end:
-                self._place = LensPlace()  # it may have been told late, of an order that seemed done
-            known = self._place.position is not None
+            place = self._place = (
+                self._place if self._place.at_end else LensPlace()
+            )  # told late, of an order that seemed done
+            which = {-1: "near", 1: "far"}.get(place.at_end, "")
             ended = RailEndError(
-                "the lens came to the end of its travel",
+                f"the lens came to the {which} end of its travel".replace("  ", " "),
                 remedy="Take a shorter range, or move the camera."
-                if known
-                else "Take a shorter range, or move the camera; home it, or jog it away from its end and zero it again.",
-                state=f"The lens stands at its end; {f'that is {self._place.position} st' if known else 'its position is unknown'}.",
+                if place.known
+                else "Take a shorter range, or move the camera; where that end lies is known now, so count anew: --origin here (or "
+                "`rail zero`), and searches keep within it; or home it.",
+                state=f"The lens stands at its {which} end; ".replace("  ", " ")
+                + (f"that is {place.count} st." if place.known else "its position is unknown."),
             )
             ended.about = self._about
             raise ended from error
@@ -296,8 +305,8 @@ class LensAxis:
             self._ledger.write(self._place)
 
     def _where(self) -> str:
-        position = self._place.position
-        return "The lens's position is unknown." if position is None else f"The lens stands at {position} st."
+        place = self._place
+        return f"The lens stands at {place.count} st." if place.known else "The lens's position is unknown."
 
     def _drive(self, steps: int) -> None:
         self.camera.drive_focus(steps)
@@ -339,10 +348,6 @@ def _whole(value: float) -> int:
     if not math.isfinite(value):
         raise RailUsageError(f"{value} is no position", remedy="Give a finite number of steps, for example 120st.")
     return round(value)
-
-
-def _moved(position: int | None, steps: int) -> int | None:
-    return None if position is None else position + steps
 
 
 def _outside(what: str, low: float, high: float) -> RailLimitError:

@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -20,27 +20,42 @@ _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 @dataclass(frozen=True, slots=True)
 class LensPlace:
-    """Where the motor stands.
+    """Where a motor stands, as far as it is known: steps are counted from the origin, or from wherever counting began last.
 
     Attributes
     ----------
-    position : int or None
-        Steps from the origin; None where it is not known.
+    count : int
+        Steps from there.
+    known : bool
+        Whether that is the origin's.
     homed : bool
-        Whether the origin comes from the motor's end.
+        Whether the origin is the motor's near end.
     taken_up : bool
-        Whether the last motion went away from the camera, far enough that the play is on that side.
-    near_end : int or None
-        Count at which the motor stands at its near end; None where that is not known.
-    at_near_end : bool
-        Whether it stands there.
+        Whether it came from the near side, its play taken up.
+    near_end, far_end : int or None
+        The counts at which it stands at its ends; None where that is not known.
+    at_end : int
+        Whether it stands at one: -1 the near, 1 the far one, 0 none that is known.
     """
 
-    position: int | None = None
+    count: int = 0
+    known: bool = False
     homed: bool = False
     taken_up: bool = False
     near_end: int | None = None
-    at_near_end: bool = False
+    far_end: int | None = None
+    at_end: int = 0
+
+    @property
+    def position(self) -> int | None:
+        """Steps from the origin; None where that is not known."""
+        return self.count if self.known else None
+
+    def counted_from(self, count: int) -> LensPlace:
+        """The same place, called `count` from now on."""
+        shift = count - self.count
+        near, far = (None if end is None else end + shift for end in (self.near_end, self.far_end))
+        return replace(self, count=count, known=True, homed=False, near_end=near, far_end=far)
 
 
 class LensLedger:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from capture.camera.protocol import CameraInfo, CaptureTarget, Role, RoleState
 from capture.camera.values import BULB_S, files_expected, percent, shutter_seconds, target_of
+from capture.errors import CameraBusyError, CameraError, CameraStateError
 
 LOW_BATTERY_PERCENT = 20
 EMPTY_BATTERY_PERCENT = 5
@@ -161,14 +162,21 @@ def _format(state: RoleState | None) -> Obstacle | None:
     )
 
 
+def _memory() -> Obstacle:
+    return Obstacle(
+        "Pictures go to the camera's memory, which is lost with the link: one that is on its way when that breaks is shot again.",
+        "Its card would keep it: --target card.",
+    )
+
+
 def _stores(
     stores: Sequence[Store], target: RoleState | None, frames: int, bytes_a_frame: int | None
 ) -> Obstacle | None:
+    writable = [store for store in stores if not store.read_only]
     if target is not None and target_of(target.value) is CaptureTarget.MEMORY:
-        return None
+        return _memory() if any(store.free_images != 0 and store.free_bytes != 0 for store in writable) else None
     if not stores:
         return Obstacle("The camera has no card.", "Put one in, or shoot to its memory (target memory).", fatal=True)
-    writable = [store for store in stores if not store.read_only]
     if not writable:
         return Obstacle(
             "The camera's card is write-protected.", "Slide its lock, or shoot to memory (target memory).", fatal=True
@@ -186,6 +194,22 @@ def _stores(
             "Empty it, or shoot to memory (target memory).",
         )
     return None
+
+
+def unready(error: CameraError) -> Obstacle | None:
+    """What it means that the camera refused a live frame, which costs nothing and moves nothing; None where stills may come all the same.
+
+    No setting tells that a camera shows its pictures or a menu: what it takes there, and what it refuses, does. Bodies that name a reason
+    of their own for having no live view (a mode dial on a scene, say) may well release.
+    """
+    if not isinstance(error, CameraStateError | CameraBusyError):
+        return None
+    return Obstacle(
+        f"The camera takes no orders just now: it shows its pictures (playback) or a menu, or is at work. {error.message}",
+        "Half-press its shutter button to leave playback and menus; turn the mode dial to M; wait until its card and flash are ready.",
+        fatal=True,
+        about="state",
+    )
 
 
 def obstacles(

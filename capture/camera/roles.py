@@ -182,7 +182,8 @@ def _battery_in_any_language(settings: Iterable[Setting]) -> list[Setting]:
 
 
 def candidates(role: Role, settings: Sequence[Setting]) -> list[Setting]:
-    """Every entry that could serve `role`, the best first: in the order of the names, those that can be written before the others.
+    """Every entry that could serve `role`, the best first: in the order of the names, those that can be written before the others, and
+    those that tell neither value nor choice last.
 
     Of entries with one name, the one that tells its choices stands for all (libgphoto2 lists some twice).
     """
@@ -195,7 +196,7 @@ def candidates(role: Role, settings: Sequence[Setting]) -> list[Setting]:
     if role is Role.BATTERY:
         found.extend(setting for setting in _battery_in_any_language(settings) if setting not in found)
         return found
-    return sorted(found, key=lambda setting: setting.read_only)
+    return sorted(found, key=lambda setting: (not setting.value and not setting.choices, setting.read_only))
 
 
 def state_of(setting: Setting) -> RoleState:

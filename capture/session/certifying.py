@@ -23,6 +23,8 @@ from rail.axis import Axis
 _log = logging.getLogger(__name__)
 
 PICTURE = "coverage.png"
+LIVE_GROWTH = "live_growth"
+"""Where a `NOTED` event keeps the growth of blur that live frames told, in pixels of the still per unit."""
 CHECK_PREFIX = ".check-"
 # Bounds of what is shot beyond the plan: a scene that cannot be certified must not keep the camera busy for ever.
 _MOST_ROUNDS = 6
@@ -215,7 +217,9 @@ class Certifying:
         if growth is not None:
             self.certifier.learn_growth(growth)
             self._folder.journal.record(
-                EventKind.NOTED, text=f"live frames: blur grows by {growth:.6g} px of the still per unit"
+                EventKind.NOTED,
+                text=f"live frames: blur grows by {growth:.6g} px of the still per unit",
+                live_growth=growth,
             )
 
     def repairs(self, plan: StackPlan, numbers: Iterable[int], limits: tuple[float, float]) -> list[FrameTarget]:

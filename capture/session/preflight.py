@@ -97,9 +97,7 @@ def preflight(
     checks = [_disk(folder, left, exposures, file_format, one_bytes, stacks=stacks), _clock(folder, last_event)]
     if axis is not None:
         checks += [_travel(plan, axis)]
-    if isinstance(camera, TellsObstacles):
-        checks += list(_camera(camera, left * exposures, None if one_bytes is None else round(one_bytes)))
-    return checks
+    return checks + camera_checks(camera, left * exposures, None if one_bytes is None else round(one_bytes))
 
 
 def _travel(plan: StackPlan, axis: Axis) -> Check:
@@ -154,6 +152,11 @@ def _clock(folder: Path, last_event: str | None) -> Check:
     )
 
 
+def camera_checks(camera: object | None, frames: int = 1, frame_bytes: int | None = None) -> list[Check]:
+    """What a camera says of itself before so many frames; empty for one that tells nothing, and where there is none."""
+    return list(_camera(camera, frames, frame_bytes)) if isinstance(camera, TellsObstacles) else []
+
+
 def _camera(camera: TellsObstacles, frames: int, frame_bytes: int | None) -> Iterable[Check]:
     found = camera.obstacles(frames=frames, bytes_a_frame=frame_bytes)
     for obstacle in found:
@@ -164,7 +167,7 @@ def _camera(camera: TellsObstacles, frames: int, frame_bytes: int | None) -> Ite
         yield Check(
             "live view", False, f"live view is on ({live.name} is {live.value})", "It warms the sensor: end it."
         )
-    if not found:
+    if not any(obstacle.fatal for obstacle in found):
         battery = roles.get(Role.BATTERY)
         charge = "" if battery is None else f", battery {battery.value}"
         yield Check("camera", True, f"{camera.info().model} is ready{charge}")

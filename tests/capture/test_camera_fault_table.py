@@ -64,6 +64,7 @@ SCENES = {
     "busy when released, for a moment": Scene(fault("busy", on="release", seconds=20)),
     "busy for good": Scene(fault("busy"), exposures=0, deadlines=BRIEF),
     "card or memory full": Scene(fault("store_full"), exposures=0),
+    "card taken out": Scene(fault("no_card"), exposures=0),
     "autofocus finds nothing": Scene(fault("out_of_focus"), exposures=0),
     "refuses the shot": Scene(fault("access_denied"), exposures=0),
     "refuses the transfer": Scene(fault("access_denied", on="transfer", shots=1), exposures=2),
@@ -282,6 +283,8 @@ OBSTACLES = {
     "battery low before the session": ({"fault": "low_battery", "percent": 15}, False),
     "battery empty before the session": ({"fault": "low_battery", "percent": 4}, True),
     "card full before the session": ({"fault": "store_full", "target": "card"}, True),
+    "no card before the session": ({"fault": "no_card"}, True),
+    "in playback before the session": ({"fault": "wrong_mode"}, True),
     "mode dial not on M": ({"fault": "wrong_mode", "mode": "auto"}, False),
 }
 
@@ -289,11 +292,67 @@ OBSTACLES = {
 @pytest.mark.parametrize("name", OBSTACLES)
 def test_what_is_told_before_the_first_frame(well: NetworkCamera, name: str) -> None:
     order, fatal = OBSTACLES[name]
-    well.order(**order)
-    with open_camera(well.port, deadlines=QUICK) as camera:
+    with open_camera(well.port, deadlines=BRIEF) as camera:
         camera.set(Role.TARGET, "card")
+        before = well.truth()["shots"]
+        well.order(**order)
         found = [one for one in camera.obstacles() if rows()[name].words in one.message]
-    assert [(one.fatal, bool(one.remedy)) for one in found] == [(fatal, True)]
+        assert [(one.fatal, bool(one.remedy)) for one in found] == [(fatal, True)]
+        assert (rows()[name].error == "fatal") is fatal
+        well.order(clear=order["fault"])
+        assert not any(one.fatal for one in camera.obstacles())
+    truth = well.truth()
+    assert (truth["shots"], truth["live"]) == (before, False)
+
+
+def test_autofocus_that_cannot_be_switched_off_is_told_before_the_first_frame() -> None:
+    words = rows()["in autofocus before the session"].words
+    with NetworkCamera("--maker", "generic", "--size", "300x200") as body, open_camera(body.port) as camera:
+        assert not any(words in one.message for one in camera.obstacles())
+        choices = camera.get(Role.AUTOFOCUS).choices
+        camera.set(Role.AUTOFOCUS, next(choice for choice in choices if choice != "Manual"))
+        (told,) = [one for one in camera.obstacles() if words in one.message]
+        assert (told.fatal, bool(told.remedy)) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("maker", "order", "name"),
+    [
+        ("canon", fault("wrong_mode"), "in playback before the session"),
+        ("canon", fault("busy"), "busy for good before the session"),
+        ("generic", fault("wrong_mode"), ""),
+    ],
+)
+def test_bodies_that_say_only_that_they_are_busy(maker: str, order: dict[str, object], name: str) -> None:
+    """So do Canon EOS bodies; one without live view tells nothing before its first frame."""
+    with (
+        NetworkCamera("--maker", maker, "--size", "300x200") as body,
+        open_camera(body.port, deadlines=replace(QUICK, live_s=1.0)) as camera,
+    ):
+        assert not any(one.fatal for one in camera.obstacles())
+        live_view = camera.info().roles[Role.LIVE_VIEW]
+        assert live_view is None or live_view.value == "0"  # the live frame that was asked for left it as it was
+        body.order(**order)
+        fatal = [one for one in camera.obstacles() if one.fatal]
+        assert [rows()[name].words in one.message for one in fatal] == ([True] if name else [])
+        assert body.truth()["shots"] == 0
+
+
+# What opens no camera at all.
+CLOSED = {
+    "asleep or off before the session": fault("asleep", wakes="hand"),
+    "hangs before the session": fault("hang"),
+}
+
+
+@pytest.mark.parametrize("name", CLOSED)
+def test_a_camera_that_cannot_be_opened(well: NetworkCamera, name: str) -> None:
+    row = rows()[name]
+    well.order(**CLOSED[name])
+    with pytest.raises(CameraError) as refusal:
+        open_camera(well.port, deadlines=BRIEF)
+    assert (type(refusal.value).__name__, row.words in refusal.value.message) == (row.error, True)
+    assert "half-press" in refusal.value.remedy
 
 
 def test_a_refused_connection(well: NetworkCamera) -> None:
@@ -329,6 +388,9 @@ def test_the_docs_have_a_row_for_every_test_and_no_other() -> None:
         *SCENES,
         *OBSTACLES,
         *CRASHES,
+        *CLOSED,
+        "busy for good before the session",
+        "in autofocus before the session",
         "refuses the connection",
         "refuses a setting",
         "ignores a setting",

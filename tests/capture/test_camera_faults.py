@@ -123,6 +123,25 @@ def test_an_address_that_nobody_has_is_not_taken_for_a_camera_that_refuses() -> 
     assert "ptpip:192.168" in error.remedy
 
 
+@pytest.mark.parametrize(
+    ("code", "port", "kind", "why"),
+    [
+        (-105, "usb:001,004", CameraNotFoundError, "it is off, asleep, or not plugged in"),
+        (-7, "usb:001,004", CameraNotFoundError, "it is plugged in, and asleep or hangs"),
+        (-10, "usb:001,004", CameraTimeoutError, "it is plugged in, and asleep or hangs"),
+        (-7, "ptpip:192.168.1.1", CameraNotFoundError, "it is off, asleep, or out of the network"),
+        (-10, "ptpip:192.168.1.1", CameraTimeoutError, "it is asleep or hangs"),
+    ],
+)
+def test_a_camera_that_does_not_answer_is_called_what_can_be_known_of_it(
+    code: int, port: str, kind: type[CameraError], why: str
+) -> None:
+    error = opening_error(Failed(code, "words"), "opening the camera", port, "")
+    assert (type(error), f"{why}." in error.message) == (kind, True)
+    assert "half-press its shutter button" in error.remedy
+    assert "auto_power_off" in error.remedy
+
+
 def test_what_a_connection_does_not_offer_is_said_so() -> None:
     failed = Failed(faults.NOT_SUPPORTED, "Unsupported operation")
     for error in (camera_error(failed, "taking a live frame"), shot_error(failed, "shooting 0001", exposed=False)):

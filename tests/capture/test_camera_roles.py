@@ -16,6 +16,12 @@ def entry(
     return Setting(f"/main/{path}", label, kind or ("radio" if choices else "text"), value, choices, read_only)
 
 
+POWERSHOT = [
+    entry("settings/output", "Off", "LCD", "Video OUT", "Off"),
+    entry("imgsettings/imageformat"),
+    entry("imgsettings/imagequality", "superfine", "superfine", "fine", "normal"),
+    entry("imgsettings/imagesize", "large", "large", "small"),
+]
 CANON = [
     entry("actions/autofocusdrive", "0", kind="toggle"),
     entry("actions/manualfocusdrive", "None", "Near 1", "Near 2", "None", "Far 1"),
@@ -176,6 +182,14 @@ def test_roles_of_a_body(body: list[Setting], names: dict[str, str | None]) -> N
 )
 def test_what_stands_under_a_name_must_look_like_the_role(role: Role, impostor: Setting) -> None:
     assert find_roles([impostor])[role] is None
+
+
+def test_an_entry_that_tells_nothing_serves_only_where_no_other_does() -> None:
+    found = find_roles(POWERSHOT)
+    assert found[Role.FORMAT] is not None
+    assert found[Role.FORMAT].name == "imagequality"
+    assert found[Role.LIVE_VIEW] is None
+    assert [one.name for one in candidates(Role.FORMAT, POWERSHOT[:2])] == ["imageformat"]
 
 
 def test_an_entry_that_can_be_written_comes_before_one_that_cannot() -> None:

@@ -210,7 +210,9 @@ def test_a_camera_without_a_motor_is_refused() -> None:
 # -- the record ----------------------------------------------------------------------------------------------------------------------
 
 
-PLACES = st.builds(LensPlace, st.none() | st.integers(-40_000, 40_000), st.booleans(), st.booleans())
+COUNTS = st.integers(-40_000, 40_000)
+ENDS = st.none() | COUNTS
+PLACES = st.builds(LensPlace, COUNTS, st.booleans(), st.booleans(), st.booleans(), ENDS, ENDS, st.integers(-1, 1))
 
 
 @given(PLACES)

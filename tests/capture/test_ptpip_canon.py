@@ -136,6 +136,15 @@ def test_what_a_hand_changes_is_read(bench: NetworkCamera, camera: GphotoCamera)
     assert camera.get(Role.EXPOSURE_MODE).value == "Manual"
 
 
+@pytest.mark.parametrize("wish", ["100%", "Entire Display", "-5"])
+def test_a_magnification_that_is_no_factor_is_refused_before_it_is_sent(camera: GphotoCamera, wish: str) -> None:
+    before = camera.driver_pid
+    with pytest.raises(CameraSettingError, match="does not offer") as refusal:
+        camera.set(Role.MAGNIFY, wish)
+    assert "factors" in refusal.value.remedy
+    assert camera.driver_pid == before
+
+
 def test_live_view_and_its_magnification(bench: NetworkCamera, camera: GphotoCamera) -> None:
     with camera.live() as frames:
         plain = next(frames).jpeg

@@ -99,6 +99,22 @@ def test_a_dry_run_moves_and_shoots_nothing(bench: RunningBench, devices: tuple[
     assert bench.ask({"get": "truth"}) == before
 
 
+@pytest.mark.parametrize("plan", [PLAN, ()], ids=["given", "auto"])
+def test_a_camera_that_shows_its_pictures_is_told_before_there_is_a_folder(
+    bench: RunningBench, devices: tuple[str, ...], tmp_path: Path, plan: tuple[str, ...]
+) -> None:
+    before = bench.ask({"get": "truth"})
+    bench.ask({"fault": "wrong_mode"})
+    refused = focusrail("run", *devices, *plan, "--origin", "here", "--out", tmp_path / "s", "--json")
+    bench.ask({"clear": "wrong_mode"})
+    assert refused.code == 3
+    assert "playback" in refused.values["error"]["message"]
+    assert "Half-press" in refused.values["error"]["remedy"]
+    assert "No frame was shot" in refused.values["error"]["state"]
+    assert not (tmp_path / "s").exists()
+    assert bench.ask({"get": "truth"}) == before
+
+
 def test_raw_and_jpeg_arrive_together(devices: tuple[str, ...], tmp_path: Path) -> None:
     focusrail(
         "shoot", *devices, *PLAN, *OPTICS, "--origin", "here", "--format", "RAW+JPEG", "--out", tmp_path / "s", "--json"

@@ -175,16 +175,21 @@ class CameraBody:
     def _check_release(self, *, in_memory: bool) -> None:
         if self.faults.look("busy"):
             raise RefusedError(Refusal.BUSY)
-        if (wrong := self.faults.look("wrong_mode")) and wrong["mode"] == "playback":
-            raise RefusedError(Refusal.MODE)
+        self._check_playback()
         if self.faults.strike("access_denied", on=("capture",)):
             raise RefusedError(Refusal.ACCESS_DENIED)
+        if not in_memory and self.faults.look("no_card") is not None:
+            raise RefusedError(Refusal.NO_CARD)
         if self.faults.strike("store_full", target=("both", "memory" if in_memory else "card")):
             raise RefusedError(Refusal.STORE_FULL)
         if not in_memory and self.storage.free_bytes() < self._last_bytes:
             raise RefusedError(Refusal.STORE_FULL)
         if self.battery_percent == 0:
             raise RefusedError(Refusal.BATTERY)
+
+    def _check_playback(self) -> None:
+        if self.faults.look("wrong_mode", mode=("playback",)):
+            raise RefusedError(Refusal.MODE)
 
     def terminate(self) -> None:
         """Close the shutter of a bulb exposure."""
@@ -228,7 +233,8 @@ class CameraBody:
         return self._live
 
     def start_live(self) -> None:
-        """Switch live view on; refused on an empty battery."""
+        """Switch live view on; refused on an empty battery, and while its pictures are shown."""
+        self._check_playback()
         if self.battery_percent < 5:
             raise RefusedError(Refusal.BATTERY)
         self._live = True

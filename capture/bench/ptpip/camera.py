@@ -243,8 +243,9 @@ class SimulatedCamera:
         elif name == "asleep":
             self._fall_asleep(on)
         elif name == "wrong_mode":
-            wrong = self._faults.look(name)
-            self._body.turn_dial("P" if wrong and wrong["mode"] == "auto" else "M")
+            self._body.turn_dial("P" if self._faults.look(name, mode=("auto",)) else "M")
+            if self._faults.look(name, mode=("playback",)):
+                self._body.end_live()
         elif name == "low_battery":
             self._body.battery_changed()
         elif name == "die_after":

@@ -60,6 +60,7 @@ CATALOGUE: Mapping[str, Mapping[str, ParameterSpec]] = MappingProxyType(
             "target": ParameterSpec("both", "which store is full", ("card", "memory", "both")),
             "shots": _shots(0, "refused captures"),
         },
+        "no_card": {},
         "out_of_focus": {
             "when": ParameterSpec("always", "`autofocus`: only a capture that asks for it", ("always", "autofocus")),
             "shots": _shots(0, "refused captures"),

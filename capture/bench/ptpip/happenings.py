@@ -17,6 +17,7 @@ class Refusal(Enum):
     NOT_EXPOSING = auto()
     BATTERY = auto()
     MODE = auto()
+    NO_CARD = auto()
     END_OF_TRAVEL = auto()
 
 

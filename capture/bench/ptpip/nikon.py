@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import ClassVar
 
 from capture.bench.ptpip.codes import (
     NIKON_EXTENSION,
@@ -19,8 +20,8 @@ from capture.bench.ptpip.codes import (
     Response,
 )
 from capture.bench.ptpip.datasets import DeviceInfo, Range, pack_array
-from capture.bench.ptpip.happenings import Happening, Readiness
-from capture.bench.ptpip.operations import Reply, StandardOperations
+from capture.bench.ptpip.happenings import Happening, Readiness, Refusal
+from capture.bench.ptpip.operations import REFUSALS, Reply, StandardOperations
 from capture.bench.ptpip.packets import OperationRequest
 from capture.bench.ptpip.properties import CLOCK, Choice, Reading, Register, WireProperty
 from capture.bench.ptpip.settings import BULB, F_NUMBERS, ISO_SPEEDS, SHUTTER_SPEEDS, BodySettings, Quality
@@ -112,6 +113,7 @@ def nikon_properties(live_scale: float, start: BodySettings) -> dict[int, WirePr
 class NikonOperations(StandardOperations):
     """The standard operations and the dialect's own. Events wait until they are polled."""
 
+    refusals: ClassVar[Mapping[Refusal, int]] = {**REFUSALS, Refusal.MODE: Response.NIKON_INVALID_STATUS}
     events: deque[tuple[int, int]] = field(default_factory=deque)
     events_lock: threading.Lock = field(default_factory=threading.Lock)
 

@@ -6,7 +6,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from capture.bench.ptpip.body import CameraBody
 from capture.bench.ptpip.codes import Operation, Response
@@ -25,7 +25,8 @@ REFUSALS: Mapping[Refusal, int] = {
     Refusal.NOT_LIVE: Response.NIKON_NOT_LIVE_VIEW,
     Refusal.NOT_EXPOSING: Response.CAPTURE_ALREADY_TERMINATED,
     Refusal.BATTERY: Response.GENERAL_ERROR,
-    Refusal.MODE: Response.NIKON_INVALID_STATUS,
+    Refusal.MODE: Response.DEVICE_BUSY,
+    Refusal.NO_CARD: Response.STORE_NOT_AVAILABLE,
     Refusal.END_OF_TRAVEL: Response.NIKON_MF_DRIVE_STEP_END,
 }
 
@@ -82,6 +83,7 @@ class StandardOperations(ABC):
     properties: Mapping[int, WireProperty]
     push: Push
     session: int = 0
+    refusals: ClassVar[Mapping[Refusal, int]] = REFUSALS
 
     def operate(self, request: OperationRequest, data: bytes) -> Reply:
         """Do one operation. Never raises."""
@@ -93,7 +95,7 @@ class StandardOperations(ABC):
         try:
             return action(request, data)
         except RefusedError as refused:
-            return Reply(REFUSALS[refused.why])
+            return Reply(self.refusals[refused.why])
         except Exception:  # noqa: BLE001 - whatever the imager raises, the initiator gets an answer
             _log.exception("operation 0x%04x failed", request.code)
             return Reply(Response.GENERAL_ERROR)
@@ -153,7 +155,8 @@ class StandardOperations(ABC):
 
     # -- storage ----------------------------------------------------------------------------------------------------
     def _get_storage_ids(self, _request: OperationRequest, _data: bytes) -> Reply:
-        return Reply(data=pack_array(self.body.storage.storage_ids(), "I"))
+        ids = self.body.storage.storage_ids() if self.body.faults.look("no_card") is None else []
+        return Reply(data=pack_array(ids, "I"))
 
     def _get_storage_info(self, request: OperationRequest, _data: bytes) -> Reply:
         info = self.body.storage.storage_info(request.parameter(0))
