@@ -130,9 +130,10 @@ class GphotoCamera:
                 told = None  # bodies that keep it to themselves
             stores = [store for store in told if isinstance(store, Store)] if isinstance(told, list) else None
             found = obstacles(info, stores, frames=frames, bytes_a_frame=bytes_a_frame)
-            if not any(one.fatal for one in found) and (state := self._state()) is not None:
-                return (state, *found)
-            return found
+            # at bulb many bodies refuse live frames, and release all the same
+            looks = self._bulb_s is None and not any(one.fatal for one in found)
+            state = self._state() if looks else None
+            return found if state is None else (state, *found)
 
     def _state(self) -> Obstacle | None:
         """What a live frame tells of the state that the camera is in."""
