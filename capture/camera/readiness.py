@@ -162,21 +162,14 @@ def _format(state: RoleState | None) -> Obstacle | None:
     )
 
 
-def _memory() -> Obstacle:
-    return Obstacle(
-        "Pictures go to the camera's memory, which is lost with the link: one that is on its way when that breaks is shot again.",
-        "Its card would keep it: --target card.",
-    )
-
-
 def _stores(
     stores: Sequence[Store], target: RoleState | None, frames: int, bytes_a_frame: int | None
 ) -> Obstacle | None:
-    writable = [store for store in stores if not store.read_only]
     if target is not None and target_of(target.value) is CaptureTarget.MEMORY:
-        return _memory() if any(store.free_images != 0 and store.free_bytes != 0 for store in writable) else None
+        return None
     if not stores:
         return Obstacle("The camera has no card.", "Put one in, or shoot to its memory (target memory).", fatal=True)
+    writable = [store for store in stores if not store.read_only]
     if not writable:
         return Obstacle(
             "The camera's card is write-protected.", "Slide its lock, or shoot to memory (target memory).", fatal=True
