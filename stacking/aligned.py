@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from stacking.frames import Pixels, Registration
 from stacking.fuse.canvas import Canvas, valid_spans
+from stacking.fuse.range_ends import BRIGHTEST, DARKEST, brightened
 
 GRID = 4
 """Pixels between the points where focus energy is measured."""
@@ -79,14 +80,22 @@ def _strip(image: Pixels, matrix: NDArray[np.float64], width: int, top: int, row
     wide = np.ascontiguousarray(part.astype(np.uint16) * np.uint16(257) if part.dtype == np.uint8 else part, np.uint16)
     moved[1, 2] -= first
     warped = cv2.warpAffine(wide, moved, (width, rows), flags=cv2.INTER_LANCZOS4 | cv2.WARP_INVERSE_MAP)
+    # ringing is neither black nor white
+    for end, inside in ((0, DARKEST), (_TOP, BRIGHTEST)):
+        if (at_end := np.asarray(warped) == end).any():
+            around = cv2.dilate((wide == end).astype(np.uint8), np.ones((3, 3), np.uint8))
+            flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
+            theirs = cv2.warpAffine(around, moved, (width, rows), flags=flags, borderValue=(1, 1, 1))
+            warped[at_end & (theirs == 0)] = round(257 * inside)
     return np.asarray(warped, np.uint16)
 
 
 def _gain_tables(gain: NDArray[np.float64]) -> list[NDArray[np.uint16]] | None:
     if np.allclose(gain, 1.0, atol=1e-5):
         return None
-    values = np.arange(_TOP + 1, dtype=np.float64)
-    return [np.rint(np.clip(values * factor, 0, _TOP)).astype(np.uint16) for factor in gain]
+    values = np.arange(_TOP + 1, dtype=np.float32)
+    matched = [brightened(values, np.float32(factor), _TOP) for factor in gain]
+    return [np.rint(np.clip(table, 0, _TOP)).astype(np.uint16) for table in matched]
 
 
 def focus_energy(

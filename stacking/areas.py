@@ -23,6 +23,7 @@ from stacking.errors import StackingUsageError
 from stacking.fuse.canvas import Canvas
 from stacking.fuse.final_pass import Progress
 from stacking.fuse.fusion_task import FusionTask
+from stacking.fuse.range_ends import brightened
 from stacking.options import Method, Prefer
 from stacking.slab_options import SlabOptions
 from stacking.slabs import Fused, Slab, fuse_at_once
@@ -223,7 +224,8 @@ def levelled(part: U16, around: U16, weight: U8) -> None:
             rows = part[row : row + 256, :, channel]
             down = np.linspace(-0.5, 0.5, part.shape[0], dtype=np.float32)[row : row + 256, None]
             factor = np.exp(np.float32(found[0]) + np.float32(found[1]) * columns + np.float32(found[2]) * down)
-            part[row : row + 256, :, channel] = np.rint(np.clip(rows * factor, 0, 65535)).astype(np.uint16)
+            matched = brightened(rows.astype(np.float32), factor, 65535)
+            part[row : row + 256, :, channel] = np.rint(np.clip(matched, 0, 65535)).astype(np.uint16)
 
 
 def _fitted(terms: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -111,7 +111,8 @@ def fuse_in_slabs(
 ) -> Fused:
     """Fuse frames to slabs, slabs to slabs where several sizes are given, and all to one picture.
 
-    That picture is made of the last slabs' pictures where `options.method` is another way than that of the slabs, else of all frames.
+    That picture is made of the first slabs' pictures where `options.method` is another way than that of the slabs, else of all frames:
+    it is the same however many stages there are.
 
     Parameters
     ----------
@@ -139,7 +140,7 @@ def fuse_in_slabs(
     missed: dict[int, str] = {}
     slabs: list[Slab] = []
     current: list[tuple[int, ...]] = [(k,) for k in sorted(task.registrations)]
-    stage_task = task
+    stage_task = merging = task
     for stage, (size, overlap) in enumerate(stages, 1):
         groups = slab_ranges(len(current), size, overlap)
         keys = sorted(stage_task.registrations)
@@ -172,11 +173,13 @@ def fuse_in_slabs(
         slabs += made
         current = [slab.frames for slab in made]
         stage_task = _task_of(made, task, options.method)
+        # chosen among once: further stages are pictures to retouch with
+        merging = stage_task if stage == 1 else merging
     if options.method is None or _alike(options.method, task.method):
         of_frames = replace(task, registrations=_without(task, missed))
         fused = fuse_at_once(of_frames, _named(progress, "fusing what the slabs are made of"))
         return replace(fused, missed=missed | fused.missed, slabs=tuple(slabs), notes=notes)
-    image = fuse_at_once(replace(stage_task, wants_depth=False), _named(progress, "fusing slabs")).image
+    image = fuse_at_once(replace(merging, wants_depth=False), _named(progress, "fusing slabs")).image
     of_frames = _correcting(replace(task, registrations=_without(task, missed)), options.method)
     if not (of_frames.is_swept or of_frames.wants_depth):
         return Fused(image, None, None, missed, tuple(slabs), notes)

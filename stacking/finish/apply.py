@@ -23,6 +23,7 @@ from stacking.finish.colour_steps import (
     with_levels,
 )
 from stacking.finish.curve import MonotoneCurve
+from stacking.finish.gamut import within_gamut
 from stacking.finish.recipe import CropStep, DenoiseStep, LocalContrastStep, Recipe, WhiteBalanceStep
 from stacking.finish.spaces import Profile, Space, space_named, space_of
 from stacking.frames import Pixels
@@ -158,12 +159,21 @@ def _target(recipe: Recipe, icc: bytes | None) -> Space | None:
 
 
 def _writer(source: Space, target: Space | None) -> PixelStep:
-    """Encoded values of the working space to those of the result's space."""
+    """Encoded values of the working space to those of the result's space, within its gamut."""
     space = source if target is None else target
     matrix = space.from_working
-    if np.array_equal(matrix, np.eye(3)):
-        return lambda encoded: encoded
-    return lambda encoded: _as_f32(space.from_linear(by_matrix(_as_f32(decode(encoded)), matrix)))
+    if not np.array_equal(matrix, np.eye(3)):
+        return lambda encoded: _as_f32(
+            space.from_linear(within_gamut(by_matrix(_as_f32(decode(encoded)), matrix), space))
+        )
+
+    def held(encoded: F32) -> F32:
+        outside = ((encoded < 0) | (encoded > 1)).any(axis=-1)
+        if outside.any():
+            encoded[outside] = encode(within_gamut(_as_f32(decode(encoded[outside]))[None], space)[0])
+        return encoded
+
+    return held
 
 
 def _stages(image: Pixels, reader: _Reader, recipe: Recipe, source: Space) -> list[_Stage]:

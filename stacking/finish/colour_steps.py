@@ -20,20 +20,21 @@ NEUTRAL_K = 6500.0
 _TINT_PER_DUV = 3000.0
 _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 # Linear sRGB to cone responses, and their cube roots to OkLab (Ottosson 2020).
-_TO_CONES = np.array(
+TO_CONES = np.array(
     [
         [0.4122214708, 0.5363325363, 0.0514459929],
         [0.2119034982, 0.6806995451, 0.1073969566],
         [0.0883024619, 0.2817188376, 0.6299787005],
     ]
 )
-_TO_OKLAB = np.array(
+TO_OKLAB = np.array(
     [
         [0.2104542553, 0.7936177850, -0.0040720468],
         [1.9779984951, -2.4285922050, 0.4505937099],
         [0.0259040371, 0.7827717662, -0.8086757660],
     ]
 )
+FROM_CONES, FROM_OKLAB = np.linalg.inv(TO_CONES), np.linalg.inv(TO_OKLAB)
 _PALE = 0.08
 """OkLab chroma below which vibrance works fully."""
 
@@ -76,7 +77,7 @@ def with_levels(encoded: F32, black: float, white: float, gamma: float) -> F32:
 
 def with_hue_saturation(linear: F32, step: HueSaturationStep) -> F32:
     """Hue turned and chroma scaled in OkLCh, at constant lightness. Gray stays gray."""
-    lab = by_matrix(np.cbrt(by_matrix(linear, _TO_CONES)), _TO_OKLAB)
+    lab = by_matrix(np.cbrt(by_matrix(linear, TO_CONES)), TO_OKLAB)
     a, b = lab[..., 1], lab[..., 2]
     factor = np.full(a.shape, step.saturation, np.float32)
     if step.vibrance:
@@ -89,7 +90,7 @@ def with_hue_saturation(linear: F32, step: HueSaturationStep) -> F32:
         turn += weight * np.float32(np.deg2rad(colour_range.hue_degrees))
     cosine, sine = factor * np.cos(turn), factor * np.sin(turn)
     lab[..., 1], lab[..., 2] = cosine * a - sine * b, sine * a + cosine * b
-    return by_matrix(by_matrix(lab, np.linalg.inv(_TO_OKLAB)) ** 3, np.linalg.inv(_TO_CONES))
+    return by_matrix(by_matrix(lab, FROM_OKLAB) ** 3, FROM_CONES)
 
 
 def _weight(hue: F32, colour_range: ColourRange) -> F32:

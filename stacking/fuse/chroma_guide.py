@@ -30,7 +30,8 @@ def compose_picture(
         Red and blue minus luma; sample i lies at pixel 2i.
     bands : Bands
     limits : pair of ndarray (rows, columns), uint8, optional
-        Least and largest luma that the frames have there.
+        Least and largest luma that the frames have there, 0 and 255 where a frame is black or white: elsewhere no sample is
+        (`stacking.fuse.range_ends`).
     sharpens : bool
         Give back what resampling, frames that lie beside a plane, and their mean take from the finest detail: an unsharp mask where
         the contrast is strong, within the range of the frames.
@@ -43,7 +44,7 @@ def compose_picture(
     from stacking.fuse import chroma_kernels as kernels
 
     rows = luma.shape[0]
-    low = high = np.empty((1, 1), np.uint8)
+    low = high = np.empty((0, 0), np.uint8)
     if limits is not None:
         low, high = limits
         bands.run(rows, rows_of(kernels.clamp_rows, luma, low, high))

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stacking.fuse.compiled import compiled, inlined
+from stacking.fuse.range_ends import within_ends
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
@@ -24,10 +25,12 @@ _STILL_LEVELS, _PER_LEVEL = np.float32(15.0), np.float32(1.0 / 60.0)
 
 @compiled("void(float32[:,::1], uint8[:,::1], uint8[:,::1], int64, int64)")
 def clamp_rows(luma: F32, low: U8, high: U8, y0: int, y1: int) -> None:
-    """Rows y0 to y1 of luma (0 to 255) held in place within a range."""
+    """Rows y0 to y1 of luma held in place within a range; where that is 1 or 254, what is nearer to the end is left to `within_ends`."""
     for y in range(y0, y1):
         for x in range(luma.shape[1]):
-            luma[y, x] = min(max(luma[y, x], np.float32(low[y, x])), np.float32(high[y, x]))
+            least = np.float32(low[y, x]) if low[y, x] != 1 else np.float32(0.0)
+            most = np.float32(high[y, x]) if high[y, x] != 254 else np.float32(np.inf)
+            luma[y, x] = min(max(luma[y, x], least), most)
 
 
 @compiled("void(float32[:,::1], float32[:,::1], int64, int64)")
@@ -153,7 +156,7 @@ def compose_guided(
     """Rows y0 to y1 of the picture, uint16 RGB: chroma = its cubic + slope * (luma - the cubic of its half size).
 
     The finest detail of the luma counts up to 1 + ``amount`` times where its contrast is strong, within the range of the frames, ``low``
-    to ``high``; with an ``amount`` of 0 that is not looked at.
+    to ``high``. Where that is not known these are empty, ``amount`` is 0, and what goes beyond white and black is cut off.
     """
     width = luma.shape[1]
     lines, sharp = np.empty((3, width + 2), np.float32), np.empty(width, np.float32)
@@ -164,9 +167,15 @@ def compose_guided(
         np.empty(width + 2, np.float32),
     )
     red_times, blue_times = np.empty(width + 2, np.float32), np.empty(width + 2, np.float32)
+    top, bottom = np.zeros(width, np.float32), np.zeros(width, np.float32)
     scale, rounding = np.float32(257.0), np.float32(0.5)
     none, most = np.float32(0.0), np.float32(65535.0)
     for y in range(y0, y1):
+        if low.shape[0]:
+            least, largest = low[y], high[y]
+            for x in range(width):
+                top[x] = np.float32(0.0) if largest[x] == 255 else np.float32(1.0)
+                bottom[x] = np.float32(0.0) if least[x] == 0 else np.float32(1.0)
         _cubic_row(half, y, width, line, smooth)
         _cubic_row(red, y, width, line, red_row)
         _cubic_row(blue, y, width, line, blue_row)
@@ -183,6 +192,11 @@ def compose_guided(
             r = v + red_row[x] + red_times[x] * detail
             b = v + blue_row[x] + blue_times[x] * detail
             g = (v - np.float32(0.299) * r - np.float32(0.114) * b) * np.float32(1.0 / 0.587)
+            r, g, b = (
+                within_ends(r, top[x], bottom[x]),
+                within_ends(g, top[x], bottom[x]),
+                within_ends(b, top[x], bottom[x]),
+            )
             rgb[y, x, 0] = np.uint16(min(max(r * scale + rounding, none), most))
             rgb[y, x, 1] = np.uint16(min(max(g * scale + rounding, none), most))
             rgb[y, x, 2] = np.uint16(min(max(b * scale + rounding, none), most))

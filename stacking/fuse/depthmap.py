@@ -140,7 +140,7 @@ class DepthMapFusion:
         self._bands.run(
             luma.shape[0],
             rows_of(accumulate_enlarged, planes.luma, weight, spans, luma, self._weights[0]),
-            rows_of(widen_range, planes.luma, spans, self._low, self._high),
+            rows_of(widen_range, planes.luma, spans, planes.white, self._low, self._high),
         )
         self._bands.run(
             weight.shape[0],

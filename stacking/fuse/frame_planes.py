@@ -28,7 +28,7 @@ class FramePlanes:
     red, blue : ndarray ((rows + 1) // 2, (columns + 1) // 2), float32
         Red and blue minus luma at every second pixel of every second row.
     white : float
-        What the frame's white has become where its brightness was matched to darker ones, 8-bit units; else 255.
+        Luma of the frame's white once its brightness is matched, 8-bit units.
     """
 
     def __init__(self, canvas: Canvas) -> None:
@@ -46,11 +46,11 @@ class FramePlanes:
         """Resample a frame, shape (rows, columns, 3), through ``matrix`` (canvas to frame), brightness matched by ``gain``."""
         from stacking.fuse.warp_kernels import warp_chroma, warp_luma
 
-        self.white = 255.0 * min(1.0, float(gain.min()))
+        self.white = 255.0 * float(LUMA @ gain)
         scale = gain * EIGHT_BIT[image.dtype]
         luma, scale32 = (LUMA * scale).astype(np.float32), scale.astype(np.float32)
         samples, table = image.reshape(image.shape[0], -1), self._table
-        bands.run(self.canvas.height, rows_of(warp_luma, samples, luma, matrix, table, self.luma))
+        bands.run(self.canvas.height, rows_of(warp_luma, samples, luma, matrix, table, self.white, self.luma))
         # A half-size pixel i is the mean of 2i and 2i + 1, so it lies at 2i + 0.5; canvas samples lie at 2i.
         chroma = matrix.copy()
         chroma[:, 2] = (matrix[:, 2] - 0.5) * 0.5

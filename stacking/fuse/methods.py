@@ -19,7 +19,7 @@ from stacking.fuse.pyramid import PyramidFusion, PyramidTuning, levels_for
 from stacking.options import Method
 
 # Bytes per pixel of the canvas or strip: running sums, planes of the frame at hand, and the result while it is made.
-BYTES_PER_PIXEL = {Method.AVERAGE: 24.0, Method.DEPTHMAP: 36.0, Method.PYRAMID: 30.5, Method.AUTO: 30.5}
+BYTES_PER_PIXEL = {Method.AVERAGE: 26.0, Method.DEPTHMAP: 36.0, Method.PYRAMID: 30.5, Method.AUTO: 30.5}
 
 
 class Fusion(Protocol):

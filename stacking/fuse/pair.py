@@ -19,6 +19,7 @@ from stacking.fuse.bands import Bands
 from stacking.fuse.canvas import Canvas, windows
 from stacking.fuse.frame_planes import EIGHT_BIT, LUMA, FramePlanes
 from stacking.fuse.pyramid import PyramidFusion
+from stacking.fuse.range_ends import brightened
 
 F32 = NDArray[np.float32]
 
@@ -68,12 +69,12 @@ class PairFusion:
         self._bands = bands
         self._pyramid = pyramid
         self._images: list[Pixels] = []
-        self._scales: list[F32] = []
+        self._gains: list[F32] = []
 
     def take(self, image: Pixels, gain: NDArray[np.float64]) -> None:
         """Keep a whole frame, shape (rows, columns, 3), and the gains that match its brightness."""
         self._images.append(image)
-        self._scales.append((gain * EIGHT_BIT[image.dtype]).astype(np.float32))
+        self._gains.append(gain.astype(np.float32))
 
     def add(
         self, planes: FramePlanes, matrix: NDArray[np.float64], frame_size: tuple[int, int], position: float
@@ -103,8 +104,8 @@ class PairFusion:
         for window in windows(columns, rows):
             area = (slice(window.y, window.y + window.height), slice(window.x, window.x + window.width))
             near, far = (
-                np.asarray((image[area] * scale) @ LUMA, np.float32)
-                for image, scale in zip(self._images, self._scales, strict=True)
+                np.asarray(_matched(image[area], gain) @ LUMA, np.float32)
+                for image, gain in zip(self._images, self._gains, strict=True)
             )
             for blur, found in unexplained.items():
                 found.append(np.minimum(_square(far - _smooth(near, blur)), _square(near - _smooth(far, blur))).ravel())
@@ -125,13 +126,20 @@ class PairFusion:
         for start in range(first, stop, _BLOCK_ROWS):
             end = min(start + _BLOCK_ROWS, stop)
             top, bottom = max(0, canvas.y + start - reach), min(rows, canvas.y + end + reach)
-            near, far = (image[top:bottom] * scale for image, scale in zip(self._images, self._scales, strict=True))
+            near, far = (_matched(image[top:bottom], g) for image, g in zip(self._images, self._gains, strict=True))
             mean = _smooth(np.float32(0.5) * (near + far), blur)
             inside = slice(canvas.y + start - top, canvas.y + end - top)
             ratio = np.log(_departure(near, mean)[inside, columns]) - np.log(_departure(far, mean)[inside, columns])
             share = 1.0 / (1.0 + np.exp(np.clip(np.float32(-_POWER) * ratio, -60.0, 60.0)))
             picture = far[inside, columns] + share[..., None] * (near - far)[inside, columns]
             out[start:end] = np.clip(picture * np.float32(257.0) + np.float32(0.5), 0.0, 65535.0)
+
+
+def _matched(image: Pixels, gain: F32) -> F32:
+    """A frame's own pixels in 8-bit units, its brightness matched."""
+    return brightened(image.astype(np.float32), gain, float(np.iinfo(image.dtype).max)) * np.float32(
+        EIGHT_BIT[image.dtype]
+    )
 
 
 def _departure(frame: F32, mean: F32) -> F32:

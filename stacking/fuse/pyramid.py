@@ -149,7 +149,7 @@ class PyramidFusion:
             self._accumulate(level, luma, red, blue, spans)
         self._accumulate_base(luma, red, blue, spans)
         swept = self._bands.beside(lambda: self._sweep_over(luma[1], spans[1]))
-        self._widen(planes.luma, spans[0])
+        self._widen(planes, spans[0])
         swept()
         if self._volume is not None:
             self._volume.add(luma, matrix, frame_size, self._count, position)
@@ -276,11 +276,13 @@ class PyramidFusion:
         if self._sweep is not None:
             self._sweep.add(half, self._weight[2], spans)
 
-    def _widen(self, luma: F32, spans: NDArray[np.int32]) -> None:
+    def _widen(self, planes: FramePlanes, spans: NDArray[np.int32]) -> None:
         from stacking.fuse.pyramid_kernels import widen_range
 
         if self.tuning.clamp:
-            self._bands.run(self.canvas.height, rows_of(widen_range, luma, spans, self._low, self._high))
+            self._bands.run(
+                self.canvas.height, rows_of(widen_range, planes.luma, spans, planes.white, self._low, self._high)
+            )
 
     def _collapse(self, sums: list[F32], finest: int) -> None:
         """Running sums to bands, bands to a picture, in place."""

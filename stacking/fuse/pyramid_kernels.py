@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stacking.fuse.compiled import compiled, inlined
+from stacking.fuse.range_ends import is_black, is_white
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
@@ -368,16 +369,20 @@ def accumulate_weighted(
                 total[x] += w[x]
 
 
-@compiled("void(float32[:,::1], int32[:,::1], uint8[:,::1], uint8[:,::1], int64, int64)")
-def widen_range(plane: F32, spans: NDArray[np.int32], low: U8, high: U8, y0: int, y1: int) -> None:
-    """Rows y0 to y1 of the running range of values that the frames have at each pixel, rounded outwards to whole 8-bit steps."""
+@compiled("void(float32[:,::1], int32[:,::1], float32, uint8[:,::1], uint8[:,::1], int64, int64)")
+def widen_range(plane: F32, spans: NDArray[np.int32], white: float, low: U8, high: U8, y0: int, y1: int) -> None:
+    """Rows y0 to y1 of the running range of values that the frames have at each pixel, rounded outwards to whole 8-bit steps.
+
+    It reaches 255 where a frame is white and 0 where it is black; what else comes there counts as 254 and 1.
+    """
+    most = np.float32(white)
     for y in range(y0, y1):
         a, b = spans[y, 0], spans[y, 1]
         p, lo, hi = plane[y, a:b], low[y, a:b], high[y, a:b]
         for x in range(b - a):
-            v = min(max(p[x], np.float32(0.0)), np.float32(255.0))
-            lo[x] = min(lo[x], np.uint8(v))
-            hi[x] = max(hi[x], np.uint8(np.ceil(v)))
+            v = min(max(p[x], np.float32(1.0)), np.float32(254.0))
+            lo[x] = min(lo[x], np.uint8(0) if is_black(p[x]) else np.uint8(v))
+            hi[x] = max(hi[x], np.uint8(255) if is_white(p[x], most) else np.uint8(np.ceil(v)))
 
 
 @compiled("void(float32[:,::1], float32[:,::1], int64, int64)")

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from stacking.fuse.compiled import compiled, inlined
 from stacking.fuse.pyramid_kernels import expand_row, mirror, reduce_row
+from stacking.fuse.range_ends import moved_within_ends
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -29,22 +30,22 @@ def _soft_sign(x: Any) -> Any:
 
 @compiled("void(float32[:,::1], uint16[:,::1], int64, int64)")
 def add_enlarged(half: F32, picture: U16, y0: int, y1: int) -> None:
-    """Add a half-size plane, 8-bit units, to all colours of rows y0 to y1 of a picture, seen as (rows, 3 * columns)."""
+    """Add a half-size plane, 8-bit units, to all colours of rows y0 to y1 of a picture, seen as (rows, 3 * columns), short of its ends."""
     width = picture.shape[1] // 3
     line = np.empty(half.shape[1], np.float32)
     up = np.empty(width + 2, np.float32)
     more = np.empty(3 * width, np.float32)
-    scale, rounding = np.float32(257.0), np.float32(0.5)
+    scale, one_257th, rounding = np.float32(257.0), np.float32(1.0 / 257.0), np.float32(0.5)
     for y in range(y0, y1):
         expand_row(half, y, width, line, up)
         for x in range(width):
-            v = scale * up[x] + rounding
+            v = up[x]
             more[3 * x] = v
             more[3 * x + 1] = v
             more[3 * x + 2] = v
         row = picture[y]
         for i in range(3 * width):
-            row[i] = np.uint16(min(max(np.float32(row[i]) + more[i], np.float32(0.0)), np.float32(65535.0)))
+            row[i] = np.uint16(scale * moved_within_ends(np.float32(row[i]) * one_257th, more[i]) + rounding)
 
 
 @compiled("void(uint16[:,::1], float32[:,::1], int64, int64)")

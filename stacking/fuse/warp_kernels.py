@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from stacking.frames import Pixels
 from stacking.fuse.compiled import compiled, inlined
+from stacking.fuse.range_ends import at_an_end
 
 TAPS = 6
 PHASES = 1024
@@ -127,14 +128,39 @@ def _pad(line: Any, width: Any) -> Any:
         line[width + _PAD + x] = line[width + _PAD - 1]
 
 
+@inlined
+def _hold_at_ends(rows_rgb: Any, coefficients: Any, matrix: Any, y: Any, width: Any, white: Any, out: Any) -> Any:
+    """What a row has at black and ``white`` and beyond is held within the four samples around: ringing is neither."""
+    last_row, last_column = rows_rgb.shape[0] - 1, rows_rgb.shape[1] // 3 - 1
+    c0, c1, c2 = coefficients[0], coefficients[1], coefficients[2]
+    for x in range(width):
+        v = out[x]
+        if at_an_end(v, white):
+            i = math.floor(matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2])
+            j = math.floor(matrix[1, 0] * x + matrix[1, 1] * y + matrix[1, 2])
+            least, most = np.float32(np.inf), np.float32(-np.inf)
+            for row in range(2):
+                samples = rows_rgb[min(max(j + row, 0), last_row)]
+                for column in range(2):
+                    k = 3 * min(max(i + column, 0), last_column)
+                    luma = (
+                        c0 * np.float32(samples[k]) + c1 * np.float32(samples[k + 1]) + c2 * np.float32(samples[k + 2])
+                    )
+                    least, most = min(least, luma), max(most, luma)
+            out[x] = min(max(v, least), most)
+
+
 @compiled(
-    "void(uint8[:,::1], float32[::1], float64[:,::1], float32[:,::1], float32[:,::1], int64, int64)",
-    "void(uint16[:,::1], float32[::1], float64[:,::1], float32[:,::1], float32[:,::1], int64, int64)",
+    "void(uint8[:,::1], float32[::1], float64[:,::1], float32[:,::1], float32, float32[:,::1], int64, int64)",
+    "void(uint16[:,::1], float32[::1], float64[:,::1], float32[:,::1], float32, float32[:,::1], int64, int64)",
 )
-def warp_luma(rows_rgb: Pixels, coefficients: F32, matrix: F64, table: F32, out: F32, y0: int, y1: int) -> None:
+def warp_luma(
+    rows_rgb: Pixels, coefficients: F32, matrix: F64, table: F32, white: float, out: F32, y0: int, y1: int
+) -> None:
     """Rows y0 to y1 of the luma plane, out (h, w), of an RGB frame seen through ``matrix`` (canvas to frame).
 
-    ``rows_rgb`` is the frame with each row's samples one after the other, (rows, 3 * columns): so they are read as vectors.
+    ``rows_rgb`` is the frame with each row's samples one after the other, (rows, 3 * columns): so they are read as vectors. ``white`` is
+    the luma of its white: only what lies beside white samples comes as near to it as `widen_range` asks for, and so with black.
     """
     height, source_width = rows_rgb.shape[0], rows_rgb.shape[1] // 3
     width = out.shape[1]
@@ -178,6 +204,7 @@ def warp_luma(rows_rgb: Pixels, coefficients: F32, matrix: F64, table: F32, out:
             _resample_row(line, taps, runs, count, width, ring[filled & mask])
             filled += 1
         _resample_column(ring, mask, m10, m11, m12, y, width, block, table, out[y])
+        _hold_at_ends(rows_rgb, coefficients, matrix, y, width, np.float32(white), out[y])
 
 
 @inlined

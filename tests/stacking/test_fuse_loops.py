@@ -272,8 +272,8 @@ def test_a_compiled_loop_does_what_is_written_in_python() -> None:
     low, high = np.full((9, 13), 100, np.uint8), np.full((9, 13), 200, np.uint8)
     spans = np.array([[2, 11]] * 9, np.int32)
     linked, written = (low.copy(), high.copy()), (low.copy(), high.copy())
-    pyramid_kernels.widen_range(fine, spans, *linked, 1, 8)
-    pyramid_kernels.widen_range.function(fine, spans, *written, 1, 8)
+    pyramid_kernels.widen_range(fine, spans, 255.0, *linked, 1, 8)
+    pyramid_kernels.widen_range.function(fine, spans, 255.0, *written, 1, 8)
     assert all((a == b).all() for a, b in zip(linked, written, strict=True))
     assert (linked[0] != low).any()
 

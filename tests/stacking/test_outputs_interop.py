@@ -85,6 +85,24 @@ def test_depth_maps_are_numbers_to_others_too(outputs: Path) -> None:
     assert np.corrcoef(np.nanmedian(depth, axis=0), across)[0, 1] > 0.98
 
 
+def test_slabs_and_a_depth_of_16_bit_open_as_pictures(outputs: Path, tmp_path: Path) -> None:
+    slabs = sorted((outputs / "fused.slabs").glob("*.tif"))
+    assert len(slabs) == 3
+    for slab in slabs:
+        with pillow("Image").open(slab) as image:
+            assert image.size == pillow("Image").open(outputs / "fused.tif").size
+            assert image.tag_v2[258] == (16, 16, 16)
+            assert image.info["icc_profile"]
+    stack_pictures(
+        [outputs / "in"], tmp_path / "o.tif", StackOptions(align=Align.NONE, depth=tmp_path / "depth.png", threads=1)
+    )
+    coded, depth = pixels(tmp_path / "depth.png"), pixels(outputs / "depth.tif")
+    known = coded > 0
+    np.testing.assert_array_equal(known, np.isfinite(depth))
+    order = np.argsort(depth[known], kind="stable")
+    assert (np.diff(coded[known][order].astype(int)) >= 0).all()
+
+
 def test_pairs_and_pictures_of_the_depth_open(outputs: Path) -> None:
     fused = pixels(outputs / "fused.tif").astype(float)
     rows, columns = fused.shape[:2]
