@@ -66,13 +66,17 @@ class Registration:
     ----------
     matrix : ndarray, shape (2, 3), float64
         Maps (x, y, 1) of the reference frame to (x, y) of this frame, in full-resolution pixels, pixel centres at integers
-        (the convention of ``cv2.warpAffine`` with ``WARP_INVERSE_MAP``).
+        (the convention of ``cv2.warpAffine`` with ``WARP_INVERSE_MAP``). Where `distortion` is not 0, between frames freed of it.
     gain : ndarray, shape (3,), float64
         Factor per RGB channel that brings this frame's encoded values to the reference frame's brightness and colours.
     residual_px : float
         RMS residual of the points it was fitted to, in full-resolution pixels.
+    distortion : float
+        Radial distortion of the lens, the same for all frames of a stack: share by which a frame's corners are moved outward,
+        r (1 + distortion (r / R)^2) round the frame's centre, R to its corner. 0 where none is surely seen.
     """
 
     matrix: NDArray[np.float64]
     gain: NDArray[np.float64]
     residual_px: float
+    distortion: float = 0.0

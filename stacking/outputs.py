@@ -19,6 +19,7 @@ from stacking.finish.apply import crop_rectangle
 from stacking.finish.recipe import OutputStep
 from stacking.finish.spaces import Profile
 from stacking.frames import LeftOut, Pixels, Source
+from stacking.fuse.distortion import straight
 from stacking.layer_options import LAYER_SUFFIXES
 from stacking.memory import peak_rss_bytes
 from stacking.options import Method, StackOptions
@@ -202,7 +203,7 @@ def _report(
     result, sources = stacked.result, stacked.sources
     names = _names(sources)
     height, width = image.shape[:2]
-    canvas = result.canvas
+    canvas, frame_size = result.canvas, stacked.development.size[::-1]
     place = Path() if stacked.slabs is None else stacked.slabs.folder
     return StackReport(
         result=stacked.output,
@@ -214,7 +215,7 @@ def _report(
             *(LeftOut(sources[k].path, reason) for k, reason in result.left_out.items()),
         ],
         order=[names[k] for k in result.used],
-        transforms={names[k]: r.matrix for k, r in result.registrations.items()},
+        transforms={names[k]: straight(r, frame_size)[0] for k, r in result.registrations.items()},
         crop=(canvas.x, canvas.y, canvas.width, canvas.height),
         reference=names[result.reference],
         notes=(*stacked.notes_before, *result.notes),
@@ -224,6 +225,7 @@ def _report(
         outputs=outputs,
         slabs=[(place / s.path.name, tuple(names[k] for k in s.frames), s.stage) for s in result.slabs],
         times=times,
+        distortion=next(iter(result.registrations.values())).distortion,
     )
 
 

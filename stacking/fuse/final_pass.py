@@ -21,6 +21,7 @@ from stacking.fuse.canvas import Canvas
 from stacking.fuse.depth import DepthEstimate
 from stacking.fuse.depth_volume import DepthVolume
 from stacking.fuse.depthmap import DepthMapFusion, FocusFusion
+from stacking.fuse.distortion import surely_had
 from stacking.fuse.focal_sweep import FocalSweep
 from stacking.fuse.frame_planes import FramePlanes
 from stacking.fuse.fusion_task import APRON_COARSE_PX, FusionTask
@@ -210,11 +211,13 @@ class FinalPass:
 
     def _fuse(self, fusion: Fusion, planes: FramePlanes, bands: Bands, index: int, image: Pixels) -> None:
         task = self._task
-        matrix = planes.canvas.to_frame(task.registrations[index].matrix)
-        planes.load(image, matrix, task.registrations[index].gain, bands)
+        registration = task.registrations[index]
+        matrix = planes.canvas.to_frame(registration.matrix)
+        planes.load(image, matrix, registration.gain, bands, registration.distortion)
         if isinstance(fusion, PairFusion):
-            fusion.take(image, task.registrations[index].gain)
-        fusion.add(planes, matrix, task.frame_size, task.positions[index])
+            fusion.take(image, registration.gain)
+        matrix, size = surely_had(registration, task.frame_size)
+        fusion.add(planes, planes.canvas.to_frame(matrix), size, task.positions[index])
 
     def _miss(self, index: int, reason: str) -> None:
         if self._done > len(self._task.registrations):

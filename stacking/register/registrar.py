@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stacking.errors import RegistrationError, StackingUsageError
 from stacking.frames import Registration
-from stacking.register.chain import components, solve_chain
+from stacking.register.chain import Chain, components, solve_chain
 from stacking.register.damage import repeated_frames, shaken_frames, smeared_frames, truncated_frames
 from stacking.register.features import GAMMA, LEAST_CONTRAST, Features, Gray, Map, extract
 from stacking.register.matching import Match, MatchQuery, match
@@ -225,38 +225,41 @@ class Registrar:
         repeated = repeated_frames(belonging, [(t.light, t.sharpness, t.dead) for t in traces], self._name_of)
         left_out |= repeated | cut
         belonging = [k for k in belonging if k not in cut and k not in repeated]
-        reference, poses, residuals, gains = self._solve_for(frames, belonging, avoid)
+        reference, chain, gains = self._solve_for(frames, belonging, avoid)
         shaken = {}
         if not self._still:
             shaken = shaken_frames(belonging, [self._traces[k].sharpness * gains[k].mean() ** 2 for k in belonging])
         if 0 < len(shaken) <= len(belonging) // 3:
             left_out |= shaken
             belonging = [k for k in belonging if k not in shaken]
-            reference, poses, residuals, gains = self._solve_for(frames, belonging, avoid)
-        registrations = {k: Registration(poses[k].matrix(self._size), gains[k], residuals[k]) for k in belonging}
-        notes = self._notes(belonging, poses, gains)
+            reference, chain, gains = self._solve_for(frames, belonging, avoid)
+        matrices = {k: chain.poses[k].matrix(self._size) for k in belonging}
+        registrations = {
+            k: Registration(matrices[k], gains[k], chain.residuals_px[k], chain.distortion) for k in belonging
+        }
+        notes = self._notes(belonging, chain.poses, gains)
         return Solution(registrations, reference, dict(sorted(left_out.items())), notes)
 
     def _solve_for(
         self, frames: Sequence[int], belonging: Sequence[int], avoid: Collection[int]
-    ) -> tuple[int, dict[int, Similarity], dict[int, float], dict[int, NDArray[np.float64]]]:
-        """Return the reference, poses, residuals and gains; a reference far off the others' brightness gives way to a neighbour."""
+    ) -> tuple[int, Chain, dict[int, NDArray[np.float64]]]:
+        """Return the reference, where frames lie, and gains; a reference far off the others' brightness gives way to a neighbour."""
         wanted = frames[len(frames) // 2] if self._reference is None else self._reference
         able = [k for k in belonging if k not in avoid] or belonging
         reference = min(able, key=lambda k: (abs(k - wanted), k))
-        poses, residuals = self._poses(belonging, reference)
-        gains = self._gains(belonging, reference, poses)
+        chain = self._chain(belonging, reference)
+        gains = self._gains(belonging, reference, chain.poses)
         peculiar = _peculiar_levels(belonging, gains)
         if self._reference is None and reference in peculiar:
             usual = [k for k in able if k not in peculiar]
             reference = min(usual or able, key=lambda k: (abs(k - wanted), k))
-            poses, residuals = self._poses(belonging, reference)
-            gains = self._gains(belonging, reference, poses)
-        return reference, poses, residuals, gains
+            chain = self._chain(belonging, reference)
+            gains = self._gains(belonging, reference, chain.poses)
+        return reference, chain, gains
 
-    def _poses(self, frames: Sequence[int], reference: int) -> tuple[dict[int, Similarity], dict[int, float]]:
+    def _chain(self, frames: Sequence[int], reference: int) -> Chain:
         if self._still:
-            return dict.fromkeys(frames, Similarity()), dict.fromkeys(frames, 0.0)
+            return Chain(dict.fromkeys(frames, Similarity()), dict.fromkeys(frames, 0.0))
         inside = set(frames)
         matches = [m for m in self._matches if m.old in inside and m.new in inside]
         kept = components(frames, matches)[0]
@@ -266,10 +269,10 @@ class Registrar:
         extra = steady_matches(kept, chain, matches, self._size, self._positions)
         if extra:
             chain = solve_chain(kept, [m for m in [*matches, *extra] if m.old in kept], reference)
-        return {k: chain.poses[k] for k in frames}, {k: chain.residuals_px[k] for k in frames}
+        return chain
 
     def _gains(
-        self, frames: Sequence[int], reference: int, poses: dict[int, Similarity]
+        self, frames: Sequence[int], reference: int, poses: Mapping[int, Similarity]
     ) -> dict[int, NDArray[np.float64]]:
         """Return the factor that brings each frame to the reference; over the nearest neighbour where they share too little."""
         gains = {reference: np.ones(3)}
@@ -285,14 +288,14 @@ class Registrar:
                 gains[k] = gains[nearest].copy()
         return gains
 
-    def _ratio(self, old: int, new: int, poses: dict[int, Similarity]) -> NDArray[np.float64] | None:
+    def _ratio(self, old: int, new: int, poses: Mapping[int, Similarity]) -> NDArray[np.float64] | None:
         one, two = self._traces[old], self._traces[new]
         between = poses[old].inverse().then(poses[new])
         luma = encoded_ratio(_levels(one.light), _levels(two.light), between, one.light_factor)
         return None if luma is None else np.full(3, luma)
 
     def _notes(
-        self, frames: Sequence[int], poses: dict[int, Similarity], gains: dict[int, NDArray[np.float64]]
+        self, frames: Sequence[int], poses: Mapping[int, Similarity], gains: dict[int, NDArray[np.float64]]
     ) -> tuple[tuple[int, str], ...]:
         notes = [
             (k, f"moved by {px:.0f} px against its neighbours") for k, px in bumped_frames(frames, poses, self._size)

@@ -36,6 +36,7 @@ def test_motion_is_found(name: str, options: dict[str, float], limit_px: float) 
     assert solution.reference == 3
     worst = max(errors_px(solution, frames).values())
     assert worst < limit_px, f"{name}: {worst:.3f} px"
+    assert {r.distortion for r in solution.registrations.values()} == {0.0}
 
 
 @settings(max_examples=6, deadline=None, derandomize=True)
