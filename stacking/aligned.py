@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stacking.frames import Pixels, Registration
 from stacking.fuse.canvas import Canvas, valid_spans
-from stacking.fuse.distortion import Tiles, surely_had, tiles_of
+from stacking.fuse.deformation import Tiles, surely_had, tiles_of
 
 GRID = 4
 """Pixels between the points where focus energy is measured."""
@@ -70,7 +70,7 @@ def aligned_luma(image: Pixels, registration: Registration, canvas: Canvas) -> N
 
 def _tiles(image: Pixels, registration: Registration, canvas: Canvas) -> Tiles:
     matrix, size = canvas.to_frame(registration.matrix), (image.shape[1], image.shape[0])
-    return tiles_of(canvas, matrix, registration.distortion, size)
+    return tiles_of(canvas, matrix, registration.deformation, size)
 
 
 def _strip(image: Pixels, tiles: Tiles, width: int, top: int, rows: int) -> NDArray[np.uint16]:

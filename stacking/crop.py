@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from stacking.errors import RegistrationError, StackingUsageError
 from stacking.frames import Registration
-from stacking.fuse.distortion import straight
+from stacking.fuse.deformation import straight
 from stacking.options import Crop, StackOptions
 
 if TYPE_CHECKING:

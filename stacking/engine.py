@@ -280,10 +280,7 @@ class Engine:
             if self._begun is not None:
                 self._begun.keep(sorted(registrations)[:_BEGUN])
             notes += [f"{self._sources[k].path.name}: {text}" for k, text in solution.notes]
-            if distortion := registrations[reference].distortion:
-                notes.append(
-                    f"the lens distorts by {distortion:.1%} at the corners: the frames were matched to each other for it"
-                )
+            notes += solution.deformed
         development.learn_defects([self._sources[k] for k in sorted(registrations)], self._answers.suspected)
         notes += self._learn_spots(registrations)
         if not self.positions_known and len(registrations) > 1 and self._tells_near_from_far():

@@ -19,7 +19,7 @@ from stacking.finish.apply import crop_rectangle
 from stacking.finish.recipe import OutputStep
 from stacking.finish.spaces import Profile
 from stacking.frames import LeftOut, Pixels, Source
-from stacking.fuse.distortion import straight
+from stacking.fuse.deformation import straight
 from stacking.layer_options import LAYER_SUFFIXES
 from stacking.memory import peak_rss_bytes
 from stacking.options import Method, StackOptions
@@ -225,7 +225,7 @@ def _report(
         outputs=outputs,
         slabs=[(place / s.path.name, tuple(names[k] for k in s.frames), s.stage) for s in result.slabs],
         times=times,
-        distortion=next(iter(result.registrations.values())).distortion,
+        distortion=next(iter(result.registrations.values())).deformation.radial,
     )
 
 

@@ -29,7 +29,7 @@ class StackReport:
     transforms : dict of str to ndarray (2, 3)
         Reference frame to frame, by file name; the nearest to it where the lens distorts.
     distortion : float
-        Of the lens, as :class:`stacking.frames.Registration` has it.
+        Of the lens: share by which the corners of frames are moved outward; 0 where none is surely seen.
     crop : (int, int, int, int)
         x, y, width, height of the result in the reference frame.
     reference : str

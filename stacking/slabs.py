@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from stacking.errors import SourceError, StackingUsageError
 from stacking.frames import Pixels, Registration
 from stacking.fuse.canvas import Canvas, spans_by_level
-from stacking.fuse.distortion import surely_had
+from stacking.fuse.deformation import surely_had
 from stacking.fuse.final_pass import FinalPass, Progress
 from stacking.fuse.fusion_task import FusionTask
 from stacking.options import Method

@@ -18,10 +18,10 @@ from stacking.frames import Pixels
 from stacking.fuse.average import AverageFusion
 from stacking.fuse.bands import Bands
 from stacking.fuse.canvas import Canvas
+from stacking.fuse.deformation import surely_had
 from stacking.fuse.depth import DepthEstimate
 from stacking.fuse.depth_volume import DepthVolume
 from stacking.fuse.depthmap import DepthMapFusion, FocusFusion
-from stacking.fuse.distortion import surely_had
 from stacking.fuse.focal_sweep import FocalSweep
 from stacking.fuse.frame_planes import FramePlanes
 from stacking.fuse.fusion_task import APRON_COARSE_PX, FusionTask
@@ -213,7 +213,7 @@ class FinalPass:
         task = self._task
         registration = task.registrations[index]
         matrix = planes.canvas.to_frame(registration.matrix)
-        planes.load(image, matrix, registration.gain, bands, registration.distortion)
+        planes.load(image, matrix, registration.gain, bands, registration.deformation)
         if isinstance(fusion, PairFusion):
             fusion.take(image, registration.gain)
         matrix, size = surely_had(registration, task.frame_size)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from stacking.frames import Pixels
+from stacking.frames import STRAIGHT, Deformation, Pixels
 from stacking.fuse.bands import Bands, rows_of
-from stacking.fuse.distortion import tiles_of
+from stacking.fuse.deformation import tiles_of
 
 if TYPE_CHECKING:
     from stacking.fuse.canvas import Canvas
@@ -49,11 +49,11 @@ class FramePlanes:
         matrix: NDArray[np.float64],
         gain: NDArray[np.float64],
         bands: Bands,
-        distortion: float = 0.0,
+        deformation: Deformation = STRAIGHT,
     ) -> None:
         """Resample a frame, shape (rows, columns, 3), through ``matrix`` (canvas to frame), brightness matched by ``gain``.
 
-        With a ``distortion`` of the lens (`stacking.frames.Registration`) the matrix is that between frames without it.
+        Where there is a ``deformation`` the matrix is that between frames freed of it.
         """
         from stacking.fuse.warp_kernels import warp_chroma, warp_luma
 
@@ -61,7 +61,7 @@ class FramePlanes:
         scale = gain * EIGHT_BIT[image.dtype]
         luma, scale32 = (LUMA * scale).astype(np.float32), scale.astype(np.float32)
         samples, table = image.reshape(image.shape[0], -1), self._table
-        tiles = tiles_of(self.canvas, matrix, distortion, (image.shape[1], image.shape[0]))
+        tiles = tiles_of(self.canvas, matrix, deformation, (image.shape[1], image.shape[0]))
         where = tiles.matrices, tiles.side_px, tiles.above_px
         bands.run(self.canvas.height, rows_of(warp_luma, samples, luma, *where, table, self.luma))
         tiles = tiles.halved()

@@ -3,7 +3,7 @@
 The similarity is resampled in two passes of six taps (Catmull and Smith 1980): along the rows of the frame into a ring
 of rows, then along its columns. Along a row the weights change slowly, so they are tabled and renewed only when the
 phase has moved by 1/128 px; between them the integer offset is constant over long runs that the compiler vectorises.
-Where the lens distorts, every tile of the canvas has a matrix of its own (`stacking.fuse.distortion.Tiles`).
+Where the lens distorts, every tile of the canvas has a matrix of its own (`stacking.fuse.deformation.Tiles`).
 """
 
 from __future__ import annotations

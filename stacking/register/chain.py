@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stacking.register.distortion import freed, sure_distortion
+from stacking.register.deformation import NO_DEFORMATION, StackDeformation
 from stacking.register.matching import Match
 from stacking.register.similarity import Similarity
 
@@ -25,13 +25,13 @@ class Chain:
         From the reference frame to each frame.
     residuals_px : mapping of int to float
         Robust residual of each frame's points.
-    distortion : float
-        Radial distortion of the lens, as :class:`stacking.frames.Registration` has it; poses are those of frames freed of it.
+    deformation : StackDeformation
+        Poses are those of frames freed of it.
     """
 
     poses: Mapping[int, Similarity]
     residuals_px: Mapping[int, float]
-    distortion: float = 0.0
+    deformation: StackDeformation = NO_DEFORMATION
 
 
 def components(frames: Sequence[int], matches: Sequence[Match]) -> list[list[int]]:
@@ -68,8 +68,6 @@ def solve_chain(frames: Sequence[int], matches: Sequence[Match], reference: int)
     reference : int
         The frame whose pose is the identity.
     """
-    distortion = sure_distortion(matches)
-    matches = [freed(m, distortion) for m in matches]
     place = {k: n for n, k in enumerate(frames)}
     trust = np.ones(len(matches))
     poses = _weighted_poses(place, matches, trust, reference)
@@ -90,7 +88,7 @@ def solve_chain(frames: Sequence[int], matches: Sequence[Match], reference: int)
     for k in frames:
         own = [m.sigma_px for m in matches if k in (m.old, m.new) and m.sigma_px > 0]
         residuals[k] = min(own, default=0.0)
-    return Chain(poses, residuals, distortion)
+    return Chain(poses, residuals)
 
 
 def _missed(m: Match, poses: Mapping[int, Similarity]) -> float:

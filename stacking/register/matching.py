@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stacking.register.coarse import agreement, align_directly, best_guess, similarity_by_phase
-from stacking.register.distortion import RadialTerm, radial_term
+from stacking.register.deformation import Departure, departure
 from stacking.register.features import Features, Gray, Grid, Scale
 from stacking.register.photometry import encoded_ratio
 from stacking.register.similarity import Fit, Points, Similarity, Weights, consensus, refine
@@ -46,8 +46,8 @@ class Match:
         Corners that agree; 0 where the thumbnails alone were aligned.
     agreement : float
         Correlation of the flattened thumbnails under the similarity.
-    radial : RadialTerm or None
-        What its points say of the lens; None where there are none.
+    departure : Departure or None
+        What its points say of the frames' deformation; None where there are none.
     """
 
     old: int
@@ -57,7 +57,7 @@ class Match:
     information: NDArray[np.complex128]
     points: int
     agreement: float
-    radial: RadialTerm | None = None
+    departure: Departure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +215,7 @@ def _by_corners(
     if best is None:
         return None
     found = _matched(old, new, best.fit.similarity, best.fit.sigma_px, best.tracks.old, best.fit, best.factor)
-    return replace(found, radial=radial_term(best.tracks.old, best.tracks.new, best.fit, size))
+    return replace(found, departure=departure(best.tracks.old, best.tracks.new, best.fit, size))
 
 
 @dataclass(frozen=True, slots=True)

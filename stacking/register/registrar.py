@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +12,12 @@ from stacking.errors import RegistrationError, StackingUsageError
 from stacking.frames import Registration
 from stacking.register.chain import Chain, components, solve_chain
 from stacking.register.damage import repeated_frames, shaken_frames, smeared_frames, truncated_frames
+from stacking.register.deformation import sure_deformation
 from stacking.register.features import GAMMA, LEAST_CONTRAST, Features, Gray, Map, extract
 from stacking.register.matching import Match, MatchQuery, match
 from stacking.register.photometry import encoded_ratio
 from stacking.register.similarity import Similarity
-from stacking.register.trajectory import bumped_frames, steady_matches
+from stacking.register.trajectory import bumped_frames, places, steady_matches
 
 _FULL_BELOW_PIXELS = 3_000_000
 # Of the shorter side, to be registered and to be looked at: what is smaller shows too little.
@@ -47,12 +48,15 @@ class Solution:
         Frames that must not be fused, and why.
     notes : tuple of (int, str)
         Frames that are used, with what was peculiar about them.
+    deformed : tuple of str
+        How all frames depart from similarity, where they surely do.
     """
 
     registrations: dict[int, Registration]
     reference: int
     left_out: dict[int, str] = field(default_factory=dict)
     notes: tuple[tuple[int, str], ...] = ()
+    deformed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,12 +237,12 @@ class Registrar:
             left_out |= shaken
             belonging = [k for k in belonging if k not in shaken]
             reference, chain, gains = self._solve_for(frames, belonging, avoid)
-        matrices = {k: chain.poses[k].matrix(self._size) for k in belonging}
-        registrations = {
-            k: Registration(matrices[k], gains[k], chain.residuals_px[k], chain.distortion) for k in belonging
-        }
+        registrations = {}
+        for k in belonging:
+            matrix, deformation = chain.deformation.placed(chain.poses[k], k, reference, self._size)
+            registrations[k] = Registration(matrix, gains[k], chain.residuals_px[k], deformation)
         notes = self._notes(belonging, chain.poses, gains)
-        return Solution(registrations, reference, dict(sorted(left_out.items())), notes)
+        return Solution(registrations, reference, dict(sorted(left_out.items())), notes, chain.deformation.notes())
 
     def _solve_for(
         self, frames: Sequence[int], belonging: Sequence[int], avoid: Collection[int]
@@ -265,11 +269,15 @@ class Registrar:
         kept = components(frames, matches)[0]
         if len(kept) < len(frames):  # a frame left out was the only bridge: go over it all the same
             matches, kept = self._matches, list(components(sorted(self._traces), self._matches)[0])
-        chain = solve_chain(kept, [m for m in matches if m.old in kept], reference)
+        deformed = sure_deformation(
+            [m for m in matches if m.old in kept], dict(zip(kept, places(kept, self._positions), strict=True))
+        )
+        matches = [deformed.freed(m) for m in matches if m.old in kept]
+        chain = solve_chain(kept, matches, reference)
         extra = steady_matches(kept, chain, matches, self._size, self._positions)
         if extra:
-            chain = solve_chain(kept, [m for m in [*matches, *extra] if m.old in kept], reference)
-        return chain
+            chain = solve_chain(kept, [*matches, *extra], reference)
+        return replace(chain, deformation=deformed)
 
     def _gains(
         self, frames: Sequence[int], reference: int, poses: Mapping[int, Similarity]

@@ -1,7 +1,7 @@
-"""Frames of a lens that distorts, seen from the canvas: matrices of small tiles, and how far they depart from one for all.
+"""Deformed frames, seen from the canvas: matrices of small tiles, and how far they depart from one for all.
 
-The result keeps the reference frame's own geometry, distortion included. So a canvas pixel is freed of the distortion, led over by the
-frame's similarity, and distorted again: a cubic that within a tile is straight to 0.01 px.
+The result keeps the reference frame's own geometry, distortion included. So a canvas pixel is freed of the lens' distortion, led over
+by the frame's similarity, deformed and distorted again: a cubic that within a tile is straight to 0.01 px.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from stacking.frames import STRAIGHT, Deformation, Registration
+
 if TYPE_CHECKING:
-    from stacking.frames import Registration
     from stacking.fuse.canvas import Canvas
 
 F64 = NDArray[np.float64]
@@ -69,7 +70,7 @@ class Tiles:
         return Tiles(matrices, self.side_px // 2, self.above_px // 2)
 
 
-def tiles_of(canvas: Canvas, matrix: F64, distortion: float, frame_size: tuple[int, int]) -> Tiles:
+def tiles_of(canvas: Canvas, matrix: F64, deformation: Deformation, frame_size: tuple[int, int]) -> Tiles:
     """The tiles of a canvas.
 
     Tiles are counted from the corner of what the canvas is a strip of, so that strips do not show.
@@ -78,12 +79,13 @@ def tiles_of(canvas: Canvas, matrix: F64, distortion: float, frame_size: tuple[i
     ----------
     canvas : Canvas
     matrix : ndarray (2, 3)
-        From the canvas to the frame, both without distortion.
-    distortion : float
-        As :class:`stacking.frames.Registration` has it.
+        From the canvas to the frame, both freed of the deformation.
+    deformation : Deformation
     frame_size : (width, height)
     """
-    if not distortion or np.array_equal(matrix, [[1, 0, canvas.x], [0, 1, canvas.y]]):
+    if deformation == STRAIGHT or (
+        not deformation.keystone and np.array_equal(matrix, [[1, 0, canvas.x], [0, 1, canvas.y]])
+    ):
         return Tiles(matrix[None, None].copy())
     whole = canvas if canvas.whole is None else canvas.whole
     above = (canvas.y - whole.y) % TILE_PX
@@ -92,7 +94,7 @@ def tiles_of(canvas: Canvas, matrix: F64, distortion: float, frame_size: tuple[i
     probes = np.array([0.0, 0.5, 1.0]) * (TILE_PX - 1)
     x = (np.arange(across) * TILE_PX)[None, :, None, None] + probes[None, None, None, :]
     y = (np.arange(down) * TILE_PX - above)[:, None, None, None] + probes[None, None, :, None]
-    there = _mapped(x + 1j * y, complex(canvas.x, canvas.y), matrix, distortion, frame_size)
+    there = _mapped(x + 1j * y, complex(canvas.x, canvas.y), matrix, deformation, frame_size)
     along_x = (there[..., 2] - there[..., 0]).mean(axis=-1) / probes[2]
     along_y = (there[..., 2, :] - there[..., 0, :]).mean(axis=-1) / probes[2]
     left_top = there.mean(axis=(-2, -1)) - along_x * probes[1] - along_y * y[:, :, 1, 0]
@@ -117,16 +119,16 @@ def straight(registration: Registration, frame_size: tuple[int, int]) -> tuple[F
     Returns
     -------
     matrix : ndarray (2, 3)
-        The registration's own without distortion.
+        The registration's own without deformation.
     beside_px : int
-        Rounded up; 0 without distortion.
+        Rounded up; 0 without deformation.
     """
-    matrix, distortion = registration.matrix, registration.distortion
-    if not distortion or np.array_equal(matrix, np.eye(2, 3)):
+    matrix, deformation = registration.matrix, registration.deformation
+    if deformation == STRAIGHT or (not deformation.keystone and np.array_equal(matrix, np.eye(2, 3))):
         return matrix, 0
     x, y = (np.linspace(0, side - 1, _PROBES) for side in frame_size)
     z = (x[None] + 1j * y[:, None]).ravel()
-    there = _mapped(z, 0j, matrix, distortion, frame_size)
+    there = _mapped(z, 0j, matrix, deformation, frame_size)
     given = np.stack([z.real, z.imag, np.ones(z.size)], axis=1)
     solved = np.linalg.lstsq(given, np.stack([there.real, there.imag], axis=1), rcond=None)[0]
     nearest: F64 = np.ascontiguousarray(solved.T, np.float64)
@@ -143,15 +145,18 @@ def surely_had(registration: Registration, frame_size: tuple[int, int]) -> tuple
     return inner, (frame_size[0] - 2 * beside, frame_size[1] - 2 * beside)
 
 
-def _mapped(z: Points, corner: complex, matrix: F64, distortion: float, frame_size: tuple[int, int]) -> Points:
+def _mapped(z: Points, corner: complex, matrix: F64, deformation: Deformation, frame_size: tuple[int, int]) -> Points:
     """Canvas points in the frame: `corner` is where the canvas begins in the reference frame."""
     centre = complex((frame_size[0] - 1) / 2, (frame_size[1] - 1) / 2)
-    share = distortion / abs(centre) ** 2
+    radius = abs(centre)
+    share = deformation.radial / radius**2
     seen = z + (corner - centre)
     free = seen
     for _ in range(_ROUNDS):
         free = seen / (1 + share * _square(free))
     there = _by(matrix, free + (centre - corner)) - centre
+    growth = (deformation.keystone.conjugate() * there).real / radius
+    there = there * (1 + growth)
     return np.asarray(there * (1 + share * _square(there)) + centre, np.complex128)
 
 
