@@ -34,7 +34,9 @@ _MOST_POINTS = 400
 # Groups of neighbouring frames of which one at a time is left out, to see how sure all is.
 _GROUPS, _FEWEST_GROUPS = 8, 4
 # Standard errors that a number must be away from zero, and the largest that is believed, at the corner of a frame.
-_SURE, _LARGEST = 6.0, 0.06
+_SURE, _LARGEST = 8.0, 0.06
+# What grows along the stack and moves no corner further is not looked for: over many frames a bias of the matches adds up to that.
+_LEAST_GROWN_PX = 0.3
 _STRAY_CHI2 = 25.0
 # What nothing is said of is 0, within what is believed.
 _PRIOR = np.eye(_COUNT) / _LARGEST**2
@@ -151,7 +153,7 @@ class StackDeformation:
 NO_DEFORMATION = StackDeformation(np.zeros(_COUNT), {})
 
 
-def sure_deformation(matches: Sequence[Match], places: Mapping[int, float]) -> StackDeformation:
+def sure_deformation(matches: Sequence[Match], places: Mapping[int, float], size: tuple[int, int]) -> StackDeformation:
     """The deformation that all matches agree on, in what is sure.
 
     Parameters
@@ -159,6 +161,8 @@ def sure_deformation(matches: Sequence[Match], places: Mapping[int, float]) -> S
     matches : sequence of Match
     places : mapping of int to float
         Of each frame along the stack, in any unit.
+    size : (int, int)
+        Width and height of the full picture.
     """
     span = max(places.values()) - min(places.values())
     places = {k: place / span if span else 0.0 for k, place in places.items()}
@@ -173,7 +177,8 @@ def sure_deformation(matches: Sequence[Match], places: Mapping[int, float]) -> S
             _growing(np.array([places[m.new] - places[m.old] for m in told])),
         )
         frames = np.array([m.new for m in told])
-        values = pairs.what_is_sure([~np.isin(frames, group) for group in groups])
+        least = 2 * _LEAST_GROWN_PX / abs(complex(*size))
+        values = pairs.what_is_sure([~np.isin(frames, group) for group in groups], least)
     return StackDeformation(values, places)
 
 
@@ -185,7 +190,7 @@ class _Pairs:
     moments: F64
     between: F64
 
-    def what_is_sure(self, without: Sequence[NDArray[np.bool_]]) -> F64:
+    def what_is_sure(self, without: Sequence[NDArray[np.bool_]], least_grown: float) -> F64:
         """The numbers that stand out of their errors, part by part, the surest first; the others 0.
 
         Not all at once: on a picture that drifts evenly the lens' distortion looks nearly like keystone, and neither would be sure.
@@ -199,7 +204,8 @@ class _Pairs:
                 numbers[part] = True
                 found, errors = self.solved_with_errors(numbers, without)
                 size = float(np.linalg.norm(found[part]))
-                tried.append((size / float(errors[part].max()) if size < _LARGEST else 0.0, part, numbers, found))
+                believed = (0.0 if part == _RADIAL else least_grown) < size < _LARGEST
+                tried.append((size / float(errors[part].max()) if believed else 0.0, part, numbers, found))
             surest, part, numbers, found = max(tried, key=lambda one: one[0])
             if surest < _SURE:
                 break

@@ -13,9 +13,9 @@ from stacking.frames import Registration
 from stacking.register.chain import Chain, components, solve_chain
 from stacking.register.damage import repeated_frames, shaken_frames, smeared_frames, truncated_frames
 from stacking.register.deformation import sure_deformation
-from stacking.register.features import GAMMA, LEAST_CONTRAST, Features, Gray, Map, extract
+from stacking.register.features import LEAST_CONTRAST, Features, Gray, Map, extract
 from stacking.register.matching import Match, MatchQuery, match
-from stacking.register.photometry import encoded_ratio
+from stacking.register.photometry import encoded_ratio, peculiar_levels
 from stacking.register.similarity import Similarity
 from stacking.register.trajectory import bumped_frames, places, steady_matches
 
@@ -30,8 +30,6 @@ _ANCHOR_EVERY = 8
 _LEAST_STILL = 3
 _BLANK = "blank: there is nothing to see in it"
 _NOT_THERE = "does not lie on the others: moved, or a foreign picture?"
-_PECULIAR_LIGHT = 0.15
-_STRAY_LEVEL = float(np.log(1.25))
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +251,7 @@ class Registrar:
         reference = min(able, key=lambda k: (abs(k - wanted), k))
         chain = self._chain(belonging, reference)
         gains = self._gains(belonging, reference, chain.poses)
-        peculiar = _peculiar_levels(belonging, gains)
+        peculiar = peculiar_levels(belonging, gains)
         if self._reference is None and reference in peculiar:
             usual = [k for k in able if k not in peculiar]
             reference = min(usual or able, key=lambda k: (abs(k - wanted), k))
@@ -269,10 +267,10 @@ class Registrar:
         kept = components(frames, matches)[0]
         if len(kept) < len(frames):  # a frame left out was the only bridge: go over it all the same
             matches, kept = self._matches, list(components(sorted(self._traces), self._matches)[0])
-        deformed = sure_deformation(
-            [m for m in matches if m.old in kept], dict(zip(kept, places(kept, self._positions), strict=True))
-        )
-        matches = [deformed.freed(m) for m in matches if m.old in kept]
+        matches = [m for m in matches if m.old in kept]
+        place = dict(zip(kept, places(kept, self._positions), strict=True))
+        deformed = sure_deformation(matches, place, self._size)
+        matches = [deformed.freed(m) for m in matches]
         chain = solve_chain(kept, matches, reference)
         extra = steady_matches(kept, chain, matches, self._size, self._positions)
         if extra:
@@ -308,7 +306,7 @@ class Registrar:
         notes = [
             (k, f"moved by {px:.0f} px against its neighbours") for k, px in bumped_frames(frames, poses, self._size)
         ]
-        for k, level in _peculiar_levels(frames, gains).items():
+        for k, level in peculiar_levels(frames, gains).items():
             word, stops = "brighter" if level > 0 else "darker", abs(level) / np.log(2.0)
             text = f"{stops:.1f} stops {word} than the others ({np.expm1(level):+.0%} of light), matched to them"
             notes.append((k, text))
@@ -394,18 +392,3 @@ def _why_alone(group: Sequence[int]) -> str:
     if len(group) == 1:
         return "matches no other frame: a foreign picture?"
     return f"matches only {len(group) - 1} other frame{'s' if len(group) > 2 else ''}, not the rest: another stack?"
-
-
-def _peculiar_levels(frames: Sequence[int], gains: Mapping[int, NDArray[np.float64]]) -> dict[int, float]:
-    """Frames whose light stands out of the others', and the natural logarithm of how much they have more."""
-    levels = np.log([gains[k].mean() for k in frames])
-    levels = (np.median(levels) - levels) * GAMMA
-    usual = 6 * float(np.median(np.abs(levels)))
-    strays = int(np.sum(np.abs(levels) > _STRAY_LEVEL))
-    if strays <= max(1, len(levels) // 4):  # where all flicker, what few do is seen all the same
-        usual = min(usual, _STRAY_LEVEL)
-    return {
-        k: float(level)
-        for k, level in zip(frames, levels, strict=True)
-        if abs(np.expm1(level)) > _PECULIAR_LIGHT and abs(level) > usual
-    }

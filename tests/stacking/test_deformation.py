@@ -168,7 +168,7 @@ def pairs(frames: int, per_frame: Callable[[int, Points], Points], noise_px: flo
 
 
 def test_what_grows_along_the_stack_is_found() -> None:
-    affine, keystone, corner = 0.002 - 0.001j, 0.001 + 0.0015j, abs(complex(1199, 799)) / 2
+    affine, keystone, corner = 0.002 - 0.001j, 0.002 + 0.003j, abs(complex(1199, 799)) / 2
 
     def frame(k: int, z: Points) -> Points:
         z = (1 + 0.002 * k) * z + 3 * k
@@ -176,7 +176,7 @@ def test_what_grows_along_the_stack_is_found() -> None:
         return z * (1 + at * (np.conj(keystone) * z).real / corner) + at * affine * z.conj()
 
     matches = pairs(10, frame, 0.03)
-    found = sure_deformation(matches, {k: 50.0 * k for k in range(10)})
+    found = sure_deformation(matches, {k: 50.0 * k for k in range(10)}, (1200, 800))
     np.testing.assert_allclose(found.values, [0, affine.real, affine.imag, keystone.real, keystone.imag], atol=2e-4)
     assert found.values[0] == 0
     # what it explains is no more in the similarity
@@ -193,7 +193,7 @@ def test_what_grows_along_the_stack_is_found() -> None:
 def test_noise_alone_is_no_deformation() -> None:
     for noise_px in (0.02, 0.5):
         matches = pairs(10, lambda k, z: (1 + 0.002 * k) * z + 3 * k, noise_px)
-        found = sure_deformation(matches, {k: float(k) for k in range(10)})
+        found = sure_deformation(matches, {k: float(k) for k in range(10)}, (1200, 800))
         assert not found.values.any()
         assert all(found.freed(m) is m for m in matches)
         assert found.notes() == ()
