@@ -2,10 +2,12 @@
 
 Every frame focuses at one depth z. A part of a layer at depth d is blurred by a disc of radius `max_blur` x |d - z| px, in linear
 light, and the layers are laid over each other back to front, so that a blurred foreground spreads over what lies behind it. Then:
-encoding with gamma 1/2.2, gain, similarity (breathing, rotation, shift), noise that grows with the signal, JPEG or 16-bit TIFF.
+encoding with gamma 1/2.2, gain, similarity (breathing, rotation, shift), the lens' distortion, noise that grows with the signal, JPEG or
+16-bit TIFF.
 
 The folder holds frame_0000.*, ..., truth.tif (all in focus, 16 bit, geometry and exposure of the reference frame N // 2),
-truth_depth.tif (float32, 0 nearest to 1 farthest) and meta.json (per frame: z, gain, 2x3 matrix from reference to frame).
+truth_depth.tif (float32, 0 nearest to 1 farthest) and meta.json (per frame: z, gain, 2x3 matrix from reference to frame, both freed
+of distortion). With distortion, truth and depth have that of the reference frame.
 Frame 0 focuses nearest unless told otherwise.
 """
 
@@ -20,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -36,7 +38,10 @@ _DEPTH_OF_FIELD_SHARE = 0.006
 
 @dataclass(frozen=True, slots=True)
 class StackPlan:
-    """What to render; lengths in pixels, angles in degrees, noise in 8-bit units at white, gain jitter relative in linear light."""
+    """What to render; lengths in pixels, angles in degrees, noise in 8-bit units at white, gain jitter relative in linear light.
+
+    The distortion is radial: the share by which the corners of a frame are moved outward, r (1 + distortion (r / R)^2).
+    """
 
     width: int = 4240
     height: int = 2832
@@ -50,6 +55,7 @@ class StackPlan:
     max_blur_px: float | None = None
     suffix: Literal["jpg", "tif"] = "jpg"
     far_first: bool = False
+    distortion: float = 0.0
 
     @property
     def blur_px(self) -> float:
@@ -58,7 +64,7 @@ class StackPlan:
 
     def aligned(self) -> StackPlan:
         """The same without breathing, shift, rotation and gain jitter: blending alone."""
-        return replace(self, breathing=0.0, shift_px=0.0, rotation_deg=0.0, gain_jitter=0.0)
+        return replace(self, breathing=0.0, shift_px=0.0, rotation_deg=0.0, gain_jitter=0.0, distortion=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +118,13 @@ def make_stack(plan: StackPlan, folder: Path, threads: int = 2) -> None:
         tops, lefts = range(0, height, _TILE_PX), range(0, width, _TILE_PX)
         for done in pool.map(renderer.render, product(tops, lefts)):
             assert done is None
-        _write(folder / "truth.tif", truth[inner])
-        _write(folder / "truth_depth.tif", depth[inner])
+        if plan.distortion:
+            still = np.eye(2, 3)
+            _write(folder / "truth.tif", _seen(plan, truth, still, margin))
+            _write(folder / "truth_depth.tif", _seen(plan, depth, still, margin, cv2.INTER_LINEAR))
+        else:
+            _write(folder / "truth.tif", truth[inner])
+            _write(folder / "truth_depth.tif", depth[inner])
         del truth, depth, layers, renderer
 
         writer = _Writer(plan, truths, canvases, margin, folder)
@@ -126,12 +137,38 @@ def make_stack(plan: StackPlan, folder: Path, threads: int = 2) -> None:
 def _margin(plan: StackPlan, truths: Sequence[FrameTruth]) -> int:
     """How far the canvas must go beyond the reference frame, px, so that every frame is full."""
     corners = np.array([[0, 0, 1], [plan.width, 0, 1], [0, plan.height, 1], [plan.width, plan.height, 1]], float)
+    corners[:, :2] = _free(plan, corners[:, :2])
     size = np.array([plan.width, plan.height])
     beyond = 0.0
     for truth in truths:
         seen = corners @ cv2.invertAffineTransform(truth.matrix).T
         beyond = max(beyond, float((-seen).max()), float((seen - size).max()))
     return math.ceil(beyond) + 8 if beyond > 1e-9 else 0
+
+
+def _free(plan: StackPlan, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Where points (n, 2) of a frame would be without distortion."""
+    centre = np.array([(plan.width - 1) / 2, (plan.height - 1) / 2])
+    seen = points - centre
+    free = seen
+    for _ in range(30):
+        free = seen / (1 + plan.distortion * (free**2).sum(axis=1, keepdims=True) / (centre**2).sum())
+    return np.asarray(free + centre, np.float64)
+
+
+def _seen(
+    plan: StackPlan,
+    canvas: NDArray[Any],
+    matrix: NDArray[np.float64],
+    margin: int,
+    interpolation: int = cv2.INTER_LANCZOS4,
+) -> NDArray[Any]:
+    """What a frame that lies at `matrix` sees of a canvas through the lens that distorts."""
+    y, x = np.mgrid[: plan.height, : plan.width].reshape(2, -1).astype(np.float64)
+    there = _free(plan, np.stack([x, y], axis=1))
+    on_canvas = np.column_stack([there, np.ones(x.size)]) @ cv2.invertAffineTransform(matrix).T + margin
+    maps = on_canvas.T.reshape(2, plan.height, plan.width).astype(np.float32)
+    return np.asarray(cv2.remap(canvas, maps[0], maps[1], interpolation), canvas.dtype)
 
 
 class _Renderer:
@@ -243,7 +280,9 @@ class _Writer:
         plan, truth, margin = self._plan, self._truths[index], self._margin
         matrix = truth.matrix.copy()
         matrix[:, 2] -= matrix[:, :2] @ (margin, margin)
-        if np.array_equal(matrix, [[1, 0, -margin], [0, 1, -margin]]):
+        if plan.distortion:
+            placed = np.asarray(_seen(plan, self._canvases[index], truth.matrix, margin), np.uint16)
+        elif np.array_equal(matrix, [[1, 0, -margin], [0, 1, -margin]]):
             placed = self._canvases[index, margin : margin + plan.height, margin : margin + plan.width]
         else:
             size = (plan.width, plan.height)
@@ -300,6 +339,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--rotation", type=float, default=default.rotation_deg, help="sigma of each frame's rotation, degrees"
     )
+    parser.add_argument(
+        "--distortion", type=float, default=default.distortion, help="share by which the lens moves corners outward"
+    )
     parser.add_argument("--noise", type=float, default=default.noise, help="sigma at white, 8-bit units")
     parser.add_argument(
         "--gain-jitter", type=float, default=default.gain_jitter, help="sigma of each frame's relative gain"
@@ -323,6 +365,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         max_blur_px=given.max_blur,
         suffix=given.format,
         far_first=given.far_first,
+        distortion=given.distortion,
     )
     make_stack(plan.aligned() if given.aligned else plan, given.folder)
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from stacking.frames import Pixels, Registration
 from stacking.fuse.canvas import Canvas, valid_spans
+from stacking.fuse.deformation import Tiles, surely_had, tiles_of
 from stacking.fuse.range_ends import BRIGHTEST, DARKEST, brightened
 
 GRID = 4
@@ -33,17 +34,17 @@ def aligned(image: Pixels, registration: Registration, canvas: Canvas) -> NDArra
     -------
     ndarray (canvas height, canvas width, 3), uint16
     """
-    matrix = canvas.to_frame(registration.matrix)
+    tiles = _tiles(image, registration, canvas)
     tables = _gain_tables(registration.gain)
     out = np.empty((canvas.height, canvas.width, 3), np.uint16)
-    whole = np.array_equal(matrix, np.eye(2, 3)) and image.shape[:2] == out.shape[:2]
+    whole = tiles.are_still and image.shape[:2] == out.shape[:2]
     for top in range(0, canvas.height, _STRIP_ROWS):
         rows = min(_STRIP_ROWS, canvas.height - top)
         if whole:
             strip = image[top : top + rows].astype(np.uint16)
             strip = strip * np.uint16(257) if image.dtype == np.uint8 else strip
         else:
-            strip = _strip(image, matrix, canvas.width, top, rows)
+            strip = _strip(image, tiles, canvas.width, top, rows)
         if tables is not None:
             strip = np.stack([tables[c][strip[..., c]] for c in range(3)], axis=-1)
         out[top : top + rows] = strip
@@ -58,27 +59,41 @@ def aligned_luma(image: Pixels, registration: Registration, canvas: Canvas) -> N
     for top in range(0, image.shape[0], _STRIP_ROWS):
         strip = cv2.transform(image[top : top + _STRIP_ROWS].astype(np.float32), weights)
         luma[top : top + _STRIP_ROWS] = np.rint(np.clip(np.asarray(strip), 0, _TOP))
-    matrix = canvas.to_frame(registration.matrix)
-    if np.array_equal(matrix, np.eye(2, 3)) and luma.shape == (canvas.height, canvas.width):
+    tiles = _tiles(image, registration, canvas)
+    if tiles.are_still and luma.shape == (canvas.height, canvas.width):
         return luma
     out = np.empty((canvas.height, canvas.width), np.uint16)
     for top in range(0, canvas.height, _STRIP_ROWS):
         rows = min(_STRIP_ROWS, canvas.height - top)
-        out[top : top + rows] = _strip(luma, matrix, canvas.width, top, rows)
+        out[top : top + rows] = _strip(luma, tiles, canvas.width, top, rows)
     return out
 
 
-def _strip(image: Pixels, matrix: NDArray[np.float64], width: int, top: int, rows: int) -> NDArray[np.uint16]:
-    """Rows of the warped frame; only the part of the frame that they see is widened to 16 bit."""
-    moved = matrix.copy()
-    moved[:, 2] += matrix[:, 1] * top
+def _tiles(image: Pixels, registration: Registration, canvas: Canvas) -> Tiles:
+    matrix, size = canvas.to_frame(registration.matrix), (image.shape[1], image.shape[0])
+    return tiles_of(canvas, matrix, registration.deformation, size)
+
+
+def _strip(image: Pixels, tiles: Tiles, width: int, top: int, rows: int) -> NDArray[np.uint16]:
+    """Rows of the warped frame."""
+    parts = tiles.windows(width, top, top + rows)
+    out = np.empty((rows, width, *image.shape[2:]), np.uint16)
+    for x, y, matrix in parts:
+        out[y.start - top : y.stop - top, x.start : x.stop] = _window(image, matrix, len(x), len(y))
+    return out
+
+
+def _window(image: Pixels, matrix: NDArray[np.float64], width: int, rows: int) -> NDArray[np.uint16]:
+    """A part of the warped frame; only what it sees of the frame is widened to 16 bit."""
     corners = np.array([[0, 0, 1], [width - 1, 0, 1], [0, rows - 1, 1], [width - 1, rows - 1, 1]], np.float64)
-    seen = corners @ moved[1]
-    first = int(np.clip(np.floor(seen.min()) - 8, 0, image.shape[0] - 1))
-    last = int(np.clip(np.ceil(seen.max()) + 9, first + 1, image.shape[0]))
-    part = image[first:last]
+    seen = corners @ matrix.T
+    size = np.array([image.shape[1], image.shape[0]])
+    first = np.clip(np.floor(seen.min(axis=0)) - 8, 0, size - 1).astype(int)
+    last = np.clip(np.ceil(seen.max(axis=0)) + 9, first + 1, size).astype(int)
+    part = image[first[1] : last[1], first[0] : last[0]]
     wide = np.ascontiguousarray(part.astype(np.uint16) * np.uint16(257) if part.dtype == np.uint8 else part, np.uint16)
-    moved[1, 2] -= first
+    moved = matrix.copy()
+    moved[:, 2] -= first
     warped = cv2.warpAffine(wide, moved, (width, rows), flags=cv2.INTER_LANCZOS4 | cv2.WARP_INVERSE_MAP)
     # ringing is neither black nor white
     for end, inside in ((0, DARKEST), (_TOP, BRIGHTEST)):
@@ -138,7 +153,8 @@ def focus_energy(
 def reached(frame_size: tuple[int, int], registration: Registration, canvas: Canvas) -> NDArray[np.bool_]:
     """Cells of the canvas that a frame of (width, height) has, clear of its border: where it ends is no detail."""
     shape = (-(-canvas.height // GRID), -(-canvas.width // GRID))
-    spans = valid_spans(canvas.to_frame(registration.matrix), frame_size, shape, GRID)
+    matrix, size = surely_had(registration, frame_size)
+    spans = valid_spans(canvas.to_frame(matrix), size, shape, GRID)
     across = np.arange(shape[1])
     has = (across >= spans[:, :1]) & (across < spans[:, 1:])
     # the border of the canvas is no border of the frame

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from stacking.errors import RegistrationError, StackingUsageError
 from stacking.frames import Registration
+from stacking.fuse.deformation import straight
 from stacking.options import Crop, StackOptions
 
 if TYPE_CHECKING:
@@ -207,7 +208,8 @@ def chosen_rectangle(
         return by_hand_within(options.crop_rectangle, size)
     if options.crop is Crop.NONE:
         return whole if options.crop_aspect is None else _not_too_small(of_aspect(whole, options.crop_aspect))
-    found = valid_rectangle(size, [r.matrix for r in registrations.values()])
+    places = [straight(r, size) for r in registrations.values()]
+    found = valid_rectangle(size, [m for m, _ in places], margin_px=max((px for _, px in places), default=0))
     if options.crop is Crop.FOCUS and sharpness is not None:
         found = round_cells(sharpness.in_focus, size, found, margin=_FOCUS_MARGIN)
     if options.crop_aspect is not None and min(found.width, found.height) >= _SMALLEST_PX:

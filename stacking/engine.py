@@ -277,6 +277,7 @@ class Engine:
             if self._begun is not None:
                 self._begun.keep(sorted(registrations)[:_BEGUN])
             notes += [f"{self._sources[k].path.name}: {text}" for k, text in solution.notes]
+            notes += solution.deformed
         frames = [self._sources[k] for k in sorted(registrations)]
         development.learn_defects(frames, self._answers.suspected, threads=self._threads)
         notes += self._learn_spots(registrations)

@@ -59,6 +59,25 @@ class Developed:
 
 
 @dataclass(frozen=True, slots=True)
+class Deformation:
+    """How a frame lies on the reference frame beyond its matrix, z = x + iy from the centre, R to a corner; 0: not at all.
+
+    Attributes
+    ----------
+    radial : float
+        Distortion of the lens, the same in all frames of a stack, z (1 + radial |z / R|^2): the share by which corners move outward.
+    keystone : complex
+        Magnification that grows across the frame, z (1 + Re(conj(keystone) z / R)).
+    """
+
+    radial: float = 0.0
+    keystone: complex = 0j
+
+
+STRAIGHT = Deformation()
+
+
+@dataclass(frozen=True, slots=True)
 class Registration:
     """How one frame lies on the reference frame.
 
@@ -66,13 +85,18 @@ class Registration:
     ----------
     matrix : ndarray, shape (2, 3), float64
         Maps (x, y, 1) of the reference frame to (x, y) of this frame, in full-resolution pixels, pixel centres at integers
-        (the convention of ``cv2.warpAffine`` with ``WARP_INVERSE_MAP``).
+        (the convention of ``cv2.warpAffine`` with ``WARP_INVERSE_MAP``). Where there is a
+        deformation, between frames freed of it.
     gain : ndarray, shape (3,), float64
         Factor per RGB channel that brings this frame's encoded values to the reference frame's brightness and colours.
     residual_px : float
         RMS residual of the points it was fitted to, in full-resolution pixels.
+    deformation : Deformation
+        A point of the reference frame is freed of the radial distortion, goes through `matrix`, is moved by the keystone, and is
+        distorted again.
     """
 
     matrix: NDArray[np.float64]
     gain: NDArray[np.float64]
     residual_px: float
+    deformation: Deformation = STRAIGHT

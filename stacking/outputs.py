@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from stacking.checks import check_options
 from stacking.errors import StackingUsageError
 from stacking.frames import LeftOut, Pixels, Source
+from stacking.fuse.deformation import straight
 from stacking.layer_options import LAYER_SUFFIXES
 from stacking.memory import peak_rss_bytes
 from stacking.options import Method, StackOptions
@@ -204,7 +205,7 @@ def _report(
     result, sources = stacked.result, stacked.sources
     names = _names(sources)
     height, width = image.shape[:2]
-    canvas = result.canvas
+    canvas, frame_size = result.canvas, stacked.development.size[::-1]
     place = Path() if stacked.slabs is None else stacked.slabs.folder
     return StackReport(
         result=stacked.output,
@@ -216,7 +217,7 @@ def _report(
             *(LeftOut(sources[k].path, reason) for k, reason in result.left_out.items()),
         ],
         order=[names[k] for k in result.used],
-        transforms={names[k]: r.matrix for k, r in result.registrations.items()},
+        transforms={names[k]: straight(r, frame_size)[0] for k, r in result.registrations.items()},
         crop=(canvas.x, canvas.y, canvas.width, canvas.height),
         reference=names[result.reference],
         notes=(*stacked.notes_before, *result.notes),
@@ -226,6 +227,7 @@ def _report(
         outputs=outputs,
         slabs=[(place / s.path.name, tuple(names[k] for k in s.frames), s.stage) for s in result.slabs],
         times=times,
+        distortion=next(iter(result.registrations.values())).deformation.radial,
     )
 
 

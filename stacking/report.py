@@ -27,7 +27,9 @@ class StackReport:
     order : sequence of str
         File names in the order they were stacked.
     transforms : dict of str to ndarray (2, 3)
-        Reference frame to frame, by file name.
+        Reference frame to frame, by file name; the nearest to it where the lens distorts.
+    distortion : float
+        Of the lens: share by which the corners of frames are moved outward; 0 where none is surely seen.
     crop : (int, int, int, int)
         x, y, width, height of the result in the reference frame.
     reference : str
@@ -60,6 +62,7 @@ class StackReport:
     outputs: Mapping[str, Path] = field(default_factory=dict)
     slabs: Sequence[tuple[Path, tuple[str, ...], int]] = ()
     times: Sequence[tuple[str, float]] = ()
+    distortion: float = 0.0
 
     def values(self) -> dict[str, Any]:
         """The report as JSON takes it."""
@@ -71,6 +74,7 @@ class StackReport:
             "frames_left_out": [{"file": str(out.path), "reason": out.reason} for out in self.frames_left_out],
             "order": list(self.order),
             "transforms": {name: matrix.tolist() for name, matrix in self.transforms.items()},
+            "distortion": self.distortion,
             "crop": list(self.crop),
             "reference": self.reference,
             "notes": list(self.notes),

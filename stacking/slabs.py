@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from stacking.errors import SourceError, StackingUsageError
 from stacking.frames import Pixels, Registration
 from stacking.fuse.canvas import Canvas, spans_by_level
+from stacking.fuse.deformation import surely_had
 from stacking.fuse.final_pass import FinalPass, Progress
 from stacking.fuse.fusion_task import FusionTask
 from stacking.options import Method
@@ -299,9 +300,8 @@ def _completed(image: Picture, around: Path, task: FusionTask, frames: Sequence[
     canvas = task.canvas
     if not frames:
         return image
-    spans = [
-        spans_by_level(canvas, canvas.to_frame(task.registrations[k].matrix), task.frame_size, 1)[0] for k in frames
-    ]
+    had = [surely_had(task.registrations[k], task.frame_size) for k in frames]
+    spans = [spans_by_level(canvas, canvas.to_frame(matrix), size, 1)[0] for matrix, size in had]
     left, right = np.max([s[:, 0] for s in spans], axis=0), np.min([s[:, 1] for s in spans], axis=0)
     if not left.any() and (right == canvas.width).all():
         return image

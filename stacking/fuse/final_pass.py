@@ -18,6 +18,7 @@ from stacking.frames import Pixels
 from stacking.fuse.average import AverageFusion
 from stacking.fuse.bands import Bands
 from stacking.fuse.canvas import Canvas
+from stacking.fuse.deformation import surely_had
 from stacking.fuse.depth import DepthEstimate
 from stacking.fuse.depth_volume import DepthVolume
 from stacking.fuse.depthmap import DepthMapFusion, FocusFusion
@@ -210,11 +211,13 @@ class FinalPass:
 
     def _fuse(self, fusion: Fusion, planes: FramePlanes, bands: Bands, index: int, image: Pixels) -> None:
         task = self._task
-        matrix = planes.canvas.to_frame(task.registrations[index].matrix)
-        planes.load(image, matrix, task.registrations[index].gain, bands)
+        registration = task.registrations[index]
+        matrix = planes.canvas.to_frame(registration.matrix)
+        planes.load(image, matrix, registration.gain, bands, registration.deformation)
         if isinstance(fusion, PairFusion):
-            fusion.take(image, task.registrations[index].gain)
-        fusion.add(planes, matrix, task.frame_size, task.positions[index])
+            fusion.take(image, registration.gain)
+        matrix, size = surely_had(registration, task.frame_size)
+        fusion.add(planes, planes.canvas.to_frame(matrix), size, task.positions[index])
 
     def _miss(self, index: int, reason: str) -> None:
         if self._done > len(self._task.registrations):

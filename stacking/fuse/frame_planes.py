@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from stacking.frames import Pixels
+from stacking.frames import STRAIGHT, Deformation, Pixels
 from stacking.fuse.bands import Bands, rows_of
+from stacking.fuse.deformation import tiles_of
 
 if TYPE_CHECKING:
     from stacking.fuse.canvas import Canvas
@@ -42,19 +43,30 @@ class FramePlanes:
         self.white = 255.0
         self._table = lanczos3_table()
 
-    def load(self, image: Pixels, matrix: NDArray[np.float64], gain: NDArray[np.float64], bands: Bands) -> None:
-        """Resample a frame, shape (rows, columns, 3), through ``matrix`` (canvas to frame), brightness matched by ``gain``."""
+    def load(
+        self,
+        image: Pixels,
+        matrix: NDArray[np.float64],
+        gain: NDArray[np.float64],
+        bands: Bands,
+        deformation: Deformation = STRAIGHT,
+    ) -> None:
+        """Resample a frame, shape (rows, columns, 3), through ``matrix`` (canvas to frame), brightness matched by ``gain``.
+
+        Where there is a ``deformation`` the matrix is that between frames freed of it.
+        """
         from stacking.fuse.warp_kernels import warp_chroma, warp_luma
 
         self.white = 255.0 * float(LUMA @ gain)
         scale = gain * EIGHT_BIT[image.dtype]
         luma, scale32 = (LUMA * scale).astype(np.float32), scale.astype(np.float32)
         samples, table = image.reshape(image.shape[0], -1), self._table
-        bands.run(self.canvas.height, rows_of(warp_luma, samples, luma, matrix, table, self.white, self.luma))
-        # A half-size pixel i is the mean of 2i and 2i + 1, so it lies at 2i + 0.5; canvas samples lie at 2i.
-        chroma = matrix.copy()
-        chroma[:, 2] = (matrix[:, 2] - 0.5) * 0.5
+        tiles = tiles_of(self.canvas, matrix, deformation, (image.shape[1], image.shape[0]))
+        where = tiles.matrices, tiles.side_px, tiles.above_px
+        bands.run(self.canvas.height, rows_of(warp_luma, samples, luma, *where, table, self.white, self.luma))
+        tiles = tiles.halved()
+        where = tiles.matrices, tiles.side_px, tiles.above_px
         bands.run(
             self.red.shape[0],
-            rows_of(warp_chroma, samples, luma, scale32, chroma, table, self.red, self.blue),
+            rows_of(warp_chroma, samples, luma, scale32, *where, table, self.red, self.blue),
         )

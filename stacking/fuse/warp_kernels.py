@@ -3,6 +3,7 @@
 The similarity is resampled in two passes of six taps (Catmull and Smith 1980): along the rows of the frame into a ring
 of rows, then along its columns. Along a row the weights change slowly, so they are tabled and renewed only when the
 phase has moved by 1/128 px; between them the integer offset is constant over long runs that the compiler vectorises.
+Where the lens distorts, every tile of the canvas has a matrix of its own (`stacking.fuse.deformation.Tiles`).
 """
 
 from __future__ import annotations
@@ -150,25 +151,34 @@ def _hold_at_ends(rows_rgb: Any, coefficients: Any, matrix: Any, y: Any, width: 
             out[x] = min(max(v, least), most)
 
 
-@compiled(
-    "void(uint8[:,::1], float32[::1], float64[:,::1], float32[:,::1], float32, float32[:,::1], int64, int64)",
-    "void(uint16[:,::1], float32[::1], float64[:,::1], float32[:,::1], float32, float32[:,::1], int64, int64)",
-)
-def warp_luma(
-    rows_rgb: Pixels, coefficients: F32, matrix: F64, table: F32, white: float, out: F32, y0: int, y1: int
-) -> None:
-    """Rows y0 to y1 of the luma plane, out (h, w), of an RGB frame seen through ``matrix`` (canvas to frame).
+@inlined
+def _tile_rows(tile: Any, side: Any, above: Any, y0: Any, y1: Any) -> Any:
+    """The rows of a row of tiles that lie between y0 and y1."""
+    return max(y0, tile * side - above), min(y1, (tile + 1) * side - above)
 
-    ``rows_rgb`` is the frame with each row's samples one after the other, (rows, 3 * columns): so they are read as vectors. ``white`` is
-    the luma of its white: only what lies beside white samples comes as near to it as `widen_range` asks for, and so with black.
-    """
+
+@inlined
+def _columns_seen(matrix: Any, width: Any, first: Any, stop: Any, source_width: Any) -> Any:
+    """Columns of the frame that a tile's rows depend on, at least one; beyond the frame its outermost repeat."""
+    across, down = matrix[0, 0] * (width - 1), matrix[0, 1]
+    low = matrix[0, 2] + min(0.0, across) + min(down * first, down * (stop - 1)) - _PAD * abs(down)
+    high = matrix[0, 2] + max(0.0, across) + max(down * first, down * (stop - 1)) + _PAD * abs(down)
+    left = min(max(math.floor(low) - TAPS, 0), source_width - 1)
+    return left, max(min(math.ceil(high) + TAPS + 1, source_width), left + 1)
+
+
+@inlined
+def _warp_luma_tile(
+    rows_rgb: Any, coefficients: Any, matrix: Any, table: Any, white: Any, out: Any, x0: Any, x1: Any, y0: Any, y1: Any
+) -> Any:
     height, source_width = rows_rgb.shape[0], rows_rgb.shape[1] // 3
-    width = out.shape[1]
+    width = x1 - x0
     m00, m01, m02 = matrix[0, 0], matrix[0, 1], matrix[0, 2]
     m10, m11, m12 = matrix[1, 0], matrix[1, 1], matrix[1, 2]
     slope = m00 - m01 * m10 / m11
     shear = m01 / m11
     origin = m02 - m01 * m12 / m11
+    left, right = _columns_seen(matrix, width, y0, y1, source_width)
     rows = _ring_rows(m10, width)
     mask = rows - 1
     block = _column_block(m10, width)
@@ -180,7 +190,7 @@ def warp_luma(
     renewal = _renewal_rows(shear)
     tabled = -(1 << 40)
     c0, c1, c2 = coefficients[0], coefficients[1], coefficients[2]
-    red = np.empty(source_width, rows_rgb.dtype)
+    red = np.empty(right - left, rows_rgb.dtype)
     green, blue = np.empty_like(red), np.empty_like(red)
     first = m11 * y0 + m12 + min(0.0, m10 * (width - 1))
     filled = math.floor(first) - 3
@@ -188,11 +198,11 @@ def warp_luma(
         need = math.floor(m11 * y + m12 + max(0.0, m10 * (width - 1))) + 4
         while filled <= need:
             ys = min(max(filled, 0), height - 1)
-            samples = rows_rgb[ys]
-            for x in range(source_width):
+            samples = rows_rgb[ys, 3 * left : 3 * right]
+            for x in range(right - left):
                 red[x], green[x], blue[x] = samples[3 * x], samples[3 * x + 1], samples[3 * x + 2]
-            middle = line[_PAD : _PAD + source_width]
-            for x in range(source_width):
+            middle = line[_PAD + left : _PAD + right]
+            for x in range(right - left):
                 middle[x] = c0 * np.float32(red[x]) + c1 * np.float32(green[x]) + c2 * np.float32(blue[x])
             _pad(line, source_width)
             group = math.floor(filled / renewal)
@@ -203,8 +213,39 @@ def warp_luma(
                 tabled = group
             _resample_row(line, taps, runs, count, width, ring[filled & mask])
             filled += 1
-        _resample_column(ring, mask, m10, m11, m12, y, width, block, table, out[y])
-        _hold_at_ends(rows_rgb, coefficients, matrix, y, width, np.float32(white), out[y])
+        _resample_column(ring, mask, m10, m11, m12, y, width, block, table, out[y, x0:x1])
+        _hold_at_ends(rows_rgb, coefficients, matrix, y, width, white, out[y, x0:x1])
+
+
+@compiled(
+    "void(uint8[:,::1], float32[::1], float64[:,:,:,::1], int64, int64, float32[:,::1], float32, float32[:,::1], int64, int64)",
+    "void(uint16[:,::1], float32[::1], float64[:,:,:,::1], int64, int64, float32[:,::1], float32, float32[:,::1], int64, int64)",
+)
+def warp_luma(
+    rows_rgb: Pixels,
+    coefficients: F32,
+    matrices: F64,
+    side: int,
+    above: int,
+    table: F32,
+    white: float,
+    out: F32,
+    y0: int,
+    y1: int,
+) -> None:
+    """Rows y0 to y1 of the luma plane, out (h, w), of an RGB frame seen through the matrices of tiles (canvas to frame).
+
+    ``rows_rgb`` is the frame with each row's samples one after the other, (rows, 3 * columns): so they are read as vectors. ``white`` is
+    the luma of its white: only what lies beside white samples comes as near to it as `widen_range` asks for, and so with black.
+    """
+    for j in range(matrices.shape[0]):
+        first, stop = _tile_rows(j, side, above, y0, y1)
+        if first < stop:
+            for i in range(matrices.shape[1]):
+                x0, x1 = i * side, min((i + 1) * side, out.shape[1])
+                _warp_luma_tile(
+                    rows_rgb, coefficients, matrices[j, i], table, np.float32(white), out, x0, x1, first, stop
+                )
 
 
 @inlined
@@ -226,41 +267,35 @@ def _chroma_row(upper: Any, lower: Any, luma: Any, scale: Any, sums: Any, red: A
         blue[x] = s2 * b_sum - y_mean
 
 
-@compiled(
-    "void(uint8[:,::1], float32[::1], float32[::1], float64[:,::1], float32[:,::1], float32[:,::1], float32[:,::1],"
-    " int64, int64)",
-    "void(uint16[:,::1], float32[::1], float32[::1], float64[:,::1], float32[:,::1], float32[:,::1], float32[:,::1],"
-    " int64, int64)",
-)
-def warp_chroma(
-    rows_rgb: Pixels,
-    luma: F32,
-    scale: F32,
-    matrix: F64,
-    table: F32,
-    red_out: F32,
-    blue_out: F32,
-    y0: int,
-    y1: int,
-) -> None:
-    """Rows y0 to y1 of the two chroma differences of a frame at half size, seen through ``matrix`` (half-size canvas to half-size frame).
-
-    Half size is the mean of 2x2 pixels; ``rows_rgb`` as for `warp_luma`. Only the rows at hand are ever held at half size.
-    """
+@inlined
+def _warp_chroma_tile(
+    rows_rgb: Any,
+    luma: Any,
+    scale: Any,
+    matrix: Any,
+    table: Any,
+    red_out: Any,
+    blue_out: Any,
+    x0: Any,
+    x1: Any,
+    y0: Any,
+    y1: Any,
+) -> Any:
     height, source_width = rows_rgb.shape[0] // 2, rows_rgb.shape[1] // 3 // 2
-    width = red_out.shape[1]
+    width = x1 - x0
     m00, m01, m02 = matrix[0, 0], matrix[0, 1], matrix[0, 2]
     m10, m11, m12 = matrix[1, 0], matrix[1, 1], matrix[1, 2]
     slope = m00 - m01 * m10 / m11
     shear = m01 / m11
     origin = m02 - m01 * m12 / m11
+    left, right = _columns_seen(matrix, width, y0, y1, source_width)
     rows = _ring_rows(m10, width)
     mask = rows - 1
     block = _column_block(m10, width)
     red_ring, blue_ring = np.empty((rows, width), np.float32), np.empty((rows, width), np.float32)
     red_line = np.empty(source_width + 2 * _PAD, np.float32)
     blue_line = np.empty(source_width + 2 * _PAD, np.float32)
-    sums = np.empty((3, 2 * source_width), np.float32)
+    sums = np.empty((3, 2 * (right - left)), np.float32)
     taps = np.empty((TAPS, width), np.float32)
     runs = np.empty((width + 1, 2), np.int64)
     count = 0
@@ -272,8 +307,9 @@ def warp_chroma(
         need = math.floor(m11 * y + m12 + max(0.0, m10 * (width - 1))) + 4
         while filled <= need:
             ys = min(max(filled, 0), height - 1)
-            red, blue = red_line[_PAD : _PAD + source_width], blue_line[_PAD : _PAD + source_width]
-            _chroma_row(rows_rgb[2 * ys], rows_rgb[2 * ys + 1], luma, scale, sums, red, blue)
+            red, blue = red_line[_PAD + left : _PAD + right], blue_line[_PAD + left : _PAD + right]
+            upper, lower = rows_rgb[2 * ys, 6 * left : 6 * right], rows_rgb[2 * ys + 1, 6 * left : 6 * right]
+            _chroma_row(upper, lower, luma, scale, sums, red, blue)
             _pad(red_line, source_width)
             _pad(blue_line, source_width)
             group = math.floor(filled / renewal)
@@ -285,5 +321,36 @@ def warp_chroma(
             _resample_row(red_line, taps, runs, count, width, red_ring[filled & mask])
             _resample_row(blue_line, taps, runs, count, width, blue_ring[filled & mask])
             filled += 1
-        _resample_column(red_ring, mask, m10, m11, m12, y, width, block, table, red_out[y])
-        _resample_column(blue_ring, mask, m10, m11, m12, y, width, block, table, blue_out[y])
+        _resample_column(red_ring, mask, m10, m11, m12, y, width, block, table, red_out[y, x0:x1])
+        _resample_column(blue_ring, mask, m10, m11, m12, y, width, block, table, blue_out[y, x0:x1])
+
+
+@compiled(
+    "void(uint8[:,::1], float32[::1], float32[::1], float64[:,:,:,::1], int64, int64, float32[:,::1], float32[:,::1],"
+    " float32[:,::1], int64, int64)",
+    "void(uint16[:,::1], float32[::1], float32[::1], float64[:,:,:,::1], int64, int64, float32[:,::1], float32[:,::1],"
+    " float32[:,::1], int64, int64)",
+)
+def warp_chroma(
+    rows_rgb: Pixels,
+    luma: F32,
+    scale: F32,
+    matrices: F64,
+    side: int,
+    above: int,
+    table: F32,
+    red_out: F32,
+    blue_out: F32,
+    y0: int,
+    y1: int,
+) -> None:
+    """Rows y0 to y1 of the two chroma differences of a frame at half size, seen through matrices of tiles (half-size canvas to frame).
+
+    Half size is the mean of 2x2 pixels; ``rows_rgb`` as for `warp_luma`. Only the rows at hand are ever held at half size.
+    """
+    for j in range(matrices.shape[0]):
+        first, stop = _tile_rows(j, side, above, y0, y1)
+        if first < stop:
+            for i in range(matrices.shape[1]):
+                x0, x1 = i * side, min((i + 1) * side, red_out.shape[1])
+                _warp_chroma_tile(rows_rgb, luma, scale, matrices[j, i], table, red_out, blue_out, x0, x1, first, stop)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from stacking.register.deformation import NO_DEFORMATION, StackDeformation
 from stacking.register.matching import Match
 from stacking.register.similarity import Similarity
 
@@ -24,10 +25,13 @@ class Chain:
         From the reference frame to each frame.
     residuals_px : mapping of int to float
         Robust residual of each frame's points.
+    deformation : StackDeformation
+        Poses are those of frames freed of it.
     """
 
     poses: Mapping[int, Similarity]
     residuals_px: Mapping[int, float]
+    deformation: StackDeformation = NO_DEFORMATION
 
 
 def components(frames: Sequence[int], matches: Sequence[Match]) -> list[list[int]]:

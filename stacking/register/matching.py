@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from stacking.register.coarse import agreement, align_directly, best_guess, similarity_by_phase
+from stacking.register.deformation import Departure, departure
 from stacking.register.features import Features, Gray, Grid, Scale
 from stacking.register.photometry import encoded_ratio
 from stacking.register.similarity import Fit, Points, Similarity, Weights, consensus, refine
@@ -45,6 +46,8 @@ class Match:
         Corners that agree; 0 where the thumbnails alone were aligned.
     agreement : float
         Correlation of the flattened thumbnails under the similarity.
+    departure : Departure or None
+        What its points say of the frames' deformation; None where there are none.
     """
 
     old: int
@@ -54,6 +57,7 @@ class Match:
     information: NDArray[np.complex128]
     points: int
     agreement: float
+    departure: Departure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,15 +214,16 @@ def _by_corners(
                 best, guess = finer, finer.fit.similarity
     if best is None:
         return None
-    return _matched(old, new, best.fit.similarity, best.fit.sigma_px, best.points, best.fit, best.factor)
+    found = _matched(old, new, best.fit.similarity, best.fit.sigma_px, best.tracks.old, best.fit, best.factor)
+    return replace(found, departure=departure(best.tracks.old, best.tracks.new, best.fit, size))
 
 
 @dataclass(frozen=True, slots=True)
 class _Scaled:
-    """A fit at one scale: its points in the old frame, and the share of corners that found their counterpart."""
+    """A fit at one scale: its points in both frames, and the share of corners that found their counterpart."""
 
     fit: Fit
-    points: Points
+    tracks: Tracks
     share: float
     factor: int
 
@@ -249,7 +254,7 @@ def _at_scale(
     near = np.abs(tracks.new - fit.similarity(tracks.old)) < 0.5 * grid.factor
     if int(near.sum()) < _LEAST_INLIERS:
         return None
-    return _Scaled(fit, tracks.old, float(near.sum()) / points.size, one.factor)
+    return _Scaled(fit, tracks, float(near.sum()) / points.size, one.factor)
 
 
 def _by_thumbnails(old: Features, new: Features, size: tuple[int, int], guess: Similarity) -> Match:

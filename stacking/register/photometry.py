@@ -7,6 +7,8 @@ the reference, however far apart, and no error builds up along the stack.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,8 @@ from stacking.register.similarity import Similarity
 _LEAST_LIGHT = 0.001
 _LEAST_BLOCKS = 16
 _SMOOTHING = 2.0
+_PECULIAR_LIGHT = 0.15
+_STRAY_LEVEL = float(np.log(1.25))
 
 
 def encoded_ratio(old: Map, new: Map, guess: Similarity, factor: float) -> float | None:
@@ -57,3 +61,18 @@ def encoded_ratios(old: Map, new: Map, guess: Similarity, factor: float) -> NDAr
         summed = np.cumsum(weight[order])
         out[c] = np.exp(logs[order][np.searchsorted(summed, summed[-1] / 2)])
     return out
+
+
+def peculiar_levels(frames: Sequence[int], gains: Mapping[int, NDArray[np.float64]]) -> dict[int, float]:
+    """Frames whose light stands out of the others', and the natural logarithm of how much they have more."""
+    levels = np.log([gains[k].mean() for k in frames])
+    levels = (np.median(levels) - levels) * GAMMA
+    usual = 6 * float(np.median(np.abs(levels)))
+    strays = int(np.sum(np.abs(levels) > _STRAY_LEVEL))
+    if strays <= max(1, len(levels) // 4):  # where all flicker, what few do is seen all the same
+        usual = min(usual, _STRAY_LEVEL)
+    return {
+        k: float(level)
+        for k, level in zip(frames, levels, strict=True)
+        if abs(np.expm1(level)) > _PECULIAR_LIGHT and abs(level) > usual
+    }

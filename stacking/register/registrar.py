@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stacking.errors import RegistrationError, StackingUsageError
 from stacking.frames import Registration
-from stacking.register.chain import components, solve_chain
+from stacking.register.chain import Chain, components, solve_chain
 from stacking.register.damage import repeated_frames, shaken_frames, smeared_frames, truncated_frames
-from stacking.register.features import GAMMA, LEAST_CONTRAST, Features, Gray, Map, extract
+from stacking.register.deformation import sure_deformation
+from stacking.register.features import LEAST_CONTRAST, Features, Gray, Map, extract
 from stacking.register.matching import Match, MatchQuery, match
-from stacking.register.photometry import encoded_ratio
+from stacking.register.photometry import encoded_ratio, peculiar_levels
 from stacking.register.similarity import Similarity
-from stacking.register.trajectory import bumped_frames, steady_matches
+from stacking.register.trajectory import bumped_frames, places, steady_matches
 
 _FULL_BELOW_PIXELS = 3_000_000
 # Of the shorter side, to be registered and to be looked at: what is smaller shows too little.
@@ -29,8 +30,6 @@ _ANCHOR_EVERY = 8
 _LEAST_STILL = 3
 _BLANK = "blank: there is nothing to see in it"
 _NOT_THERE = "does not lie on the others: moved, or a foreign picture?"
-_PECULIAR_LIGHT = 0.15
-_STRAY_LEVEL = float(np.log(1.25))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +46,15 @@ class Solution:
         Frames that must not be fused, and why.
     notes : tuple of (int, str)
         Frames that are used, with what was peculiar about them.
+    deformed : tuple of str
+        How all frames depart from similarity, where they surely do.
     """
 
     registrations: dict[int, Registration]
     reference: int
     left_out: dict[int, str] = field(default_factory=dict)
     notes: tuple[tuple[int, str], ...] = ()
+    deformed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,51 +227,58 @@ class Registrar:
         repeated = repeated_frames(belonging, [(t.light, t.sharpness, t.dead) for t in traces], self._name_of)
         left_out |= repeated | cut
         belonging = [k for k in belonging if k not in cut and k not in repeated]
-        reference, poses, residuals, gains = self._solve_for(frames, belonging, avoid)
+        reference, chain, gains = self._solve_for(frames, belonging, avoid)
         shaken = {}
         if not self._still:
             shaken = shaken_frames(belonging, [self._traces[k].sharpness * gains[k].mean() ** 2 for k in belonging])
         if 0 < len(shaken) <= len(belonging) // 3:
             left_out |= shaken
             belonging = [k for k in belonging if k not in shaken]
-            reference, poses, residuals, gains = self._solve_for(frames, belonging, avoid)
-        registrations = {k: Registration(poses[k].matrix(self._size), gains[k], residuals[k]) for k in belonging}
-        notes = self._notes(belonging, poses, gains)
-        return Solution(registrations, reference, dict(sorted(left_out.items())), notes)
+            reference, chain, gains = self._solve_for(frames, belonging, avoid)
+        registrations = {}
+        for k in belonging:
+            matrix, deformation = chain.deformation.placed(chain.poses[k], k, reference, self._size)
+            registrations[k] = Registration(matrix, gains[k], chain.residuals_px[k], deformation)
+        notes = self._notes(belonging, chain.poses, gains)
+        return Solution(registrations, reference, dict(sorted(left_out.items())), notes, chain.deformation.notes())
 
     def _solve_for(
         self, frames: Sequence[int], belonging: Sequence[int], avoid: Collection[int]
-    ) -> tuple[int, dict[int, Similarity], dict[int, float], dict[int, NDArray[np.float64]]]:
-        """Return the reference, poses, residuals and gains; a reference far off the others' brightness gives way to a neighbour."""
+    ) -> tuple[int, Chain, dict[int, NDArray[np.float64]]]:
+        """Return the reference, where frames lie, and gains; a reference far off the others' brightness gives way to a neighbour."""
         wanted = frames[len(frames) // 2] if self._reference is None else self._reference
         able = [k for k in belonging if k not in avoid] or belonging
         reference = min(able, key=lambda k: (abs(k - wanted), k))
-        poses, residuals = self._poses(belonging, reference)
-        gains = self._gains(belonging, reference, poses)
-        peculiar = _peculiar_levels(belonging, gains)
+        chain = self._chain(belonging, reference)
+        gains = self._gains(belonging, reference, chain.poses)
+        peculiar = peculiar_levels(belonging, gains)
         if self._reference is None and reference in peculiar:
             usual = [k for k in able if k not in peculiar]
             reference = min(usual or able, key=lambda k: (abs(k - wanted), k))
-            poses, residuals = self._poses(belonging, reference)
-            gains = self._gains(belonging, reference, poses)
-        return reference, poses, residuals, gains
+            chain = self._chain(belonging, reference)
+            gains = self._gains(belonging, reference, chain.poses)
+        return reference, chain, gains
 
-    def _poses(self, frames: Sequence[int], reference: int) -> tuple[dict[int, Similarity], dict[int, float]]:
+    def _chain(self, frames: Sequence[int], reference: int) -> Chain:
         if self._still:
-            return dict.fromkeys(frames, Similarity()), dict.fromkeys(frames, 0.0)
+            return Chain(dict.fromkeys(frames, Similarity()), dict.fromkeys(frames, 0.0))
         inside = set(frames)
         matches = [m for m in self._matches if m.old in inside and m.new in inside]
         kept = components(frames, matches)[0]
         if len(kept) < len(frames):  # a frame left out was the only bridge: go over it all the same
             matches, kept = self._matches, list(components(sorted(self._traces), self._matches)[0])
-        chain = solve_chain(kept, [m for m in matches if m.old in kept], reference)
+        matches = [m for m in matches if m.old in kept]
+        place = dict(zip(kept, places(kept, self._positions), strict=True))
+        deformed = sure_deformation(matches, place, self._size)
+        matches = [deformed.freed(m) for m in matches]
+        chain = solve_chain(kept, matches, reference)
         extra = steady_matches(kept, chain, matches, self._size, self._positions)
         if extra:
-            chain = solve_chain(kept, [m for m in [*matches, *extra] if m.old in kept], reference)
-        return {k: chain.poses[k] for k in frames}, {k: chain.residuals_px[k] for k in frames}
+            chain = solve_chain(kept, [*matches, *extra], reference)
+        return replace(chain, deformation=deformed)
 
     def _gains(
-        self, frames: Sequence[int], reference: int, poses: dict[int, Similarity]
+        self, frames: Sequence[int], reference: int, poses: Mapping[int, Similarity]
     ) -> dict[int, NDArray[np.float64]]:
         """Return the factor that brings each frame to the reference; over the nearest neighbour where they share too little."""
         gains = {reference: np.ones(3)}
@@ -285,19 +294,19 @@ class Registrar:
                 gains[k] = gains[nearest].copy()
         return gains
 
-    def _ratio(self, old: int, new: int, poses: dict[int, Similarity]) -> NDArray[np.float64] | None:
+    def _ratio(self, old: int, new: int, poses: Mapping[int, Similarity]) -> NDArray[np.float64] | None:
         one, two = self._traces[old], self._traces[new]
         between = poses[old].inverse().then(poses[new])
         luma = encoded_ratio(_levels(one.light), _levels(two.light), between, one.light_factor)
         return None if luma is None else np.full(3, luma)
 
     def _notes(
-        self, frames: Sequence[int], poses: dict[int, Similarity], gains: dict[int, NDArray[np.float64]]
+        self, frames: Sequence[int], poses: Mapping[int, Similarity], gains: dict[int, NDArray[np.float64]]
     ) -> tuple[tuple[int, str], ...]:
         notes = [
             (k, f"moved by {px:.0f} px against its neighbours") for k, px in bumped_frames(frames, poses, self._size)
         ]
-        for k, level in _peculiar_levels(frames, gains).items():
+        for k, level in peculiar_levels(frames, gains).items():
             word, stops = "brighter" if level > 0 else "darker", abs(level) / np.log(2.0)
             text = f"{stops:.1f} stops {word} than the others ({np.expm1(level):+.0%} of light), matched to them"
             notes.append((k, text))
@@ -383,18 +392,3 @@ def _why_alone(group: Sequence[int]) -> str:
     if len(group) == 1:
         return "matches no other frame: a foreign picture?"
     return f"matches only {len(group) - 1} other frame{'s' if len(group) > 2 else ''}, not the rest: another stack?"
-
-
-def _peculiar_levels(frames: Sequence[int], gains: Mapping[int, NDArray[np.float64]]) -> dict[int, float]:
-    """Frames whose light stands out of the others', and the natural logarithm of how much they have more."""
-    levels = np.log([gains[k].mean() for k in frames])
-    levels = (np.median(levels) - levels) * GAMMA
-    usual = 6 * float(np.median(np.abs(levels)))
-    strays = int(np.sum(np.abs(levels) > _STRAY_LEVEL))
-    if strays <= max(1, len(levels) // 4):  # where all flicker, what few do is seen all the same
-        usual = min(usual, _STRAY_LEVEL)
-    return {
-        k: float(level)
-        for k, level in zip(frames, levels, strict=True)
-        if abs(np.expm1(level)) > _PECULIAR_LIGHT and abs(level) > usual
-    }

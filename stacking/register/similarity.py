@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 Points = NDArray[np.complex128]
 Weights = NDArray[np.float64]
 
+CAUCHY = 2.385
+"""Residual at which Cauchy's weight is one half, in standard deviations (95 % efficient for normal errors)."""
+
 _SEED = 0x5EED
 
 
@@ -113,7 +116,7 @@ def refine(
     for _ in range(rounds):
         r = np.abs(q - now(p))
         sigma = max(_weighted_median(r, base) / 1.1774, floor_px)  # median of a Rayleigh-distributed residual
-        weights = base / (1 + (r / (2.385 * sigma)) ** 2)
+        weights = base / (1 + (r / (CAUCHY * sigma)) ** 2)
         after = least_squares(p, q, weights)
         moved = abs(after.b - now.b) + abs(after.a - now.a) * 1000
         now = after

@@ -51,7 +51,7 @@ def steady_matches(
     sure = [k for k in frames if certainty[k] > (radius / _UNSURE_PX) ** 2]
     if len(sure) < 2:
         return []
-    place = dict(zip(frames, _places(frames, positions_um), strict=True))
+    place = dict(zip(frames, places(frames, positions_um), strict=True))
     out: list[Match] = []
     for k in frames:
         if k in sure:
@@ -98,7 +98,8 @@ def bumped_frames(
     return out
 
 
-def _places(frames: Sequence[int], positions_um: Sequence[float | None] | None) -> list[float]:
+def places(frames: Sequence[int], positions_um: Sequence[float | None] | None) -> list[float]:
+    """Where frames lie along the stack: rail positions where all are known, else their numbers."""
     if positions_um is not None:
         known = [positions_um[k] if k < len(positions_um) else None for k in frames]
         if all(p is not None for p in known):

@@ -47,8 +47,12 @@ def take(
     gain: float = 1.0,
     noise: float = 1.0,
     seed: int = 0,
+    distortion: float = 0.0,
 ) -> Taken:
-    """Photograph a slope: blur grows with the distance of each column's depth (0..1 across the picture) from `depth`."""
+    """Photograph a slope: blur grows with the distance of each column's depth (0..1 across the picture) from `depth`.
+
+    The lens moves the frame's corners outward by a share `distortion` of their distance.
+    """
     rows, columns = light.shape
     levels = [0.0, 0.7, 1.4, 2.4, 4.0]
     stack = [light if s == 0 else cv2.GaussianBlur(light, (0, 0), s) for s in levels]
@@ -59,8 +63,19 @@ def take(
     fine = cv2.resize(np.asarray(seen, np.float32), None, fx=3, fy=3, interpolation=cv2.INTER_LANCZOS4)
     onto_fine = np.array([[3.0, 0, 1], [0, 3, 1], [0, 0, 1]])
     to_scene = np.vstack([pose.inverse().matrix((columns, rows)), [0, 0, 1]])
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    seen = cv2.warpAffine(fine, (onto_fine @ to_scene)[:2], (columns, rows), flags=flags)
+    onto = (onto_fine @ to_scene)[:2]
+    if distortion:
+        x, y = ((np.arange(side) - (side - 1) / 2) for side in (columns, rows))
+        z = x[None] + 1j * y[:, None]
+        free, corner = z, abs(complex(SIZE[0] - 1, SIZE[1] - 1)) / 2
+        for _ in range(12):
+            free = z / (1 + distortion * np.abs(free / corner) ** 2)
+        across, down = free.real + (columns - 1) / 2, free.imag + (rows - 1) / 2
+        where = onto @ np.stack([across.ravel(), down.ravel(), np.ones(z.size)])
+        maps = where.reshape(2, rows, columns).astype(np.float32)
+        seen = cv2.remap(fine, maps[0], maps[1], cv2.INTER_LINEAR)
+    else:
+        seen = cv2.warpAffine(fine, onto, (columns, rows), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     frame = np.clip(seen[MARGIN:-MARGIN, MARGIN:-MARGIN] * gain, 0, 1) ** (1 / 2.2) * 255
     frame = frame + np.random.default_rng([seed, 5]).normal(0, noise, frame.shape) if noise else frame
     return Taken(np.clip(np.round(frame), 0, 255).astype(np.uint8), pose, gain)
@@ -84,7 +99,14 @@ def errors_px(solution: Solution, frames: list[Taken]) -> dict[int, float]:
 
 
 def stack(
-    n: int, seed: int, *, scale: float = 0.001, shift: float = 1.5, turn: float = 0.02, jitter: float = 0.01
+    n: int,
+    seed: int,
+    *,
+    scale: float = 0.001,
+    shift: float = 1.5,
+    turn: float = 0.02,
+    jitter: float = 0.01,
+    distortion: float = 0.0,
 ) -> list[Taken]:
     draw = np.random.default_rng([seed, 9])
     light = scene(seed)
@@ -92,9 +114,8 @@ def stack(
     for k in range(n):
         a = (1 + scale) ** (k - n // 2) * np.exp(1j * np.radians(draw.normal(0, turn)))
         pose = Similarity(complex(a), complex(*draw.normal(0, shift, 2)))
-        frames.append(
-            take(light, pose, depth=k / (n - 1), gain=float(np.exp(draw.normal(0, jitter))), seed=100 * seed + k)
-        )
+        level = float(np.exp(draw.normal(0, jitter)))
+        frames.append(take(light, pose, depth=k / (n - 1), gain=level, seed=100 * seed + k, distortion=distortion))
     return frames
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from stacking.ahead import ahead
 from stacking.errors import RegistrationError, StackingUsageError
+from stacking.frames import STRAIGHT
 from stacking.register import Registrar
 from stacking.register.matching import Match, MatchQuery, match
 from stacking.register.neighbours import NeighboursAhead
@@ -36,6 +37,8 @@ def test_motion_is_found(name: str, options: dict[str, float], limit_px: float) 
     assert solution.reference == 3
     worst = max(errors_px(solution, frames).values())
     assert worst < limit_px, f"{name}: {worst:.3f} px"
+    assert {r.deformation for r in solution.registrations.values()} == {STRAIGHT}
+    assert solution.deformed == ()
 
 
 @settings(max_examples=6, deadline=None, derandomize=True)
