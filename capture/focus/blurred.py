@@ -1,17 +1,18 @@
 """Frames in which nothing is sharp though both neighbours are: a knock, or a focus that slipped, in a stack of any step.
 
 A frame between two planes of a coarse stack may show nothing sharp either; but defocus is alike on both sides of a plane, so there what is
-sharp in one neighbour is as blurred as in the frame on that neighbour's other side.
+sharp in one neighbour is as blurred as in the frame on that neighbour's other side. A knock along one direction leaves sharp what lies
+across it, so each direction is looked at by itself as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from capture.focus.survey import BANDS, COARSE_BANDS, FrameSurvey
+from capture.focus.survey import COARSE_BANDS, FrameSurvey
 
 # Octaves of energy by which a frame's sharpest blocks lie below those of both neighbours, and by which blocks that are sharp in a
 # neighbour lie below what the other side of it shows (docs/campaigns-focus.md).
@@ -20,6 +21,9 @@ _SHARPEST = 0.99
 _SHARP, _SEEN = 5.0, 2.0
 _FEWEST_BLOCKS = 12
 _FINE = len(COARSE_BANDS)
+# Of the texture's gradient, in degrees; and the least share of a block's energy that is told along one of them (the directions' rounding).
+_DIRECTIONS_DEG = (0, 45, 90, 135)
+_LEAST_SHARE = 2.0**-6
 
 
 def blurred_frames(
@@ -38,13 +42,31 @@ def blurred_frames(
     order = sorted(surveys, key=lambda number: positions[number])
     if len(order) < 5:
         return set()
-    above = np.stack([surveys[number].levels for number in order]).astype(np.float32) - noise
-    sharpest = np.quantile(above[:, _FINE:].reshape(len(order), len(BANDS) - _FINE, -1), _SHARPEST, axis=2)
-    found = set()
-    for place in range(1, len(order) - 1):
+    frames = [surveys[number] for number in order]
+    above = np.stack([frame.levels[_FINE:] for frame in frames]).astype(np.float32) - noise[_FINE:]
+    seen = [above, *(above + _along(frames, degrees) for degrees in _DIRECTIONS_DEG)]
+    return {order[place] for levels in seen for place in _blurred_places(levels)}
+
+
+def _along(frames: Sequence[FrameSurvey], degrees: float) -> NDArray[np.float32]:
+    """Base-2 logarithm of twice the share of the fine bands' energy that has its gradient along a direction; of noise that is 0.
+
+    Shape (frames, fine bands, block rows, block columns).
+    """
+    direction = np.stack([frame.direction for frame in frames]).astype(np.float32) / 127
+    twice = 2 * np.radians(degrees)
+    share = 1 + direction[:, :, 0] * np.cos(twice) + direction[:, :, 1] * np.sin(twice)
+    return np.asarray(np.log2(np.maximum(share, _LEAST_SHARE)), np.float32)
+
+
+def _blurred_places(above: NDArray[np.float32]) -> list[int]:
+    """Places in the order of the frames, by octaves above the noise of shape (frames, fine bands, block rows, block columns)."""
+    sharpest = np.quantile(above.reshape(*above.shape[:2], -1), _SHARPEST, axis=2)
+    found = []
+    for place in range(1, len(above) - 1):
         dull = np.minimum(sharpest[place - 1], sharpest[place + 1]) - sharpest[place]
-        if dull.max() > _DULL and _against_the_other_side(above[:, _FINE], place) < -_LESS:
-            found.add(order[place])
+        if dull.max() > _DULL and _against_the_other_side(above[:, 0], place) < -_LESS:
+            found.append(place)
     return found
 
 

@@ -103,9 +103,10 @@ def test_a_spoilt_frame_is_named_and_covers_nothing(
     assert gaps == ([] if covered else [(5.0, 7.0)])
 
 
-def test_a_blurred_frame_of_a_coarse_stack_is_named_and_covers_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("window", [(9, 9), (15, 1), (1, 15)], ids=["all ways", "along the rows", "along the columns"])
+def test_a_blurred_frame_of_a_coarse_stack_is_named_and_covers_nothing(tmp_path: Path, window: tuple[int, int]) -> None:
     files = write(tmp_path, 2.3)
-    cv2.imwrite(str(files[2]), cv2.blur(cv2.imread(str(files[2])), (9, 9)))
+    cv2.imwrite(str(files[2]), cv2.blur(cv2.imread(str(files[2])), window))
     found = judged(tmp_path, dof=1 / 2.3)
     assert list(found.doubtful) == [files[2]]
     assert "blurred" in found.doubtful[files[2]]
