@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stacking.fuse.compiled import compiled, inlined
-from stacking.fuse.range_ends import within_ends
+from stacking.fuse.range_ends import RUN, is_near_an_end, within_ends
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
@@ -21,6 +21,22 @@ U16 = NDArray[np.uint16]
 
 # Contrast of 3x3 pixels in 8-bit units from which detail is strengthened, and the inverse of what it takes more to be so in full.
 _STILL_LEVELS, _PER_LEVEL = np.float32(15.0), np.float32(1.0 / 60.0)
+
+
+@inlined
+def _press_ends(values: Any, low: Any, high: Any) -> Any:
+    """A row of one colour held within its ends in place, where the frames' range does not reach them."""
+    for start in range(0, values.size, RUN):
+        stop = min(start + RUN, values.size)
+        run = values[start:stop]
+        near = 0
+        for x in range(stop - start):
+            near += 1 if is_near_an_end(run[x]) else 0
+        if near:
+            for x in range(start, stop):
+                top = np.float32(0.0) if high[x] == 255 else np.float32(1.0)
+                bottom = np.float32(0.0) if low[x] == 0 else np.float32(1.0)
+                values[x] = within_ends(values[x], top, bottom)
 
 
 @compiled("void(float32[:,::1], uint8[:,::1], uint8[:,::1], int64, int64)")
@@ -167,15 +183,10 @@ def compose_guided(
         np.empty(width + 2, np.float32),
     )
     red_times, blue_times = np.empty(width + 2, np.float32), np.empty(width + 2, np.float32)
-    top, bottom = np.zeros(width, np.float32), np.zeros(width, np.float32)
+    colours = np.empty((3, width), np.float32)
     scale, rounding = np.float32(257.0), np.float32(0.5)
     none, most = np.float32(0.0), np.float32(65535.0)
     for y in range(y0, y1):
-        if low.shape[0]:
-            least, largest = low[y], high[y]
-            for x in range(width):
-                top[x] = np.float32(0.0) if largest[x] == 255 else np.float32(1.0)
-                bottom[x] = np.float32(0.0) if least[x] == 0 else np.float32(1.0)
         _cubic_row(half, y, width, line, smooth)
         _cubic_row(red, y, width, line, red_row)
         _cubic_row(blue, y, width, line, blue_row)
@@ -192,11 +203,12 @@ def compose_guided(
             r = v + red_row[x] + red_times[x] * detail
             b = v + blue_row[x] + blue_times[x] * detail
             g = (v - np.float32(0.299) * r - np.float32(0.114) * b) * np.float32(1.0 / 0.587)
-            r, g, b = (
-                within_ends(r, top[x], bottom[x]),
-                within_ends(g, top[x], bottom[x]),
-                within_ends(b, top[x], bottom[x]),
-            )
+            colours[0, x], colours[1, x], colours[2, x] = r, g, b
+        if low.shape[0]:
+            for c in range(3):
+                _press_ends(colours[c], low[y], high[y])
+        for x in range(width):
+            r, g, b = colours[0, x], colours[1, x], colours[2, x]
             rgb[y, x, 0] = np.uint16(min(max(r * scale + rounding, none), most))
             rgb[y, x, 1] = np.uint16(min(max(g * scale + rounding, none), most))
             rgb[y, x, 2] = np.uint16(min(max(b * scale + rounding, none), most))

@@ -20,6 +20,8 @@ AT_END = np.float32(0.1)
 """So near to a frame's white or black a luma is taken for it: nearer than one step of eight bits in one channel, blue counts least."""
 BRIGHTEST, DARKEST = np.float32(254.0), np.float32(0.75)
 """What is approached where no frame is white, or black."""
+RUN = 128
+"""Pixels of a row that are looked at together: few are at an end, and a look without a branch takes many at once."""
 _BRIGHT, _DARK = np.float32(250.0), np.float32(4.0)
 _PER_BRIGHT, _PER_DARK = np.float32(1.0) / (BRIGHTEST - _BRIGHT), np.float32(1.0) / (_DARK - DARKEST)
 
@@ -37,9 +39,9 @@ def is_black(luma: Any) -> Any:
 
 
 @inlined
-def at_an_end(luma: Any, white: Any) -> Any:
-    """Whether it is white or black."""
-    return is_white(luma, white) or is_black(luma)
+def is_near_an_end(value: Any) -> Any:
+    """Whether `within_ends` may change a value."""
+    return value > _BRIGHT or value < _DARK
 
 
 @inlined

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from stacking.frames import Pixels
 from stacking.fuse.compiled import compiled, inlined
-from stacking.fuse.range_ends import at_an_end
+from stacking.fuse.range_ends import RUN, is_black, is_white
 
 TAPS = 6
 PHASES = 1024
@@ -134,21 +134,30 @@ def _hold_at_ends(rows_rgb: Any, coefficients: Any, matrix: Any, y: Any, width: 
     """What a row has at black and ``white`` and beyond is held within the four samples around: ringing is neither."""
     last_row, last_column = rows_rgb.shape[0] - 1, rows_rgb.shape[1] // 3 - 1
     c0, c1, c2 = coefficients[0], coefficients[1], coefficients[2]
-    for x in range(width):
-        v = out[x]
-        if at_an_end(v, white):
-            i = math.floor(matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2])
-            j = math.floor(matrix[1, 0] * x + matrix[1, 1] * y + matrix[1, 2])
-            least, most = np.float32(np.inf), np.float32(-np.inf)
-            for row in range(2):
-                samples = rows_rgb[min(max(j + row, 0), last_row)]
-                for column in range(2):
-                    k = 3 * min(max(i + column, 0), last_column)
-                    luma = (
-                        c0 * np.float32(samples[k]) + c1 * np.float32(samples[k + 1]) + c2 * np.float32(samples[k + 2])
-                    )
-                    least, most = min(least, luma), max(most, luma)
-            out[x] = min(max(v, least), most)
+    for start in range(0, width, RUN):
+        stop = min(start + RUN, width)
+        run = out[start:stop]
+        ends = 0
+        for x in range(stop - start):
+            ends += 1 if is_white(run[x], white) or is_black(run[x]) else 0
+        if ends:
+            for x in range(start, stop):
+                v = out[x]
+                if is_white(v, white) or is_black(v):
+                    i = math.floor(matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2])
+                    j = math.floor(matrix[1, 0] * x + matrix[1, 1] * y + matrix[1, 2])
+                    least, most = np.float32(np.inf), np.float32(-np.inf)
+                    for row in range(2):
+                        samples = rows_rgb[min(max(j + row, 0), last_row)]
+                        for column in range(2):
+                            k = 3 * min(max(i + column, 0), last_column)
+                            luma = (
+                                c0 * np.float32(samples[k])
+                                + c1 * np.float32(samples[k + 1])
+                                + c2 * np.float32(samples[k + 2])
+                            )
+                            least, most = min(least, luma), max(most, luma)
+                    out[x] = min(max(v, least), most)
 
 
 @inlined

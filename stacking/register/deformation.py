@@ -27,10 +27,10 @@ F64 = NDArray[np.float64]
 # The unknowns: radial, affine (two), keystone (two).
 _RADIAL, _AFFINE, _KEYSTONE = slice(0, 1), slice(1, 3), slice(3, 5)
 _COUNT = 5
-_ROUNDS, _ROUNDS_OF_PAIRS = 3, 6
+_ROUNDS, _ROUNDS_OF_PAIRS = 2, 6
 # Points share errors: beyond some number they tell nothing new.
 _INDEPENDENT = 50.0
-_MOST_POINTS = 400
+_MOST_POINTS = 200
 # Groups of neighbouring frames of which one at a time is left out, to see how sure all is.
 _GROUPS, _FEWEST_GROUPS = 8, 4
 # Standard errors that a number must be away from zero, and the largest that is believed, at the corner of a frame.
@@ -68,30 +68,22 @@ def departure(p: Points, q: Points, fit: Fit, size: tuple[int, int]) -> Departur
     p, q, weights = p[thinned] / corner, q[thinned], fit.weights[thinned]
     a, there = fit.similarity.a, fit.similarity(p * corner)
     left, seen = (q - there) / corner, there / corner
-    columns = np.stack(
-        [
-            p,
-            1j * p,
-            np.ones_like(p),
-            np.full_like(p, 1j),
-            seen * _square(seen) - a * p * _square(p),
-            p.conj(),
-            1j * p.conj(),
-            p.real * p,
-            p.imag * p,
-        ]
-    )
-    given = np.concatenate([columns.real, columns.imag], axis=1)
-    wanted = np.concatenate([left.real, left.imag])
+    columns = np.empty((4 + _COUNT, p.size), np.complex128)
+    columns[0], columns[1], columns[2], columns[3] = p, 1j * p, 1, 1j
+    columns[4] = seen * _square(seen) - a * p * _square(p)
+    columns[5], columns[7], columns[8] = p.conj(), p.real * p, p.imag * p
+    columns[6] = 1j * columns[5]
+    # real and imaginary parts one after the other
+    given, wanted = columns.view(np.float64), left.view(np.float64)
     reach2 = (CAUCHY * fit.sigma_px / corner) ** 2
     prior = weights * (1 + _square(left) / reach2)
     for _ in range(_ROUNDS):
-        weighted = given * np.concatenate([weights, weights])
+        weighted = given * np.repeat(weights, 2)
         normal, moment = weighted @ given.T, weighted @ wanted
-        solved = np.linalg.lstsq(normal, moment, rcond=1e-9)[0]
-        rest = wanted - solved @ given
-        weights = prior / (1 + (rest[: p.size] ** 2 + rest[p.size :] ** 2) / reach2)
-    by_similarity = np.linalg.lstsq(normal[:4, :4], np.column_stack([normal[:4, 4:], moment[:4]]), rcond=1e-9)[0]
+        normal += np.diag(1e-9 * normal.diagonal() + 1e-30)
+        rest = wanted - np.linalg.solve(normal, moment) @ given
+        weights = prior / (1 + _square(rest.view(np.complex128)) / reach2)
+    by_similarity = np.linalg.solve(normal[:4, :4], np.column_stack([normal[:4, 4:], moment[:4]]))
     known = min(_INDEPENDENT / float(weights.sum()), float(thinned.step)) / (fit.sigma_px / corner) ** 2
     absorbed = by_similarity[[0, 2], :-1] + 1j * by_similarity[[1, 3], :-1]
     absorbed[1] *= corner
