@@ -35,7 +35,7 @@ SIDECAR_SUFFIXES = _suffixes(
 )
 UNREAD_SUFFIXES = _suffixes(".avif .bmp .exr .gif .hdr .heic .heif .hif .jp2 .jxl .pbm .pgm .ppm .webp")
 _DNG_VERSION, _PHOTOMETRIC, _COLOUR_FILTER_ARRAY, _LINEAR_RAW = 50706, 262, 32803, 34892
-_NUMBERED_FOR_ONE = 5
+_NUMBERED_FOR_ONE = 4
 _NOT_OF_THE_SERIES = "its name has no number as the others' have: a result of another program? Name it itself to use it"
 _FORMATS = "Give JPEG, PNG, TIFF or RAW files."
 

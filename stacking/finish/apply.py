@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from stacking.colour import decode, encode, profile_name
+from stacking.colour import LUMA, decode, encode, profile_name
 from stacking.crop import Rectangle, of_aspect
 from stacking.errors import StackingUsageError
 from stacking.finish import detail_steps as detail
@@ -33,6 +33,8 @@ PixelStep = Callable[[F32], F32]
 
 _STRIP_ROWS = 128
 _GRAY_RADIUS_PX = 2
+# Of a picture, to find its brightest part.
+_LOOKED_AT = 1_000_000
 _HISTOGRAM_BINS = 1 << 16
 _HISTOGRAM_SPAN = (-1.0, 3.0)
 # Noise is what the quieter of the pixels have that look like noise; so many there must be.
@@ -261,6 +263,8 @@ def _balance_matrix(image: Pixels, step: WhiteBalanceStep, source: Space) -> NDA
         return temperature_matrix(step.temperature_k, step.tint)
     if step.gains is not None:
         return np.diag(step.gains)
+    if step.brightest_percent is not None:
+        return np.diag(gray_gains(_linear_of(_brightest(image, step.brightest_percent), source)))
     column, row = step.gray or (0, 0)
     rows, columns = image.shape[:2]
     if not (column < columns and row < rows):
@@ -270,8 +274,23 @@ def _balance_matrix(image: Pixels, step: WhiteBalanceStep, source: Space) -> NDA
         )
     reach = _GRAY_RADIUS_PX
     around = image[max(row - reach, 0) : row + reach + 1, max(column - reach, 0) : column + reach + 1]
-    linear = source.to_linear(around / np.float64(np.iinfo(around.dtype).max)) @ source.to_working.T
-    return np.diag(gray_gains(linear))
+    return np.diag(gray_gains(_linear_of(around, source)))
+
+
+def _linear_of(colours: Pixels, source: Space) -> NDArray[Any]:
+    """Linear light in the working space, any shape (..., 3)."""
+    return np.asarray(source.to_linear(colours / np.float64(np.iinfo(colours.dtype).max)) @ source.to_working.T)
+
+
+def _brightest(image: Pixels, percent: float) -> Pixels:
+    """The brightest pixels by their luma, (count, 3), of those without a clipped channel unless hardly any are left."""
+    stride = max(1, round((image.shape[0] * image.shape[1] / _LOOKED_AT) ** 0.5))
+    colours = image[::stride, ::stride].reshape(-1, 3)
+    luma = colours @ LUMA
+    bright = luma >= np.quantile(luma, 1 - percent / 100)
+    whole = bright & (colours < np.iinfo(image.dtype).max).all(axis=-1)
+    chosen: Pixels = colours[whole if 4 * whole.sum() >= bright.sum() else bright]
+    return chosen
 
 
 def _auto_levels(reader: _Reader, before: list[_Stage], low: float, high: float) -> tuple[float, float]:

@@ -57,7 +57,7 @@ class CropStep(_Step):
 
 
 class WhiteBalanceStep(_Step):
-    """What is neutral: a light's temperature and tint, or a gray point of the picture, or factors.
+    """What is neutral: a light's temperature and tint, a gray point of the picture, its brightest part, or factors.
 
     A temperature above 6500 K makes the picture warmer, as RAW converters have it; a positive tint makes it more magenta.
     """
@@ -66,13 +66,15 @@ class WhiteBalanceStep(_Step):
     tint: float = Field(default=0.0, ge=-150, le=150)
     gray: tuple[int, int] | None = None
     """Column and row of the uncropped picture."""
+    brightest_percent: float | None = Field(default=None, gt=0, le=50)
+    """So much of the picture, what is brightest in it, becomes neutral in the mean: for a ground that is to be white."""
     gains: tuple[float, float, float] | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
-        ways = [self.temperature_k is not None, self.gray is not None, self.gains is not None]
-        if sum(ways) != 1:
-            raise ValueError("give one of temperature_k, gray and gains")
+        ways = (self.temperature_k, self.gray, self.brightest_percent, self.gains)
+        if sum(way is not None for way in ways) != 1:
+            raise ValueError("give one of temperature_k, gray, brightest_percent and gains")
         if self.gains is not None and not all(0.01 <= gain <= 100 for gain in self.gains):
             raise ValueError("gains lie between 0.01 and 100")
         if self.gray is not None and min(self.gray) < 0:

@@ -245,6 +245,23 @@ def test_an_aspect_ratio_is_centred_and_as_large_as_fits(columns: int, rows: int
     assert abs(2 * found.x + found.width - columns) <= 1
 
 
+@pytest.mark.parametrize("ground", [(205, 212, 228), (240, 225, 190), (230, 230, 230)])
+def test_the_brightest_part_becomes_neutral(ground: tuple[int, int, int]) -> None:
+    picture = np.full((60, 80, 3), np.array(ground) * 257, np.uint16)
+    picture[10:30, 10:40] = np.array([120, 60, 140]) * 257
+    picture[40:42, 60:62, 2] = 65535
+    out = apply_recipe(picture, recipe(white_balance={"brightest_percent": 10})).astype(int)
+    assert np.ptp(out[50, 5]) <= 130, "half of an 8-bit step"
+    assert out[20, 20, 1] < out[20, 20, 0], "the rest keeps its colours"
+
+
+@pytest.mark.parametrize("name", ["microscope", "product"])
+def test_a_tinted_ground_becomes_white(name: str) -> None:
+    picture = np.full((60, 80, 3), np.array([205, 212, 228]) * 257, np.uint16)
+    picture[10:30, 10:40] = np.array([120, 60, 140]) * 257
+    assert (apply_recipe(picture, shipped_recipe(name))[50, 5] > 65535 * 0.98).all()
+
+
 def test_a_gray_point_outside_is_refused() -> None:
     with pytest.raises(StackingUsageError, match="outside"):
         apply_recipe(PICTURE, recipe(white_balance={"gray": [96, 0]}))

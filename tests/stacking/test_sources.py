@@ -39,14 +39,14 @@ def test_a_folder_is_read_without_subfolders_hidden_files_and_sidecars(tmp_path:
 
 
 def test_a_picture_without_a_number_among_numbered_ones_is_no_frame(tmp_path: Path) -> None:
-    for number in range(5):
+    for number in range(8):
         jpeg(tmp_path / f"DSC_{number:04}.jpg")
-    result = jpeg(tmp_path / "Zerene PMax.jpg")
+    results = [jpeg(tmp_path / name) for name in ("Helicon.jpg", "Zerene PMax.jpg")]
     listing = find_sources([tmp_path])
-    assert names(listing) == [f"DSC_{number:04}.jpg" for number in range(5)]
-    assert [left.path for left in listing.left_out] == [result]
+    assert names(listing) == [f"DSC_{number:04}.jpg" for number in range(8)]
+    assert [left.path for left in listing.left_out] == results
     assert "number" in listing.left_out[0].reason
-    assert len(names(find_sources([*tmp_path.iterdir()]))) == 6, "named itself it is taken"
+    assert len(names(find_sources([*tmp_path.iterdir()]))) == 10, "named itself it is taken"
 
 
 @pytest.mark.parametrize("between", ["-", "_", " (", ""])
