@@ -333,6 +333,7 @@ def open_camera_port(settings: Settings, port: str | None) -> GphotoCamera:
     device = open_camera(settings.choose("camera", port))
     device.tell(say)
     device.flash_wait_s = float(settings.choose("flash_wait_s", None, 0.0))
+    device.live_check = settings.choose("live_check", None, True)
     return device
 
 

@@ -50,6 +50,8 @@ class GphotoCamera:
     ----------
     flash_wait_s : float
         Least time between two releases, in which a flash is charged again; 0: none.
+    live_check : bool
+        Whether `obstacles` asks for a live frame.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class GphotoCamera:
         self._battery_due_s = 0.0
         self._bulb_s: float | None = None
         self.flash_wait_s = 0.0
+        self.live_check = True
         self._link.connect_patiently()
 
     def tell(self, notice: Callable[[str], None], trouble: Callable[[str], None] | None = None) -> None:
@@ -131,7 +134,7 @@ class GphotoCamera:
             stores = [store for store in told if isinstance(store, Store)] if isinstance(told, list) else None
             found = obstacles(info, stores, frames=frames, bytes_a_frame=bytes_a_frame)
             # at bulb many bodies refuse live frames, and release all the same
-            looks = self._bulb_s is None and not any(one.fatal for one in found)
+            looks = self.live_check and self._bulb_s is None and not any(one.fatal for one in found)
             state = self._state() if looks else None
             return found if state is None else (state, *found)
 

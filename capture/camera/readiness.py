@@ -199,7 +199,8 @@ def unready(error: CameraError) -> Obstacle | None:
         return None
     return Obstacle(
         f"The camera takes no orders just now: it shows its pictures (playback) or a menu, or is at work. {error.message}",
-        "Half-press its shutter button to leave playback and menus; turn the mode dial to M; wait until its card and flash are ready.",
+        "Half-press its shutter button to leave playback and menus; turn the mode dial to M; wait until its card and flash are ready. "
+        "A camera that takes stills all the same: set live_check = false in focusrail.toml (or FOCUSRAIL_LIVE_CHECK=false).",
         fatal=True,
         about="state",
     )
