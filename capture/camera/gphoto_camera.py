@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from capture.camera.focus_drive import focus_orders
-from capture.camera.gphoto_link import Deadlines, GphotoLink, SpentError
+from capture.camera.gphoto_link import Deadlines, GphotoLink, SpentError, stands
 from capture.camera.gphoto_settings import choose_entry, needed_entry, write_checked
 from capture.camera.gphoto_shot import ShotTaker
 from capture.camera.process import LibraryProcess
@@ -166,7 +166,7 @@ class GphotoCamera:
                 bulb_s = bulb_time(value, self._link.read(needed_entry(self._link, role)).choices)
                 wish = value if bulb_s is None else "bulb"
             read, choice = choose_entry(self._link, role, wish)
-            if read.value != choice or role is Role.TARGET:
+            if not stands(role, read, choice):
                 read = write_checked(self._link, role, read, choice)
             self._link.asked[role] = choice
             state = state_of(read)

@@ -379,8 +379,11 @@ class GphotoLink:
                 with contextlib.suppress(CameraSettingError):
                     self.write(setting, self.asked[role])
         setting = self.entry(Role.TARGET)
-        if Role.TARGET in self.asked and setting is not None:
-            # A setting of the driver, not of the body: gone with every opening.
+        if (
+            Role.TARGET in self.asked
+            and setting is not None
+            and not stands(Role.TARGET, setting, self.asked[Role.TARGET])
+        ):
             self.write(setting, self.asked[Role.TARGET])
 
     def end_live_view(self) -> None:
@@ -396,6 +399,15 @@ class GphotoLink:
         if off is not None and self.read_anew(setting).value != off:
             with contextlib.suppress(CameraSettingError):
                 self.write(setting, off)
+
+
+def stands(role: Role, setting: Setting, value: str) -> bool:
+    """Whether an entry as read needs no writing to be `value`.
+
+    The target is the library's own with most makers, and gone with every opening, whatever it reads; Sony's is the body's.
+    """
+    of_the_body = role is not Role.TARGET or any("sdram" in choice for choice in setting.choices)
+    return of_the_body and setting.value == value
 
 
 def _nobody(text: str) -> None:
