@@ -283,6 +283,8 @@ class ShotTaker:
             paths += self._unannounced({*paths, *self._strays}, order.expected)
         for number, path in enumerate(paths[-_LOOKED_AT:]):
             file = self._link.ask(
+        if paths and len(paths) != order.expected and not order.erase:
+            paths += self._named_alike(paths)
                 "fetch",
                 f"fetching {path}",
                 deadline_s=self._link.deadlines.stall_s + (self._link.deadlines.memory_s if order.erase else 0.0),
@@ -301,11 +303,17 @@ class ShotTaker:
         """Files on the card of a shot that was not announced, the first of them first.
 
         They lie behind the last one taken over; before any was, they are the newest, written since, that make up for the room that is
+    def _named_alike(self, announced: list[str]) -> list[str]:
+        """Files on the card, not announced, that have folder and stem of an announced one: those of one shot do."""
+        stems = {path.rpartition(".")[0] for path in announced}
+        listed = [file.camera_path for store in {_store(path) for path in announced} for file in self._newest(store)]
+        return [path for path in listed if path.rpartition(".")[0] in stems and path not in announced]
+
         gone.
         """
         last = self._arrivals.last_camera_path
         if last is not None:
-            listed = [file.camera_path for file in self._newest("/" + last.split("/")[1])]
+            listed = [file.camera_path for file in self._newest(_store(last))]
             behind = itertools.takewhile(lambda path: path != last, listed)
             return [path for path in reversed(list(behind)) if path not in known]
         for folder, room_bytes in self._room().items():
@@ -345,6 +353,10 @@ def _making_up(newest: list[ListedFile], gone_bytes: int, expected: int | None) 
     """The `expected` first of `newest` (or as many as it needs), where their sizes are what is gone; none where they are not.
 
     Cards are filled by clusters, and tell their room in KiB.
+def _store(camera_path: str) -> str:
+    return "/" + camera_path.split("/")[1]
+
+
     """
     for count in [expected] if expected is not None else range(1, _LOOKED_AT + 1):
         sizes = [file.size_bytes for file in newest[:count]]
