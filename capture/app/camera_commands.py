@@ -169,6 +169,7 @@ def shot(
         apply_camera_settings(device, settings, flags)
         if flash_wait is not None:
             device.flash_wait_s = flash_wait
+        device.know(_earlier_shots(out).values())
         taken = _taken(device, out, stem, times, shots)
     files = [str(file.path.resolve()) for _, one in taken for file in one.files]
     notes = [note for _, one in taken for note in (*one.notes, *one.warnings)]
@@ -208,5 +209,14 @@ def _taken(
 
 
 def _next_stem(folder: Path) -> str:
-    numbers = [int(match[1]) for path in folder.iterdir() if (match := re.fullmatch(r"shot-(\d+)", path.stem))]
+    numbers = [number for number, _suffix in _earlier_shots(folder)]
     return f"shot-{max(numbers, default=0) + 1:04d}"
+
+
+def _earlier_shots(folder: Path) -> dict[tuple[int, str], Path]:
+    """Pictures of earlier shots in a folder, by number and suffix."""
+    return {
+        (int(match[1]), path.suffix): path
+        for path in folder.iterdir()
+        if (match := re.fullmatch(r"shot-(\d+)", path.stem))
+    }

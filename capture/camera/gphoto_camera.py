@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -218,6 +218,10 @@ class GphotoCamera:
                 raise
             warning = self._battery_warning()
             return replace(shot, warnings=(*shot.warnings, warning)) if warning else shot
+
+    def know(self, pictures: Iterable[Path]) -> None:
+        """Pictures of an earlier run, which the camera may give a second time: a shot that is one of them is refused as stale."""
+        self._shots.know(pictures)
 
     def _battery_warning(self) -> str:
         """What there is to say of the battery since the last look; a camera that does not tell is no fault of the shot."""

@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from capture.camera.arrivals import Arrivals
@@ -73,6 +73,10 @@ class ShotTaker:
         self._room_before: dict[str, int] = {}
         self._clock_before_s: int | None = None
         self.released_s = -math.inf
+
+    def know(self, pictures: Iterable[Path]) -> None:
+        """See `GphotoCamera.know`."""
+        self._arrivals.know(pictures)
 
     def take(self, folder: Path, stem: str, bulb_s: float | None, *, live: bool, apart_s: float = 0.0) -> Shot:
         """See `GphotoCamera.shoot`; `live` says that a stream of live frames is open, which is interrupted.
@@ -279,12 +283,12 @@ class ShotTaker:
         self._arrivals.begin()
         fetched: list[FetchedFile] = []
         paths = list(dict.fromkeys(phase.added))
+        if paths and len(paths) != order.expected and not order.erase:
+            paths += self._named_alike(paths)
         if len(paths) < (order.expected or 1) and not order.erase:
             paths += self._unannounced({*paths, *self._strays}, order.expected)
         for number, path in enumerate(paths[-_LOOKED_AT:]):
             file = self._link.ask(
-        if paths and len(paths) != order.expected and not order.erase:
-            paths += self._named_alike(paths)
                 "fetch",
                 f"fetching {path}",
                 deadline_s=self._link.deadlines.stall_s + (self._link.deadlines.memory_s if order.erase else 0.0),
@@ -299,16 +303,16 @@ class ShotTaker:
                 fetched.append(file)
         return Collected(tuple(fetched)) if fetched and len(fetched) == (order.expected or len(fetched)) else None
 
-    def _unannounced(self, known: set[str], expected: int | None) -> list[str]:
-        """Files on the card of a shot that was not announced, the first of them first.
-
-        They lie behind the last one taken over; before any was, they are the newest, written since, that make up for the room that is
     def _named_alike(self, announced: list[str]) -> list[str]:
         """Files on the card, not announced, that have folder and stem of an announced one: those of one shot do."""
         stems = {path.rpartition(".")[0] for path in announced}
         listed = [file.camera_path for store in {_store(path) for path in announced} for file in self._newest(store)]
         return [path for path in listed if path.rpartition(".")[0] in stems and path not in announced]
 
+    def _unannounced(self, known: set[str], expected: int | None) -> list[str]:
+        """Files on the card of a shot that was not announced, the first of them first.
+
+        They lie behind the last one taken over; before any was, they are the newest, written since, that make up for the room that is
         gone.
         """
         last = self._arrivals.last_camera_path
@@ -349,14 +353,14 @@ class ShotTaker:
         return None
 
 
-def _making_up(newest: list[ListedFile], gone_bytes: int, expected: int | None) -> list[ListedFile]:
-    """The `expected` first of `newest` (or as many as it needs), where their sizes are what is gone; none where they are not.
-
-    Cards are filled by clusters, and tell their room in KiB.
 def _store(camera_path: str) -> str:
     return "/" + camera_path.split("/")[1]
 
 
+def _making_up(newest: list[ListedFile], gone_bytes: int, expected: int | None) -> list[ListedFile]:
+    """The `expected` first of `newest` (or as many as it needs), where their sizes are what is gone; none where they are not.
+
+    Cards are filled by clusters, and tell their room in KiB.
     """
     for count in [expected] if expected is not None else range(1, _LOOKED_AT + 1):
         sizes = [file.size_bytes for file in newest[:count]]
