@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -158,14 +159,7 @@ def shot(
     settings = load_settings(Path.cwd())
     flags = {"iso": iso, "shutter": shutter, "aperture": aperture, "target": target}
     flags["format"] = None if file_format is None else file_format.value
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        stem = _next_stem(out)
-    except OSError as error:
-        raise UsageError(
-            f"{out} cannot be used: {error.strerror}", remedy="Choose a folder that may be written."
-        ) from error
-    with held_camera(settings, camera) as device:
+    with _next_stem_in(out) as stem, held_camera(settings, camera) as device:
         apply_camera_settings(device, settings, flags)
         if flash_wait is not None:
             device.flash_wait_s = flash_wait
@@ -206,6 +200,25 @@ def _taken(
             with contextlib.suppress(CameraError):  # what ended it is what counts
                 device.set(Role.SHUTTER, before)
     return taken
+
+
+@contextlib.contextmanager
+def _next_stem_in(out: Path) -> Iterator[str]:
+    """As `_next_stem`, of a folder that is made where there is none, and not left there empty."""
+    new = not out.exists()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        stem = _next_stem(out)
+    except OSError as error:
+        raise UsageError(
+            f"{out} cannot be used: {error.strerror}", remedy="Choose a folder that may be written."
+        ) from error
+    try:
+        yield stem
+    finally:
+        if new:
+            with contextlib.suppress(OSError):  # it holds pictures
+                out.rmdir()
 
 
 def _next_stem(folder: Path) -> str:

@@ -111,7 +111,7 @@ _REASONS = (
     _reason(
         r"store full|storage full|memory full|card full|no space",
         "The camera's card or memory is full.",
-        "Empty the card, or use another; then go on.",
+        "Empty the card, or use another; where its memory is full: store on a card (target card), or switch it off and on. Then go on.",
     ),
     _reason(
         r"store (?:not available|read.?only)|no (?:memory )?card|no_?cf|hardware error",
