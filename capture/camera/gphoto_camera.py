@@ -15,14 +15,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from capture.camera.deadlines import Deadlines
 from capture.camera.focus_drive import focus_orders
-from capture.camera.gphoto_link import Deadlines, GphotoLink, SpentError, stands
+from capture.camera.gphoto_link import GphotoLink, SpentError
 from capture.camera.gphoto_settings import choose_entry, needed_entry, write_checked
 from capture.camera.gphoto_shot import ShotTaker
 from capture.camera.process import LibraryProcess
 from capture.camera.protocol import CameraInfo, LiveFrame, Role, RoleState, Shot
 from capture.camera.readiness import BatteryWatch, Obstacle, Store, obstacles, unready
-from capture.camera.roles import Setting, find_roles, state_of
+from capture.camera.roles import Setting, find_roles, stands, state_of
 from capture.camera.values import BULB_S, bulb_time, shutter_seconds
 from capture.errors import CameraError, CameraLostError, CameraSettingError, CameraStateError, ShotError
 

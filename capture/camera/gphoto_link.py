@@ -10,10 +10,11 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from capture.camera.deadlines import Deadlines
 from capture.camera.faults import (
     OPENING,
     camera_error,
@@ -28,7 +29,7 @@ from capture.camera.faults import (
 from capture.camera.holders import describe_holders, find_holders, whole_port
 from capture.camera.process import FailedCallError, LibraryProcess, ProcessDiedError, ProcessHungError
 from capture.camera.protocol import Role
-from capture.camera.roles import Setting, candidates
+from capture.camera.roles import Setting, candidates, stands
 from capture.camera.values import same
 from capture.camera.wire import Failed, OpenedCamera, Progress
 from capture.errors import (
@@ -57,39 +58,6 @@ _RESTORE_ORDER = (
 
 _NEWS_S = 0.1
 _TOGGLES = {"viewfinder", "eosviewfinder"}
-
-
-@dataclass(frozen=True, slots=True)
-class Deadlines:
-    """How long each kind of call may take, in seconds.
-
-    Attributes
-    ----------
-    open_s, call_s, live_s : float
-        Opening the camera, reading or writing settings, one live frame.
-    shot_s : float
-        From the release to the first file, beyond the exposure.
-    next_file_s : float
-        From one file to the next.
-    stall_s : float
-        A transfer that does not move.
-    memory_s : float
-        A transfer out of the camera's memory, whose progress cannot be seen.
-    recover_s : float
-        Getting the camera back after the child or the link died.
-    battery_s : float
-        The battery is looked at after a shot, but not more often than this.
-    """
-
-    open_s: float = 20.0
-    call_s: float = 15.0
-    live_s: float = 8.0
-    shot_s: float = 20.0
-    next_file_s: float = 10.0
-    stall_s: float = 15.0
-    memory_s: float = 60.0
-    recover_s: float = 25.0
-    battery_s: float = 3.0
 
 
 class SpentError(Exception):
@@ -399,15 +367,6 @@ class GphotoLink:
         if off is not None and self.read_anew(setting).value != off:
             with contextlib.suppress(CameraSettingError):
                 self.write(setting, off)
-
-
-def stands(role: Role, setting: Setting, value: str) -> bool:
-    """Whether an entry as read needs no writing to be `value`.
-
-    The target is the library's own with most makers, and gone with every opening, whatever it reads; Sony's is the body's.
-    """
-    of_the_body = role is not Role.TARGET or any("sdram" in choice for choice in setting.choices)
-    return of_the_body and setting.value == value
 
 
 def _nobody(text: str) -> None:

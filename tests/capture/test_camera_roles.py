@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capture.camera.gphoto_link import stands
 from capture.camera.protocol import Role
-from capture.camera.roles import CANDIDATES, Setting, candidates, find_roles
+from capture.camera.roles import CANDIDATES, Setting, candidates, find_roles, stands
 
 
 def entry(
