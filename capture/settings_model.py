@@ -45,5 +45,9 @@ class SettingsModel(BaseModel):
     flash_wait_s: float | None = Field(
         None, ge=0, le=600, description="seconds a flash takes to charge between two shots"
     )
+    live_check: bool | None = Field(
+        None,
+        description="false: no live frame is asked for before a session, of a camera that takes stills and refuses those",
+    )
     notify: str | None = Field(None, description="at the end and on trouble: bell, desktop, or a command")
     memory: str | None = Field(None, description="memory the stacker may use, for example 4G")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -158,17 +159,11 @@ def shot(
     settings = load_settings(Path.cwd())
     flags = {"iso": iso, "shutter": shutter, "aperture": aperture, "target": target}
     flags["format"] = None if file_format is None else file_format.value
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        stem = _next_stem(out)
-    except OSError as error:
-        raise UsageError(
-            f"{out} cannot be used: {error.strerror}", remedy="Choose a folder that may be written."
-        ) from error
-    with held_camera(settings, camera) as device:
+    with _next_stem_in(out) as stem, held_camera(settings, camera) as device:
         apply_camera_settings(device, settings, flags)
         if flash_wait is not None:
             device.flash_wait_s = flash_wait
+        device.know(_earlier_shots(out).values())
         taken = _taken(device, out, stem, times, shots)
     files = [str(file.path.resolve()) for _, one in taken for file in one.files]
     notes = [note for _, one in taken for note in (*one.notes, *one.warnings)]
@@ -207,6 +202,34 @@ def _taken(
     return taken
 
 
+@contextlib.contextmanager
+def _next_stem_in(out: Path) -> Iterator[str]:
+    """As `_next_stem`, of a folder that is made where there is none, and not left there empty."""
+    new = not out.exists()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        stem = _next_stem(out)
+    except OSError as error:
+        raise UsageError(
+            f"{out} cannot be used: {error.strerror}", remedy="Choose a folder that may be written."
+        ) from error
+    try:
+        yield stem
+    finally:
+        if new:
+            with contextlib.suppress(OSError):  # it holds pictures
+                out.rmdir()
+
+
 def _next_stem(folder: Path) -> str:
-    numbers = [int(match[1]) for path in folder.iterdir() if (match := re.fullmatch(r"shot-(\d+)", path.stem))]
+    numbers = [number for number, _suffix in _earlier_shots(folder)]
     return f"shot-{max(numbers, default=0) + 1:04d}"
+
+
+def _earlier_shots(folder: Path) -> dict[tuple[int, str], Path]:
+    """Pictures of earlier shots in a folder, by number and suffix."""
+    return {
+        (int(match[1]), path.suffix): path
+        for path in folder.iterdir()
+        if (match := re.fullmatch(r"shot-(\d+)", path.stem))
+    }

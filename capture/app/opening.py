@@ -203,6 +203,11 @@ def moved_part(axis: Axis) -> str:
     return "lens" if axis.capabilities.unit is AxisUnit.STEP else "rail"
 
 
+def standing_part(axis: Axis) -> str:
+    """What of the axis stands somewhere, in a word."""
+    return "lens" if axis.capabilities.unit is AxisUnit.STEP else "carriage"
+
+
 @contextmanager
 def camera_beside(axis: Axis, settings: Settings, port: str | None) -> Iterator[Camera]:
     """The camera to shoot with, held, beside an open axis: the one whose lens the axis moves, ``shutter`` for the release on the axis's
@@ -274,7 +279,7 @@ def require_position(axis: Axis) -> None:
     """
     if not axis.status().position_known:
         raise RailPositionUnknownError(
-            "the position of the rail is unknown",
+            f"the position of the {moved_part(axis)} is unknown",
             remedy="Give --origin here to zero it where it stands, or --origin home to home it.",
             state="Nothing has moved, nothing was shot.",
         )
@@ -287,7 +292,7 @@ def release_autofocus(camera: Camera) -> None:
         return
     if find_choice(Role.AUTOFOCUS, "off", state.choices) is not None:
         camera.set(Role.AUTOFOCUS, "off")
-        say(f"autofocus is switched off for the session ({state.name} was {state.value})")
+        say(f"autofocus was switched off ({state.name} was {state.value})")
 
 
 def set_origin(axis: Axis, origin: Origin, *, ends: tuple[float, ...] = ()) -> None:
@@ -333,6 +338,7 @@ def open_camera_port(settings: Settings, port: str | None) -> GphotoCamera:
     device = open_camera(settings.choose("camera", port))
     device.tell(say)
     device.flash_wait_s = float(settings.choose("flash_wait_s", None, 0.0))
+    device.live_check = settings.choose("live_check", None, True)
     return device
 
 

@@ -12,7 +12,7 @@ import typer
 
 from capture.app import calibrate_commands, calibrate_target
 from capture.app.holding import end_holder
-from capture.app.opening import Origin, held_controller, held_rail, set_origin
+from capture.app.opening import Origin, held_controller, held_rail, set_origin, standing_part
 from capture.app.output import InterruptedRunError, JsonFlag, Reply, say
 from capture.app.rail_calibrate import calibrate_group
 from capture.errors import UsageError
@@ -83,7 +83,7 @@ def _with_axis(
         except KeyboardInterrupt:
             stopped = axis.stop()
             where = "at an unknown position" if stopped.position is None else f"at {stopped.position:g} {unit.value}"
-            state = f"Motion is stopped, the carriage stands {where}."
+            state = f"Motion is stopped, the {standing_part(axis)} stands {where}."
             raise InterruptedRunError("interrupted", state=state, remedy="") from None
 
 

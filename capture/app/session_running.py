@@ -17,6 +17,7 @@ from capture.app.opening import (
     held_devices,
     moved_part,
     open_rail,
+    standing_part,
 )
 from capture.app.output import InterruptedRunError, say
 from capture.app.progress import ShootingProgress
@@ -220,7 +221,7 @@ def _run(shooting: Shooting, folder: SessionFolder, plan: StackPlan, after: Afte
         stacks = f" Or stack what is there: focusrail stack {folder.path} -o picture.tif" if stackable else ""
         raise InterruptedRunError(
             f"stopped{asked} after {len(done)} of {_wanted_frames(folder, plan)} frames",
-            state=f"Motion is stopped, the carriage stands {where}. The frames are in {folder.path}.",
+            state=f"Motion is stopped, the {standing_part(shooting.axis)} stands {where}. The frames are in {folder.path}.",
             remedy=f"Go on with: focusrail resume {folder.path}.{stacks}",
         ) from None
     except (CaptureError, RailError) as error:

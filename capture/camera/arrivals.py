@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import filecmp
 import os
 import re
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -26,6 +28,7 @@ class Arrivals:
         self._digests: set[str] = set()
         self._last_times: dict[bool, str] = {}  # of the last RAW and of the last other file
         self._refused: PictureFacts | None = None  # the last that its time alone spoke against
+        self._before: list[Path] = []
         self._learned: dict[str, int] = {}
         self._inspected: dict[str, PictureFacts] = {}
         self.last_camera_path: str | None = None
@@ -34,6 +37,10 @@ class Arrivals:
     def learned(self, file_format: str) -> int | None:
         """Files that a shot made before with a format string that nobody understands."""
         return self._learned.get(file_format)
+
+    def know(self, pictures: Iterable[Path]) -> None:
+        """Pictures that an earlier run had from the camera: none of them is new."""
+        self._before += pictures
 
     @staticmethod
     def check_free(folder: Path, stem: str) -> None:
@@ -72,10 +79,10 @@ class Arrivals:
     def is_new(self, file: FetchedFile) -> bool:
         """Whether the file is whole and no earlier one."""
         facts = self._facts(file)
-        return not facts.problem and not self._stale(facts)
+        return not facts.problem and not self._stale(file, facts)
 
-    def _stale(self, facts: PictureFacts) -> str:
-        if facts.sha256 in self._digests:
+    def _stale(self, file: FetchedFile, facts: PictureFacts) -> str:
+        if facts.sha256 in self._digests or any(_same_contents(Path(file.temporary), path) for path in self._before):
             return "it is the same as an earlier one"
         time = facts.exposure.get("time")
         if self._is_early(facts) and not self._is_set_back(facts):
@@ -149,7 +156,7 @@ class Arrivals:
                     remedy="Shoot again; where it repeats, check the cable and the card.",
                     state="exposed; file torn",
                 )
-            if stale := self._stale(told):
+            if stale := self._stale(file, told):
                 if told.sha256 not in self._digests:
                     self._refused = told
                 raise ShotIncompleteError(
@@ -189,6 +196,14 @@ def _facts(path: Path, suffix: str) -> PictureFacts:
         return inspect_picture(path, suffix=suffix)
     except OSError as error:
         return PictureFacts(False, f"it cannot be read ({error.strerror or error})")
+
+
+def _same_contents(path: Path, other: Path) -> bool:
+    """Whether two files are one picture; others differ in size, or in their first bytes: large ones are not read through for that."""
+    try:
+        return filecmp.cmp(path, other, shallow=False)
+    except OSError:
+        return False  # it was moved away meanwhile
 
 
 def _is_before(time: str, other: str, *, to_fractions: bool) -> bool:

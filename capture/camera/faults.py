@@ -111,7 +111,7 @@ _REASONS = (
     _reason(
         r"store full|storage full|memory full|card full|no space",
         "The camera's card or memory is full.",
-        "Empty the card, or use another; then go on.",
+        "Empty the card, or use another; where its memory is full: store on a card (target card), or switch it off and on. Then go on.",
     ),
     _reason(
         r"store (?:not available|read.?only)|no (?:memory )?card|no_?cf|hardware error",
@@ -163,6 +163,8 @@ def is_busy(failed: Failed) -> bool:
 
 
 _BUSY = re.compile(r"device busy|0x2019", re.IGNORECASE)
+_UNANSWERED = re.compile(r"not set \(0x02fa", re.IGNORECASE)
+"""Of one setting: libgphoto2 sends some without their value (Sony's target over a network), for which the camera then waits."""
 _READ_ONLY = re.compile(r"read-only|not set|no such|not found|parsing the value", re.IGNORECASE)
 
 
@@ -277,6 +279,12 @@ def setting_error(failed: Failed, doing: str) -> CameraError:
             f"The camera does not take the setting while {doing} ({words}).",
             remedy="Turn its mode dial to M, and its lens to manual or automatic aperture as the setting needs.",
             state="connected",
+        )
+    if failed.code in {ERROR, BAD_PARAMETERS} and _UNANSWERED.search(words):
+        return CameraSettingError(
+            f"The camera gave no answer while {doing} ({words}): it does not take the setting, or hangs.",
+            remedy="Set it in the camera's own menu, or leave it as it stands; where other orders fail, too, check battery and cable.",
+            state="the camera is opened again with the next order",
         )
     return camera_error(failed, doing)
 

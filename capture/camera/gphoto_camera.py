@@ -9,20 +9,21 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from capture.camera.deadlines import Deadlines
 from capture.camera.focus_drive import focus_orders
-from capture.camera.gphoto_link import Deadlines, GphotoLink, SpentError
+from capture.camera.gphoto_link import GphotoLink, SpentError
 from capture.camera.gphoto_settings import choose_entry, needed_entry, write_checked
 from capture.camera.gphoto_shot import ShotTaker
 from capture.camera.process import LibraryProcess
 from capture.camera.protocol import CameraInfo, LiveFrame, Role, RoleState, Shot
 from capture.camera.readiness import BatteryWatch, Obstacle, Store, obstacles, unready
-from capture.camera.roles import Setting, find_roles, state_of
+from capture.camera.roles import Setting, find_roles, stands, state_of
 from capture.camera.values import BULB_S, bulb_time, shutter_seconds
 from capture.errors import CameraError, CameraLostError, CameraSettingError, CameraStateError, ShotError
 
@@ -50,6 +51,8 @@ class GphotoCamera:
     ----------
     flash_wait_s : float
         Least time between two releases, in which a flash is charged again; 0: none.
+    live_check : bool
+        Whether `obstacles` asks for a live frame.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class GphotoCamera:
         self._battery_due_s = 0.0
         self._bulb_s: float | None = None
         self.flash_wait_s = 0.0
+        self.live_check = True
         self._link.connect_patiently()
 
     def tell(self, notice: Callable[[str], None], trouble: Callable[[str], None] | None = None) -> None:
@@ -131,7 +135,7 @@ class GphotoCamera:
             stores = [store for store in told if isinstance(store, Store)] if isinstance(told, list) else None
             found = obstacles(info, stores, frames=frames, bytes_a_frame=bytes_a_frame)
             # at bulb many bodies refuse live frames, and release all the same
-            looks = self._bulb_s is None and not any(one.fatal for one in found)
+            looks = self.live_check and self._bulb_s is None and not any(one.fatal for one in found)
             state = self._state() if looks else None
             return found if state is None else (state, *found)
 
@@ -163,7 +167,7 @@ class GphotoCamera:
                 bulb_s = bulb_time(value, self._link.read(needed_entry(self._link, role)).choices)
                 wish = value if bulb_s is None else "bulb"
             read, choice = choose_entry(self._link, role, wish)
-            if read.value != choice or role is Role.TARGET:
+            if not stands(role, read, choice):
                 read = write_checked(self._link, role, read, choice)
             self._link.asked[role] = choice
             state = state_of(read)
@@ -215,6 +219,10 @@ class GphotoCamera:
                 raise
             warning = self._battery_warning()
             return replace(shot, warnings=(*shot.warnings, warning)) if warning else shot
+
+    def know(self, pictures: Iterable[Path]) -> None:
+        """Pictures of an earlier run, which the camera may give a second time: a shot that is one of them is refused as stale."""
+        self._shots.know(pictures)
 
     def _battery_warning(self) -> str:
         """What there is to say of the battery since the last look; a camera that does not tell is no fault of the shot."""

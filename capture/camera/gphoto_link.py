@@ -10,10 +10,11 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from capture.camera.deadlines import Deadlines
 from capture.camera.faults import (
     OPENING,
     camera_error,
@@ -28,7 +29,7 @@ from capture.camera.faults import (
 from capture.camera.holders import describe_holders, find_holders, whole_port
 from capture.camera.process import FailedCallError, LibraryProcess, ProcessDiedError, ProcessHungError
 from capture.camera.protocol import Role
-from capture.camera.roles import Setting, candidates
+from capture.camera.roles import Setting, candidates, stands
 from capture.camera.values import same
 from capture.camera.wire import Failed, OpenedCamera, Progress
 from capture.errors import (
@@ -57,39 +58,6 @@ _RESTORE_ORDER = (
 
 _NEWS_S = 0.1
 _TOGGLES = {"viewfinder", "eosviewfinder"}
-
-
-@dataclass(frozen=True, slots=True)
-class Deadlines:
-    """How long each kind of call may take, in seconds.
-
-    Attributes
-    ----------
-    open_s, call_s, live_s : float
-        Opening the camera, reading or writing settings, one live frame.
-    shot_s : float
-        From the release to the first file, beyond the exposure.
-    next_file_s : float
-        From one file to the next.
-    stall_s : float
-        A transfer that does not move.
-    memory_s : float
-        A transfer out of the camera's memory, whose progress cannot be seen.
-    recover_s : float
-        Getting the camera back after the child or the link died.
-    battery_s : float
-        The battery is looked at after a shot, but not more often than this.
-    """
-
-    open_s: float = 20.0
-    call_s: float = 15.0
-    live_s: float = 8.0
-    shot_s: float = 20.0
-    next_file_s: float = 10.0
-    stall_s: float = 15.0
-    memory_s: float = 60.0
-    recover_s: float = 25.0
-    battery_s: float = 3.0
 
 
 class SpentError(Exception):
@@ -379,8 +347,11 @@ class GphotoLink:
                 with contextlib.suppress(CameraSettingError):
                     self.write(setting, self.asked[role])
         setting = self.entry(Role.TARGET)
-        if Role.TARGET in self.asked and setting is not None:
-            # A setting of the driver, not of the body: gone with every opening.
+        if (
+            Role.TARGET in self.asked
+            and setting is not None
+            and not stands(Role.TARGET, setting, self.asked[Role.TARGET])
+        ):
             self.write(setting, self.asked[Role.TARGET])
 
     def end_live_view(self) -> None:

@@ -75,14 +75,14 @@ def write_checked(link: GphotoLink, role: Role, setting: Setting, choice: str) -
     """Write `choice` and wait until the camera shows it; `CameraSettingError` where it does not."""
     if setting.read_only:
         return setting
-    read = link.write(setting, choice)
+    read = link.as_it_is(link.write(setting, choice))
     if setting.section == "actions" and role is Role.MAGNIFY:
         return replace(read, value=choice)  # an order: what is read there says nothing
     end = time.monotonic() + _SETTING_S
     while not same(role, read.value, choice) and time.monotonic() < end:
         # Bodies answer before they have changed; what they tell meanwhile makes the next reading new.
         link.pause("waiting for a setting")
-        read = link.read(setting)
+        read = link.as_it_is(link.read(setting))
     if role is not Role.TARGET and same(role, read.value, choice):  # the target is the library's own, for most
         read = _confirmed(link, read)
     if not same(role, read.value, choice):

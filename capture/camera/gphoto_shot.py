@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from capture.camera.arrivals import Arrivals
@@ -73,6 +73,10 @@ class ShotTaker:
         self._room_before: dict[str, int] = {}
         self._clock_before_s: int | None = None
         self.released_s = -math.inf
+
+    def know(self, pictures: Iterable[Path]) -> None:
+        """See `GphotoCamera.know`."""
+        self._arrivals.know(pictures)
 
     def take(self, folder: Path, stem: str, bulb_s: float | None, *, live: bool, apart_s: float = 0.0) -> Shot:
         """See `GphotoCamera.shoot`; `live` says that a stream of live frames is open, which is interrupted.
@@ -279,6 +283,8 @@ class ShotTaker:
         self._arrivals.begin()
         fetched: list[FetchedFile] = []
         paths = list(dict.fromkeys(phase.added))
+        if paths and len(paths) != order.expected and not order.erase:
+            paths += self._named_alike(paths)
         if len(paths) < (order.expected or 1) and not order.erase:
             paths += self._unannounced({*paths, *self._strays}, order.expected)
         for number, path in enumerate(paths[-_LOOKED_AT:]):
@@ -297,6 +303,12 @@ class ShotTaker:
                 fetched.append(file)
         return Collected(tuple(fetched)) if fetched and len(fetched) == (order.expected or len(fetched)) else None
 
+    def _named_alike(self, announced: list[str]) -> list[str]:
+        """Files on the card, not announced, that have folder and stem of an announced one: those of one shot do."""
+        stems = {path.rpartition(".")[0] for path in announced}
+        listed = [file.camera_path for store in {_store(path) for path in announced} for file in self._newest(store)]
+        return [path for path in listed if path.rpartition(".")[0] in stems and path not in announced]
+
     def _unannounced(self, known: set[str], expected: int | None) -> list[str]:
         """Files on the card of a shot that was not announced, the first of them first.
 
@@ -305,7 +317,7 @@ class ShotTaker:
         """
         last = self._arrivals.last_camera_path
         if last is not None:
-            listed = [file.camera_path for file in self._newest("/" + last.split("/")[1])]
+            listed = [file.camera_path for file in self._newest(_store(last))]
             behind = itertools.takewhile(lambda path: path != last, listed)
             return [path for path in reversed(list(behind)) if path not in known]
         for folder, room_bytes in self._room().items():
@@ -339,6 +351,10 @@ class ShotTaker:
             if entry is not None and (told := self._link.read(entry).value).isdigit():
                 return int(told)
         return None
+
+
+def _store(camera_path: str) -> str:
+    return "/" + camera_path.split("/")[1]
 
 
 def _making_up(newest: list[ListedFile], gone_bytes: int, expected: int | None) -> list[ListedFile]:

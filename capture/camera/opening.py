@@ -6,9 +6,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from capture.camera.deadlines import Deadlines
 from capture.camera.faults import camera_error
 from capture.camera.gphoto_camera import GphotoCamera
-from capture.camera.gphoto_link import Deadlines
 from capture.camera.holders import Holder, describe_holders, device_path, find_holders
 from capture.camera.process import FailedCallError, LibraryProcess, ProcessDiedError, ProcessHungError
 from capture.camera.wire import DetectedCamera

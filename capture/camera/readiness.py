@@ -66,6 +66,12 @@ def charge_of(value: str) -> int | None:
     return percent(value) if word not in _CHARGE_WORDS else _CHARGE_WORDS[word]
 
 
+def _battery_words(value: str) -> str:
+    """A battery's charge as the camera tells it: in per cent, or in its own word."""
+    charge = percent(value)
+    return f"told as {value.casefold()}" if charge is None else f"at {charge} %"
+
+
 class BatteryWatch:
     """Tells of a battery that empties: once for each of 20, 10 and 5 per cent that it falls to or below.
 
@@ -78,10 +84,11 @@ class BatteryWatch:
     def __init__(self) -> None:
         self._told_at = 101
         self.charge: int | None = None
+        self._words = ""
 
     def look(self, value: str) -> str:
         """What to say of the battery's present value; empty where there is nothing new."""
-        self.charge = charge_of(value)
+        self.charge, self._words = charge_of(value), _battery_words(value)
         if self.charge is None:
             return ""
         if self.charge > LOW_BATTERY_PERCENT + 10:
@@ -91,21 +98,23 @@ class BatteryWatch:
             return ""
         self._told_at = mark
         end = " It may end any moment." if mark == EMPTY_BATTERY_PERCENT else ""
-        return f"The camera's battery is at {self.charge} %.{end} Pause the session and put in a full one, or a mains adapter."
+        return (
+            f"The camera's battery is {self._words}.{end} Pause the session and put in a full one, or a mains adapter."
+        )
 
     @property
     def hint(self) -> str:
         """What a low battery may have to do with a failure; empty where it is not low."""
         low = self.charge is not None and self.charge <= LOW_BATTERY_PERCENT
-        return f"Its battery was at {self.charge} % when last read." if low else ""
+        return f"Its battery was {self._words} when last read." if low else ""
 
 
 def _battery(state: RoleState | None) -> Obstacle | None:
     charge = charge_of(state.value) if state is not None else None
-    if charge is None or charge >= LOW_BATTERY_PERCENT:
+    if state is None or charge is None or charge >= LOW_BATTERY_PERCENT:
         return None
     return Obstacle(
-        f"The camera's battery is at {charge} %.",
+        f"The camera's battery is {_battery_words(state.value)}.",
         "Put in a full one, or a mains adapter.",
         charge <= EMPTY_BATTERY_PERCENT,
     )
@@ -199,7 +208,8 @@ def unready(error: CameraError) -> Obstacle | None:
         return None
     return Obstacle(
         f"The camera takes no orders just now: it shows its pictures (playback) or a menu, or is at work. {error.message}",
-        "Half-press its shutter button to leave playback and menus; turn the mode dial to M; wait until its card and flash are ready.",
+        "Half-press its shutter button to leave playback and menus; turn the mode dial to M; wait until its card and flash are ready. "
+        "A camera that takes stills all the same: set live_check = false in focusrail.toml (or FOCUSRAIL_LIVE_CHECK=false).",
         fatal=True,
         about="state",
     )

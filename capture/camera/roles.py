@@ -213,3 +213,12 @@ def find_roles(settings: Sequence[Setting]) -> dict[Role, RoleState | None]:
 def understood_format(state: RoleState | None) -> bool:
     """Whether the format's value says which files a shot makes."""
     return state is not None and format_of(state.value) is not None
+
+
+def stands(role: Role, setting: Setting, value: str) -> bool:
+    """Whether an entry as read needs no writing to be `value`.
+
+    The target is the library's own with most makers, and gone with every opening, whatever it reads; Sony's is the body's.
+    """
+    of_the_body = role is not Role.TARGET or any("sdram" in choice for choice in setting.choices)
+    return of_the_body and setting.value == value

@@ -78,6 +78,16 @@ def test_equal_times_are_fine_and_earlier_ones_stale(card: Card) -> None:
     assert card.names() == ["0001.nef", "0002.nef", "0003.nef"]
 
 
+def test_pictures_of_an_earlier_run_are_not_new(tmp_path: Path, card: Card) -> None:
+    earlier = tmp_path / "shot-0001.nef"
+    earlier.write_bytes(raw(7))
+    card.arrivals.know([earlier, tmp_path / "moved-away.nef"])
+    with pytest.raises(ShotIncompleteError, match="same as an earlier one"):
+        card.shot("0002", [("D1.NEF", raw(7))])
+    card.shot("0002", [("D2.NEF", raw(7, b"mosaiC"))])  # as large
+    assert card.names() == ["0002.nef", "shot-0001.nef"]
+
+
 def fraction(contents: bytes, digits: str) -> bytes:
     """The same picture with another fraction of its second (two digits), or with none."""
     assert contents.count(b"\x0042\x00") == 1

@@ -336,6 +336,9 @@ def test_bodies_that_say_only_that_they_are_busy(maker: str, order: dict[str, ob
         fatal = [one for one in camera.obstacles() if one.fatal]
         assert [rows()[name].words in one.message for one in fatal] == ([True] if name else [])
         assert body.truth()["shots"] == 0
+        assert all("live_check" in one.remedy for one in fatal)
+        camera.live_check = False
+        assert not any(one.fatal for one in camera.obstacles())
 
 
 # What opens no camera at all.

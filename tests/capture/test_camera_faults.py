@@ -155,6 +155,17 @@ def test_a_setting_that_the_camera_does_not_take() -> None:
     assert is_refusal(failed)
 
 
+def test_a_setting_without_an_answer_is_not_called_a_cable() -> None:
+    """The camera waits for a value that libgphoto2 does not send: it must be opened anew, and is well."""
+    reason = "The property 'Capture Target' / 0xd222 was not set (0x02fa: PTP Timeout)"
+    failed = Failed(-2, "Bad parameters", (reason, "Property 'capturetarget' not found"))
+    error = setting_error(failed, "setting capturetarget to sdram")
+    assert type(error) is CameraSettingError
+    assert "own menu" in error.remedy
+    assert not is_refusal(failed)
+    assert type(setting_error(Failed(-7, "I/O problem", (reason,)), "setting iso to 100")) is CameraLostError
+
+
 @pytest.mark.parametrize(
     ("code", "reason"),
     [(-110, ""), (-1, "The property 'ISO Speed' / 0x500f was not set (0x2019: PTP Device Busy)")],

@@ -127,6 +127,19 @@ def test_a_cut_transfer_is_judged_before_it_is_repeated(
     assert bench.truth()["shots"] == before + exposures
 
 
+def test_the_first_shot_is_found_by_the_name_of_its_announced_file(tmp_path: Path) -> None:
+    """Before any file is known, on a body that tells neither its clock nor how many files it makes."""
+    with (
+        NetworkCamera("--maker", "generic", "--format", "RAW+JPEG", "--scale", "20", "--size", "300x200") as body,
+        open_camera(body.port, deadlines=QUICK) as camera,
+    ):
+        body.order(fault="cut_transfer")
+        shot = camera.shoot(tmp_path, "0001")
+        assert body.truth()["shots"] == 1
+    check_pair(shot, tmp_path, "0001")
+    assert "The shot was found on the card." in shot.notes
+
+
 def test_a_busy_camera_is_waited_for(bench: NetworkCamera, camera: GphotoCamera, tmp_path: Path) -> None:
     bench.order(fault="busy", seconds=6)
     check_pair(camera.shoot(tmp_path, "0001"), tmp_path, "0001")

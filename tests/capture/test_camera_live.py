@@ -62,6 +62,14 @@ def test_live_view_ends_on_every_way_out(bench: NetworkCamera, camera: GphotoCam
     assert not bench.truth()["live"]
 
 
+def test_canon_s_live_view_is_read_where_it_is_told_and_ends_with_the_connection() -> None:
+    with NetworkCamera("--maker", "canon", "--size", "300x200") as body:
+        with open_camera(body.port) as camera:
+            assert camera.set(Role.LIVE_VIEW, "on").value == "1"
+            assert body.truth()["live"]
+        assert not body.truth()["live"]
+
+
 def test_a_stream_that_has_ended_gives_no_frames(camera: GphotoCamera) -> None:
     with camera.live() as frames:
         next(frames)

@@ -35,6 +35,8 @@ def test_nothing_stands_in_the_way_of_a_ready_camera() -> None:
     [
         ("battery", "19%", "19 %", False),
         ("battery", "5%", "5 %", True),
+        ("battery", "Low", "told as low.", False),
+        ("battery", "Exhausted", "told as exhausted.", True),
         ("shutter", "Bulb", "bulb", True),
         ("autofocus", "On", "focuses by itself", False),
         ("autofocus", "AF-S", "focuses by itself", False),
@@ -113,6 +115,12 @@ def test_an_emptying_battery_is_told_of_once_for_each_mark(charges: list[int]) -
     passed = {next(mark for mark in (5, 10, 20) if charge <= mark) for charge in charges if charge <= 20}
     assert len([words for words in told if words]) == len(passed)
     assert bool(watch.hint) == (min(charges) <= 20)
+
+
+def test_a_battery_that_counts_in_words_is_given_no_figure() -> None:
+    watch = BatteryWatch()
+    assert "battery is told as low." in watch.look("Low")
+    assert watch.hint == "Its battery was told as low when last read."
 
 
 def test_a_changed_battery_starts_anew_and_one_that_wavers_does_not() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capture.camera.protocol import Role
-from capture.camera.roles import CANDIDATES, Setting, candidates, find_roles
+from capture.camera.roles import CANDIDATES, Setting, candidates, find_roles, stands
 
 
 def entry(
@@ -221,3 +221,19 @@ def test_roles_do_not_depend_on_the_order_of_different_names(shuffled: list[Sett
 
 def test_every_role_has_candidates() -> None:
     assert set(CANDIDATES) == set(Role)
+
+
+@pytest.mark.parametrize(
+    ("role", "choices", "asked", "stands_so"),
+    [
+        (Role.TARGET, ("Internal RAM", "Memory card"), "Internal RAM", False),
+        (Role.TARGET, ("sdram", "card+sdram"), "sdram", True),
+        (Role.TARGET, ("sdram", "card+sdram"), "card+sdram", False),
+        (Role.ISO, ("100", "200"), "100", True),
+    ],
+)
+def test_a_target_of_the_library_is_written_though_it_reads_as_asked(
+    role: Role, choices: tuple[str, ...], asked: str, stands_so: bool
+) -> None:
+    setting = Setting("/main/entry", "entry", "radio", choices[0], choices)
+    assert stands(role, setting, asked) is stands_so

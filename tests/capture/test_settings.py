@@ -28,6 +28,12 @@ def test_flag_before_environment_before_folder_before_user(tmp_path: Path, users
     assert settings.choose("aperture", None, "default") == "default"
 
 
+def test_a_switch_may_be_off_in_file_and_environment(tmp_path: Path) -> None:
+    assert load_settings(tmp_path, {"FOCUSRAIL_LIVE_CHECK": "false"}).choose("live_check", None, True) is False
+    (tmp_path / "focusrail.toml").write_text("live_check = false\n")
+    assert load_settings(tmp_path, {}).choose("live_check", None, True) is False
+
+
 def test_every_value_says_where_it_came_from(tmp_path: Path) -> None:
     (tmp_path / "focusrail.toml").write_text("magnification = 2.5\n")
     listing = load_settings(tmp_path, {"FOCUSRAIL_F_NUMBER": "5.6"}).listing()

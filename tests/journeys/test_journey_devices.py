@@ -178,8 +178,14 @@ def test_a_bracket_with_several_shots_of_each(bench: RunningBench, tmp_path: Pat
     assert "two shutter times" in refused.values["error"]["message"]
 
 
-def test_an_exposure_longer_than_the_camera_s_longest(bench: RunningBench, tmp_path: Path) -> None:
+def test_an_exposure_longer_than_the_camera_s_longest_and_its_picture_once_more(
+    bench: RunningBench, tmp_path: Path
+) -> None:
     options = ("--format", "JPEG", "--shutter", "bulb:1.5")
     done = focusrail("camera", "shot", "--camera", bench.camera, "--out", tmp_path, *options, "--json").done()
     assert len(done["files"]) == 1
     focusrail("camera", "set", "shutter", "1/60", "--camera", bench.camera, "--json").done()
+    bench.ask({"fault": "stale_frame"})
+    stale = focusrail("camera", "shot", "--camera", bench.camera, "--out", tmp_path, "--format", "JPEG", "--json")
+    assert "the same as an earlier one" in stale.values["error"]["message"]
+    assert [str(path) for path in tmp_path.iterdir()] == done["files"]
