@@ -88,9 +88,11 @@ def test_depth_maps_are_numbers_to_others_too(outputs: Path) -> None:
 def test_slabs_and_a_depth_of_16_bit_open_as_pictures(outputs: Path, tmp_path: Path) -> None:
     slabs = sorted((outputs / "fused.slabs").glob("*.tif"))
     assert len(slabs) == 3
+    with pillow("Image").open(outputs / "fused.tif") as fused:
+        size = fused.size
     for slab in slabs:
         with pillow("Image").open(slab) as image:
-            assert image.size == pillow("Image").open(outputs / "fused.tif").size
+            assert image.size == size
             assert image.tag_v2[258] == (16, 16, 16)
             assert image.info["icc_profile"]
     stack_pictures(
