@@ -10,13 +10,9 @@ import signal
 import sys
 from types import FrameType
 
-from capture.app.loading import begin_imports
+from capture.app.loading import begin_imports, interrupt
 
 INTERRUPTED = 130
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _nothing_to_pause(number: int, frame: FrameType | None) -> None:
@@ -32,16 +28,15 @@ def main() -> None:
     background, too, even where the shell has switched it off; SIGHUP does not under nohup. So is SIGUSR2, the order to stop, wherever
     no frames are shot that could be finished first (`keys_and_signals`); SIGUSR1, the order to pause, is refused there.
     """
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        # So it is inherited from a shell without job control that starts a job in the background: an interrupt that is sent to such
-        # a job is meant for it, and must stop the rail.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Ignored, so it is inherited from a shell without job control that starts a job in the background: an interrupt that is sent to
+    # such a job is meant for it, and must stop the rail.
+    signal.signal(signal.SIGINT, interrupt)
     for number in (signal.SIGTERM, signal.SIGHUP):
         # a program started with nohup is meant to outlive its terminal
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _terminate)
+            signal.signal(number, interrupt)
     signal.signal(signal.SIGUSR1, _nothing_to_pause)
-    signal.signal(signal.SIGUSR2, _terminate)
+    signal.signal(signal.SIGUSR2, interrupt)
     try:
         begin_imports()
         from capture.app.main import run

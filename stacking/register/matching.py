@@ -20,6 +20,8 @@ _INDEPENDENT = 50.0
 _FLOOR = 0.01
 _LEAST_SHARE = 0.4
 _TRUSTED_AGREEMENT = 0.45
+# Sides of a thumbnail whose spectrum tells a turn.
+_LEAST_TURNED = 8
 _LEAST_AGREEMENT = 0.3
 _LEAST_RESEMBLANCE = 0.15
 _CORNER_SPREAD = 30.0
@@ -120,7 +122,7 @@ def match(query: MatchQuery) -> Match | None:
     if not query.thorough:
         return None
     directly, reached = align_directly(old.flat, new.flat, guess, factor)
-    if reached < _TRUSTED_AGREEMENT:
+    if reached < _TRUSTED_AGREEMENT and min(old.flat.shape) >= _LEAST_TURNED:
         turned = similarity_by_phase(old.flat, new.flat, factor)
         again, score = align_directly(old.flat, new.flat, turned, factor)
         if score > reached:

@@ -21,7 +21,7 @@ from stacking.register.trajectory import bumped_frames, places, steady_matches
 
 _FULL_BELOW_PIXELS = 3_000_000
 # Of the shorter side, to be registered and to be looked at: what is smaller shows too little.
-_LEAST_SIDE_PX, _LEAST_STILL_SIDE_PX = 16, 4
+_LEAST_SIDE_PX, _LEAST_STILL_SIDE_PX = 24, 4
 _LOW_CONTRAST = 1.0
 _CLIPPED = 65535
 _DIRECT = 2

@@ -36,3 +36,28 @@ def test_what_is_imported_begins_no_threads() -> None:
     environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, env=environment)
     assert ran.returncode == 0, ran.stderr
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+def test_an_interrupt_waits_for_the_end_of_the_imports(number: str) -> None:
+    code = (
+        "import os, signal, sys\n"
+        "from capture.app.loading import begin_imports, end_imports, interrupt\n"
+        f"signal.signal(signal.{number}, interrupt)\n"
+        "begin_imports()\n"
+        f"os.kill(os.getpid(), signal.{number})\n"
+        "import capture.app.main\n"
+        "try:\n"
+        "    end_imports()\n"
+        "except KeyboardInterrupt:\n"
+        "    pass\n"
+        "else:\n"
+        "    sys.exit('it was lost')\n"
+        "try:\n"
+        f"    os.kill(os.getpid(), signal.{number})\n"
+        "except KeyboardInterrupt:\n"
+        "    sys.exit(0)\n"
+        "sys.exit('a later one was lost')\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 0, ran.stderr

@@ -195,15 +195,22 @@ def test_wrong_use_is_named() -> None:
 
 @pytest.mark.parametrize(
     ("size", "motion"),
-    [((16, 12), "similarity"), ((1, 1), "similarity"), ((1, 50), "similarity"), ((1, 1), "none"), ((2000, 3), "none")],
+    [
+        ((18, 16), "similarity"),
+        ((5, 3), "similarity"),
+        ((1, 1), "similarity"),
+        ((1, 50), "similarity"),
+        ((1, 1), "none"),
+        ((2000, 3), "none"),
+    ],
 )
 def test_frames_too_small_to_tell_where_they_lie_are_called_that(size: tuple[int, int], motion: str) -> None:
     registrar = Registrar(size, motion=motion)
-    for k in range(3):
+    for k in range(8):
         registrar.add(k, np.random.default_rng(k).integers(0, 255, size[::-1], np.uint8))
     with pytest.raises(RegistrationError, match="too small") as caught:
         registrar.solve()
-    assert ("--align none" in caught.value.remedy) == (size == (16, 12))
+    assert ("--align none" in caught.value.remedy) == (size == (18, 16))
 
 
 def test_full_size_is_wanted_for_small_frames() -> None:
