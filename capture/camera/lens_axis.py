@@ -283,18 +283,20 @@ class LensAxis:
             with held_interrupts(self._turn.ask_stop), self.camera.focusing():
                 yield
         except FocusEndError as error:
-            place = self._place = (
-                self._place if self._place.at_end else LensPlace()
-            )  # told late, of an order that seemed done
-            which = {-1: "near", 1: "far"}.get(place.at_end, "")
+            if not self._place.at_end:  # told late, of an order that seemed done
+                self._place = LensPlace()
+            place, end = self._place, {-1: "near end", 1: "far end"}.get(self._place.at_end, "end")
+            where, ways_on = f"that is {place.count} st", ""
+            if not place.known:
+                where, ways_on = "its position is unknown", "; home it, or jog it away from its end and zero it again"
+                if place.at_end:
+                    ways_on = (
+                        "; where that end lies is known now, so count anew: --origin here (or `rail zero`); or home it"
+                    )
             ended = RailEndError(
-                f"the lens came to the {which} end of its travel".replace("  ", " "),
-                remedy="Take a shorter range, or move the camera."
-                if place.known
-                else "Take a shorter range, or move the camera; where that end lies is known now, so count anew: --origin here (or "
-                "`rail zero`), and searches keep within it; or home it.",
-                state=f"The lens stands at its {which} end; ".replace("  ", " ")
-                + (f"that is {place.count} st." if place.known else "its position is unknown."),
+                f"the lens came to the {end} of its travel",
+                remedy=f"Take a shorter range, or move the camera{ways_on}.",
+                state=f"The lens stands at its {end}; {where}.",
             )
             ended.about = self._about
             raise ended from error

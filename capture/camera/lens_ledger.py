@@ -46,11 +46,6 @@ class LensPlace:
     far_end: int | None = None
     at_end: int = 0
 
-    @property
-    def position(self) -> int | None:
-        """Steps from the origin; None where that is not known."""
-        return self.count if self.known else None
-
     def counted_from(self, count: int) -> LensPlace:
         """The same place, called `count` from now on."""
         shift = count - self.count
