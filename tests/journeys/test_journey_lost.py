@@ -3,62 +3,24 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 from capture.app.bench_launch import RunningBench
-from tests.journeys.program import Finished, command, focusrail
+from tests.journeys.program import focusrail
+from tests.journeys.shoot_running import Running
 
 OPTIONS = ("--seed", "5", "--sensor", "320x240", "--time-scale", "40")
 FRAMES = 9
 STEP_UM = 90.0
-OPTICS = ("-m", "2", "-f", "2.8")
 
 
-class Session:
-    """A `shoot` through the subject, from `near_um` on."""
-
-    def __init__(self, bench: RunningBench, folder: Path, near_um: float, origin: str) -> None:
-        self.folder = folder
-        plan = ("--near", str(near_um), "--far", str(near_um + STEP_UM * (FRAMES - 1)), "--step", str(STEP_UM))
-        devices = ("--rail", bench.rail, "--camera", bench.camera, "--origin", origin)
-        self._process = subprocess.Popen(
-            command("shoot", *devices, *plan, *OPTICS, "--settle", "0", "--out", str(folder), "--json"),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            stdin=subprocess.DEVNULL,
-            text=True,
-        )
-
-    def befalls(self, bench: RunningBench, after: int, **fault: object) -> None:
-        """While it is paused after so many frames."""
-        self._wait(lambda: len(list((self.folder / "frames").glob("0*"))) >= after)
-        self._process.send_signal(signal.SIGUSR1)
-        self._wait(lambda: '"paused"' in self._notes())
-        bench.ask(fault)
-        self._process.send_signal(signal.SIGUSR1)
-
-    def _notes(self) -> str:
-        from capture.session.journal import Journal
-
-        with Journal(self.folder / "journal.db") as journal:
-            return json.dumps([dict(event.detail) for event in journal.events()])
-
-    def _wait(self, condition: object) -> None:
-        assert callable(condition)
-        end_s = time.monotonic() + 60
-        while not condition():
-            assert time.monotonic() < end_s
-            assert self._process.poll() is None, self._process.communicate()
-            time.sleep(0.01)
-
-    def end(self) -> Finished:
-        out, err = self._process.communicate(timeout=110)
-        return Finished(self._process.returncode, out, err)
+def shooting(bench: RunningBench, folder: Path, near_um: float, origin: str) -> Running:
+    """A session through the subject, from `near_um` on."""
+    plan = ("--near", str(near_um), "--far", str(near_um + STEP_UM * (FRAMES - 1)), "--step", str(STEP_UM))
+    devices = ("--rail", bench.rail, "--camera", bench.camera)
+    return Running(folder, devices, "--origin", origin, *plan, "--settle", "0")
 
 
 def verdicts(folder: Path) -> list[tuple[float, str]]:
@@ -72,8 +34,9 @@ ALL = [STEP_UM * k for k in range(FRAMES)]
 def test_without_a_switch_the_place_is_found_by_images(tmp_path: Path) -> None:
     with RunningBench(*OPTIONS, "--start", "400") as bench:
         start_um = bench.ask({"get": "truth"})["carriage_um"]
-        session = Session(bench, tmp_path / "s", 0.0, "here")
-        session.befalls(bench, 6, fault="lose_steps", steps=160)
+        session = shooting(bench, tmp_path / "s", 0.0, "here").paused_after(6)
+        bench.ask({"fault": "lose_steps", "steps": 160})
+        session.go_on()
         done = session.end()
         assert done.done()["frames"] == FRAMES
         assert "the picture stands still, though the rail moved on" in done.stderr
@@ -87,8 +50,9 @@ def test_a_jam_ends_the_session_and_resume_asks_for_the_place(tmp_path: Path) ->
     with RunningBench(*OPTIONS, "--switches", "--start", "400") as bench:
         home = focusrail("rail", "home", "--rail", bench.rail, "--json").done()["position_um"]
         near_um = round(400.0 - bench.ask({"get": "truth"})["carriage_um"] + home)
-        session = Session(bench, tmp_path / "s", near_um, "home")
-        session.befalls(bench, 5, fault="jam")
+        session = shooting(bench, tmp_path / "s", near_um, "home").paused_after(5)
+        bench.ask({"fault": "jam"})
+        session.go_on()
         ended = session.end()
         assert ended.code == 3
         error = ended.values["error"]
