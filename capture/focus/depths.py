@@ -28,6 +28,8 @@ _CHUNK = 4096
 # Neighbours that must agree, within this blur in pixels: what stands alone is noise.
 FEWEST_ALIKE = 2
 ALIKE_PX = 2.0
+# A place is told together with those alike so near: noise is not.
+_EVENED = 2
 # What shows less than this share of the energy of a block so near, at the same depth, shows that block's skirts.
 _SKIRTS, _REACH = 0.15, 4
 
@@ -93,7 +95,8 @@ def match_depths(
     position = found.reshape(rows, columns)
     tolerance = ALIKE_PX / growth_px_per_unit
     alone = like_neighbours(position, tolerance) < FEWEST_ALIKE
-    return Depths(np.where(alone, np.nan, position), tolerance, near, far, textured)
+    position = _evened(np.where(alone, np.nan, position), tolerance)
+    return Depths(position, tolerance, near, far, textured)
 
 
 def standing(depths: Depths, energy: F64) -> NDArray[np.bool_]:
@@ -107,6 +110,16 @@ def standing(depths: Depths, energy: F64) -> NDArray[np.bool_]:
         same = np.abs(place - depths.position) < depths.tolerance
         strongest = np.where(same & (other > strongest), other, strongest)
     return np.asarray(own > _SKIRTS * strongest)
+
+
+def _evened(position: F64, tolerance: float) -> F64:
+    """Each place as the mean of those alike close by: noise would widen the distribution whose ends are wanted."""
+    total, count = np.zeros(position.shape), np.zeros(position.shape)
+    for other in _shifted(position, _EVENED):
+        alike = np.abs(other - position) < tolerance
+        total += np.where(alike, other, 0.0)
+        count += alike
+    return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))
 
 
 def _shifted(plane: F64, reach: int) -> Iterator[F64]:

@@ -19,9 +19,9 @@ F64 = NDArray[np.floating]
 # Wanted are the 1st and 99th percentile by area. What is nearest is thin (hairs, tips), and live frames draw thin things wider than they
 # are, the more so before bare ground, whose own texture does not outweigh their skirts: to three times. Of what is farthest some is
 # hidden or lost. So these shares of what is seen are those.
-NEAR_SHARE, NEAR_SHARE_BARE, FAR_SHARE = 0.01, 0.03, 0.991
+NEAR_SHARE, NEAR_SHARE_BARE, FAR_SHARE = 0.008, 0.033, 0.992
 # For how much of a block what stands before its own depth counts.
-_BEFORE_AREA = 0.7
+_BEFORE_AREA = 0.2
 # By what factor that count may be wrong, either way: how far an end moves with it tells how sure the end is.
 _MISCOUNT = 1.6
 # Depths of field by which an end may be loose without a word.
@@ -33,6 +33,8 @@ _BLUR_BETWEEN_PX = 2.5
 # each way, it is made finer where it is coarser than that.
 _FINE_ENOUGH, _COARSEST = 1.25, 2.5
 _ROUND_ENDS = 2.5
+# There it is no coarser than a depth of field needs to be, either, down to this share of what the law of defocus asks for.
+_FINEST = 0.5
 # The same in halves of the width of what the finest band that shows many blocks sees.
 _WIDTHS, _SHOWN, _SAMPLE_BLOCKS = 1.3, 0.5, 1500
 # Growth in found blocks by which one more look was worth it.
@@ -136,6 +138,8 @@ def find_range(
             grow_near = grow_near and (not wants_near or depths.beyond_near > _MOST * after)
             grow_far = grow_far and (not wants_far or depths.beyond_far > _MOST * after)
     wanted = max(wanted, _WIDTHS * _half_width(taken))
+    if dof is not None:
+        wanted = min(wanted, max(dof, _FINEST * wanted))
     found = _conclude(taken, growth_px_per_unit, depths, (low, high), dof)
     if between := _between(taken, wanted, (found.near, found.far)):
         say(f"{len(between)} live frames more, round the ends")

@@ -30,6 +30,9 @@ MOST_FRAMES = 400
 SMALL_WINDOW_PX, SMALL_STRIDE_PX, MOST_SMALL_BLOCKS = 1.0, 2, 30_000
 POOLED_WINDOW_PX, POOLED_STRIDE_PX = 5.0, 8
 
+# Standard deviation of noise, of the encoded light (0 to 1), from which it hides fine texture, as hairs: the mean of some frames has less.
+_NOISY, _MOST_LOOKS = 0.0035, 6
+
 # Share of clipped blocks from which that is named where nothing is found. A bright ground may well clip beside a subject that does not,
 # so only from a larger share a sweep is not worth its time.
 MOSTLY_CLIPPED, _ALL_CLIPPED = 0.5, 0.95
@@ -235,6 +238,18 @@ class _Gathering:
         self.structured.append(structured_share(part, self.variance, self.bands.stride_px))
 
 
+def _looks_for(one: F32, other: F32) -> int:
+    """How many frames are to be taken as one, by the noise of two of one position."""
+    noise = math.sqrt(float(noise_variance(one, other).mean()))
+    return min(max(math.ceil((noise / _NOISY) ** 2), 1), _MOST_LOOKS)
+
+
+def _mean_of(view: View, first: F32, looks: int) -> F32:
+    if looks == 1:
+        return first
+    return np.asarray(np.mean([first, *(view.again() for _ in range(looks - 1))], axis=0, dtype=np.float32))
+
+
 def sweep(
     view: View,
     positions: F64,
@@ -247,7 +262,8 @@ def sweep(
 ) -> Sweep:
     """Look from each of `positions` (growing); twice from the first, the middle and the last, which tells the noise.
 
-    Of frames with more blocks than `most_blocks`, blocks lie farther apart and are larger.
+    Where frames are noisy, each look is the mean of up to six. Of frames with more blocks than `most_blocks`, blocks lie farther apart and
+    are larger.
 
     Raises
     ------
@@ -264,11 +280,16 @@ def sweep(
         )
     gathering = _Gathering(region or Region(), window_px, stride_px, most_blocks)
     twice = {0, len(positions) // 2, len(positions) - 1}
+    looks = 1
     for index, position in enumerate(positions):
         reached, frame = view.frame(float(position))
         if gathering.positions and reached <= gathering.positions[-1]:
             continue  # nearer together than the axis's own step
-        gathering.add(reached, frame, view.again() if index in twice else None)
+        again = view.again() if index in twice else None
+        if index == 0 and again is not None:
+            looks = _looks_for(frame, again)
+        frame = _mean_of(view, frame, looks)
+        gathering.add(reached, frame, None if again is None else _mean_of(view, again, looks))
         if index == 0 and gathering.clipped is not None and gathering.clipped.mean() > _ALL_CLIPPED:
             raise overexposed(f"Looked at {reached:g} only; the rail stands at rest.")
         if on_frame is not None:

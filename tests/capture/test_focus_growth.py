@@ -244,6 +244,14 @@ def test_a_subject_before_a_ground_that_clips_is_measured() -> None:
     assert (found.near, found.far) == (pytest.approx(0.0, abs=15.0), pytest.approx(100.0, abs=15.0))
 
 
+@pytest.mark.parametrize(("noise", "looks"), [(0.0015, 1), (0.006, 3), (0.03, 6)])
+def test_noisy_frames_are_looked_at_several_times(noise: float, looks: int) -> None:
+    scene = Scene(11, 0.1, 0.0, 100.0, noise=noise)
+    taken = sweep(scene, np.linspace(0.0, 100.0, 6))
+    single = np.max([taken.bands.noise(scene.again(), scene.again()) for _ in range(3)], axis=0)
+    assert taken.noise.mean() == pytest.approx(single.mean() / looks, rel=0.15)
+
+
 def test_a_region_of_a_few_pixels_is_refused() -> None:
     with pytest.raises(FocusError, match="live pixels"):
         sweep(Scene(10, 0.1, 0.0, 100.0), np.arange(5.0), Region(0.0, 0.0, 0.1, 0.1))
