@@ -18,8 +18,9 @@ F64 = NDArray[np.floating]
 
 # Wanted are the 1st and 99th percentile by area. What is nearest is thin (hairs, tips), and live frames draw thin things wider than they
 # are, the more so before bare ground, whose own texture does not outweigh their skirts: to three times. Of what is farthest some is
-# hidden or lost. So these shares of what is seen are those.
-NEAR_SHARE, NEAR_SHARE_BARE, FAR_SHARE = 0.008, 0.033, 0.992
+# hidden or lost, but skirts reach onto bare ground there, too. So these shares of what is seen are those.
+NEAR_SHARE, NEAR_SHARE_BARE = 0.008, 0.033
+FAR_SHARE, FAR_SHARE_BARE = 0.997, 0.983
 # For how much of a block what stands before its own depth counts.
 _BEFORE_AREA = 0.2
 # By what factor that count may be wrong, either way: how far an end moves with it tells how sure the end is.
@@ -209,9 +210,11 @@ def _conclude(
             remedy="Light the subject well, jog until it is about in focus, choose an area with --roi, or give near and far.",
             state=f"Looked from {taken.positions[0]:g} to {taken.positions[-1]:g}; the rail stands at rest.",
         )
-    near_share = NEAR_SHARE + (NEAR_SHARE_BARE - NEAR_SHARE) * (1 - float(counted.mean()))
+    bare = 1 - float(counted.mean())
+    near_share = NEAR_SHARE + (NEAR_SHARE_BARE - NEAR_SHARE) * bare
+    far_share = FAR_SHARE + (FAR_SHARE_BARE - FAR_SHARE) * bare
     near_shares = near_share * np.array([1 / _MISCOUNT, 1, _MISCOUNT])
-    far_shares = 1 - (1 - FAR_SHARE) * np.array([_MISCOUNT, 1, 1 / _MISCOUNT])
+    far_shares = 1 - (1 - far_share) * np.array([_MISCOUNT, 1, 1 / _MISCOUNT])
     before = taken.before(depths, growth_px_per_unit)
     before = before[np.isfinite(before)]
     near_least, near, near_most = _at_shares(
