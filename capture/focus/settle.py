@@ -89,13 +89,14 @@ def measure_settle(
     live_scale: float,
     *,
     step: float,
+    place: float | None = None,
     exposure_s: float | None = None,
     moves: int | None = None,
     region: Region | None = None,
     say: Say = silent,
     clock: Callable[[], float] = time.monotonic,
 ) -> SettleEstimate:
-    """Move by a step time and again, and watch the picture come to rest; the carriage ends where it stood.
+    """Move by a step to one place time and again, and watch the picture come to rest; the carriage ends there.
 
     Parameters
     ----------
@@ -108,6 +109,8 @@ def measure_settle(
         Pixels of the still for one of the live frame.
     step : float
         The move that is watched, in the axis's unit; negative where the axis comes to its targets from above.
+    place : float or None
+        None: where it stands.
     exposure_s : float or None
         Of a live frame; None: a thirtieth of a second.
     moves : int or None
@@ -123,7 +126,7 @@ def measure_settle(
     CaptureError, rail.errors.RailError
     """
     exposure = min(exposure_s or _LIVE_EXPOSURE_S, _LIVE_EXPOSURE_S)
-    watch = _Watch(axis, frames, live_scale, step, region or Region(), exposure, clock)
+    watch = _Watch(axis, frames, live_scale, step, place, region or Region(), exposure, clock)
     say("watching the picture at rest")
     watch.learn()
     say(f"one move of {step:g}, to see how long it shakes")
@@ -230,6 +233,7 @@ class _Watch:
         frames: Iterator[LiveFrame],
         live_scale: float,
         step: float,
+        place: float | None,
         region: Region,
         exposure_s: float,
         clock: Callable[[], float],
@@ -241,7 +245,7 @@ class _Watch:
                 "the position of the rail is unknown",
                 remedy="Give --origin here to zero it where it stands, or --origin home to home it.",
             )
-        self._place = position
+        self._place = position if place is None else place
         self._frames = frames
         self._scale = live_scale
         self._step = step
