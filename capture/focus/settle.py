@@ -297,15 +297,16 @@ class _Watch:
         told_s, early = self._step_on()
         times: list[float] = []
         grays: list[F32] = []
-        quiet = 0
-        while quiet < _REST_FRAMES:
+        quiet, moved_s = 0, 0.0
+        # frames may come as fast as it swings, and seem quiet: as long as it moved, it is watched on
+        while quiet < _REST_FRAMES or times[-1] < 2 * moved_s + _REST_S:
             at_s, gray = early.pop(0) if early else self._paced()
             times.append(at_s - told_s)
             grays.append(gray)
             near = ShiftMeter(gray).shift(grays[-2]) * self._scale if len(grays) > 1 else np.array([np.inf, 0.0])
-            quiet = quiet + 1 if float(np.hypot(*near)) < limit else 0
+            quiet, moved_s = (quiet + 1, moved_s) if float(np.hypot(*near)) < limit else (0, times[-1])
             _refuse_endless(times[-1], len(times))
-        self._refer(grays[-_REST_FRAMES // 2 :])  # before, it may have swung by as little as that all the time
+        self._refer(grays[-_REST_FRAMES // 2 :])
         shifts = [self._shift(gray) for gray in grays]
         self._shaken_s = max(
             (at for at, shift in zip(times, shifts, strict=True) if float(np.hypot(*shift)) > limit), default=0.0
