@@ -18,7 +18,7 @@ from capture.focus.settle import measure_settle
 from capture.focus.step import StepEstimate, StillOptics, measure_step
 from rail.axis import Axis, AxisUnit
 
-_QUICK_MOVES = 3
+_QUICK_MOVES = 4
 # Below this a measured growth is not acted on.
 USABLE_CONFIDENCE = 0.3
 
