@@ -12,13 +12,13 @@ from capture.camera.protocol import Camera, Role
 from capture.camera.values import BULB_S, shutter_seconds
 from capture.depth_of_field import DEFAULT_OVERLAP, PIXELS_PER_COC, Optics
 from capture.errors import CameraSettingError, FocusError
-from capture.focus.axis_view import look_at_still, looking, returning
+from capture.focus.axis_view import look_at_still, looking
 from capture.focus.range import RangeEstimate, find_range
 from capture.focus.settle import measure_settle
 from capture.focus.step import StepEstimate, StillOptics, measure_step
 from rail.axis import Axis, AxisUnit
 
-_QUICK_MOVES = 6
+_QUICK_MOVES = 4
 # Below this a measured growth is not acted on.
 USABLE_CONFIDENCE = 0.3
 
@@ -45,8 +45,8 @@ class Found:
     shot_bytes: int | None = None
 
 
-def find_focus(axis: Axis, camera: Camera, wishes: FocusWishes, *, want_range: bool) -> Found:
-    """Measure the step, and find the range where asked; the carriage is back where it was afterwards.
+def find_focus(axis: Axis, camera: Camera, wishes: FocusWishes, *, want_range: bool, come_back: bool = True) -> Found:
+    """Measure the step, and find the range where asked; the carriage is back where it was afterwards unless it need not `come_back`.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def find_focus(axis: Axis, camera: Camera, wishes: FocusWishes, *, want_range: b
     optics = wishes.optics(pixel_um, None if told is None else told.f_number) if in_um else None
     if optics is None and in_um and wishes.magnification is not None and wishes.f_number is not None:
         say("note: the pixel pitch is not known, so formula and measurement are not compared; give --pixel")
-    with looking(axis, camera) as view:
+    with looking(axis, camera, come_back=come_back) as view:
         step = measure_step(
             view, scale, wishes.overlap, optics, still=told, region=wishes.region, reach=view.reach, say=say
         )
@@ -144,7 +144,7 @@ def calibrated_settle_s(axis: Axis, camera: Camera | None = None) -> float | Non
 def settle_for(axis: Axis, camera: Camera, step: float, place: float, live_scale: float | None = None) -> float | None:
     """The settle time for a session: as calibrated, else measured on live frames at `place`; None where it cannot be seen there.
 
-    The carriage is back where it was afterwards; after Ctrl-C it stays where it was stopped.
+    The carriage stands there afterwards; after Ctrl-C it stays where it was stopped.
 
     Raises
     ------
@@ -158,18 +158,17 @@ def settle_for(axis: Axis, camera: Camera, step: float, place: float, live_scale
     scale = look_at_still(camera).live_scale if live_scale is None else live_scale
     low, high = axis.limits
     try:
-        with returning(axis):
-            axis.move_to(min(max(place, low + abs(step)), high - abs(step)))
-            with camera.live() as frames:
-                found = measure_settle(
-                    axis,
-                    frames,
-                    scale,
-                    step=approach_sign(axis) * abs(step),
-                    exposure_s=live_exposure_s(camera),
-                    moves=_QUICK_MOVES,
-                    say=say,
-                )
+        with camera.live() as frames:
+            found = measure_settle(
+                axis,
+                frames,
+                scale,
+                step=approach_sign(axis) * abs(step),
+                place=min(max(place, low + abs(step)), high - abs(step)),
+                exposure_s=live_exposure_s(camera),
+                moves=_QUICK_MOVES,
+                say=say,
+            )
     except FocusError as error:
         say(f"note: the settle time could not be measured: {error.message}")
         return None

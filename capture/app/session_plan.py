@@ -151,16 +151,25 @@ def find_plan(wish: PlanWish, axis: Axis, camera: Camera) -> PlanFound:
     ------
     FocusError, CameraError, rail.errors.RailError, UsageError
     """
-    from capture.app.focus_running import find_focus
+    from capture.focus.axis_view import returning
 
     if wish.plan is not None:
         return PlanFound(wish.plan, {})
     check_wish(wish, axis, camera)
+    with returning(axis):
+        return _looked_for(wish, axis, camera)
+
+
+def _looked_for(wish: PlanWish, axis: Axis, camera: Camera) -> PlanFound:
+    """The same, with the carriage wherever it was looked last."""
+    from capture.app.focus_running import find_focus
+
     unit = axis.capabilities.unit
     if wish.near is not None and wish.far is not None and wish.step is not None:
         settle_s = _settle_s(wish, axis, camera, wish.step.value, (wish.near.value, wish.far.value))
         return PlanFound(StackPlan(wish.near.value, wish.far.value, wish.step.value, settle_s, unit), {})
-    found = find_focus(axis, camera, wish.focus, want_range=wish.near is None or wish.far is None)
+    wants_range = wish.near is None or wish.far is None
+    found = find_focus(axis, camera, wish.focus, want_range=wants_range, come_back=False)
     for note in (*found.step.notes, *(found.range.notes if found.range else ())):
         say(f"note: {note}")
     dof = found.step.dof_um

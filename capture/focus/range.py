@@ -118,7 +118,8 @@ def find_range(
     depths = taken.depths(growth_px_per_unit)
     while True:
         room = MOST_FRAMES - len(taken.positions)
-        spacing = max(spacing, _WIDTHS * _half_width(taken))
+        widest = _WIDTHS * _half_width(taken)
+        spacing = max(spacing, widest)
         stretch = max(4 * spacing, (far - near) / 2)
         wants_near = grow_near and near > low and _open(depths, depths.beyond_near, near, spacing)
         wants_far = grow_far and far < high and _open(depths, depths.beyond_far, far, spacing)
@@ -138,7 +139,7 @@ def find_range(
             # what seems to lie beyond does not come into focus there either; but where that is most of what is seen, it is looked for on
             grow_near = grow_near and (not wants_near or depths.beyond_near > _MOST * after)
             grow_far = grow_far and (not wants_far or depths.beyond_far > _MOST * after)
-    wanted = max(wanted, _WIDTHS * _half_width(taken))
+    wanted = max(wanted, widest)
     if dof is not None:
         wanted = min(wanted, max(dof, _FINEST * wanted))
     found = _conclude(taken, growth_px_per_unit, depths, (low, high), dof)

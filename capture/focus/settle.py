@@ -34,8 +34,10 @@ F64 = NDArray[np.float64]
 SETTLED_PX = 0.25
 """Of the still: a shake below does not show."""
 
-_PERIODS = 6
 _REST_FRAMES = 6
+_NO_LESS = 0.8
+_RESTED = 1.15
+_SURE = 0.1
 _LONGEST_S = 8.0
 _FEWEST_MOVES, _MOST_MOVES = 6, 24
 _ENOUGH_SHIFTS = 45
@@ -87,13 +89,14 @@ def measure_settle(
     live_scale: float,
     *,
     step: float,
+    place: float | None = None,
     exposure_s: float | None = None,
     moves: int | None = None,
     region: Region | None = None,
     say: Say = silent,
     clock: Callable[[], float] = time.monotonic,
 ) -> SettleEstimate:
-    """Move by a step time and again, and watch the picture come to rest; the carriage ends where it stood.
+    """Move by a step to one place time and again, and watch the picture come to rest; the carriage ends there.
 
     Parameters
     ----------
@@ -106,10 +109,12 @@ def measure_settle(
         Pixels of the still for one of the live frame.
     step : float
         The move that is watched, in the axis's unit; negative where the axis comes to its targets from above.
+    place : float or None
+        None: where it stands.
     exposure_s : float or None
         Of a live frame; None: a thirtieth of a second.
     moves : int or None
-        None: as many as it takes.
+        So many, and six where these do not agree; None: as many as it takes.
     region : Region or None
     say : callable
     clock : callable
@@ -121,14 +126,16 @@ def measure_settle(
     CaptureError, rail.errors.RailError
     """
     exposure = min(exposure_s or _LIVE_EXPOSURE_S, _LIVE_EXPOSURE_S)
-    watch = _Watch(axis, frames, live_scale, step, region or Region(), exposure, clock)
+    watch = _Watch(axis, frames, live_scale, step, place, region or Region(), exposure, clock)
     say("watching the picture at rest")
     watch.learn()
     say(f"one move of {step:g}, to see how long it shakes")
     watch.scout()
     say("the same move time and again, from one picture at rest to the next")
-    watched = watch.gather(moves)
-    return conclude(watched.times_s, watched.shifts, watched.move, exposure, watch.rest_px, watch.frames)
+    found = watch.conclude(watch.gather(moves))
+    if moves is not None and found.uncertainty_s > _SURE * found.value_s:
+        found = watch.conclude(watch.gather(_FEWEST_MOVES))
+    return found
 
 
 def conclude(
@@ -199,6 +206,24 @@ def _without_law(
     return quiet_s, quiet_s - last_s
 
 
+def _refuse_endless(since_s: float, count: int) -> None:
+    """Raise where `count` frames since a step have shown no rest for too long."""
+    if since_s <= _LONGEST_S:
+        return
+    if count < 2 * _REST_FRAMES:
+        raise FocusError(
+            f"the live view is too slow to see a shake with: {count} frames in {since_s:.0f} s after a step",
+            remedy="Shorten the exposure, end what else uses the computer or the camera's link, and try again; "
+            "or choose a settle time by hand (--settle).",
+            state="The carriage stands where it was; nothing was written.",
+        )
+    raise FocusError(
+        f"the picture still moves {_LONGEST_S:g} s after a step",
+        remedy="Put the rail on a firm table, keep hands, fans and the subject still, and try again.",
+        state="The carriage stands where it was; nothing was written.",
+    )
+
+
 class _Watch:
     """Moves, and the shifts of the frames that follow."""
 
@@ -208,6 +233,7 @@ class _Watch:
         frames: Iterator[LiveFrame],
         live_scale: float,
         step: float,
+        place: float | None,
         region: Region,
         exposure_s: float,
         clock: Callable[[], float],
@@ -219,7 +245,7 @@ class _Watch:
                 "the position of the rail is unknown",
                 remedy="Give --origin here to zero it where it stands, or --origin home to home it.",
             )
-        self._place = position
+        self._place = position if place is None else place
         self._frames = frames
         self._scale = live_scale
         self._step = step
@@ -233,25 +259,34 @@ class _Watch:
         self.rest_px = 0.0
         self.frames = 0
         self._shaken_s = 0.0
+        self._times: list[float] = []
+        self._shifts: list[F64] = []
+        self._number: list[int] = []
 
     def learn(self) -> None:
-        """The camera's pace, and how much the picture at rest seems to move; the carriage comes to its place from its side first."""
-        self._axis.move_to(self._place - self._step)
-        self._axis.move_to(self._place)
+        """The camera's pace, and how much the picture at rest seems to move; the carriage stands before its move then.
+
+        At rest it is when it moves no less than shortly before, or by less than what matters.
+        """
+        self._approach()
         begun = self._clock()
-        while self._clock() - begun < 0.5 or not self.frames:
-            self._look()
-        arrivals = []
-        for _ in range(_PERIODS):
-            self._look()
-            arrivals.append(self._clock())
+        before = math.inf
+        while True:
+            arrivals, grays = [], []
+            for _ in range(_REST_FRAMES + 1):
+                grays.append(self._look()[1])
+                arrivals.append(self._clock())
+            self._refer(grays[:1])
+            shifts = np.array([self._shift(gray) for gray in grays[1:]])
+            self.rest_px = float(np.sqrt(((shifts - shifts.mean(axis=0)) ** 2).sum(axis=1).mean()))
+            quiet = _QUIET * self.rest_px < SETTLED_PX or self.rest_px > _NO_LESS * before
+            if quiet or self._clock() - begun > _LONGEST_S:
+                break
+            before = self.rest_px
         self.period_s = max(float(np.median(np.diff(arrivals))), 1e-3)
-        self._refer([self._look()[1] for _ in range(_REST_FRAMES)])
-        shifts = np.array([self._shift(self._look()[1]) for _ in range(_REST_FRAMES)])
-        self.rest_px = float(np.sqrt(((shifts - shifts.mean(axis=0)) ** 2).sum(axis=1).mean()))
 
     def scout(self) -> None:
-        """One move, watched until it rests.
+        """The first move, from rest, watched until it rests again.
 
         Raises
         ------
@@ -259,41 +294,31 @@ class _Watch:
             It does not.
         """
         limit = max(SETTLED_PX, _QUIET * self.rest_px)
-        self._approach()
         told_s, early = self._step_on()
         times: list[float] = []
         grays: list[F32] = []
-        quiet = 0
-        while quiet < _REST_FRAMES:
+        quiet, moved_s = 0, 0.0
+        # frames may come as fast as it swings, and seem quiet: as long as it moved, it is watched on
+        while quiet < _REST_FRAMES or times[-1] < 2 * moved_s + _REST_S:
             at_s, gray = early.pop(0) if early else self._paced()
             times.append(at_s - told_s)
             grays.append(gray)
             near = ShiftMeter(gray).shift(grays[-2]) * self._scale if len(grays) > 1 else np.array([np.inf, 0.0])
-            quiet = quiet + 1 if float(np.hypot(*near)) < limit else 0
-            if times[-1] > _LONGEST_S and len(times) < 2 * _REST_FRAMES:
-                raise FocusError(
-                    f"the live view is too slow to see a shake with: {len(times)} frames in {times[-1]:.0f} s after a step",
-                    remedy="Shorten the exposure, end what else uses the computer or the camera's link, and try again; "
-                    "or choose a settle time by hand (--settle).",
-                    state="The carriage stands where it was; nothing was written.",
-                )
-            if times[-1] > _LONGEST_S:
-                raise FocusError(
-                    f"the picture still moves {_LONGEST_S:g} s after a step",
-                    remedy="Put the rail on a firm table, keep hands, fans and the subject still, and try again.",
-                    state="The carriage stands where it was; nothing was written.",
-                )
-        self._refer(grays[-_REST_FRAMES:])
-        sizes = [float(np.hypot(*self._shift(gray))) for gray in grays]
-        self._shaken_s = max((at for at, size in zip(times, sizes, strict=True) if size > limit), default=0.0)
+            quiet, moved_s = (quiet + 1, moved_s) if float(np.hypot(*near)) < limit else (0, times[-1])
+            _refuse_endless(times[-1], len(times))
+        self._refer(grays[-_REST_FRAMES // 2 :])
+        shifts = [self._shift(gray) for gray in grays]
+        self._shaken_s = max(
+            (at for at, shift in zip(times, shifts, strict=True) if float(np.hypot(*shift)) > limit), default=0.0
+        )
+        self._times, self._shifts, self._number = times, shifts, [0] * len(times)
 
     def gather(self, moves: int | None) -> _Watched:
-        """Moves to the one place, each watched for somewhat longer than it shakes, until enough shaken frames were seen."""
-        times: list[float] = []
-        shifts: list[F64] = []
-        number: list[int] = []
+        """More moves to the one place, each watched for somewhat longer than it shakes, until enough shaken frames were seen."""
+        times, shifts, number = self._times, self._shifts, self._number
         limit = max(SETTLED_PX, 3 * self.rest_px)
-        move = shaken = 0
+        shaken = sum(float(np.hypot(*shift)) > limit for shift in shifts)
+        move = number[-1] + 1
         latest_s = self._clock() + _PATIENCE_S
         while move < (moves or _FEWEST_MOVES) or (
             moves is None and 0 < shaken < _ENOUGH_SHIFTS and move < _MOST_MOVES and self._clock() < latest_s
@@ -303,16 +328,24 @@ class _Watch:
             while self._clock() - begun < self._shaken_s + _REST_S:
                 self._look()  # the move before must not be seen in this one
             told_s, early = self._step_on()
-            while not number or number[-1] != move or times[-1] < 1.3 * self._shaken_s + _REST_S:
+            while number[-1] != move or times[-1] < 1.3 * self._shaken_s + _REST_S:
                 at_s, gray = early.pop(0) if early else self._paced()
                 times.append(at_s - told_s)
                 shifts.append(self._shift(gray))
                 number.append(move)
+                _refuse_endless(times[-1], number.count(move))
                 if float(np.hypot(*shifts[-1])) > limit:
                     shaken += 1
                     self._shaken_s = max(self._shaken_s, times[-1])
             move += 1
-        return _Watched(np.array(times), np.array(shifts), np.array(number, np.intp))
+        since_s, seen = np.array(times), np.array(shifts)
+        # the reference may have been taken a little beside the place of rest
+        rested = since_s >= min(_RESTED * self._shaken_s, float(since_s.max()))
+        return _Watched(since_s, seen - np.median(seen[rested], axis=0), np.array(number, np.intp))
+
+    def conclude(self, watched: _Watched) -> SettleEstimate:
+        """What was seen until now says."""
+        return conclude(watched.times_s, watched.shifts, watched.move, self._exposure_s, self.rest_px, self.frames)
 
     def _approach(self) -> None:
         self._axis.move_to(self._place - self._step)

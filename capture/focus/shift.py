@@ -51,7 +51,8 @@ class ShiftMeter:
     def shift(self, frame: F32) -> F64:
         """Shift of `frame` against the reference, pixels: (x, y); positive where things lie farther right, or lower."""
         flat = _prepared(frame)
-        coarse, _ = cv2.phaseCorrelate(self._flat, flat, self._window)
+        # given a window, OpenCV multiplies pictures of a size that suits it in place
+        coarse, _ = cv2.phaseCorrelate(self._window * self._flat, self._window * flat)
         found, rest = self._refined(flat, np.array(coarse, np.float64))
         if float(np.abs(found).max()) > _NEAR_PX:
             # where little is to be seen, the far-off peak is chance

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -151,25 +151,24 @@ class Certifying:
             return {}
         patience = patience_for(len(targets))
         budget = math.ceil(_MOST_CLEARED_SHARE * len(targets)) + patience
+        least = Doubt.SOME if self._repairs else Doubt.LIKELY
+        doubtful = [n for n in self.certifier.doubts(least) if n not in self._checked and n in targets]
         found: dict[int, str] = {}
         cleared = 0
-        for number in self.certifier.doubts(Doubt.SOME if self._repairs else Doubt.LIKELY):
-            if cleared >= patience or self._cleared >= budget:
-                break
-            if number in self._checked or number not in targets:
-                continue
-            self._checked.add(number)
-            try:
-                go(number, targets[number])
-            except StoppedByUserError:
+        while doubtful and cleared < patience and self._cleared < budget:
+            # so many are looked at whatever they show, so the carriage need not run to and fro between them
+            sure = min(patience - cleared, budget - self._cleared)
+            batch, doubtful = doubtful[:sure], doubtful[sure:]
+            reasons, stopped = self._compare({number: targets[number] for number in batch}, go)
+            for number in (number for number in batch if number in reasons):
+                if reasons[number]:
+                    found[number] = reasons[number]
+                    cleared = 0
+                else:
+                    cleared += 1
+                    self._cleared += 1
+            if stopped:
                 break  # obeyed once what was found until now is set aside: it is shot again when the session is gone on with
-            reason = self._compare(number)
-            if reason:
-                found[number] = reason
-                cleared = 0
-            else:
-                cleared += 1
-                self._cleared += 1
         return found
 
     def lies_at(self, number: int) -> bool | None:
@@ -179,25 +178,55 @@ class Certifying:
         ------
         CameraError
         """
-        with self._again(number) as picture:
+        folder, picture = self._again(number)
+        with folder:
             return self.certifier.lies_at(number, picture)
 
-    @contextmanager
-    def _again(self, number: int) -> Iterator[Path]:
-        """Another exposure where the carriage stands, which is thrown away."""
-        with TemporaryDirectory(dir=self._folder.path, prefix=CHECK_PREFIX) as folder:
-            yield self._camera.shoot(Path(folder), f"{number:04d}").files[0].path
+    def _again(self, number: int) -> tuple[TemporaryDirectory[str], Path]:
+        """Another exposure where the carriage stands, and the folder that is thrown away with it.
 
-    def _compare(self, number: int) -> str:
+        Raises
+        ------
+        CameraError
+        """
+        folder = TemporaryDirectory(dir=self._folder.path, prefix=CHECK_PREFIX)
         try:
-            with self._again(number) as picture:
-                reason = self.certifier.verdict(number, picture)
-        except CameraError as error:
-            self._notice(f"frame {number} could not be checked by a second exposure: {error.message}")
-            return ""
-        said = reason or "it is as good"
-        self._folder.journal.record(EventKind.NOTED, text=f"frame {number} was compared with a second exposure: {said}")
-        return reason
+            return folder, self._camera.shoot(Path(folder.name), f"{number:04d}").files[0].path
+        except BaseException:
+            folder.cleanup()
+            raise
+
+    def _compare(self, targets: dict[int, float], go: Callable[[int, float], None]) -> tuple[dict[int, str], bool]:
+        """What second exposures show of the frames at `targets`, "" where one is good; and whether the user stopped it half way.
+
+        Each is judged while the carriage goes to the next, along its travel.
+        """
+        judged: dict[int, Future[str]] = {}
+        reasons: dict[int, str] = {}
+        stopped = False
+        with ThreadPoolExecutor(1, thread_name_prefix="second-exposures") as judge:
+            for number in sorted(targets, key=lambda number: targets[number]):
+                self._checked.add(number)
+                try:
+                    go(number, targets[number])
+                    judged[number] = judge.submit(self._judge, number, *self._again(number))
+                except StoppedByUserError:
+                    stopped = True
+                    break
+                except CameraError as error:
+                    self._notice(f"frame {number} could not be checked by a second exposure: {error.message}")
+                    reasons[number] = ""
+        for number, future in judged.items():
+            reasons[number] = future.result()
+            said = reasons[number] or "it is as good"
+            self._folder.journal.record(
+                EventKind.NOTED, text=f"frame {number} was compared with a second exposure: {said}"
+            )
+        return reasons, stopped
+
+    def _judge(self, number: int, folder: TemporaryDirectory[str], picture: Path) -> str:
+        with folder:
+            return self.certifier.verdict(number, picture)
 
     def learn(self, axis: Axis) -> None:
         """Have the growth of blur measured where it is needed, once.

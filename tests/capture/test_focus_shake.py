@@ -39,6 +39,17 @@ def test_shifts_are_measured_to_a_few_hundredths(x: float, y: float, light: floa
     assert found == pytest.approx((x, y), abs=0.05)
 
 
+@pytest.mark.parametrize(
+    "shape", [(90, 135), (91, 133)]
+)  # the transform takes the first as they are, the second widened
+def test_a_meter_measures_the_hundredth_frame_as_the_first(shape: tuple[int, int]) -> None:
+    picture = scene(shape=shape)
+    meter, frame = ShiftMeter(seen(picture, 0, 0)), seen(picture, 1.5, -0.7)
+    found = [meter.shift(frame) for _ in range(100)]
+    assert found[0] == pytest.approx((1.5, -0.7), abs=0.05)
+    assert np.array_equal(found[0], found[-1])
+
+
 def test_what_has_no_texture_has_no_shift() -> None:
     with pytest.raises(ValueError, match="texture"):
         ShiftMeter(np.ones((100, 100), np.float32))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ from typing import Any
 import pytest
 
 from capture.app.bench_launch import RunningBench
+from capture.session.certifying import patience_for
 from tests.journeys.program import focusrail
+from tests.journeys.shoot_running import noted
 
 PIXEL_UM = 4.0
 
@@ -163,6 +166,10 @@ def test_a_spoilt_frame_is_shot_again(
     [left_out] = done["left_out"]
     assert left_out["file"].startswith("frames/rejected/0001")
     assert ("shaken" if fault["fault"] == "shake" else "darker") in left_out["reason"]
+    compared = re.findall(r"frame (\d+) was compared", " ".join(noted(tmp_path / "s")))
+    together = [int(number) for number in compared][: min(patience_for(done["frames"]), done["frames"])]
+    assert together == sorted(together), "the carriage went to and fro between second exposures"
+    assert len(set(together)) == len(together) > 3
 
 
 def test_a_stack_with_nothing_open_is_found_planned_shot_and_certified(
