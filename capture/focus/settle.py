@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -22,7 +22,7 @@ from capture.camera.protocol import LiveFrame
 from capture.errors import CameraError, FocusError
 from capture.focus.bands import linear_gray
 from capture.focus.region import Region
-from capture.focus.shake import ShakeLaw, fit_envelope, fit_shake, refined, weights_of
+from capture.focus.settle_law import SETTLED_PX, SettleEstimate, conclude
 from capture.focus.shift import ShiftMeter
 from capture.focus.sweep import Say, silent
 from rail.axis import Axis
@@ -30,9 +30,6 @@ from rail.errors import RailError, RailPositionUnknownError
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
-
-SETTLED_PX = 0.25
-"""Of the still: a shake below does not show."""
 
 _REST_FRAMES = 6
 _NO_LESS = 0.8
@@ -45,35 +42,8 @@ _REST_S = 0.12
 _PATIENCE_S = 90.0
 _FIRST_S = 0.06
 _QUIET = 4.0
-_EXPLAINED = 0.6
 _LIVE_EXPOSURE_S = 1.0 / 30.0
-_STUDENT = 2.2
 _MOST_BROKEN = 5
-
-
-@dataclass(frozen=True, slots=True)
-class SettleEstimate:
-    """How long to wait after a move.
-
-    Attributes
-    ----------
-    value_s, uncertainty_s : float
-        From the motor's stop until the shake stays below `SETTLED_PX`; half the width of the 95 % confidence interval.
-    law : ShakeLaw or None
-        In pixels of the still; None where nothing shakes, or not regularly: the notes say what the value is then.
-    rest_px : float
-        How much a picture at rest seems to move: noise, air, the building.
-    moves, frames : int
-    notes : tuple of str
-    """
-
-    value_s: float
-    uncertainty_s: float
-    law: ShakeLaw | None
-    rest_px: float
-    moves: int
-    frames: int
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,74 +106,6 @@ def measure_settle(
     if moves is not None and found.uncertainty_s > _SURE * found.value_s:
         found = watch.conclude(watch.gather(_FEWEST_MOVES))
     return found
-
-
-def conclude(
-    times_s: F64, shifts: F64, move: NDArray[np.intp], exposure_s: float, rest_px: float, frames: int = 0
-) -> SettleEstimate:
-    """The settle time from shifts, in pixels of the still, at times after the moves they belong to.
-
-    Parameters
-    ----------
-    times_s : ndarray, shape (n,)
-    shifts : ndarray, shape (n, 2)
-    move : ndarray of int, shape (n,)
-        Which move each belongs to.
-    exposure_s, rest_px : float
-    frames : int
-    """
-    count = len(np.unique(move))
-    size = np.hypot(shifts[:, 0], shifts[:, 1])
-    notes = (
-        [] if rest_px < SETTLED_PX else [f"the picture never rests: {rest_px:.2f} px of the still from frame to frame"]
-    )
-    if float(np.sqrt((size * size).mean())) < 1.5 * rest_px or size.max() < SETTLED_PX:
-        return SettleEstimate(0.0, 0.0, None, rest_px, count, frames, tuple(notes))
-    law = fit_shake(times_s, shifts, exposure_s, rest_px)
-    if law is None or law.explained < _EXPLAINED:
-        value, uncertainty = _without_law(times_s, shifts, move, rest_px, notes)
-        return SettleEstimate(value, uncertainty, None, rest_px, count, frames, tuple(notes))
-    without = [
-        refined(
-            replace(law, explained=0.0),
-            times_s[move != one],
-            shifts[move != one],
-            exposure_s,
-            weights=weights_of(law, times_s[move != one], rest_px),
-        ).settled_s(SETTLED_PX)
-        for one in np.unique(move)
-    ]
-    spread = math.sqrt((count - 1) / count * float(((np.array(without) - np.mean(without)) ** 2).sum()))
-    return SettleEstimate(
-        float(law.settled_s(SETTLED_PX)), _STUDENT * spread, law, rest_px, count, frames, tuple(notes)
-    )
-
-
-def _without_law(
-    times_s: F64, shifts: F64, move: NDArray[np.intp], rest_px: float, notes: list[str]
-) -> tuple[float, float]:
-    """Value and uncertainty where phases tell nothing: from how the sizes fall, else between the last shaken frame and the next."""
-
-    def falls(chosen: NDArray[np.bool_]) -> float | None:
-        found = fit_envelope(times_s[chosen], shifts[chosen], rest_px)
-        return None if found is None else max(found[1] * math.log(max(found[0] / SETTLED_PX, 1.0)), 0.0)
-
-    value = falls(np.ones(len(times_s), np.bool_))
-    without = [falls(move != one) for one in np.unique(move)]
-    if value is not None and all(one is not None for one in without):
-        notes.append(
-            "the shake's phase differs from move to move, or the frames' times are not exact: its size alone counts"
-        )
-        spread = np.array([one for one in without if one is not None])
-        count = len(spread)
-        return value, _STUDENT * math.sqrt((count - 1) / count * float(((spread - spread.mean()) ** 2).sum()))
-    size = np.hypot(shifts[:, 0], shifts[:, 1])
-    shaken = times_s[size > max(SETTLED_PX, 3 * rest_px)]
-    last_s = float(shaken.max()) if len(shaken) else 0.0
-    later = times_s[times_s > last_s]
-    quiet_s = float(later.min()) if len(later) else last_s + _REST_S
-    notes.append("the shake follows no law; the value is the first moment from which none was seen")
-    return quiet_s, quiet_s - last_s
 
 
 def _refuse_endless(since_s: float, count: int) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from capture.camera.protocol import Camera
 from capture.errors import FocusError
 from capture.focus.bands import linear_gray
-from capture.focus.settle import SETTLED_PX
+from capture.focus.settle_law import SETTLED_PX
 from capture.focus.shift import ShiftMeter
 from capture.focus.sweep import Say, silent
 from rail.axis import Axis

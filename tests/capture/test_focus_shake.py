@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from capture.focus.bands import BandEnergies
 from capture.focus.matching import Matcher, natural_spline
-from capture.focus.settle import SETTLED_PX, conclude
+from capture.focus.settle_law import SETTLED_PX, conclude
 from capture.focus.shake import fit_shake
 from capture.focus.shift import ShiftMeter
 
