@@ -162,12 +162,18 @@ def _missing(folder: SessionFolder) -> list[int] | None:
 def _judged(
     folder: SessionFolder, opened: dict[str, Any], wanted: Shoot, flags: ResumeFlags, was: SessionState
 ) -> ShotSession:
-    """A session that was stopped between its last frame and their judgement; through the camera where the frames do not tell the depth of
-    field, as it would have been.
+    """A session that was stopped between its last frame and their judgement; with the devices where gaps are to be closed, or the frames do
+    not tell the depth of field, as it would have been.
     """
     if not _certified(folder):
+        devices = wanted.devices.camera != SHUTTER
+        if devices and wanted.repair:
+            try:
+                return _go_on(folder, opened, wanted, flags, was, [], ())
+            except (CaptureError, RailError) as error:
+                say(f"note: no second exposures were made, and no gap is closed: {error.message}")
         coverage = certify_frames(folder)
-        if not (coverage.get("dof_um") or coverage.get("dof_steps")) and wanted.devices.camera != SHUTTER:
+        if devices and not wanted.repair and not (coverage.get("dof_um") or coverage.get("dof_steps")):
             try:
                 return _go_on(folder, opened, wanted, flags, was, [], ())
             except (CaptureError, RailError) as error:

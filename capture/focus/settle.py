@@ -35,6 +35,7 @@ _REST_FRAMES = 6
 _NO_LESS = 0.8
 _RESTED = 1.15
 _SURE = 0.1
+_AVERAGED = 4.0
 _LONGEST_S = 8.0
 _FEWEST_MOVES, _MOST_MOVES = 6, 24
 _ENOUGH_SHIFTS = 45
@@ -84,7 +85,7 @@ def measure_settle(
     exposure_s : float or None
         Of a live frame; None: a thirtieth of a second.
     moves : int or None
-        So many, and six where these do not agree; None: as many as it takes.
+        So many, six where these do not agree, and as many as it takes where they follow no law; None: as many as it takes.
     region : Region or None
     say : callable
     clock : callable
@@ -103,7 +104,10 @@ def measure_settle(
     watch.scout()
     say("the same move time and again, from one picture at rest to the next")
     found = watch.conclude(watch.gather(moves))
-    if moves is not None and found.uncertainty_s > _SURE * found.value_s:
+    if moves is not None and found.value_s > 0 and found.law is None:
+        # a shake too fast for the frames: sizes alone would tell a time that is too short
+        found = watch.conclude(watch.gather(None), _AVERAGED)
+    elif moves is not None and found.uncertainty_s > _SURE * found.value_s:
         found = watch.conclude(watch.gather(_FEWEST_MOVES))
     return found
 
@@ -245,9 +249,11 @@ class _Watch:
         rested = since_s >= min(_RESTED * self._shaken_s, float(since_s.max()))
         return _Watched(since_s, seen - np.median(seen[rested], axis=0), np.array(number, np.intp))
 
-    def conclude(self, watched: _Watched) -> SettleEstimate:
+    def conclude(self, watched: _Watched, averaged: float = 1.0) -> SettleEstimate:
         """What was seen until now says."""
-        return conclude(watched.times_s, watched.shifts, watched.move, self._exposure_s, self.rest_px, self.frames)
+        return conclude(
+            watched.times_s, watched.shifts, watched.move, self._exposure_s, self.rest_px, self.frames, averaged
+        )
 
     def _approach(self) -> None:
         self._axis.move_to(self._place - self._step)

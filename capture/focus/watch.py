@@ -23,7 +23,7 @@ from capture.focus.certificate import (
 from capture.focus.coverage_picture import draw_coverage
 from capture.focus.doubts import LIKELY, PLAIN, most_doubtful, shake_scores, shaken_against
 from capture.focus.judged_depth import JudgedDepth, WatchWishes
-from capture.focus.odd import FEWEST_BESIDE, is_stale, odd_frames
+from capture.focus.odd import FEWEST_BESIDE, is_misfired, is_stale, odd_frames
 from capture.focus.shelf import SurveyShelf
 from capture.focus.survey import HALF_PX, FrameSurvey, Surveyor
 from capture.focus.travel import FEWEST_FRAMES, STANDS, Stray, find_stray, way_back
@@ -72,7 +72,7 @@ class FrameWatch:
         self._judged: set[int] = set()
         self._development: Development | None = None
         self._surveyor: Surveyor | None = None
-        self._depth = JudgedDepth(wishes, unit, self._note)
+        self._depth = JudgedDepth(wishes, unit, self.note)
         self._live_growth: float | None = None
         self._growth_known = False
         self._certificate: Certificate | None = None  # of the frames as they are; asked for up to four times at the end
@@ -127,7 +127,7 @@ class FrameWatch:
         first = 1 if wait else max(1, since - begin)
         surveys = [self._surveys[number] for number in order]
         if float(np.median([survey.brightness for survey in surveys])) > _CLIPPED_LIGHT:
-            self._note("most of the picture is clipped white: lost steps would not be seen in it")
+            self.note("most of the picture is clipped white: lost steps would not be seen in it")
             return None
         positions = np.asarray([self._positions[number] for number in order], np.float64)
         noise = noise_of_least(self._least)
@@ -181,7 +181,7 @@ class FrameWatch:
         if least is Doubt.SOME:
             return most_doubtful(numbers, scores)
         if not scores:
-            self._note(f"{len(surveys)} frames, or frames at uneven steps, are too few to be judged for shake")
+            self.note(f"{len(surveys)} frames, or frames at uneven steps, are too few to be judged for shake")
         enough = LIKELY if least is Doubt.LIKELY else PLAIN
         return sorted((n for n in scores if scores[n] > enough), key=lambda n: -scores[n])
 
@@ -189,6 +189,10 @@ class FrameWatch:
         """Why frame `number` is worse than the second exposure in `again`; "" where it is not."""
         survey = self._survey(again)
         if survey is None or number not in self._surveys:
+            return ""
+        others = [other for one, other in self._surveys.items() if one != number]
+        if odd := is_stale(survey, others) or is_misfired(survey, [self._surveys[number]], 0.0):
+            self.note(f"the second exposure of frame {number} says nothing: {odd}")
             return ""
         noise = noise_levels([survey for _, survey in self._ordered()])
         return shaken_against(self._surveys[number], survey, noise)
@@ -251,7 +255,7 @@ class FrameWatch:
                 draw_coverage(picture, certificate, self._sorted_positions(), thumbs)
                 drawn = picture.name
             except (OSError, ValueError) as error:
-                self._note(f"the coverage could not be drawn: {error}")
+                self.note(f"the coverage could not be drawn: {error}")
         notes = [*certificate.notes, *self.notes]
         if (stray := self.strayed(wait=True)) is not None:
             notes.append(f"frame {stray[0]}: {stray[1]}; the rail may have lost steps, and that was not looked after")
@@ -290,10 +294,11 @@ class FrameWatch:
                 self.still_px = round(HALF_PX * max(gray.shape))
             return self._surveyor.survey(gray)
         except (StackingError, OSError, ValueError) as error:
-            self._note(f"{path.name} could not be judged: {error}")
+            self.note(f"{path.name} could not be judged: {error}")
             return None
 
-    def _note(self, text: str) -> None:
+    def note(self, text: str) -> None:
+        """To be said with the certificate."""
         _log.warning("%s", text)
         if text not in self.notes:
             self.notes.append(text)

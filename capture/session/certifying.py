@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 from capture.camera.protocol import Camera
-from capture.errors import CameraError, CaptureError
+from capture.errors import CameraError, CameraLostError, CameraTimeoutError, CaptureError
 from capture.session.control import StoppedByUserError
 from capture.session.folder import SessionFolder
 from capture.session.plan import StackPlan
@@ -26,6 +26,8 @@ PICTURE = "coverage.png"
 LIVE_GROWTH = "live_growth"
 """Where a `NOTED` event keeps the growth of blur that live frames told, in pixels of the still per unit."""
 CHECK_PREFIX = ".check-"
+# A camera that failed so often to make a second exposure will not make the next.
+_MOST_UNCOMPARED = 3
 # Bounds of what is shot beyond the plan: a scene that cannot be certified must not keep the camera busy for ever.
 _MOST_ROUNDS = 6
 _MOST_ADDED_SHARE = 1.0
@@ -70,6 +72,9 @@ class Certifier(Protocol):
 
     def verdict(self, number: int, again: Path) -> str:
         """Why frame `number` is worse than the second exposure in `again`; "" where it is not."""
+
+    def note(self, text: str) -> None:
+        """To be said with the certificate."""
 
     def missing(self, step: float, limits: tuple[float, float]) -> list[tuple[float, str]]:
         """Positions that are still needed, and why each."""
@@ -125,7 +130,9 @@ class Certifying:
         self._reshoots = reshoots
         self._look = look
         self._checked: set[int] = set()
+        self._found: set[int] = set()
         self._cleared = 0
+        self._uncompared = 0
         self._rounds = 0
         self._added = 0
 
@@ -159,15 +166,18 @@ class Certifying:
             # so many are looked at whatever they show, so the carriage need not run to and fro between them
             sure = min(patience - cleared, budget - self._cleared)
             batch, doubtful = doubtful[:sure], doubtful[sure:]
-            reasons, stopped = self._compare({number: targets[number] for number in batch}, go)
+            reasons, ended = self._compare({number: targets[number] for number in batch}, go)
             for number in (number for number in batch if number in reasons):
                 if reasons[number]:
                     found[number] = reasons[number]
                     cleared = 0
+                    if number not in self._found:  # the frame that is shot in its place is looked at, too
+                        self._found.add(number)
+                        self._checked.discard(number)
                 else:
                     cleared += 1
                     self._cleared += 1
-            if stopped:
+            if ended:
                 break  # obeyed once what was found until now is set aside: it is shot again when the session is gone on with
         return found
 
@@ -197,32 +207,43 @@ class Certifying:
             raise
 
     def _compare(self, targets: dict[int, float], go: Callable[[int, float], None]) -> tuple[dict[int, str], bool]:
-        """What second exposures show of the frames at `targets`, "" where one is good; and whether the user stopped it half way.
+        """What second exposures show of the frames at `targets`, "" where one is good; and whether no more can be made.
 
-        Each is judged while the carriage goes to the next, along its travel.
+        Each is judged while the carriage goes to the next, along its travel. What could not be compared is in none, and said.
         """
         judged: dict[int, Future[str]] = {}
         reasons: dict[int, str] = {}
-        stopped = False
-        with ThreadPoolExecutor(1, thread_name_prefix="second-exposures") as judge:
-            for number in sorted(targets, key=lambda number: targets[number]):
-                self._checked.add(number)
-                try:
-                    go(number, targets[number])
-                    judged[number] = judge.submit(self._judge, number, *self._again(number))
-                except StoppedByUserError:
-                    stopped = True
-                    break
-                except CameraError as error:
-                    self._notice(f"frame {number} could not be checked by a second exposure: {error.message}")
-                    reasons[number] = ""
-        for number, future in judged.items():
-            reasons[number] = future.result()
-            said = reasons[number] or "it is as good"
-            self._folder.journal.record(
-                EventKind.NOTED, text=f"frame {number} was compared with a second exposure: {said}"
-            )
-        return reasons, stopped
+        ended = False
+        try:
+            with ThreadPoolExecutor(1, thread_name_prefix="second-exposures") as judge:
+                for number in sorted(targets, key=lambda number: targets[number]):
+                    self._checked.add(number)
+                    try:
+                        go(number, targets[number])
+                        judged[number] = judge.submit(self._judge, number, *self._again(number))
+                    except StoppedByUserError:
+                        ended = True
+                    except CameraError as error:
+                        self._not_compared(number, error)
+                        lost = isinstance(error, (CameraLostError, CameraTimeoutError))
+                        ended = lost or self._uncompared >= _MOST_UNCOMPARED
+                    if ended:
+                        break
+        finally:
+            for number, future in judged.items():
+                reasons[number] = future.result()
+                said = reasons[number] or "it is as good"
+                self._folder.journal.record(
+                    EventKind.NOTED, text=f"frame {number} was compared with a second exposure: {said}"
+                )
+        return reasons, ended
+
+    def _not_compared(self, number: int, error: CameraError) -> None:
+        text = f"frame {number} could not be checked by a second exposure: {error.message}"
+        self._uncompared += 1
+        self._notice(text)
+        self._folder.journal.record(EventKind.NOTED, text=text)
+        self.certifier.note(text)
 
     def _judge(self, number: int, folder: TemporaryDirectory[str], picture: Path) -> str:
         with folder:

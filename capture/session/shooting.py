@@ -305,6 +305,9 @@ class Shooting:
                 return
             self._trust(number)
 
+    def _note(self, text: str) -> None:
+        self._certified(lambda one: one.certifier.note(text), None)
+
     def _trust(self, number: int) -> None:
         self._certified(lambda one: one.certifier.trust(number), None)
 
@@ -326,7 +329,9 @@ class Shooting:
         records = self._folder.frames()
         for number in sorted(reasons):
             if shot_again.get(number) or number not in records or not self._reshoots:
-                self._watcher.notice(f"frame {number} is kept as it is: {reasons[number]}")
+                kept = f"frame {number} is kept as it is: {reasons[number]}"
+                self._watcher.notice(kept)
+                self._note(kept)
                 continue
             shot_again[number] = 1
             self._withdraw(records[number], reasons[number])

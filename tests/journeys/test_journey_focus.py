@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +14,8 @@ from typing import Any
 import pytest
 
 from capture.app.bench_launch import RunningBench
-from capture.session.certifying import patience_for
-from tests.journeys.program import focusrail
+from capture.session.certifying import CHECK_PREFIX, patience_for
+from tests.journeys.program import command, focusrail
 from tests.journeys.shoot_running import noted
 
 PIXEL_UM = 4.0
@@ -152,6 +155,28 @@ def test_gaps_and_ends_are_repaired_where_asked(
     near, far = (truth[name] - truth["carriage_um"] for name in ("near_um", "far_um"))
     assert positions[0] < near + truth["dof"]
     assert positions[-1] > far - truth["dof"]
+
+
+def test_what_was_stopped_while_it_was_judged_is_judged_and_repaired_by_resume(
+    devices: tuple[str, ...], truth: dict[str, Any], tmp_path: Path
+) -> None:
+    out = tmp_path / "s"
+    arguments = ("shoot", *devices, *plan(truth, 1.6), "--repair", "--settle", "0", "--out", out, "--json")
+    with subprocess.Popen(
+        command(*map(str, arguments)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as running:
+        end_s = time.monotonic() + 60
+        while not list(out.glob(f"{CHECK_PREFIX}*")):
+            assert running.poll() is None
+            assert time.monotonic() < end_s
+            time.sleep(0.01)
+        running.send_signal(signal.SIGINT)
+        assert running.wait(60) == 130
+    assert not list(out.glob(f"{CHECK_PREFIX}*"))
+    done = focusrail("resume", out, "--json").done()
+    assert done["coverage"]["passed"] is True
+    assert done["added"] > 0
+    assert any("was compared with a second exposure" in text for text in noted(out))
 
 
 @pytest.mark.parametrize("fault", [{"fault": "shake", "px": 6.0}, {"fault": "flash_misfire", "factor": 0.4}])
