@@ -32,10 +32,10 @@ F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
 _REST_FRAMES = 6
-_NO_LESS = 0.8
-_RESTED = 1.15
+# At rest a picture moves no less than this share of what it did before; so many times the longest shake later it shows its place of rest.
+_NO_LESS, _RESTED = 0.8, 1.15
+# So much of the value may moves differ by before more are made.
 _SURE = 0.1
-_AVERAGED = 4.0
 _LONGEST_S = 8.0
 _FEWEST_MOVES, _MOST_MOVES = 6, 24
 _ENOUGH_SHIFTS = 45
@@ -85,7 +85,7 @@ def measure_settle(
     exposure_s : float or None
         Of a live frame; None: a thirtieth of a second.
     moves : int or None
-        So many, six where these do not agree, and as many as it takes where they follow no law; None: as many as it takes.
+        So many, and six where these do not agree; None: as many as it takes.
     region : Region or None
     say : callable
     clock : callable
@@ -104,10 +104,7 @@ def measure_settle(
     watch.scout()
     say("the same move time and again, from one picture at rest to the next")
     found = watch.conclude(watch.gather(moves))
-    if moves is not None and found.value_s > 0 and found.law is None:
-        # a shake too fast for the frames: sizes alone would tell a time that is too short
-        found = watch.conclude(watch.gather(None), _AVERAGED)
-    elif moves is not None and found.uncertainty_s > _SURE * found.value_s:
+    if moves is not None and found.uncertainty_s > _SURE * found.value_s:
         found = watch.conclude(watch.gather(_FEWEST_MOVES))
     return found
 
@@ -249,11 +246,9 @@ class _Watch:
         rested = since_s >= min(_RESTED * self._shaken_s, float(since_s.max()))
         return _Watched(since_s, seen - np.median(seen[rested], axis=0), np.array(number, np.intp))
 
-    def conclude(self, watched: _Watched, averaged: float = 1.0) -> SettleEstimate:
+    def conclude(self, watched: _Watched) -> SettleEstimate:
         """What was seen until now says."""
-        return conclude(
-            watched.times_s, watched.shifts, watched.move, self._exposure_s, self.rest_px, self.frames, averaged
-        )
+        return conclude(watched.times_s, watched.shifts, watched.move, self._exposure_s, self.rest_px, self.frames)
 
     def _approach(self) -> None:
         self._axis.move_to(self._place - self._step)

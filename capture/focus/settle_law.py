@@ -47,13 +47,7 @@ class SettleEstimate:
 
 
 def conclude(
-    times_s: F64,
-    shifts: F64,
-    move: NDArray[np.intp],
-    exposure_s: float,
-    rest_px: float,
-    frames: int = 0,
-    averaged: float = 1.0,
+    times_s: F64, shifts: F64, move: NDArray[np.intp], exposure_s: float, rest_px: float, frames: int = 0
 ) -> SettleEstimate:
     """The settle time from shifts, in pixels of the still, at times after the moves they belong to.
 
@@ -65,8 +59,6 @@ def conclude(
         Which move each belongs to.
     exposure_s, rest_px : float
     frames : int
-    averaged : float
-        How many times larger a shake is taken than it shows, where its phase tells nothing of how fast it is: exposures average over it.
     """
     count = len(np.unique(move))
     size = np.hypot(shifts[:, 0], shifts[:, 1])
@@ -77,7 +69,7 @@ def conclude(
         return SettleEstimate(0.0, 0.0, None, rest_px, count, frames, tuple(notes))
     law = fit_shake(times_s, shifts, exposure_s, rest_px)
     if law is None or law.explained < _EXPLAINED:
-        value, uncertainty = _without_law(times_s, shifts, move, rest_px, averaged, notes)
+        value, uncertainty = _without_law(times_s, shifts, move, rest_px, notes)
         return SettleEstimate(value, uncertainty, None, rest_px, count, frames, tuple(notes))
     without = [
         refined(
@@ -96,13 +88,13 @@ def conclude(
 
 
 def _without_law(
-    times_s: F64, shifts: F64, move: NDArray[np.intp], rest_px: float, averaged: float, notes: list[str]
+    times_s: F64, shifts: F64, move: NDArray[np.intp], rest_px: float, notes: list[str]
 ) -> tuple[float, float]:
     """Value and uncertainty where phases tell nothing: from how the sizes fall, else between the last shaken frame and the next."""
 
     def falls(chosen: NDArray[np.bool_]) -> float | None:
         found = fit_envelope(times_s[chosen], shifts[chosen], rest_px)
-        return None if found is None else found[1] * math.log(max(averaged * found[0] / SETTLED_PX, 1.0))
+        return None if found is None else max(found[1] * math.log(max(found[0] / SETTLED_PX, 1.0)), 0.0)
 
     value = falls(np.ones(len(times_s), np.bool_))
     without = [falls(move != one) for one in np.unique(move)]
