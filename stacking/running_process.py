@@ -11,6 +11,7 @@ import queue
 import signal
 import sys
 import threading
+import time
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
@@ -18,11 +19,15 @@ from stacking.errors import StackingError
 from stacking.running_orders import Add, Answer, Begin, Finish, Finished, Order, Shown, Told, Withdraw
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from stacking.running import RunningStack
 
 _NICENESS = 10
 # A preview is written at the latest after so many frames.
 _FRAMES_A_PREVIEW = 2
+# After so long the signal that ends the process is sent again.
+_UNHEARD_S = 0.1
 
 
 class _Worker:
@@ -85,6 +90,8 @@ def serve(connection: Connection[Answer, Order]) -> None:
     assert isinstance(begin, Begin)
     worker = _Worker(begin, connection)
     orders: queue.SimpleQueue[Finish] = queue.SimpleQueue()
+    main = threading.main_thread().ident
+    assert main is not None
 
     def read() -> None:
         try:
@@ -95,8 +102,11 @@ def serve(connection: Connection[Answer, Order]) -> None:
                 elif not isinstance(order, Begin):
                     worker.put(order)
         except (EOFError, OSError):
-            # the main thread ends as on Ctrl-C, which leaves nothing half-written
-            os.kill(os.getpid(), signal.SIGINT)
+            # the main thread ends as on Ctrl-C, which leaves nothing half-written. A signal to the process may be taken by
+            # another thread, and one just before the wait wakes nobody: it is sent to that thread until heard (`_interrupted_once`).
+            while True:
+                signal.pthread_kill(main, signal.SIGINT)
+                time.sleep(_UNHEARD_S)
 
     threading.Thread(target=read, name="orders", daemon=True).start()
     while True:
@@ -111,9 +121,15 @@ def serve(connection: Connection[Answer, Order]) -> None:
             connection.send(Finished(None, error))
 
 
+def _interrupted_once(_number: int, _frame: FrameType | None) -> None:
+    # what is cleared away on the way out is not interrupted again
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 if __name__ == "__main__":
     # started by a job in a script's background it would be deaf to SIGINT, by which the reading thread ends it
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, _interrupted_once)
     try:
         with Connection(int(sys.argv[1])) as session:
             serve(session)

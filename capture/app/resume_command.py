@@ -166,14 +166,11 @@ def _judged(
     not tell the depth of field, as it would have been.
     """
     if not _certified(folder):
-        devices = wanted.devices.camera != SHUTTER
-        if devices and wanted.repair:
-            try:
-                return _go_on(folder, opened, wanted, flags, was, [], ())
-            except (CaptureError, RailError) as error:
-                say(f"note: no second exposures were made, and no gap is closed: {error.message}")
+        has_camera = wanted.devices.camera != SHUTTER
+        if has_camera and wanted.repair:
+            return _go_on(folder, opened, wanted, flags, was, [], ())
         coverage = certify_frames(folder)
-        if devices and not wanted.repair and not (coverage.get("dof_um") or coverage.get("dof_steps")):
+        if has_camera and not (coverage.get("dof_um") or coverage.get("dof_steps")):
             try:
                 return _go_on(folder, opened, wanted, flags, was, [], ())
             except (CaptureError, RailError) as error:
