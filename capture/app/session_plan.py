@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from capture.app.focus_options import FocusWishes
 from capture.app.opening import moved_part
@@ -189,6 +189,8 @@ def _looked_for(wish: PlanWish, axis: Axis, camera: Camera) -> PlanFound:
     low, high = axis.limits
     near = wish.near.value if wish.near is not None else max(_found_end(found, near=True) - _MARGIN_DOF * dof, low)
     far = wish.far.value if wish.far is not None else min(_found_end(found, near=False) + _MARGIN_DOF * dof, high)
+    if far < near:
+        _refuse_given_beyond_found(wish, found, axis)
     if wish.step is None and far - near > step:  # no steps wider than found, and no sliver at the end
         step = max((far - near) / math.ceil((far - near) / step), axis.capabilities.resolution)
     settle_s = _settle_s(wish, axis, camera, step, (near, far), found.live_scale)
@@ -237,6 +239,21 @@ def focus_record(found: Any, dof: float, *, measured: bool) -> dict[str, Any]:
 
 def _found_end(found: Any, *, near: bool) -> float:
     return float(found.range.near if near else found.range.far)
+
+
+def _refuse_given_beyond_found(wish: PlanWish, found: Any, axis: Axis) -> NoReturn:
+    """Raise for the end that was given and lies on the other side of the one that was found."""
+    unit = axis.capabilities.unit.value
+    if wish.near is not None:
+        given, found_end = f"--near {wish.near.value:g} {unit} lies beyond the far end", _found_end(found, near=False)
+    else:
+        assert wish.far is not None
+        given, found_end = f"--far {wish.far.value:g} {unit} lies before the near end", _found_end(found, near=True)
+    raise FocusError(
+        f"{given} that was found, {found_end:.0f} {unit}",
+        remedy="Give another position, or auto for both ends.",
+        state=f"The {moved_part(axis)} stands where it was; nothing was shot.",
+    )
 
 
 def _length(text: str | None, what: str) -> Length | None:

@@ -100,6 +100,20 @@ def test_a_dry_run_finds_the_plan_and_shoots_nothing(
     assert not (tmp_path / "s").exists()
 
 
+def test_an_end_given_on_the_wrong_side_of_the_one_found_is_told(
+    bench: RunningBench, devices: tuple[str, ...], truth: dict[str, Any], tmp_path: Path
+) -> None:
+    beyond = truth["far_um"] - truth["carriage_um"] + 3 * truth["dof"]
+    asked = ("--near", beyond, "--step", "20um", "--settle", "0", "--out", tmp_path / "s", "--json")
+    refused = focusrail("shoot", *devices, *asked)
+    assert refused.code == 1
+    assert refused.values["error"]["kind"] == "focus"
+    assert re.search(r"--near [\d.]+ um lies beyond the far end that was found", refused.values["error"]["message"])
+    assert "auto" in refused.values["error"]["remedy"]
+    assert not list((tmp_path / "s").glob("frames/*.*"))
+    assert bench.ask({"get": "truth"})["carriage_um"] == pytest.approx(truth["carriage_um"], abs=3)
+
+
 def test_the_range_without_a_position_is_refused(devices: tuple[str, ...]) -> None:
     options = ("--seed", "12", "--sensor", "480x320", "--time-scale", "20")
     with RunningBench(*options) as fresh:
