@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,7 @@ class FrameWatch:
         self._way_judged: int | None = None  # the frame up to which the way from frame to frame is as planned
         self._way_trusted: set[int] = set()
         self._shot_again: set[int] = set()
+        self._spoilt: set[int] = set()
         self._positions: dict[int, float] = {}
         self._judged: set[int] = set()
         self._development: Development | None = None
@@ -101,6 +103,7 @@ class FrameWatch:
         self._judged.discard(number)
         self._way_judged = None
         self._way_trusted.discard(number)
+        self._spoilt.discard(number)
         self._shot_again.add(number)
 
     def all_stored(self) -> None:
@@ -185,17 +188,23 @@ class FrameWatch:
         enough = LIKELY if least is Doubt.LIKELY else PLAIN
         return sorted((n for n in scores if scores[n] > enough), key=lambda n: -scores[n])
 
-    def verdict(self, number: int, again: Path) -> str:
-        """Why frame `number` is worse than the second exposure in `again`; "" where it is not."""
+    def verdict(self, number: int, again: Path) -> str | None:
+        """Why frame `number` is worse than the second exposure in `again`; "" where it is not, None where that exposure says nothing."""
         survey = self._survey(again)
         if survey is None or number not in self._surveys:
-            return ""
+            return None
         others = [other for one, other in self._surveys.items() if one != number]
         if odd := is_stale(survey, others) or is_misfired(survey, [self._surveys[number]], 0.0):
             self.note(f"the second exposure of frame {number} says nothing: {odd}")
-            return ""
+            return None
         noise = noise_levels([survey for _, survey in self._ordered()])
         return shaken_against(self._surveys[number], survey, noise)
+
+    def discount(self, numbers: AbstractSet[int]) -> None:
+        """Frames that stay, but are spoilt: they cover nothing."""
+        if numbers:
+            self._spoilt |= numbers
+            self._certificate = None
 
     def missing(self, step: float, limits: tuple[float, float]) -> list[tuple[float, str]]:
         """Positions that are still needed, and why each."""
@@ -206,7 +215,8 @@ class FrameWatch:
         wanted = [
             (p, "a gap: a plane of the subject was in focus in no frame") for p in frames_for(certificate.gaps, pace)
         ]
-        first, last = min(self._positions.values()), max(self._positions.values())
+        sound = [position for number, position in self._positions.items() if number not in self._spoilt]
+        first, last = min(sound), max(sound)
         for end in certificate.reach:
             start, sign = (first, -1) if end < first else (last, 1)
             count = min(int(np.ceil(abs(end - start) / pace)), _MOST_BEYOND)
@@ -234,8 +244,9 @@ class FrameWatch:
         return self._certificate
 
     def _certified(self) -> Certificate:
-        surveys = [survey for _, survey in self._ordered()]
-        positions = np.asarray(self._sorted_positions(), np.float64)
+        sound = [(self._positions[number], survey) for number, survey in self._ordered() if number not in self._spoilt]
+        surveys = [survey for _, survey in sound]
+        positions = np.asarray([position for position, _ in sound], np.float64)
         growth = None
         if self._surveyor is not None and len(surveys) >= _FEWEST_FRAMES:
             found = growth_of_stills(positions, surveys, self._surveyor)

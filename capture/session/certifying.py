@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Future, ThreadPoolExecutor
 from enum import StrEnum
 from pathlib import Path
@@ -28,6 +29,8 @@ LIVE_GROWTH = "live_growth"
 CHECK_PREFIX = ".check-"
 # A camera that failed so often to make a second exposure will not make the next.
 _MOST_UNCOMPARED = 3
+# So often what was shot again for a shake is looked at once more.
+_MOST_LOOKS_AGAIN = 2
 # Bounds of what is shot beyond the plan: a scene that cannot be certified must not keep the camera busy for ever.
 _MOST_ROUNDS = 6
 _MOST_ADDED_SHARE = 1.0
@@ -70,8 +73,11 @@ class Certifier(Protocol):
     def doubts(self, least: Doubt) -> list[int]:
         """Frames that may be shaken, the most doubtful first."""
 
-    def verdict(self, number: int, again: Path) -> str:
-        """Why frame `number` is worse than the second exposure in `again`; "" where it is not."""
+    def verdict(self, number: int, again: Path) -> str | None:
+        """Why frame `number` is worse than the second exposure in `again`; "" where it is not, None where that exposure says nothing."""
+
+    def discount(self, numbers: AbstractSet[int]) -> None:
+        """Frames that stay, but are spoilt: they cover nothing."""
 
     def note(self, text: str) -> None:
         """To be said with the certificate."""
@@ -130,7 +136,8 @@ class Certifying:
         self._reshoots = reshoots
         self._look = look
         self._checked: set[int] = set()
-        self._found: set[int] = set()
+        self._found: dict[int, int] = {}
+        self._tried_again: set[int] = set()
         self._cleared = 0
         self._uncompared = 0
         self._rounds = 0
@@ -160,26 +167,39 @@ class Certifying:
         budget = math.ceil(_MOST_CLEARED_SHARE * len(targets)) + patience
         least = Doubt.SOME if self._repairs else Doubt.LIKELY
         doubtful = [n for n in self.certifier.doubts(least) if n not in self._checked and n in targets]
+        # what was shot again is looked at first, and however many were cleared before it
+        doubtful.sort(key=lambda number: number not in self._found)
+        owed = sum(number in self._found for number in doubtful)
         found: dict[int, str] = {}
         cleared = 0
-        while doubtful and cleared < patience and self._cleared < budget:
+        while doubtful and (owed or (cleared < patience and self._cleared < budget)):
             # so many are looked at whatever they show, so the carriage need not run to and fro between them
-            sure = min(patience - cleared, budget - self._cleared)
+            sure = max(owed, min(patience - cleared, budget - self._cleared))
             batch, doubtful = doubtful[:sure], doubtful[sure:]
             reasons, ended = self._compare({number: targets[number] for number in batch}, go)
             for number in (number for number in batch if number in reasons):
                 if reasons[number]:
                     found[number] = reasons[number]
                     cleared = 0
-                    if number not in self._found:  # the frame that is shot in its place is looked at, too
-                        self._found.add(number)
+                    self._found[number] = self._found.get(number, 0) + 1
+                    if (
+                        self._found[number] <= _MOST_LOOKS_AGAIN
+                    ):  # the frame that is shot in its place is looked at, too
                         self._checked.discard(number)
                 else:
                     cleared += 1
                     self._cleared += 1
+            untold = [number for number in batch if number not in reasons and self._once_more(number)]
+            doubtful, owed = untold + doubtful, len(untold)
             if ended:
                 break  # obeyed once what was found until now is set aside: it is shot again when the session is gone on with
         return found
+
+    def _once_more(self, number: int) -> bool:
+        """Whether a frame that could not be compared is tried again: once."""
+        first = number not in self._tried_again
+        self._tried_again.add(number)
+        return first
 
     def lies_at(self, number: int) -> bool | None:
         """Whether the carriage stands where frame `number` was taken, by another exposure; None where it does not tell.
@@ -211,7 +231,7 @@ class Certifying:
 
         Each is judged while the carriage goes to the next, along its travel. What could not be compared is in none, and said.
         """
-        judged: dict[int, Future[str]] = {}
+        judged: dict[int, Future[str | None]] = {}
         reasons: dict[int, str] = {}
         ended = False
         try:
@@ -231,8 +251,12 @@ class Certifying:
                         break
         finally:
             for number, future in judged.items():
-                reasons[number] = future.result()
-                said = reasons[number] or "it is as good"
+                reason = future.result()
+                if reason is None:
+                    said = "that one says nothing"
+                else:
+                    reasons[number] = reason
+                    said = reason or "it is as good"
                 self._folder.journal.record(
                     EventKind.NOTED, text=f"frame {number} was compared with a second exposure: {said}"
                 )
@@ -245,7 +269,7 @@ class Certifying:
         self._folder.journal.record(EventKind.NOTED, text=text)
         self.certifier.note(text)
 
-    def _judge(self, number: int, folder: TemporaryDirectory[str], picture: Path) -> str:
+    def _judge(self, number: int, folder: TemporaryDirectory[str], picture: Path) -> str | None:
         with folder:
             return self.certifier.verdict(number, picture)
 

@@ -303,6 +303,15 @@ def _ways_out(path: Path, holder: Holder | None) -> str:
     return f"Wait until it has ended, {stop}, or choose another folder."
 
 
+def folder_failed(folder: SessionFolder, error: OSError) -> SessionError:
+    """What is said where the folder of a session that shoots cannot be written or read any more."""
+    return SessionError(
+        f"the session folder {folder.path} cannot be used any more: {error.strerror or error}",
+        remedy=f"See that the disk is there, has room and may be written; then: focusrail resume {folder.path}",
+        state="Motion is stopped. The frames so far are kept.",
+    )
+
+
 def check_new_folder(path: Path) -> None:
     """Refuse, before any device is touched, a folder that cannot become a session.
 

@@ -17,7 +17,7 @@ from capture.session.certifying import Certifier, Certifying
 from capture.session.control import Controls, Extension, StoppedByUserError
 from capture.session.exposing import Exposing
 from capture.session.extending import EXTENDED, extend
-from capture.session.folder import SessionFolder
+from capture.session.folder import SessionFolder, folder_failed
 from capture.session.moving import Moving
 from capture.session.old_pictures import old_pictures
 from capture.session.pace import Pace
@@ -160,7 +160,7 @@ class Shooting:
             raise
         except OSError as error:
             self._stop_motion()
-            failed = _folder_failed(self._folder, error)
+            failed = folder_failed(self._folder, error)
             with contextlib.suppress(SessionError):
                 self._folder.end(SessionState.FAILED, reason=failed.message)
             raise failed from error
@@ -283,7 +283,11 @@ class Shooting:
             self._obey()
             self._go(plan, number, target)
 
-        return self._shoot_again(self._certified(lambda one: one.shaken(done, go), {}), shot_again)
+        reasons: dict[int, str] = self._certified(lambda one: one.shaken(done, go), {})
+        # twice at most: the second exposure has shown that it can be sharp there
+        again = self._shoot_again(reasons, shot_again, most=2)
+        self._certified(lambda one: one.certifier.discount(reasons.keys() - again), None)
+        return again
 
     def _follow(self, plan: StackPlan, todo: deque[FrameTarget], done: dict[int, float], *, wait: bool) -> None:
         """Look after the rail's place where the frames speak against it; what was shot at a wrong one is to be shot again."""
@@ -305,9 +309,6 @@ class Shooting:
                 return
             self._trust(number)
 
-    def _note(self, text: str) -> None:
-        self._certified(lambda one: one.certifier.note(text), None)
-
     def _trust(self, number: int) -> None:
         self._certified(lambda one: one.certifier.trust(number), None)
 
@@ -324,19 +325,22 @@ class Shooting:
         for number in sorted(numbers):
             self._withdraw(records[number], reason, again=again)
 
-    def _shoot_again(self, reasons: dict[int, str], shot_again: dict[int, int]) -> list[int]:
+    def _shoot_again(self, reasons: dict[int, str], shot_again: dict[int, int], most: int = 1) -> list[int]:
         again = []
         records = self._folder.frames()
         for number in sorted(reasons):
-            if shot_again.get(number) or number not in records or not self._reshoots:
-                kept = f"frame {number} is kept as it is: {reasons[number]}"
-                self._watcher.notice(kept)
-                self._note(kept)
+            if shot_again.get(number, 0) >= most or number not in records or not self._reshoots:
+                self._keep(number, reasons[number])
                 continue
-            shot_again[number] = 1
+            shot_again[number] = shot_again.get(number, 0) + 1
             self._withdraw(records[number], reasons[number])
             again.append(number)
         return again
+
+    def _keep(self, number: int, reason: str) -> None:
+        said = f"frame {number} is kept as it is: {reason}"
+        self._watcher.notice(said)
+        self._certified(lambda one: one.certifier.note(said), None)
 
     def _withdraw(self, record: FrameRecord, reason: str, *, again: bool = True) -> None:
         self._beside.tell(lambda companion: companion.frame_withdrawn(record.number))
@@ -390,11 +394,3 @@ class Shooting:
 def _too_late(distance: float) -> Extension:
     del distance
     return Extension("all frames are done")
-
-
-def _folder_failed(folder: SessionFolder, error: OSError) -> SessionError:
-    return SessionError(
-        f"the session folder {folder.path} cannot be used any more: {error.strerror or error}",
-        remedy=f"See that the disk is there, has room and may be written; then: focusrail resume {folder.path}",
-        state="Motion is stopped. The frames so far are kept.",
-    )

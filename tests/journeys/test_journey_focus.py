@@ -211,6 +211,62 @@ def test_a_spoilt_frame_is_shot_again(
     assert len(set(together)) == len(together) > 3
 
 
+SHAKE = {"fault": "shake", "px": 6.0}
+DARK = {"fault": "flash_misfire", "factor": 0.4, "shots": 2}
+
+
+@pytest.mark.parametrize(
+    ("first", "sign", "then", "reshot", "spoken"),
+    [
+        (SHAKE, "is set aside", [SHAKE], 2, []),
+        (SHAKE, "is set aside", [SHAKE, SHAKE], 2, ["is kept as it is"]),
+        (None, "frame 13 of 13", [DARK], 0, ["says nothing: it is darker"]),
+    ],
+    ids=["shaken twice", "shaken thrice", "second exposures in the dark"],
+)
+def test_what_is_spoilt_while_it_is_judged_is_made_good(
+    bench: RunningBench,
+    devices: tuple[str, ...],
+    truth: dict[str, Any],
+    tmp_path: Path,
+    first: dict[str, object] | None,
+    sign: str,
+    then: list[dict[str, object]],
+    reshot: int,
+    spoken: list[str],
+) -> None:
+    if first is not None:
+        bench.ask(first)
+    arguments = ("shoot", *devices, *plan(truth, 0.6), "--repair", "--settle", "0", "--out", tmp_path / "s", "--json")
+    faults = list(then)
+    with subprocess.Popen(
+        command(*map(str, arguments)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stderr is not None
+        assert running.stdout is not None
+        for line in running.stderr:
+            if sign in line and faults:
+                bench.ask(faults.pop(0))
+        done = json.loads(running.stdout.read())
+        assert running.wait(60) == 0
+    assert not faults
+    assert done["reshot"] == reshot
+    assert done["coverage"]["passed"] is True
+    said = " ".join(done["coverage"]["notes"])
+    assert [text for text in spoken if text not in said] == []
+    assert ("kept as it is" in said) == ("is kept as it is" in spoken)
+    last = {}  # what the last second exposure said of each frame
+    for text in noted(tmp_path / "s"):
+        if found := re.match(r"frame (\d+) was compared with a second exposure: (.*)", text):
+            last[found[1]] = found[2]
+    kept = [number for number, told in last.items() if told != "it is as good"]
+    assert kept == (["1"] if "is kept as it is" in spoken else [])
+    if kept:  # what it does not cover is shot by another one
+        manifest = json.loads((tmp_path / "s" / "manifest.json").read_text())
+        at = {frame["number"]: frame["position_um"] for frame in manifest["frames"]}
+        assert min(abs(at[number] - at[1]) for number in at if number != 1) < 0.1 * truth["dof"]
+
+
 def test_a_stack_with_nothing_open_is_found_planned_shot_and_certified(
     devices: tuple[str, ...], truth: dict[str, Any], tmp_path: Path
 ) -> None:
