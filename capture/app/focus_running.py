@@ -174,10 +174,6 @@ def settle_for(axis: Axis, camera: Camera, step: float, place: float, live_scale
         return None
     for note in found.notes:
         say(f"note: {note}")
-    if getattr(axis, "rested_s", 0.0) is None:
-        say(
-            "note: the ends of these moves are told late, so the settle time comes out too short; the session measures it again"
-        )
     value = round(found.value_s + found.uncertainty_s / 2, 3)
     say(f"settle {value:g} s, measured on live frames; `focusrail rail calibrate settle` measures it better")
     return value

@@ -168,7 +168,14 @@ def _judged(
     if not _certified(folder):
         has_camera = wanted.devices.camera != SHUTTER
         if has_camera and wanted.repair:
-            return _go_on(folder, opened, wanted, flags, was, [], ())
+            try:
+                return _go_on(folder, opened, wanted, flags, was, [], ())
+            except (CaptureError, RailError):
+                say(
+                    "note: the frames of the plan are there, but were not judged to the end, and gaps would be closed with the "
+                    f"devices. Without that: focusrail stack {folder.path} -o picture.tif"
+                )
+                raise
         coverage = certify_frames(folder)
         if has_camera and not (coverage.get("dof_um") or coverage.get("dof_steps")):
             try:

@@ -82,7 +82,7 @@ class AxisView:
         position = self._axis.status().position
         if position is None:
             raise RailPositionUnknownError(
-                "the position of the rail is unknown",
+                "the position is unknown",
                 remedy="Give --origin here to zero it where it stands, or --origin home to home it.",
             )
         return position
@@ -99,9 +99,7 @@ class AxisView:
         low, high = self.limits
         reached = self._axis.move_to(min(max(position, low), high)).position
         if reached is None:
-            raise RailPositionUnknownError(
-                "the rail lost its position in a sweep", remedy="Home it, or zero it by hand."
-            )
+            raise RailPositionUnknownError("the position was lost in a sweep", remedy="Home it, or zero it by hand.")
         return reached, self._settled()
 
     def again(self) -> F32:

@@ -213,7 +213,7 @@ class _Passes:
         if not below or not above:
             raise FocusError(
                 "the travel does not suffice to come to the subject from both sides",
-                remedy="Start from the middle of the rail's travel, with the subject in focus there.",
+                remedy="Start from the middle of the travel, with the subject in focus there.",
                 state=f"The carriage stands {self._handed.position:.0f} from where it was; nothing was written.",
             )
         return float(np.mean(above) - np.mean(below))

@@ -82,7 +82,7 @@ class HandedAxis:
         if not self._bottom - self._step <= goal * self._step <= self._top + self._step:
             raise FocusError(
                 f"the travel does not suffice: {target:.0f} from here lies outside {self._bottom:.0f} to {self._top:.0f}",
-                remedy="Start from the middle of the rail's travel, with the subject in focus there.",
+                remedy="Start from the middle of the travel, with the subject in focus there.",
                 state=f"The carriage stands {self.position:.1f} from where it was.",
             )
         distance = goal - self._steps

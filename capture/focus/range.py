@@ -209,7 +209,7 @@ def _conclude(
         raise FocusError(
             f"only {len(positions)} blocks of the live picture are of use" if len(positions) else f"nothing {why}",
             remedy="Light the subject well, jog until it is about in focus, choose an area with --roi, or give near and far.",
-            state=f"Looked from {taken.positions[0]:g} to {taken.positions[-1]:g}; the rail stands at rest.",
+            state=f"Looked from {taken.positions[0]:g} to {taken.positions[-1]:g}; nothing moves.",
         )
     bare = 1 - float(counted.mean())
     near_share = NEAR_SHARE + (NEAR_SHARE_BARE - NEAR_SHARE) * bare

@@ -291,7 +291,7 @@ def sweep(
         frame = _mean_of(view, frame, looks)
         gathering.add(reached, frame, None if again is None else _mean_of(view, again, looks))
         if index == 0 and gathering.clipped is not None and gathering.clipped.mean() > _ALL_CLIPPED:
-            raise overexposed(f"Looked at {reached:g} only; the rail stands at rest.")
+            raise overexposed(f"Looked at {reached:g} only; nothing moves.")
         if on_frame is not None:
             on_frame(index + 1, len(positions))
     assert gathering.bands is not None

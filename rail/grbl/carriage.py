@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import math
 import secrets
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -61,6 +60,7 @@ class Carriage:
         self.seen_um: float | None = None
         self.origin_name: int | None = None
         self.rested_s: float | None = None
+        self._moving_s = -math.inf  # when the last report was asked for that showed it on its way
 
     @property
     def known(self) -> bool:
@@ -232,9 +232,12 @@ class Carriage:
         rates = self.rates if feed_mm_min is None else replace(self.rates, feed_mm_min=feed_mm_min)
         watch = self._corridor(start, goal, rates, seen)
         for _ in range(2):
+            self._moving_s = begun_s = controller.link.now()
             act(goal_mm, rates.feed_mm_min, rates.limit_s(goal - start), watch=watch, on_slice=on_slice)
-            # the end of a jog is only seen by the next poll
-            self.rested_s = None if jog else time.monotonic() - encode.SYNC_TAKES_S
+            ended_s = controller.link.now()
+            # the end of a jog is only seen by the next poll: between that and the one before it is when a jog takes so long
+            due_s = begun_s + rates.duration_s(goal - start) + rates.jerk_s
+            self.rested_s = min(max(due_s, self._moving_s), ended_s) if jog else ended_s - encode.SYNC_TAKES_S
             place = controller.machine(controller.rest_report())
             # A damaged byte before the line can make a comment of it: acknowledged, and nothing has moved.
             if grid.fits(goal, place[0]) or not grid.fits(start, place[0]):
@@ -284,6 +287,8 @@ class Carriage:
             nonlocal late
             if seen is not None:
                 seen(status)
+            if not status.at_rest and math.isfinite(link.asked_s):
+                self._moving_s = max(self._moving_s, link.asked_s)
             place = self.controller.machine_seen(status)
             if place is None:
                 return
