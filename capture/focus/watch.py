@@ -216,6 +216,8 @@ class FrameWatch:
             (p, "a gap: a plane of the subject was in focus in no frame") for p in frames_for(certificate.gaps, pace)
         ]
         sound = [position for number, position in self._positions.items() if number not in self._spoilt]
+        if not sound:
+            return []
         first, last = min(sound), max(sound)
         for end in certificate.reach:
             start, sign = (first, -1) if end < first else (last, 1)

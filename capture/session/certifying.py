@@ -182,10 +182,8 @@ class Certifying:
                     found[number] = reasons[number]
                     cleared = 0
                     self._found[number] = self._found.get(number, 0) + 1
-                    if (
-                        self._found[number] <= _MOST_LOOKS_AGAIN
-                    ):  # the frame that is shot in its place is looked at, too
-                        self._checked.discard(number)
+                    if self._found[number] <= _MOST_LOOKS_AGAIN:
+                        self._checked.discard(number)  # the frame that is shot in its place is looked at, too
                 else:
                     cleared += 1
                     self._cleared += 1
