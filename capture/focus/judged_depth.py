@@ -89,7 +89,7 @@ class JudgedDepth:
         optics = self._optics(growth_px)
         if optics is None:
             return geometric_um
-        wave_um, told = wave_beside(geometric_um, depth_of_field(optics))
+        wave_um, told = wave_beside(geometric_um, depth_of_field(optics), optics, self._f_number)
         if told:
             self._note(told)
         return geometric_um + wave_um

@@ -19,6 +19,8 @@ _ROUNDS = 9
 _ENOUGH_CONFIDENCE = 0.6
 _FLAT = 1.6
 _LIKE = 0.15
+# An f-number that a still names is the one that was entered within this; a magnification may be entered so many times wrong.
+_SAME_STOP, _MISREAD = 0.05, 1.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ def measure_step(
     formula = None if optics is None else depth_of_field(optics, overlap)
     first = FIRST_SPACING if formula is None else 0.75 * live_scale * formula.geometric_um
     best, seen, frames = _search(view, first, reach, region, say)
-    return replace(conclude(best, live_scale, overlap, formula, frames, still), seen=seen)
+    return replace(conclude(best, live_scale, overlap, formula, frames, still, optics), seen=seen)
 
 
 def conclude(
@@ -106,8 +108,9 @@ def conclude(
     formula: DepthOfField | None,
     frames: int,
     still: StillOptics | None = None,
+    optics: Optics | None = None,
 ) -> StepEstimate:
-    """Depth of field and step from the growth of blur in live pixels."""
+    """Depth of field and step from the growth of blur in live pixels; `optics` are those of `formula`."""
     notes = [growth.why] if growth.why else []
     if not growth.confidence > 0:
         notes.append("nothing could be measured" + ("" if formula is None else ": the step is the formula's"))
@@ -117,7 +120,7 @@ def conclude(
         )
     per_um = growth.px_per_unit * live_scale
     geometric = 2 * PIXELS_PER_COC / per_um
-    wave, told = _wave(per_um, formula, still)
+    wave, told = _wave(per_um, formula, still, optics)
     total = geometric + wave
     if told:
         notes.append(told)
@@ -125,18 +128,22 @@ def conclude(
         ratio = geometric / formula.geometric_um
         if abs(np.log(ratio)) > _LIKE:
             notes.append(
-                f"the measured depth of field is {ratio:.2f} times the formula's: check the magnification and the f-number "
-                "that were entered" + (", and that nothing shakes" if ratio > 1 else "")
+                f"the measured geometric part of the depth of field is {ratio:.2f} times the formula's, {geometric:.1f} instead of "
+                f"{formula.geometric_um:.1f} um: check the magnification and the f-number that were entered"
+                + (", and that nothing shakes" if ratio > 1 else "")
             )
     return StepEstimate(
         per_um, total, total * (1 - overlap), overlap, round(growth.confidence, 3), formula, tuple(notes), frames
     )
 
 
-def _wave(per_um: float, formula: DepthOfField | None, still: StillOptics | None) -> tuple[float, str]:
+def _wave(
+    per_um: float, formula: DepthOfField | None, still: StillOptics | None, optics: Optics | None
+) -> tuple[float, str]:
     """The wave part of the depth of field, and what is to be said of it."""
     if formula is not None:
-        return wave_beside(2 * PIXELS_PER_COC / per_um, formula)
+        named = None if still is None else still.f_number
+        return wave_beside(2 * PIXELS_PER_COC / per_um, formula, optics, named)
     if still is None:
         return 0.0, (
             "without the wave part, which takes the magnification and the f-number: depth of field and step come out too small "
@@ -150,20 +157,52 @@ def _wave(per_um: float, formula: DepthOfField | None, still: StillOptics | None
     )
 
 
-def wave_beside(geometric_um: float, formula: DepthOfField) -> tuple[float, str]:
+def wave_beside(
+    geometric_um: float, formula: DepthOfField, optics: Optics | None = None, named_f_number: float | None = None
+) -> tuple[float, str]:
     """The wave part of optics of which `geometric_um` was measured, and what is to be said of it.
 
     The wave part grows with (N_eff / m)^2, the geometric part with N_eff / m^2. Where the measured one departs from the formula's,
-    N_eff or m was entered wrong. Which of them is not known; the least that either would give never makes a step too large.
+    N or m was entered wrong. Where a picture names the N that was entered, m is what is wrong, and what was measured tells it. Else
+    which of them is not known; the least that either would give never makes a step too large.
+
+    Parameters
+    ----------
+    geometric_um : float
+    formula : DepthOfField
+        Of the optics as they were entered.
+    optics : Optics or None
+        Those.
+    named_f_number : float or None
+        As a picture names it.
     """
     ratio = geometric_um / formula.geometric_um
-    if abs(np.log(ratio)) <= _LIKE or ratio > 1:
+    if abs(np.log(ratio)) <= _LIKE:
+        return formula.wave_um, ""
+    if optics is not None and (m := _misread(geometric_um, optics, named_f_number)) is not None:
+        wave = depth_of_field(replace(optics, magnification=m)).wave_um
+        return wave, (
+            f"the wave part is taken as {wave:.1f} um instead of the formula's {formula.wave_um:.1f} um: the picture names the f-number "
+            f"that was entered, and with it blur grows so fast at a magnification of {m:.2f}; {optics.magnification:g} was entered"
+        )
+    if ratio > 1:
         return formula.wave_um, ""
     wave = formula.wave_um * ratio**2
     return wave, (
-        f"the wave part is taken as {wave:.1f} um instead of the formula's {formula.wave_um:.1f} um: what was measured contradicts "
-        "the optics that were entered"
+        f"the wave part is taken as {wave:.1f} um instead of the formula's {formula.wave_um:.1f} um, the least that a wrong "
+        "magnification or f-number would make of it, so that the step is not too large: what was measured contradicts the optics"
     )
+
+
+def _misread(geometric_um: float, optics: Optics, named_f_number: float | None) -> float | None:
+    """The magnification that `optics` must have for the measured depth; None where it may as well be their f-number that is wrong."""
+    n = optics.f_number
+    if n is None or optics.numerical_aperture is not None or named_f_number is None:
+        return None
+    if abs(math.log(named_f_number / n)) > _SAME_STOP:
+        return None
+    m = magnification_of_growth(2 * optics.coc_um / geometric_um, n, 1.0, optics.pupil_ratio)
+    return m if abs(math.log(m / optics.magnification)) <= math.log(_MISREAD) else None
 
 
 def _search(

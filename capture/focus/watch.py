@@ -70,6 +70,7 @@ class FrameWatch:
         self._way_trusted: set[int] = set()
         self._shot_again: set[int] = set()
         self._spoilt: set[int] = set()
+        self._unchecked: dict[int, str] = {}
         self._positions: dict[int, float] = {}
         self._judged: set[int] = set()
         self._development: Development | None = None
@@ -104,6 +105,7 @@ class FrameWatch:
         self._way_judged = None
         self._way_trusted.discard(number)
         self._spoilt.discard(number)
+        self._unchecked.pop(number, None)
         self._shot_again.add(number)
 
     def all_stored(self) -> None:
@@ -195,10 +197,16 @@ class FrameWatch:
             return None
         others = [other for one, other in self._surveys.items() if one != number]
         if odd := is_stale(survey, others) or is_misfired(survey, [self._surveys[number]], 0.0):
-            self.note(f"the second exposure of frame {number} says nothing: {odd}")
+            self.unchecked(number, f"the second exposure of frame {number} says nothing: {odd}")
             return None
+        self._unchecked.pop(number, None)
         noise = noise_levels([survey for _, survey in self._ordered()])
         return shaken_against(self._surveys[number], survey, noise)
+
+    def unchecked(self, number: int, why: str) -> None:
+        """To be said with the certificate, unless the frame is compared later."""
+        _log.warning("%s", why)
+        self._unchecked[number] = why
 
     def discount(self, numbers: AbstractSet[int]) -> None:
         """Frames that stay, but are spoilt: they cover nothing."""
@@ -269,7 +277,7 @@ class FrameWatch:
                 drawn = picture.name
             except (OSError, ValueError) as error:
                 self.note(f"the coverage could not be drawn: {error}")
-        notes = [*certificate.notes, *self.notes]
+        notes = [*certificate.notes, *self.notes, *self._unchecked.values()]
         if (stray := self.strayed(wait=True)) is not None:
             notes.append(f"frame {stray[0]}: {stray[1]}; the rail may have lost steps, and that was not looked after")
         values: dict[str, Any] = {

@@ -76,6 +76,9 @@ class Certifier(Protocol):
     def verdict(self, number: int, again: Path) -> str | None:
         """Why frame `number` is worse than the second exposure in `again`; "" where it is not, None where that exposure says nothing."""
 
+    def unchecked(self, number: int, why: str) -> None:
+        """To be said with the certificate, unless the frame is compared later."""
+
     def discount(self, numbers: AbstractSet[int]) -> None:
         """Frames that stay, but are spoilt: they cover nothing."""
 
@@ -265,7 +268,7 @@ class Certifying:
         self._uncompared += 1
         self._notice(text)
         self._folder.journal.record(EventKind.NOTED, text=text)
-        self.certifier.note(text)
+        self.certifier.unchecked(number, text)
 
     def _judge(self, number: int, folder: TemporaryDirectory[str], picture: Path) -> str | None:
         with folder:

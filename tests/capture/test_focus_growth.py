@@ -161,6 +161,25 @@ def test_optics_that_were_entered_wrong_never_make_the_step_too_large(
         assert any("check the magnification" in note for note in told.notes)
 
 
+@settings(max_examples=60, deadline=None)
+@given(m=st.floats(0.5, 10.0), f_number=st.floats(2.8, 16.0), error=st.floats(0.65, 1.5), pupil=st.floats(0.5, 2.0))
+def test_a_magnification_entered_wrong_is_made_good_where_the_still_names_the_f_number(
+    m: float, f_number: float, error: float, pupil: float
+) -> None:
+    truth = depth_of_field(Optics(m, f_number, pupil, coc_um=8.0))
+    entered = Optics(m * error, f_number, pupil, coc_um=8.0)
+    formula, growth = depth_of_field(entered), Growth(4 / truth.geometric_um, 1.0, 0.0, 100)
+    told = conclude(growth, 1.0, 0.3, formula, 28, StillOptics(f_number, 4.0), entered)
+    assert told.dof_um is not None
+    if abs(math.log(truth.geometric_um / formula.geometric_um)) > 0.15:
+        assert told.dof_um == pytest.approx(truth.total_um, rel=1e-6)
+        assert any(f"magnification of {m:.2f}" in note for note in told.notes)
+    other = conclude(growth, 1.0, 0.3, formula, 28, StillOptics(1.4 * f_number, 4.0), entered)
+    assert other.dof_um is not None
+    if truth.geometric_um < formula.geometric_um:
+        assert other.dof_um <= told.dof_um * (1 + 1e-6), "which of the two is wrong is not known"
+
+
 @pytest.mark.parametrize(("seed", "growth", "width"), [(4, 0.1, 300.0), (5, 0.03, 1500.0), (6, 0.3, 20.0)])
 def test_the_range_ends_where_the_texture_ends(seed: int, growth: float, width: float) -> None:
     scene = Scene(seed, growth, -0.4 * width, 0.6 * width, bare=0.3)
