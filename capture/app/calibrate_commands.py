@@ -166,7 +166,7 @@ def settle_here(axis: Axis, camera: Camera, own: SettleFlags, region: Region) ->
         if own.stills:
             longest_s = 2.0 * found.value_s + _REST_S
             value, still_px = confirm_with_stills(axis, camera, step, found.value_s, longest_s=longest_s, say=say)
-    law, notes, uncertainty_s = found.law, list(found.notes), found.uncertainty_s
+    law, notes, uncertainty_s = found.law, list(found.notes), found.open_s
     if not hasattr(axis, "rested_s"):
         uncertainty_s = max(uncertainty_s, _UNTOLD_REST * value)
         notes.append(

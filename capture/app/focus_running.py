@@ -174,7 +174,7 @@ def settle_for(axis: Axis, camera: Camera, step: float, place: float, live_scale
         return None
     for note in found.notes:
         say(f"note: {note}")
-    value = round(found.value_s + found.uncertainty_s / 2, 3)
+    value = round(found.value_s + found.open_s / 2, 3)
     say(f"settle {value:g} s, measured on live frames; `focusrail rail calibrate settle` measures it better")
     return value
 

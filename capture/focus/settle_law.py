@@ -15,6 +15,10 @@ F64 = NDArray[np.float64]
 SETTLED_PX = 0.25
 """Of the still: a shake below does not show."""
 
+# No real shake dies away just as the law says (dry friction ends it, several parts swing): so much of a value is open however alike
+# the moves are.
+_LAW_OPEN = 0.12
+
 # How much later than the last shaken frame the next was seen, where no later one is there.
 _REST_S = 0.12
 _EXPLAINED = 0.6
@@ -28,7 +32,8 @@ class SettleEstimate:
     Attributes
     ----------
     value_s, uncertainty_s : float
-        From the motor's stop until the shake stays below `SETTLED_PX`; half the width of the 95 % confidence interval.
+        From the motor's stop until the shake stays below `SETTLED_PX`; half the width of the 95 % confidence interval of what differs
+        from move to move.
     law : ShakeLaw or None
         In pixels of the still; None where nothing shakes, or not regularly: the notes say what the value is then.
     rest_px : float
@@ -44,6 +49,11 @@ class SettleEstimate:
     moves: int
     frames: int
     notes: tuple[str, ...] = ()
+
+    @property
+    def open_s(self) -> float:
+        """Half the width within which the settle time lies: what differs from move to move, and what the law leaves open."""
+        return math.hypot(self.uncertainty_s, _LAW_OPEN * self.value_s)
 
 
 def conclude(
