@@ -91,10 +91,16 @@ def _growth_for_range(axis: Axis, step: StepEstimate, optics: Optics | None, sca
 
 def nothing_in_focus(step: StepEstimate, axis: Axis) -> FocusError:
     """The error for an estimate from which nothing follows."""
+    if any("shorten the exposure" in note for note in step.notes):
+        remedy = "Shorten the exposure, or light the subject less: what is white has no texture."
+    else:
+        remedy = "Jog until the subject is about in focus, light it well"
+        given = step.formula is not None or moved_part(axis) == "lens"
+        remedy += ", or give near, far and step." if given else ", or give --magnification and --f-number."
+    low, high = axis.limits
     return FocusError(
         "nothing in view goes in and out of focus: " + "; ".join(step.notes),
-        remedy="Jog until the subject is about in focus, light it well"
-        + (", or give --magnification and --f-number." if moved_part(axis) == "rail" else "."),
+        remedy=f"{remedy} Positions from {low:.0f} to {high:.0f} {axis.capabilities.unit.value} are allowed here.",
         state=f"The {moved_part(axis)} stands where it was.",
     )
 

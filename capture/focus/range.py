@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from capture.errors import FocusError
 from capture.focus.depths import Depths
 from capture.focus.region import Region
+from capture.focus.step import LEAST_BLIND
 from capture.focus.sweep import MOST_FRAMES, MOSTLY_CLIPPED, Say, Sweep, View, silent, sweep
 
 F64 = NDArray[np.floating]
@@ -38,10 +39,14 @@ _ROUND_ENDS = 2.5
 _FINEST = 0.5
 # The same in halves of the width of what the finest band that shows many blocks sees.
 _WIDTHS, _SHOWN, _SAMPLE_BLOCKS = 1.3, 0.5, 1500
+# How far from its start it goes while nothing has texture, in its own spacings.
+_BLIND_SPACINGS = 40
 # Growth in found blocks by which one more look was worth it.
 _WORTH = 0.002
 # So many times what was found, what seems to lie beyond an end is most of the subject: the search began outside it.
 _MOST = 2
+# Where it is this share of all texture, so many looks in a row may show nothing more.
+_MUCH, _TRIES = 0.2, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,31 +119,39 @@ def find_range(
         centre = min(max(view.here, low), high)
         near, far = max(centre - 6 * spacing, low), min(centre + 6 * spacing, high)
         taken, given = _look(view, near, far, spacing, region, say), 0
+    home, blind = min(max(view.here, low), high), max(_BLIND_SPACINGS * spacing, LEAST_BLIND)
     grow_near = grow_far = True
+    fruitless = 0
     depths = taken.depths(growth_px_per_unit)
     while True:
         room = MOST_FRAMES - len(taken.positions)
         widest = _WIDTHS * _half_width(taken)
         spacing = max(spacing, widest)
         stretch = max(4 * spacing, (far - near) / 2)
-        wants_near = grow_near and near > low and _open(depths, depths.beyond_near, near, spacing)
-        wants_far = grow_far and far < high and _open(depths, depths.beyond_far, far, spacing)
+        if depths.textured:
+            lowest, highest = low, high
+        else:
+            lowest, highest = max(low, home - blind), min(high, home + blind)
+        wants_near = grow_near and near > lowest and _open(depths, depths.beyond_near, near, spacing)
+        wants_far = grow_far and far < highest and _open(depths, depths.beyond_far, far, spacing)
         if not (wants_near or wants_far) or room < 8:
             break
         if wants_near:
-            start = max(near - stretch, low)
+            start = max(near - stretch, lowest)
             taken = taken.joined(_look(view, start, near - spacing, spacing, region, say))
             near = start
         if wants_far:
-            end = min(far + stretch, high)
+            end = min(far + stretch, highest)
             taken = taken.joined(_look(view, far + spacing, end, spacing, region, say))
             far = end
         before, depths = int(np.isfinite(depths.position).sum()), taken.depths(growth_px_per_unit)
         after = int(np.isfinite(depths.position).sum())
-        if depths.textured and after <= before + _WORTH * depths.textured:
-            # what seems to lie beyond does not come into focus there either; but where that is most of what is seen, it is looked for on
-            grow_near = grow_near and (not wants_near or depths.beyond_near > _MOST * after)
-            grow_far = grow_far and (not wants_far or depths.beyond_far > _MOST * after)
+        fruitless = fruitless + 1 if depths.textured and after <= before + _WORTH * depths.textured else 0
+        if fruitless:
+            # what seems to lie beyond does not come into focus there either; but where that is much of what is seen, it is looked for on
+            tries = _TRIES if max(depths.beyond_near, depths.beyond_far) > _MUCH * depths.textured else 1
+            grow_near = grow_near and (not wants_near or fruitless < tries or depths.beyond_near > _MOST * after)
+            grow_far = grow_far and (not wants_far or fruitless < tries or depths.beyond_far > _MOST * after)
     wanted = max(wanted, widest)
     if dof is not None:
         wanted = min(wanted, max(dof, _FINEST * wanted))
@@ -209,7 +222,7 @@ def _conclude(
         raise FocusError(
             f"only {len(positions)} blocks of the live picture are of use" if len(positions) else f"nothing {why}",
             remedy="Light the subject well, jog until it is about in focus, choose an area with --roi, or give near and far.",
-            state=f"Looked from {taken.positions[0]:g} to {taken.positions[-1]:g}; nothing moves.",
+            state=f"Looked at last from {taken.positions[0]:g} to {taken.positions[-1]:g}; nothing moves.",
         )
     bare = 1 - float(counted.mean())
     near_share = NEAR_SHARE + (NEAR_SHARE_BARE - NEAR_SHARE) * bare
@@ -226,7 +239,8 @@ def _conclude(
     beyond = depths.beyond_near + depths.beyond_far
     if beyond > 5 * _BEYOND * depths.textured:
         notes.append(
-            f"{beyond / max(depths.textured, 1):.0%} of the texture lies beyond the travel, {limits[0]:g} to {limits[1]:g}"
+            f"{beyond / max(depths.textured, 1):.0%} of the texture lies beyond what was looked at, {taken.positions[0]:.0f} to "
+            f"{taken.positions[-1]:.0f}; positions from {limits[0]:g} to {limits[1]:g} are allowed"
         )
     confidence = min(1.0, len(positions) / 150) * (1.0 - min(1.0, beyond / max(depths.textured, 1)))
     if dof is not None:

@@ -15,6 +15,10 @@ from capture.focus.sweep import MOSTLY_CLIPPED, Say, Sweep, View, silent, sweep
 
 FIRST_SPACING = 40.0
 FRAMES = 25
+LEAST_BLIND = 4300.0
+"""How far from its start a search goes at least, in the axis's unit, while nothing comes into focus."""
+# And so many times as far as the first sweep: a rail drives towards the subject.
+_BLIND = 3.0
 _ROUNDS = 9
 _ENOUGH_CONFIDENCE = 0.6
 _FLAT = 1.6
@@ -212,6 +216,7 @@ def _search(
     low, high = view.limits
     centre = min(max(view.here, low), high)
     low, high = max(low, centre - reach), min(high, centre + reach)
+    home, blind = centre, max(_BLIND * spacing * (FRAMES - 1) / 2, LEAST_BLIND)
     best = Growth(float("nan"), 0.0, float("nan"), 0, "nothing was seen")
     shown: Sweep | None = None
     frames = 0
@@ -250,12 +255,22 @@ def _search(
             best, shown = growth, taken
         if best.confidence >= _ENOUGH_CONFIDENCE:
             break
-        centre, spacing = _next(large, start + span / 2, spacing)
+        ahead = _next(large, start + span / 2, spacing)
+        if ahead is not None:
+            centre, spacing = ahead
+            continue
+        centre, spacing = home, 3 * spacing
+        low, high = max(low, home - blind), min(high, home + blind)
+        if span >= 0.9 * (high - low):
+            if not best.blocks:
+                why = f"nothing comes into focus from {start:.0f} to {start + span:.0f}, and farther away it is not searched for"
+                best = replace(best, why=why)
+            break
     return best, shown, frames
 
 
-def _next(taken: Sweep, centre: float, spacing: float) -> tuple[float, float]:
-    """Where and how finely to look next."""
+def _next(taken: Sweep, centre: float, spacing: float) -> tuple[float, float] | None:
+    """Where and how finely to look next; None where nothing shows that."""
     span = taken.positions[-1] - taken.positions[0]
     votes = {"near": 0, "far": 0, "fine": 0, "coarse": 0}
     for band in range(len(taken.bands.frequencies)):
@@ -267,10 +282,10 @@ def _next(taken: Sweep, centre: float, spacing: float) -> tuple[float, float]:
         votes["coarse"] += int((2 * width > 0.7 * span).sum())
     energy = taken.energies[:, 0].reshape(len(taken.positions), -1).sum(axis=1)
     if energy.max() < _FLAT * energy.min() and not votes["fine"]:
-        return centre, spacing * 3
+        return None
     what = max(votes, key=lambda name: votes[name])
     if not votes[what]:
-        return centre, spacing * 3
+        return None
     if what == "fine":
         best = float(taken.positions[int(energy.argmax())])
         return best, spacing / 3

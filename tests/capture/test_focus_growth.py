@@ -180,6 +180,20 @@ def test_a_magnification_entered_wrong_is_made_good_where_the_still_names_the_f_
         assert other.dof_um <= told.dof_um * (1 + 1e-6), "which of the two is wrong is not known"
 
 
+@pytest.mark.parametrize("formula", [True, False])
+def test_where_nothing_shows_the_carriage_is_not_sent_far(formula: bool) -> None:
+    scene = Scene(8, 0.1, 0.0, 100.0, bare=1.0)
+    optics = Optics(2.0, 4.0, coc_um=8.0) if formula else None
+    found = measure_step(scene, 1.0, 0.3, optics)
+    assert found.blur_px_per_um is None
+    assert any("farther away it is not searched for" in note for note in found.notes)
+    assert max(abs(place - 50.0) for place in scene.seen) <= 4400
+    scene.seen.clear()
+    with pytest.raises(FocusError):
+        find_range(scene, 0.1)
+    assert max(abs(place - scene.seen[0]) for place in scene.seen) <= 8800
+
+
 @pytest.mark.parametrize(("seed", "growth", "width"), [(4, 0.1, 300.0), (5, 0.03, 1500.0), (6, 0.3, 20.0)])
 def test_the_range_ends_where_the_texture_ends(seed: int, growth: float, width: float) -> None:
     scene = Scene(seed, growth, -0.4 * width, 0.6 * width, bare=0.3)
@@ -223,7 +237,7 @@ def test_the_range_is_looked_for_inside_the_limits_only() -> None:
     found = find_range(scene, 0.1)
     assert -100 <= min(scene.seen) < max(scene.seen) <= 100
     assert -100 <= found.near < found.far <= 100
-    assert any("beyond the travel" in note for note in found.notes)
+    assert any("beyond what was looked at" in note for note in found.notes)
 
 
 def test_a_region_limits_what_is_looked_at() -> None:
