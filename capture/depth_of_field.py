@@ -3,7 +3,7 @@
 With magnification m, marked f-number N and pupil magnification P, the effective f-number is N_eff = N (1 + m / P); the geometric
 (total) depth of field for a circle of confusion of diameter c on the sensor is 2 N_eff c / m^2 [1]. The wave-optical (total) depth is
 lambda n / NA^2 with NA = m / (2 N_eff) [2]. Microscopists add the two: lambda n / NA^2 + n e / (m NA) with e the smallest
-distance the detector resolves [3]; with NA = m / (2 N_eff) and n = 1 the second part *is* 2 N_eff e / m^2, so one sum serves both.
+distance the detector resolves [3]; with NA = m / (2 N_eff) the second part *is* 2 n N_eff e / m^2, so one sum serves both.
 
 References
 ----------
@@ -77,9 +77,9 @@ class Optics:
 
     @property
     def effective_f_number(self) -> float:
-        """N (1 + m / P), or the one that belongs to the numerical aperture: n m / (2 NA)."""
+        """N (1 + m / P), or the one that belongs to the numerical aperture: m / (2 NA), for the image lies in air."""
         if self.numerical_aperture is not None:
-            return self.refractive_index * self.magnification / (2 * self.numerical_aperture)
+            return self.magnification / (2 * self.numerical_aperture)
         assert self.f_number is not None
         return self.f_number * (1 + self.magnification / self.pupil_ratio)
 

@@ -49,6 +49,22 @@ def test_more_overlap_never_makes_a_larger_step(m: float, n: float, overlap: flo
     assert depth_of_field(Optics(m, n), overlap).step_um <= depth_of_field(Optics(m, n), overlap / 2).step_um
 
 
+# the image lies in air whatever the objective dips into: NA / m = 1 / (2 N_eff)
+@pytest.mark.parametrize(
+    ("optics", "effective"),
+    [
+        (Optics(10, numerical_aperture=0.25), 20.0),
+        (Optics(100, numerical_aperture=1.25, refractive_index=1.515), 40.0),
+        (Optics(2, 5.6), 16.8),
+        (Optics(2, 5.6, pupil_ratio=0.5), 28.0),
+    ],
+)
+def test_effective_f_number_by_hand(optics: Optics, effective: float) -> None:
+    assert optics.effective_f_number == pytest.approx(effective)
+    geometric_um = 2 * optics.refractive_index * effective * optics.coc_um / optics.magnification**2
+    assert depth_of_field(optics).geometric_um == pytest.approx(geometric_um)
+
+
 @pytest.mark.parametrize(
     "bad",
     [
