@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from capture.depth_of_field import DEFAULT_OVERLAP, DEFAULT_WAVELENGTH_NM, PIXELS_PER_COC, Optics
+from capture.app.optics_options import pixel_pitch_um
+from capture.depth_of_field import DEFAULT_COC_UM, DEFAULT_OVERLAP, DEFAULT_WAVELENGTH_NM, PIXELS_PER_COC, Optics
 from capture.errors import UsageError
 from capture.focus.region import Region
-from capture.lengths import parse_um
 from capture.settings import Settings
 
 _FEWEST_SHARE = 0.01
+_SOME_F_NUMBER = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +66,28 @@ class FocusWishes:
         share = float(settings.choose("overlap", overlap, DEFAULT_OVERLAP))
         if not 0 <= share < 1:
             raise UsageError(f"an overlap of {share:g} makes no step", remedy="Give a share from 0 to below 1.")
-        pitch = parse_um(pixel, what="--pixel") if pixel is not None else settings.choose("pixel_um", None)
-        if pitch is not None and pitch <= 0:
-            raise UsageError("a pixel pitch is greater than zero", remedy="Give it for example as --pixel 4um.")
-        return cls(
+        wishes = cls(
             settings.choose("magnification", magnification),
             settings.choose("f_number", f_number),
             settings.choose("pupil", None, 1.0),
             settings.choose("wavelength_nm", None, DEFAULT_WAVELENGTH_NM),
             share,
-            pitch,
+            pixel_pitch_um(settings, pixel),
             settings.choose("coc_um", None),
             live_scale,
             parse_region(roi),
+        )
+        wishes._check()
+        return wishes
+
+    def _check(self) -> None:
+        """Refuse optics that cannot be; what is not known yet is taken for something that can."""
+        Optics(
+            1.0 if self.magnification is None else self.magnification,
+            _SOME_F_NUMBER if self.f_number is None else self.f_number,
+            self.pupil,
+            coc_um=DEFAULT_COC_UM if self.coc_um is None else self.coc_um,
+            wavelength_nm=self.wavelength_nm,
         )
 
     def optics(self, pixel_um: float | None, f_number: float | None = None) -> Optics | None:

@@ -17,6 +17,7 @@ from capture.app.output import InterruptedRunError, Reply
 from capture.camera.protocol import Camera
 from capture.errors import UsageError
 from capture.lengths import Length, parse_length
+from capture.session.plan import check_ends
 from capture.settings import load_settings
 from rail.axis import Axis, AxisUnit
 
@@ -103,6 +104,11 @@ def _check(flags: LiveFlags) -> None:
             length = parse_length(text, what=f"--{name}")
             if name in {"step", "dof", "jog"} and length.value <= 0:
                 raise UsageError(f"--{name} must be greater than zero", remedy="Give it for example as 20um.")
+    if flags.near is not None and flags.far is not None:
+        near, far = parse_length(flags.near, what="--near"), parse_length(flags.far, what="--far")
+        if near.unit is not far.unit:
+            raise UsageError("near and far do not count the same", remedy="Give both in um (or mm), or both in st.")
+        check_ends(near.value, far.value)
 
 
 def _zones(flags: LiveFlags, unit: AxisUnit) -> Zones:

@@ -24,7 +24,7 @@ _ClickError: Any = _ClickUsageError.__mro__[1]
 
 
 COMMANDS = {
-    "dof": "general_commands",
+    "dof": "dof_command",
     "devices": "general_commands",
     "config": "general_commands",
     "shoot": "session_commands",

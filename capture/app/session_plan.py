@@ -16,8 +16,8 @@ from capture.camera.shutter_camera import ShutterCamera
 from capture.depth_of_field import DEFAULT_COC_UM, DEFAULT_OVERLAP, PIXELS_PER_COC, Optics, depth_of_field
 from capture.errors import FocusError, UsageError
 from capture.focus.region import Region
-from capture.lengths import Length, parse_length, parse_um
-from capture.session.plan import StackPlan
+from capture.lengths import Length, parse_length
+from capture.session.plan import StackPlan, check_ends, check_settle, check_step
 from capture.settings import Settings
 from rail.axis import Axis, AxisUnit
 
@@ -107,6 +107,10 @@ def wish_for(settings: Settings, flags: ShootFlags) -> PlanWish:
     near, far, step = (_length(getattr(flags, name), f"--{name}") for name in ("near", "far", "step"))
     if len({length.unit for length in (near, far, step) if length is not None}) > 1:
         raise UsageError("near, far and step do not count the same", remedy="Give all in um (or mm), or all in st.")
+    if step is not None:  # what cannot be is refused before anything is opened, also where the rest is yet to be found
+        check_step(step.value, step.unit)
+    if near is not None and far is not None:
+        check_ends(near.value, far.value)
     if step is not None and flags.overlap is not None:
         raise UsageError("--step and --overlap say the same thing", remedy="Give one of them.")
     focus = FocusWishes.chosen(
@@ -122,8 +126,10 @@ def wish_for(settings: Settings, flags: ShootFlags) -> PlanWish:
     if step is None and flags.step is None and counts_um and far is not None:
         step = formula_step(settings, flags, focus)
     settle_s = None if flags.settle == AUTO else settings.choose("settle_s", _seconds(flags.settle), DEFAULT_SETTLE_S)
+    if settle_s is not None:
+        check_settle(settle_s)
     wish = PlanWish(near, far, step, settle_s, focus)
-    _ = wish.plan  # what cannot be is refused before anything is opened
+    _ = wish.plan  # too many frames
     return wish
 
 
@@ -276,7 +282,7 @@ def formula_step(settings: Settings, flags: ShootFlags, focus: FocusWishes) -> L
     scale, stop = focus.magnification, focus.f_number
     if scale is None or stop is None:
         return None
-    pixel_um = parse_um(flags.pixel, what="--pixel") if flags.pixel is not None else settings.choose("pixel_um", None)
+    pixel_um = focus.pixel_um
     coc_um = settings.choose("coc_um", None, DEFAULT_COC_UM if pixel_um is None else PIXELS_PER_COC * pixel_um)
     optics = Optics(scale, stop, settings.choose("pupil", None, 1.0), coc_um=coc_um)
     field = depth_of_field(optics, settings.choose("overlap", flags.overlap, DEFAULT_OVERLAP))

@@ -47,6 +47,7 @@ def test_a_plan_covers_its_range_without_a_gap(near: float, length: float, step:
         (0, 10, -1, 0),
         (10, 0, 1, 0),
         (0, math.nan, 1, 0),
+        (0, 1, 1, math.nan),
         (0, math.inf, 1, 0),
         (0, 1e9, 1, 0),
         (0, 1, 1, -1),
@@ -54,8 +55,9 @@ def test_a_plan_covers_its_range_without_a_gap(near: float, length: float, step:
     ],
 )
 def test_impossible_plans_are_refused(near: float, far: float, step: float, settle_s: float) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError) as refused:
         StackPlan(near, far, step, settle_s)
+    assert refused.value.remedy
 
 
 @given(
