@@ -69,7 +69,7 @@ def register(app: typer.Typer) -> None:
 
 
 def step(flags: FocusFlags) -> Reply:
-    """Measure the depth of field on live frames, and the step that follows; the rail moves until the subject comes into focus, and returns."""
+    """Measure the depth of field on live frames, and the step that follows; the rail moves until something comes into focus, and back."""
     from capture.app.focus_running import find_focus
 
     wishes = _wishes(flags)  # refused before anything is opened

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NoReturn
 
 from capture.app.focus_options import FocusWishes
@@ -13,7 +13,7 @@ from capture.app.output import say
 from capture.app.session_options import AUTO, ShootFlags
 from capture.camera.protocol import Camera
 from capture.camera.shutter_camera import ShutterCamera
-from capture.depth_of_field import DEFAULT_COC_UM, DEFAULT_OVERLAP, PIXELS_PER_COC, Optics, depth_of_field
+from capture.depth_of_field import DEFAULT_COC_UM, depth_of_field
 from capture.errors import FocusError, UsageError
 from capture.focus.region import Region
 from capture.lengths import Length, parse_length
@@ -124,7 +124,7 @@ def wish_for(settings: Settings, flags: ShootFlags) -> PlanWish:
     )
     counts_um = near is not None and near.unit is AxisUnit.UM
     if step is None and flags.step is None and counts_um and far is not None:
-        step = formula_step(settings, flags, focus)
+        step = formula_step(focus)
     settle_s = None if flags.settle == AUTO else settings.choose("settle_s", _seconds(flags.settle), DEFAULT_SETTLE_S)
     if settle_s is not None:
         check_settle(settle_s)
@@ -277,14 +277,11 @@ def _seconds(text: str | None) -> float | None:
         ) from None
 
 
-def formula_step(settings: Settings, flags: ShootFlags, focus: FocusWishes) -> Length | None:
+def formula_step(focus: FocusWishes) -> Length | None:
     """Step from the computed depth of field; None where magnification or f-number is not known."""
-    scale, stop = focus.magnification, focus.f_number
-    if scale is None or stop is None:
+    optics = replace(focus, coc_um=focus.coc_um or DEFAULT_COC_UM).optics(None)
+    if optics is None:
         return None
-    pixel_um = focus.pixel_um
-    coc_um = settings.choose("coc_um", None, DEFAULT_COC_UM if pixel_um is None else PIXELS_PER_COC * pixel_um)
-    optics = Optics(scale, stop, settings.choose("pupil", None, 1.0), coc_um=coc_um)
-    field = depth_of_field(optics, settings.choose("overlap", flags.overlap, DEFAULT_OVERLAP))
+    field = depth_of_field(optics, focus.overlap)
     say(f"step {field.step_um:.1f} um, from a depth of field of {field.total_um:.1f} um (formula)")
     return Length(field.step_um, AxisUnit.UM)

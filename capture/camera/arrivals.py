@@ -65,6 +65,14 @@ class Arrivals:
             if pattern.fullmatch(path.name):
                 path.unlink(missing_ok=True)
 
+    @staticmethod
+    def discard_refused(folder: Path, stem: str) -> None:
+        """Remove what was refused of a shot whose files were all had after all."""
+        pattern = re.compile(rf"{re.escape(stem)}\.refused(-\d+)?\.\w+")
+        for path in folder.iterdir():
+            if pattern.fullmatch(path.name):
+                path.unlink(missing_ok=True)
+
     def begin(self) -> None:
         """A shot begins: what was inspected before belongs to others, under the same names."""
         self._inspected.clear()
@@ -114,7 +122,8 @@ class Arrivals:
         Raises
         ------
         ShotIncompleteError
-            A file is missing, torn or stale; nothing is left under the shot's name.
+            A file is missing, torn or stale; nothing is left under the shot's name, and what came lies beside it as ``STEM.refused``
+            with the file's suffix.
         """
         folder = Path(order.folder)
         notes = [f"The camera gave a file that nobody asked for: {path}." for path in collected.strays]
@@ -125,7 +134,10 @@ class Arrivals:
             _refuse_missing(chosen, order, known)
             _refuse_mixed(chosen)
             files = self._publish(folder, order.stem, chosen)
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, ShotIncompleteError) and not isinstance(error, NotStoredError):
+                names = _keep_refused(folder, order.stem, collected.files)
+                error.state += f"; kept as {', '.join(names)}" if names else ""
             self.discard_parts(folder, order.stem)
             raise
         self.discard_parts(folder, order.stem)
@@ -185,6 +197,22 @@ class Arrivals:
                 state="exposed; not stored",
             ) from error
         return tuple(files)
+
+
+def _keep_refused(folder: Path, stem: str, files: Iterable[FetchedFile]) -> list[str]:
+    """A picture that is not taken over is not thrown away: who called decides. Their names."""
+    names = []
+    for file in files:
+        if not file.size_bytes:
+            continue
+        kept, count = folder / f"{stem}.refused{_suffix(file.camera_path)}", 1
+        while kept.exists():
+            count += 1
+            kept = folder / f"{stem}.refused-{count}{_suffix(file.camera_path)}"
+        with contextlib.suppress(OSError):
+            Path(file.temporary).rename(kept)
+            names.append(kept.name)
+    return names
 
 
 def _suffix(camera_path: str) -> str:

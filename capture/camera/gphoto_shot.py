@@ -125,7 +125,9 @@ class ShotTaker:
             with contextlib.suppress(CameraError, SpentError):
                 self._link.connect()
                 if (found := self._look_for(order, phase)) is not None:
-                    return self._judged(order, found, [*notes, _FOUND[order.erase]])
+                    shot = self._judged(order, found, [*notes, _FOUND[order.erase]])
+                    Arrivals.discard_refused(Path(order.folder), order.stem)
+                    return shot
             raise
 
     def _order(self, folder: Path, stem: str, bulb_s: float | None) -> ShotOrder:

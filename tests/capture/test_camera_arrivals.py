@@ -75,7 +75,7 @@ def test_equal_times_are_fine_and_earlier_ones_stale(card: Card) -> None:
     with pytest.raises(ShotIncompleteError, match="before the last shot"):
         card.shot("0003", [("D3.NEF", raw(6, b"third"))])
     card.shot("0003", [("D3.NEF", raw(8, b"third"))])
-    assert card.names() == ["0001.nef", "0002.nef", "0003.nef"]
+    assert card.names() == ["0001.nef", "0002.nef", "0003.nef", "0003.refused.nef"]
 
 
 def test_pictures_of_an_earlier_run_are_not_new(tmp_path: Path, card: Card) -> None:
@@ -85,7 +85,7 @@ def test_pictures_of_an_earlier_run_are_not_new(tmp_path: Path, card: Card) -> N
     with pytest.raises(ShotIncompleteError, match="same as an earlier one"):
         card.shot("0002", [("D1.NEF", raw(7))])
     card.shot("0002", [("D2.NEF", raw(7, b"mosaiC"))])  # as large
-    assert card.names() == ["0002.nef", "shot-0001.nef"]
+    assert card.names() == ["0002.nef", "0002.refused.nef", "shot-0001.nef"]
 
 
 def fraction(contents: bytes, digits: str) -> bytes:
@@ -142,7 +142,7 @@ def test_a_clock_that_was_set_back_costs_one_shot(card: Card) -> None:
         ([("D2.NEF", raw(8)), ("D1.JPG", picture(9))], FileFormat.RAW_JPEG, 2, "different shots"),
     ],
 )
-def test_a_bad_shot_leaves_nothing(
+def test_of_a_bad_shot_nothing_has_its_name_and_what_came_is_kept(
     card: Card, files: list[tuple[str, bytes]], known: FileFormat | None, expected: int | None, words: str
 ) -> None:
     card.shot("0001", [("D1.NEF", raw())])
@@ -150,7 +150,8 @@ def test_a_bad_shot_leaves_nothing(
         card.shot("0002", files, known=known, expected=expected)
     assert refusal.value.remedy
     assert refusal.value.state
-    assert card.names() == ["0001.nef"]
+    came = sorted(f"0002.refused.{name[-3:].lower()}" for name, contents in files if contents)
+    assert card.names() == ["0001.nef", *came]
 
 
 def test_of_two_pictures_the_later_is_kept(card: Card) -> None:

@@ -99,7 +99,7 @@ def test_a_refused_shot_says_why_and_the_next_one_is_well(
         ({"fault": "access_denied", "on": "transfer", "shots": 1}, "did not arrive"),
     ],
 )
-def test_an_incomplete_shot_leaves_nothing_and_the_next_one_is_well(
+def test_of_an_incomplete_shot_nothing_has_its_name_and_the_next_one_is_well(
     bench: NetworkCamera, camera: GphotoCamera, tmp_path: Path, target: str, fault: dict[str, object], words: str
 ) -> None:
     camera.set(Role.TARGET, target)
@@ -107,7 +107,9 @@ def test_an_incomplete_shot_leaves_nothing_and_the_next_one_is_well(
     bench.order(**fault)
     with pytest.raises(ShotIncompleteError, match=words):
         camera.shoot(tmp_path, "0002")
-    assert {path.stem for path in tmp_path.iterdir()} == {"0001"}
+    left = {path.stem for path in tmp_path.iterdir()}
+    assert left - {"0002.refused"} == {"0001"}
+    assert ("0002.refused" in left) == (words != "did not arrive")
     check_pair(camera.shoot(tmp_path, "0002"), tmp_path, "0002")
 
 

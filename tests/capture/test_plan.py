@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from capture.app.focus_options import FocusWishes
+from capture.app.session_plan import formula_step
 from capture.errors import UsageError
+from capture.focus.region import Region
 from capture.session.pace import Pace
 from capture.session.plan import StackPlan
 from capture.session.targets import Coverage
@@ -26,6 +30,26 @@ from capture.session.targets import Coverage
 )
 def test_positions_by_hand(near: float, far: float, step: float, positions: tuple[float, ...]) -> None:
     assert StackPlan(near, far, step).positions == pytest.approx(positions)
+
+
+@pytest.mark.parametrize(
+    ("pixel_um", "coc_um", "wavelength_nm", "step_um"),
+    [
+        (4.0, None, 550.0, 0.7 * (48.0 + 79.2)),  # N_eff 12, c 8: 2 N_eff c / m^2 and 4 lambda (N_eff / m)^2
+        (4.0, 30.0, 550.0, 0.7 * (48.0 + 79.2)),  # a pixel that was told goes before a circle from the settings
+        (None, 30.0, 550.0, 0.7 * (180.0 + 79.2)),
+        (None, None, 550.0, 0.7 * (180.0 + 79.2)),
+        (4.0, None, 450.0, 0.7 * (48.0 + 64.8)),
+    ],
+)
+def test_the_step_of_the_formula(
+    pixel_um: float | None, coc_um: float | None, wavelength_nm: float, step_um: float
+) -> None:
+    wishes = FocusWishes(2.0, 4.0, 1.0, wavelength_nm, 0.3, pixel_um, coc_um, None, Region())
+    step = formula_step(wishes)
+    assert step is not None
+    assert step.value == pytest.approx(step_um)
+    assert formula_step(replace(wishes, magnification=None)) is None
 
 
 @given(st.floats(-1e5, 1e5), st.floats(0, 1e5), st.floats(10, 1e4))

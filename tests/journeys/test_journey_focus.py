@@ -211,6 +211,29 @@ def test_a_spoilt_frame_is_shot_again(
     assert len(set(together)) == len(together) > 3
 
 
+def test_an_old_picture_is_set_aside_and_shot_again(
+    bench: RunningBench, devices: tuple[str, ...], truth: dict[str, Any], tmp_path: Path
+) -> None:
+    out = tmp_path / "s"
+    arguments = ("shoot", *devices, *plan(truth, 1.0), "--no-repair", "--settle", "0", "--out", out, "--json")
+    with subprocess.Popen(
+        command(*map(str, arguments)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stderr is not None
+        assert running.stdout is not None
+        for line in running.stderr:
+            if line.startswith("frame 3 of"):
+                bench.ask({"fault": "stale_frame"})
+        done = json.loads(running.stdout.read())
+        assert running.wait(60) == 0
+    [left_out] = done["left_out"]
+    assert "old picture" in left_out["reason"]
+    old = (out / left_out["file"]).read_bytes()
+    assert left_out["file"].startswith("frames/rejected/000")
+    assert old in [path.read_bytes() for path in (out / "frames").glob("0*")], "an earlier frame once more"
+    assert done["reshot"] == 1
+
+
 SHAKE = {"fault": "shake", "px": 6.0}
 DARK = {"fault": "flash_misfire", "factor": 0.4, "shots": 2}
 
