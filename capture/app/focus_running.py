@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from capture.app.focus_options import FocusWishes
 from capture.app.opening import moved_part
@@ -19,6 +19,8 @@ from capture.focus.step import StepEstimate, StillOptics, measure_step
 from rail.axis import Axis, AxisUnit
 
 _QUICK_MOVES = 4
+# Live frames that are darker in the mean, of white in linear light, show too little.
+_DARK = 0.008
 # Below this a measured growth is not acted on.
 USABLE_CONFIDENCE = 0.3
 
@@ -69,6 +71,7 @@ def find_focus(axis: Axis, camera: Camera, wishes: FocusWishes, *, want_range: b
     if optics is None and in_um and wishes.magnification is not None and wishes.f_number is not None:
         say("note: the pixel pitch is not known, so formula and measurement are not compared; give --pixel")
     with looking(axis, camera, come_back=come_back) as view:
+        light = float(view.again().mean())
         step = measure_step(
             view, scale, wishes.overlap, optics, still=told, region=wishes.region, reach=view.reach, say=say
         )
@@ -78,6 +81,15 @@ def find_focus(axis: Axis, camera: Camera, wishes: FocusWishes, *, want_range: b
         if want_range:
             growth = _growth_for_range(axis, step, optics, scale)
             found_range = find_range(view, growth, dof=step.dof_um, region=wishes.region, seen=step.seen, say=say)
+    if light < _DARK:
+        note = (
+            f"the live frames are dark, {light:.1%} of white in the mean, and weak texture is lost: lengthen the exposure, or light "
+            "the subject better"
+        )
+        step = replace(step, notes=(*step.notes, note))
+        if found_range is not None:
+            surely = round(found_range.confidence * light / _DARK, 3)
+            found_range = replace(found_range, notes=(*found_range.notes, note), confidence=surely)
     return Found(step, found_range, scale, pixel_um, shot_bytes)
 
 

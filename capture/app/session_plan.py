@@ -187,7 +187,7 @@ def _looked_for(wish: PlanWish, axis: Axis, camera: Camera) -> PlanFound:
         raise FocusError(
             "the step cannot be measured surely enough here: " + "; ".join(found.step.notes),
             remedy="Give --step, or --magnification and --f-number to have it computed; or light the subject better.",
-            state=f"The {moved_part(axis)} stands where it was; nothing was shot.",
+            state=f"The {moved_part(axis)} stands where it was; no frame of a plan was shot.",
         )
     assert dof is not None
     step = dof * (1 - wish.focus.overlap) if wish.step is None else wish.step.value
@@ -258,7 +258,7 @@ def _refuse_given_beyond_found(wish: PlanWish, found: Any, axis: Axis) -> NoRetu
     raise FocusError(
         f"{given} that was found, {found_end:.0f} {unit}",
         remedy="Give another position, or auto for both ends.",
-        state=f"The {moved_part(axis)} stands where it was; nothing was shot.",
+        state=f"The {moved_part(axis)} stands where it was; no frame of a plan was shot.",
     )
 
 

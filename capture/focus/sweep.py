@@ -32,6 +32,8 @@ POOLED_WINDOW_PX, POOLED_STRIDE_PX = 5.0, 8
 
 # Standard deviation of noise, of the encoded light (0 to 1), from which it hides fine texture, as hairs: the mean of some frames has less.
 _NOISY, _MOST_LOOKS = 0.0035, 6
+# In frames that are darker in the mean, of white, less noise hides as much.
+_DIM = 0.05
 
 # Share of clipped blocks from which that is named where nothing is found. A bright ground may well clip beside a subject that does not,
 # so only from a larger share a sweep is not worth its time.
@@ -239,9 +241,10 @@ class _Gathering:
 
 
 def _looks_for(one: F32, other: F32) -> int:
-    """How many frames are to be taken as one, by the noise of two of one position."""
+    """How many frames are to be taken as one, by the noise of two of one position; what is dark shows as much less as it has of light."""
     noise = math.sqrt(float(noise_variance(one, other).mean()))
-    return min(max(math.ceil((noise / _NOISY) ** 2), 1), _MOST_LOOKS)
+    allowed = _NOISY * min(max(float(one.mean()) / _DIM, 1e-3), 1.0)
+    return min(max(math.ceil((noise / allowed) ** 2), 1), _MOST_LOOKS)
 
 
 def _mean_of(view: View, first: F32, looks: int) -> F32:

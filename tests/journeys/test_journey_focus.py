@@ -114,6 +114,17 @@ def test_an_end_given_on_the_wrong_side_of_the_one_found_is_told(
     assert bench.ask({"get": "truth"})["carriage_um"] == pytest.approx(truth["carriage_um"], abs=3)
 
 
+def test_dark_live_frames_are_told(bench: RunningBench, devices: tuple[str, ...]) -> None:
+    before = focusrail("camera", "get", "shutter", *devices[2:], "--json").done()["value"]
+    focusrail("camera", "set", "shutter", "1/8000", *devices[2:], "--json").done()
+    try:
+        found = focusrail("range", *devices, "--live-scale", "2", "--json").done()
+    finally:
+        focusrail("camera", "set", "shutter", before, *devices[2:], "--json").done()
+    assert any("dark" in note for note in found["notes"])
+    assert found["confidence"] < 0.5
+
+
 def test_the_range_without_a_position_is_refused(devices: tuple[str, ...]) -> None:
     options = ("--seed", "12", "--sensor", "480x320", "--time-scale", "20")
     with RunningBench(*options) as fresh:
