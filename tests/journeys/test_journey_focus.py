@@ -114,7 +114,8 @@ def test_an_end_given_on_the_wrong_side_of_the_one_found_is_told(
     assert bench.ask({"get": "truth"})["carriage_um"] == pytest.approx(truth["carriage_um"], abs=3)
 
 
-def test_dark_live_frames_are_told(bench: RunningBench, devices: tuple[str, ...]) -> None:
+@pytest.mark.usefixtures("truth")  # which makes the position known
+def test_dark_live_frames_are_told(devices: tuple[str, ...]) -> None:
     before = focusrail("camera", "get", "shutter", *devices[2:], "--json").done()["value"]
     focusrail("camera", "set", "shutter", "1/8000", *devices[2:], "--json").done()
     try:
