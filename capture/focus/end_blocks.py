@@ -10,7 +10,7 @@ from capture.focus.defocus import HALF_ENERGY_X
 F64 = NDArray[np.float64]
 
 # Energy above the noise with which what lies beyond an end is told.
-_SIGNAL = 8.0
+_SIGNAL = 4.0
 # Frames within a half width of an end tell how steep a curve is there, the nearest of them at least this share of it away; what departs
 # from the law by more octaves than that (rms) is something that moved in or out of the block.
 _APART = 0.5
@@ -27,7 +27,7 @@ def focus_at_ends(
     noise: NDArray[np.float32],
     frequency: float,
     growth_px: float,
-) -> F64:
+) -> tuple[F64, NDArray[np.bool_]]:
     """Places of the blocks that are sharpest in the first or the last frame, by how they lose sharpness from there in one band.
 
     Near its top the law of defocus is a parabola in log energy, of known width: a line is fitted to what is left without its square.
@@ -46,10 +46,13 @@ def focus_at_ends(
 
     Returns
     -------
-    ndarray, shape (block rows, block columns), float64
+    places : ndarray, shape (block rows, block columns), float64
         NaN where a block is sharpest elsewhere, has too little signal, or does not follow the law.
+    close : ndarray, same shape, bool
+        Whether the frames lie within a half width of each other: farther apart the parabola falls much faster than the law, and a place
+        beyond the end comes out too near, or inside.
     """
-    found = np.full(energies.shape[1:], np.nan)
+    found, close = np.full(energies.shape[1:], np.nan), np.zeros(energies.shape[1:], np.bool_)
     half_width = HALF_ENERGY_X / (np.pi * frequency * growth_px)
     signal = energies - noise
     top = signal.argmax(axis=0)
@@ -62,7 +65,8 @@ def focus_at_ends(
         enough = (top == end) & (signal[beside] > _SIGNAL * noise) & (rest < _UNLIKE_OCTAVES)
         focus = positions[end] + half_width * np.clip(slope / 2, -_FARTHEST, _FARTHEST)
         found[enough] = focus[enough]
-    return found
+        close[enough] = abs(positions[beside] - positions[end]) <= half_width
+    return found, close
 
 
 def _lines(at: F64, signal: NDArray[np.float32], seen: NDArray[np.bool_]) -> tuple[F64, F64]:
