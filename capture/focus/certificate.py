@@ -4,30 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from capture.focus.defocus import HALF_ENERGY_X
+from capture.focus.end_blocks import focus_at_ends
 from capture.focus.growth import Growth, estimate_growth, find_tops
 from capture.focus.survey import BANDS, COARSE_BANDS, HALF_PX, FrameSurvey, Surveyor
 
 F64 = NDArray[np.float64]
 
-# Share of the textured blocks that may lie in a gap, or beyond an end, before it counts.
+# Share of the textured blocks that may lie in a gap, or beyond an end, before it counts. Of what lies beyond an end some six tenths are
+# told: two per cent are meant.
 _GAP_SHARE = 0.003
 _GAP_BLOCKS = 5
-_END_SHARE = 0.02
-# Energy above the noise with which what lies beyond an end is told.
-_SIGNAL = 8.0
-# Frames within a half width of an end tell how steep a curve is there, the nearest of them at least this share of it away; what departs
-# from the law by more octaves than that (rms) is something that moved in or out of the block.
-_APART = 0.5
-_UNLIKE_OCTAVES = 0.25
-# Energy above the noise from which such a frame counts.
-_SEEN = 2.0
+_END_SHARE = 0.012
 _FEWEST_FRAMES = 3
 # Growth of blur is believed from this confidence on.
 _BELIEVED = 0.3
@@ -37,9 +31,28 @@ _SLACK = 1.02
 _NOISE_RANGE_OCTAVES = 3.0
 
 
+class Fate(IntEnum):
+    """What became of a block."""
+
+    NO_TEXTURE = 0
+    COVERED = 1  # in focus in the zone of a frame
+    IN_GAP = 2  # in focus between the zones of two frames
+    BEYOND_NEAR = 3  # in focus before the zone of the first frame
+    BEYOND_FAR = 4  # in focus behind that of the last
+    UNTOLD = 5  # texture whose sharpness follows no law: something moves, or glitters, or lies in two depths
+
+
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """An interval between two frames, wider than the depth of field, in which something textured is in focus."""
+    """An interval between two frames, wider than the depth of field, in which something textured is in focus.
+
+    Attributes
+    ----------
+    near, far : float
+        The two frames.
+    blocks : int
+        Blocks that are in focus in the zone of neither.
+    """
 
     near: float
     far: float
@@ -58,15 +71,17 @@ class Certificate:
         Depth of field that it was judged by.
     gaps : tuple of Gap
     cut_near, cut_far : float
-        Share of the textured blocks that are in focus before the first, or behind the last frame.
+        Share of the textured blocks that are in focus before the zone of the first, or behind that of the last frame.
     weakest : float or None
         Position of the textured block that is farthest from any frame.
     weakest_share : float or None
         How far that is, in halves of a depth of field: 1 is the edge of the zone of focus.
     textured : int
-        Blocks that it rests on.
+        Blocks that have texture: what the shares are shares of.
     peaks : ndarray, shape (block rows, block columns), float64
-        Where each block is in focus; NaN where it has no texture or no peak.
+        Where each block is in focus, also beyond the ends; NaN where it has no texture, or that is not told.
+    fates : ndarray, same shape, uint8
+        A `Fate` for each; without texture all of them where nothing is judged.
     notes : tuple of str
     reach : tuple of float
         Positions to which the subject goes on beyond the ends, where it does.
@@ -81,6 +96,7 @@ class Certificate:
     weakest_share: float | None
     textured: int
     peaks: F64
+    fates: NDArray[np.uint8]
     notes: tuple[str, ...] = ()
     reach: tuple[float, ...] = ()
 
@@ -159,123 +175,100 @@ def certify(
         That neighbouring zones were planned to have; None where frames may lie a whole depth of field apart.
     """
     grid = surveys[0].levels.shape[1:] if surveys else (1, 1)
-    nothing = np.full(grid, np.nan)
+    nothing, untold = np.full(grid, np.nan), np.zeros(grid, np.uint8)
     if len(surveys) < _FEWEST_FRAMES or dof is None:
         why = "the depth of field is not known" if dof is None else f"{len(surveys)} frames are too few to judge"
-        return Certificate(None, dof, (), 0.0, 0.0, None, None, 0, nothing, (why,))
-    energies, noise = energies_of(surveys)
-    found = [find_tops(positions, energies[:, band], noise[band]) for band in range(energies.shape[1])]
-    # the finest band sees best where it sees at all; behind a gap only the coarser do
-    peaks = nothing.copy()
-    for tops in reversed(found[1:]):
-        peaks = np.where(np.isfinite(peaks), peaks, tops.position)
-    known = peaks[np.isfinite(peaks)]
-    best = max(found[1:], key=lambda tops: tops.textured)
-    textured = best.textured
-    if len(known) < _GAP_BLOCKS * 2:
-        return Certificate(None, dof, (), 0.0, 0.0, None, None, textured, peaks, ("nothing has texture enough",))
+        return Certificate(None, dof, (), 0.0, 0.0, None, None, 0, nothing, untold, (why,))
+    peaks, has_texture = _peaks(positions, surveys, growth_half_px)
+    textured = int(has_texture.sum())
+    if int(np.isfinite(peaks).sum()) < _GAP_BLOCKS * 2:
+        why = "nothing has texture enough"
+        return Certificate(None, dof, (), 0.0, 0.0, None, None, textured, peaks, untold, (why,))
     allowed = dof if overlap is None else dof * min(1.0, 1.2 * (1 - overlap))
-    gaps = _gaps(positions, known, allowed * _SLACK)
+    gaps, fates = _judged(positions, peaks, has_texture, dof, allowed)
+    notes: list[str] = []
+    cut: list[float] = []
+    reach: tuple[float, ...] = ()
+    shown = np.isin(fates, (Fate.COVERED, Fate.IN_GAP))
+    ends: tuple[tuple[Fate, str, Callable[[F64], Any]], ...] = (
+        (Fate.BEYOND_NEAR, "near", np.min),
+        (Fate.BEYOND_FAR, "far", np.max),
+    )
+    for fate, word, farthest in ends:
+        beyond = fates == fate
+        cut.append(float(beyond.sum()) / textured)
+        if cut[-1] > _END_SHARE:
+            shown |= beyond
+            where = peaks[beyond]
+            # single blocks apart
+            reach += (float(farthest(np.quantile(where, (0.05, 0.95)))),)
+            notes.append(
+                f"{cut[-1]:.1%} of the textured blocks lie beyond the {word} end, about as far as {np.median(where):.0f}"
+            )
+    known = peaks[shown]
     distance = np.abs(known[:, None] - positions[None, :]).min(axis=1) / (dof / 2)
     order = np.argsort(distance)
     # the farthest that is not alone
     weakest = order[-1 - min(len(order) - 1, max(_GAP_BLOCKS, int(_GAP_SHARE * len(order))))]
-    outside = _outside(positions, energies, noise, growth_half_px)
-    before, behind = outside[outside < positions[0] - dof / 2], outside[outside > positions[-1] + dof / 2]
-    cut_near, cut_far = len(before) / max(textured, 1), len(behind) / max(textured, 1)
-    notes = []
-    for share, word, where in ((cut_near, "near", before), (cut_far, "far", behind)):
-        if share > _END_SHARE:
-            notes.append(
-                f"{share:.0%} of the textured blocks lie beyond the {word} end, about as far as {np.median(where):.0f}"
-            )
     return Certificate(
         not gaps and not notes,
         dof,
         gaps,
-        cut_near,
-        cut_far,
+        cut[0],
+        cut[1],
         float(known[weakest]),
         float(distance[weakest]),
         textured,
         peaks,
+        fates,
         tuple(notes),
-        (*_reach(before, cut_near, np.min), *_reach(behind, cut_far, np.max)),
+        reach,
     )
 
 
-def _reach(outside: F64, share: float, farthest: Callable[[F64], Any]) -> tuple[float, ...]:
-    """How far what lies beyond an end goes, single blocks apart; () where it does not count."""
-    if share <= _END_SHARE:
-        return ()
-    low, high = np.quantile(outside, (0.05, 0.95))
-    return (float(farthest(np.array([low, high]))),)
+def _peaks(
+    positions: F64, surveys: Sequence[FrameSurvey], growth_half_px: float | None
+) -> tuple[F64, NDArray[np.bool_]]:
+    """Where each block is in focus, and whether it has texture.
 
-
-def _outside(
-    positions: F64, energies: NDArray[np.float32], noise: NDArray[np.float32], growth_half_px: float | None
-) -> F64:
-    """Where blocks are in focus that are sharpest in the first or the last frame, by how they lose sharpness from there.
-
-    Near its top the law of defocus is a parabola in log energy, of known width: a line is fitted to what is left without its square.
-    The finest band that has signal is used.
+    The finest band sees best where it sees at all; behind a gap, and far beyond an end, only the coarser do.
     """
-    if growth_half_px is None or len(positions) < _FEWEST_FRAMES:
-        return np.empty(0)
-    found = np.full(energies.shape[2:], np.nan)
+    energies, noise = energies_of(surveys)
+    peaks = np.full(energies.shape[2:], np.nan)
+    has_texture = np.zeros(peaks.shape, np.bool_)
+    # by a band of which the frames lie too far apart: the coarsest of those is the least wrong
+    roughly = peaks.copy()
     for band in range(len(BANDS) - 1, 0, -1):
-        half_width = HALF_ENERGY_X / (np.pi * BANDS[band] * growth_half_px)
-        signal = energies[:, band] - noise[band]
-        top = signal.argmax(axis=0)
-        for end, beside in _ends(positions, _APART * half_width):
-            reach = max(half_width, abs(positions[beside] - positions[end]))
-            near = np.abs(positions - positions[end]) <= reach * (1 + 1e-9)
-            slope, rest = _lines(
-                (positions[near] - positions[end]) / half_width, signal[near], signal[near] > _SEEN * noise[band]
-            )
-            enough = (top == end) & (signal[beside] > _SIGNAL * noise[band]) & ~np.isfinite(found)
-            enough &= rest < _UNLIKE_OCTAVES
-            # what is too far out says only that it is
-            focus = positions[end] + half_width * np.clip(slope / 2, -4, 4)
-            found[enough] = focus[enough]
-    return np.asarray(found[np.isfinite(found)], np.float64)
+        tops = find_tops(positions, energies[:, band], noise[band])
+        has_texture |= tops.has_texture
+        peaks = np.where(np.isfinite(peaks) | np.isfinite(roughly), peaks, tops.position)
+        if growth_half_px is not None:
+            at_end, close = focus_at_ends(positions, energies[:, band], noise[band], BANDS[band], growth_half_px)
+            at_end = np.where(np.isfinite(peaks), np.nan, at_end)
+            roughly = np.where(np.isfinite(at_end), at_end, roughly)
+            peaks = np.where(close & np.isfinite(at_end), at_end, peaks)
+    peaks = np.where(np.isfinite(peaks), peaks, roughly)
+    return peaks, has_texture | np.isfinite(peaks)
 
 
-def _lines(at: F64, signal: NDArray[np.float32], seen: NDArray[np.bool_]) -> tuple[F64, F64]:
-    """Slope of octaves of `signal` plus `at` squared over `at`, in half widths, of every block, and rms departure from the line."""
-    octaves = np.log2(np.maximum(signal, 1e-12)).astype(np.float64) + (at**2)[:, None, None]
-    count = np.maximum(seen.sum(axis=0), 1)
-    across = np.where(seen, at[:, None, None], 0.0)
-    across = np.where(seen, across - across.sum(axis=0) / count, 0.0)
-    octaves = np.where(seen, octaves, 0.0)
-    octaves = np.where(seen, octaves - octaves.sum(axis=0) / count, 0.0)
-    slope = (across * octaves).sum(axis=0) / np.maximum((across**2).sum(axis=0), 1e-12)
-    rest = ((octaves - slope * across) ** 2).sum(axis=0) / np.maximum(count - 2, 1)
-    return slope, np.sqrt(rest)
-
-
-def _ends(positions: F64, apart: float) -> tuple[tuple[int, int], tuple[int, int]]:
-    """The first and the last frame, each with the nearest that is `apart` from it: of very fine steps not the next one, which differs by
-    noise alone.
-    """
-    last = len(positions) - 1
-    inward = int(np.searchsorted(positions, positions[0] + apart))
-    outward = int(np.searchsorted(positions, positions[-1] - apart, side="right")) - 1
-    return (0, min(max(inward, 1), last)), (last, max(min(outward, last - 1), 0))
-
-
-def _gaps(positions: F64, known: F64, allowed: float) -> tuple[Gap, ...]:
-    found = []
-    enough = max(_GAP_BLOCKS, _GAP_SHARE * len(known))
+def _judged(
+    positions: F64, peaks: F64, has_texture: NDArray[np.bool_], dof: float, allowed: float
+) -> tuple[tuple[Gap, ...], NDArray[np.uint8]]:
+    """Gaps that count, and the fate of every block."""
+    fates = np.where(has_texture, np.uint8(Fate.UNTOLD), np.uint8(Fate.NO_TEXTURE))
+    fates[np.isfinite(peaks)] = Fate.COVERED
+    fates[peaks < positions[0] - dof / 2] = Fate.BEYOND_NEAR
+    fates[peaks > positions[-1] + dof / 2] = Fate.BEYOND_FAR
+    gaps = []
+    enough = max(_GAP_BLOCKS, _GAP_SHARE * int(np.isfinite(peaks).sum()))
     for near, far in pairwise(positions.tolist()):
-        if far - near <= allowed:
+        if far - near <= allowed * _SLACK:
             continue
-        # what is sharp in a frame at either end does not need another
-        edge = min(allowed, far - near) / 4
-        inside = int(((known > near + edge) & (known < far - edge)).sum())
-        if inside >= enough:
-            found.append(Gap(float(near), float(far), inside))
-    return tuple(found)
+        inside = (peaks > near + allowed / 2) & (peaks < far - allowed / 2)
+        fates[inside] = Fate.IN_GAP
+        if (blocks := int(inside.sum())) >= enough:
+            gaps.append(Gap(float(near), float(far), blocks))
+    return tuple(gaps), fates
 
 
 def frames_for(gaps: Sequence[Gap], step: float) -> list[float]:

@@ -40,8 +40,7 @@ class Peaks:
         Energy in focus.
     beyond_near, beyond_far : int
         Blocks with texture that are sharper at the first, or the last, position than anywhere else.
-    textured : int
-        Blocks with texture.
+    has_texture : ndarray, same shape, bool
     """
 
     position: F64
@@ -49,7 +48,12 @@ class Peaks:
     height: F64
     beyond_near: int
     beyond_far: int
-    textured: int
+    has_texture: NDArray[np.bool_]
+
+    @property
+    def textured(self) -> int:
+        """Blocks with texture."""
+        return int(self.has_texture.sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,7 @@ def find_peaks(positions: F64, energies: NDArray[np.floating], noise: NDArray[np
         height,
         int((peak == 0).sum()),
         int((peak == len(positions) - 1).sum()),
-        len(found.blocks),
+        _where(found.blocks, grid),
     )
 
 
@@ -147,8 +151,14 @@ def find_tops(positions: F64, energies: NDArray[np.floating], noise: NDArray[np.
         height,
         int((peak == 0).sum()),
         int((peak == len(z) - 1).sum()),
-        len(blocks),
+        _where(blocks, grid),
     )
+
+
+def _where(blocks: NDArray[np.intp], grid: tuple[int, ...]) -> NDArray[np.bool_]:
+    found = np.zeros(grid, np.bool_)
+    found.reshape(-1)[blocks] = True
+    return found
 
 
 def estimate_growth(

@@ -55,7 +55,7 @@ class PicturesJudged:
         Frames that may be spoilt, and why; those that surely are count for nothing in the certificate.
     left_out : tuple of (Path, str)
     thumbs : tuple of ndarray
-        The frames, some hundred pixels wide.
+        The frames that are not spoilt, laid on each other, some hundred pixels wide.
     """
 
     files: tuple[Path, ...]
@@ -178,9 +178,7 @@ def judge_pictures(paths: Iterable[Path], progress: Progress, *, dof: float | No
     # a spoilt frame leaves its place empty, as one that cannot be read
     places = np.asarray([seen.positions[index] for index in whole], np.float64)
     # magnification changes over a stack, and hands move: else texture would drift from block to block
-    surveys = [
-        lain_on(seen.surveys[index], solution.registrations[index].matrix, seen.surveyor.stride_px) for index in whole
-    ]
+    surveys = [lain_on(seen.surveys[index], solution.registrations[index].matrix, seen.surveyor) for index in whole]
     growth = growth_of_stills(places, surveys, seen.surveyor)
     believed = growth.px_per_unit if growth.confidence >= _BELIEVED else None
     if dof is None and believed is not None:
@@ -193,7 +191,7 @@ def judge_pictures(paths: Iterable[Path], progress: Progress, *, dof: float | No
         certify(places, surveys, dof, growth_half_px=believed),
         {seen.files[index]: reason for index, reason in doubtful.items()},
         tuple(left_out),
-        tuple(survey.thumb for survey in seen.surveys),
+        tuple(survey.thumb for survey in surveys),
     )
 
 

@@ -120,27 +120,35 @@ class Surveyor:
         return np.asarray(blurred[:: self.stride_px, :: self.stride_px], np.float32)
 
 
-def lain_on(survey: FrameSurvey, matrix: NDArray[np.float64], stride_px: int) -> FrameSurvey:
-    """The levels of a frame where the reference frame has its blocks.
+def lain_on(survey: FrameSurvey, matrix: NDArray[np.float64], surveyor: Surveyor) -> FrameSurvey:
+    """The levels and the thumbnail of a frame where the reference frame has its blocks.
 
     Parameters
     ----------
     survey : FrameSurvey
     matrix : ndarray, shape (2, 3)
         From (x, y, 1) of the reference frame to (x, y) of this one, in pixels of the still (`stacking.frames.Registration`).
-    stride_px : int
-        Of the `Surveyor`.
+    surveyor : Surveyor
+        That made it.
     """
-    rows, columns = survey.levels.shape[1:]
-    stride, middle = HALF_PX * stride_px, (HALF_PX - 1) / 2
-    x, y = np.meshgrid(np.arange(columns) * stride + middle, np.arange(rows) * stride + middle)
-    across, down = ((row[0] * x + row[1] * y + row[2] - middle) / stride for row in matrix)
-    at = np.asarray(across, np.float32), np.asarray(down, np.float32)
+    stride, middle = HALF_PX * surveyor.stride_px, (HALF_PX - 1) / 2
+    at = _places(survey.levels.shape[1:], matrix, stride, middle)
     levels = [
         cv2.remap(np.asarray(plane, np.float32), *at, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
         for plane in survey.levels
     ]
-    return replace(survey, levels=np.asarray(np.stack(levels), np.float16))
+    shrunk = HALF_PX * surveyor.shape[1] / survey.thumb.shape[1]
+    at = _places(survey.thumb.shape, matrix, shrunk, (shrunk - 1) / 2)
+    thumb = cv2.remap(survey.thumb, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return replace(survey, levels=np.asarray(np.stack(levels), np.float16), thumb=np.asarray(thumb, np.uint8))
+
+
+def _places(shape: tuple[int, ...], matrix: NDArray[np.float64], stride_px: float, first_px: float) -> tuple[F32, F32]:
+    """Columns and rows at which a grid of every `stride_px` pixels of the still, `first_px` the first, lies after `matrix`."""
+    rows, columns = shape
+    x, y = np.meshgrid(np.arange(columns) * stride_px + first_px, np.arange(rows) * stride_px + first_px)
+    across, down = ((row[0] * x + row[1] * y + row[2] - first_px) / stride_px for row in matrix)
+    return np.asarray(across, np.float32), np.asarray(down, np.float32)
 
 
 def _log(energy: F32) -> F16:

@@ -272,7 +272,9 @@ class FrameWatch:
         drawn = None
         if picture is not None and self._surveys:
             try:
-                thumbs = [survey.thumb for _, survey in self._ordered()]
+                ordered = list(self._ordered())
+                sound = [survey for number, survey in ordered if number not in self._spoilt]
+                thumbs = [survey.thumb for survey in sound or [survey for _, survey in ordered]]
                 draw_coverage(picture, certificate, self._sorted_positions(), thumbs)
                 drawn = picture.name
             except (OSError, ValueError) as error:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from capture.focus.blurred import blurred_frames
-from capture.focus.certificate import certify, dof_of_growth, frames_for, growth_of_stills, noise_levels
+from capture.focus.certificate import Fate, certify, dof_of_growth, frames_for, growth_of_stills, noise_levels
 from capture.focus.doubts import LIKELY, PLAIN, shake_scores, shaken_against
 from capture.focus.odd import is_misfired, is_stale, neighbours
 from capture.focus.survey import HALF_PX, FrameSurvey, Surveyor, lain_on
@@ -121,6 +121,31 @@ def test_an_end_that_was_cut_off_is_seen(whole: dict[float, FrameSurvey], side: 
     assert found.reach[0] < kept[0] if side == "near" else found.reach[0] > kept[-1]
 
 
+def test_every_block_has_a_fate_and_the_shares_count_them(whole: dict[float, FrameSurvey]) -> None:
+    positions = list(whole)
+    kept = [*positions[4:8], *positions[10:-4]]
+    found = certify(np.array(kept), [whole[p] for p in kept], DOF_UM, growth_half_px=GROWTH_PX / 2, overlap=0.3)
+    # strips side by side, each farther than the one before
+    columns = np.arange(found.fates.shape[1]) / found.fates.shape[1]
+    truth = np.broadcast_to(np.linspace(NEAR_UM, FAR_UM, 8)[(columns * 8).astype(int)], found.fates.shape)
+    inner = np.broadcast_to(np.abs(columns * 8 % 1 - 0.5) < 0.25, truth.shape)
+    for fate, there in (
+        (Fate.BEYOND_NEAR, truth < kept[0] - DOF_UM / 2),
+        (Fate.BEYOND_FAR, truth > kept[-1] + DOF_UM / 2),
+        (Fate.IN_GAP, (truth > kept[3] + DOF_UM / 2) & (truth < kept[4] - DOF_UM / 2)),
+    ):
+        assert (there & inner).any()
+        assert (found.fates[there & inner] == fate).mean() > 0.9
+        assert (found.fates[~there & inner] == fate).mean() < 0.05
+    counts = {fate: int((found.fates == fate).sum()) for fate in Fate}
+    assert found.textured == found.fates.size - counts[Fate.NO_TEXTURE]
+    assert found.cut_near == pytest.approx(counts[Fate.BEYOND_NEAR] / found.textured)
+    assert found.cut_far == pytest.approx(counts[Fate.BEYOND_FAR] / found.textured)
+    assert sum(gap.blocks for gap in found.gaps) == counts[Fate.IN_GAP]
+    assert found.weakest is not None
+    assert found.weakest < kept[0] - DOF_UM / 2 or found.weakest > kept[-1] + DOF_UM / 2
+
+
 def test_what_comes_into_a_block_in_the_last_frame_is_no_subject_beyond_it(stack: Stack) -> None:
     positions = np.arange(FAR_UM - 3 * DOF_UM, FAR_UM + 1, DOF_UM / 4)
     # the far part alone: the stack ends where it ends
@@ -147,8 +172,10 @@ def test_a_frame_that_was_moved_is_laid_back() -> None:
         )
 
     here, there = survey(still), survey(cv2.warpAffine(still, matrix, (960, 640)))
-    back = lain_on(there, matrix, surveyor.stride_px)
+    back = lain_on(there, matrix, surveyor)
     inside = (slice(1, 4), slice(4, -4), slice(4, -4))
+    assert np.abs(back.thumb[5:-5, 10:-10].astype(int) - here.thumb[5:-5, 10:-10]).mean() < 4.0
+    assert np.abs(there.thumb[5:-5, 10:-10].astype(int) - here.thumb[5:-5, 10:-10]).mean() > 12.0
     apart, moved = (np.std((other.levels - here.levels).astype(np.float64)[inside]) for other in (back, there))
     assert apart < 0.35 * moved
 
