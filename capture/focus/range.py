@@ -30,7 +30,9 @@ _MISCOUNT = 1.6
 _LOOSE_DOFS = 0.5
 _FEWEST_BLOCKS = 20
 _BEYOND = 0.004
-_BLUR_BETWEEN_PX = 2.5
+# The widest band is half gone at 8.6 live pixels of blur: with three frames it is seen to come and go. So far apart are frames, and up to
+# so far where a depth of field is more than that.
+_BLUR_BETWEEN_PX, _MOST_BETWEEN_PX = 2.5, 5.0
 # A sweep that is there already serves where it is not coarser than this many times what is wanted; round the ends, so many of its spacings
 # each way, it is made finer where it is coarser than that.
 _FINE_ENOUGH, _COARSEST = 1.25, 2.5
@@ -107,9 +109,12 @@ def find_range(
     CaptureError, rail.errors.RailError
     """
     low, high = view.limits
-    # the widest band is half gone at 8.6 live pixels of blur: three frames see it come and go
-    spacing = max(_BLUR_BETWEEN_PX / growth_px_per_unit, view.resolution)
-    wanted = spacing
+    wanted = max(_BLUR_BETWEEN_PX / growth_px_per_unit, view.resolution)
+    # large live frames show more than half a depth of field asks for: the way between the ends is taken in wider steps
+    blur_px = (
+        _BLUR_BETWEEN_PX if dof is None else min(max(dof * growth_px_per_unit, _BLUR_BETWEEN_PX), _MOST_BETWEEN_PX)
+    )
+    spacing = max(blur_px / growth_px_per_unit, view.resolution)
     if seen is not None and seen.spacing <= _COARSEST * spacing:
         taken = seen.thinned(spacing)
         spacing = max(spacing, taken.spacing)
