@@ -71,7 +71,7 @@ def find_focus(axis: Axis, camera: Camera, wishes: FocusWishes, *, want_range: b
     if optics is None and in_um and wishes.magnification is not None and wishes.f_number is not None:
         say("note: the pixel pitch is not known, so formula and measurement are not compared; give --pixel")
     with looking(axis, camera, come_back=come_back) as view:
-        light = float(view.again().mean())
+        begun, light = view.here, float(view.again().mean())
         step = measure_step(
             view, scale, wishes.overlap, optics, still=told, region=wishes.region, reach=view.reach, say=say
         )
@@ -80,7 +80,9 @@ def find_focus(axis: Axis, camera: Camera, wishes: FocusWishes, *, want_range: b
         found_range = None
         if want_range:
             growth = _growth_for_range(axis, step, optics, scale)
-            found_range = find_range(view, growth, dof=step.dof_um, region=wishes.region, seen=step.seen, say=say)
+            found_range = find_range(
+                view, growth, dof=step.dof_um, region=wishes.region, seen=step.seen, begun=begun, say=say
+            )
     if light < _DARK:
         note = (
             f"the live frames are dark, {light:.1%} of white in the mean, and weak texture is lost: lengthen the exposure, or light "

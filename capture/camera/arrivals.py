@@ -60,18 +60,12 @@ class Arrivals:
     @staticmethod
     def discard_parts(folder: Path, stem: str) -> None:
         """Remove what a broken download left."""
-        pattern = re.compile(rf"\.{re.escape(stem)}\.\d+\.part")
-        for path in folder.iterdir():
-            if pattern.fullmatch(path.name):
-                path.unlink(missing_ok=True)
+        _remove(folder, rf"\.{re.escape(stem)}\.\d+\.part")
 
     @staticmethod
     def discard_refused(folder: Path, stem: str) -> None:
         """Remove what was refused of a shot whose files were all had after all."""
-        pattern = re.compile(rf"{re.escape(stem)}\.refused(-\d+)?\.\w+")
-        for path in folder.iterdir():
-            if pattern.fullmatch(path.name):
-                path.unlink(missing_ok=True)
+        _remove(folder, rf"{re.escape(stem)}\.refused(-\d+)?\.\w+")
 
     def begin(self) -> None:
         """A shot begins: what was inspected before belongs to others, under the same names."""
@@ -197,6 +191,12 @@ class Arrivals:
                 state="exposed; not stored",
             ) from error
         return tuple(files)
+
+
+def _remove(folder: Path, pattern: str) -> None:
+    for path in folder.iterdir():
+        if re.fullmatch(pattern, path.name):
+            path.unlink(missing_ok=True)
 
 
 def _keep_refused(folder: Path, stem: str, files: Iterable[FetchedFile]) -> list[str]:

@@ -41,8 +41,8 @@ _ROUND_ENDS = 2.5
 _FINEST = 0.5
 # The same in halves of the width of what the finest band that shows many blocks sees.
 _WIDTHS, _SHOWN, _SAMPLE_BLOCKS = 1.3, 0.5, 1500
-# How far from its start it goes while nothing has texture, in its own spacings.
-_BLIND_SPACINGS = 40
+# How far from its start it goes while nothing comes into focus, in its own spacings.
+_BLIND_SPACINGS = 30
 # Growth in found blocks by which one more look was worth it.
 _WORTH = 0.002
 # So many times what was found, what seems to lie beyond an end is most of the subject: the search began outside it.
@@ -86,6 +86,7 @@ def find_range(
     dof: float | None = None,
     region: Region | None = None,
     seen: Sweep | None = None,
+    begun: float | None = None,
     say: Say = silent,
 ) -> RangeEstimate:
     """Sweep outwards from the present position until everything with texture has gone in and out of focus.
@@ -100,6 +101,8 @@ def find_range(
     region : Region or None
     seen : Sweep or None
         Of the same view and region, from which the search goes on where it is fine enough (`StepEstimate.seen`).
+    begun : float or None
+        Where the search for `seen` began, from which it is not gone far while nothing shows; None: here.
     say : callable
 
     Raises
@@ -109,6 +112,7 @@ def find_range(
     CaptureError, rail.errors.RailError
     """
     low, high = view.limits
+    home = min(max(view.here if begun is None else begun, low), high)
     wanted = max(_BLUR_BETWEEN_PX / growth_px_per_unit, view.resolution)
     # large live frames show more than half a depth of field asks for: the way between the ends is taken in wider steps
     blur_px = (
@@ -124,7 +128,7 @@ def find_range(
         centre = min(max(view.here, low), high)
         near, far = max(centre - 6 * spacing, low), min(centre + 6 * spacing, high)
         taken, given = _look(view, near, far, spacing, region, say), 0
-    home, blind = min(max(view.here, low), high), max(_BLIND_SPACINGS * spacing, LEAST_BLIND)
+    blind = max(_BLIND_SPACINGS * spacing, LEAST_BLIND)
     grow_near = grow_far = True
     fruitless = 0
     depths = taken.depths(growth_px_per_unit)
@@ -133,7 +137,7 @@ def find_range(
         widest = _WIDTHS * _half_width(taken)
         spacing = max(spacing, widest)
         stretch = max(4 * spacing, (far - near) / 2)
-        if depths.textured:
+        if int(np.isfinite(depths.position).sum()) >= _FEWEST_BLOCKS:
             lowest, highest = low, high
         else:
             lowest, highest = max(low, home - blind), min(high, home + blind)
