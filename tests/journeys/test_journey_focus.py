@@ -223,21 +223,31 @@ def test_a_spoilt_frame_is_shot_again(
     assert len(set(together)) == len(together) > 3
 
 
-def test_an_old_picture_is_set_aside_and_shot_again(
-    bench: RunningBench, devices: tuple[str, ...], truth: dict[str, Any], tmp_path: Path
-) -> None:
-    out = tmp_path / "s"
-    arguments = ("shoot", *devices, *plan(truth, 1.0), "--no-repair", "--settle", "0", "--out", out, "--json")
+def disturbed(
+    bench: RunningBench, arguments: tuple[object, ...], sign: str, then: list[dict[str, object]]
+) -> dict[str, Any]:
+    """What a session answers to which the next fault of `then` happens each time it says `sign`."""
+    faults = list(then)
     with subprocess.Popen(
         command(*map(str, arguments)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as running:
         assert running.stderr is not None
         assert running.stdout is not None
         for line in running.stderr:
-            if line.startswith("frame 3 of"):
-                bench.ask({"fault": "stale_frame"})
-        done = json.loads(running.stdout.read())
+            if sign in line and faults:
+                bench.ask(faults.pop(0))
+        done: dict[str, Any] = json.loads(running.stdout.read())
         assert running.wait(60) == 0
+    assert not faults
+    return done
+
+
+def test_an_old_picture_is_set_aside_and_shot_again(
+    bench: RunningBench, devices: tuple[str, ...], truth: dict[str, Any], tmp_path: Path
+) -> None:
+    out = tmp_path / "s"
+    arguments = ("shoot", *devices, *plan(truth, 1.0), "--no-repair", "--settle", "0", "--out", out, "--json")
+    done = disturbed(bench, arguments, "frame 3 of", [{"fault": "stale_frame"}])
     [left_out] = done["left_out"]
     assert "old picture" in left_out["reason"]
     old = (out / left_out["file"]).read_bytes()
@@ -273,18 +283,7 @@ def test_what_is_spoilt_while_it_is_judged_is_made_good(
     if first is not None:
         bench.ask(first)
     arguments = ("shoot", *devices, *plan(truth, 0.6), "--repair", "--settle", "0", "--out", tmp_path / "s", "--json")
-    faults = list(then)
-    with subprocess.Popen(
-        command(*map(str, arguments)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as running:
-        assert running.stderr is not None
-        assert running.stdout is not None
-        for line in running.stderr:
-            if sign in line and faults:
-                bench.ask(faults.pop(0))
-        done = json.loads(running.stdout.read())
-        assert running.wait(60) == 0
-    assert not faults
+    done = disturbed(bench, arguments, sign, then)
     assert done["reshot"] == reshot
     assert done["coverage"]["passed"] is True
     said = " ".join(done["coverage"]["notes"])
