@@ -139,8 +139,13 @@ def _write_shares(graph: U8, certificate: Certificate) -> None:
         if not count:
             continue
         cv2.rectangle(graph, (at, base - 11), (at + 12, base + 1), colour, -1)
-        text = f"{_WORDS[fate]} {100 * count / max(certificate.textured, 1):.2g} %"
+        text = f"{_WORDS[fate]} {percent(count / max(certificate.textured, 1))}"
         at = _write(graph, text, at + 18, base) + 18
+
+
+def percent(share: float) -> str:
+    """A share in two digits that count, or as whole per cent."""
+    return f"{100 * share:.0f} %" if share >= 0.0995 else f"{100 * share:.2g} %"
 
 
 def _write(graph: U8, text: str, x: int, y: int) -> int:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 
 from capture.focus.certificate import Certificate, Fate
-from capture.focus.coverage_picture import draw_coverage
+from capture.focus.coverage_picture import draw_coverage, percent
 
 ROWS, COLUMNS = 8, 12
 
@@ -53,3 +54,19 @@ def test_the_map_shows_each_part_from_the_frame_where_it_is_sharp(tmp_path: Path
     for part in (slice(5, 110), slice(130, 235)):
         assert np.corrcoef(small[5:-5, part].ravel(), sharp[5:-5, part].ravel())[0, 1] > 0.97
         assert np.corrcoef(soft[5:-5, part].ravel(), sharp[5:-5, part].ravel())[0, 1] < 0.9
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [
+        (1.0, "100 %"),
+        (0.996, "100 %"),
+        (0.137, "14 %"),
+        (0.0998, "10 %"),
+        (0.0061, "0.61 %"),
+        (0.076, "7.6 %"),
+        (0.0, "0 %"),
+    ],
+)
+def test_shares_are_told_as_people_write_them(share: float, words: str) -> None:
+    assert percent(share) == words
