@@ -19,6 +19,7 @@ from capture.errors import UsageError
 if TYPE_CHECKING:  # array libraries are loaded by the commands that need them
     from capture.focus.pictures import PicturesJudged
 
+_SOURCES = {"session": "the session's", "given": "as given"}
 # Neighbouring zones of focus overlap by less than this: nothing is missed as long as nothing moves.
 _TIGHT_SHARE = 0.85
 
@@ -47,7 +48,7 @@ def register(app: typer.Typer) -> None:
 def certify(asked: _Asked) -> Reply:
     """Judge a stack from its pictures: step against depth of field, planes that no frame shows sharp, ends cut off, spoilt frames."""
     from capture.focus.coverage_picture import draw_coverage
-    from capture.focus.pictures import judge_pictures
+    from capture.focus.pictures import DofFrom, judge_pictures
     from stacking.writers import PNG_SUFFIXES, check_target
 
     if asked.dof is not None and not asked.dof > 0:
@@ -56,9 +57,10 @@ def certify(asked: _Asked) -> Reply:
         check_target(asked.output, force=asked.force, suffixes=PNG_SUFFIXES)
     try:
         with StackingProgress() as progress:
-            judged = judge_pictures(
-                asked.paths, progress, dof=_known_dof(asked.paths) if asked.dof is None else asked.dof
-            )
+            dof, dof_from = asked.dof, DofFrom.GIVEN
+            if dof is None:
+                dof, dof_from = _known_dof(asked.paths), DofFrom.SESSION
+            judged = judge_pictures(asked.paths, progress, dof=dof, dof_from=dof_from)
     except KeyboardInterrupt:
         raise InterruptedRunError(
             "interrupted", state="Nothing was written.", remedy="Start the same command again."
@@ -98,9 +100,10 @@ def _words(judged: PicturesJudged) -> list[str]:
         lines.append(f"{len(judged.files)} frames: the depth of field cannot be told from them ({why}); give --dof")
     else:
         verdict = "too coarse" if share > 1 else "just enough" if share > _TIGHT_SHARE else "safe"
+        source = f"confidence {judged.confidence:.2f}" if judged.confidence is not None else _SOURCES[judged.dof_from]
         lines.append(
             f"{len(judged.files)} frames, step {judged.step:.3g} {unit}, depth of field {found.dof:.3g} {unit} "
-            f"(confidence {judged.growth.confidence:.2f}): the step is {share:.2f} depths of field, {verdict}"
+            f"({source}): the step is {share:.2f} depths of field, {verdict}"
         )
     words = {True: "every textured plane is in focus in a frame", False: "NOT covered", None: "coverage: not judged"}
     lines.append(words[found.passed])

@@ -28,7 +28,7 @@ from capture.session.folder import SessionFolder
 from capture.session.log import SessionLog
 from capture.session.notify import Notifier
 from capture.settings import load_settings
-from stacking.errors import StackingError
+from stacking.errors import RegistrationError, StackingError
 from stacking.options import StackOptions
 
 UNSTACKED = {"result": None, "seconds_after_last_frame": None}
@@ -90,7 +90,7 @@ def finish_run(
                 stacked = stack_session(folder, options, running)
         except (StackingError, SessionError) as error:
             error.state = f"All {shot.values['frames']} frames are safe in {session}; the rail stands still. {error.state}".strip()
-            error.remedy = f"{error.remedy} Then go on with: focusrail resume {session}".strip()
+            error.remedy = f"{error.remedy} {_way_on(error, session)}".strip()
             notifier.trouble(error.message)
             raise
         except KeyboardInterrupt:
@@ -106,6 +106,15 @@ def finish_run(
         }
         notifier.finished(f"{stacked['result']} is done")
     return Reply(shot.values | more, [*shot.lines, f"picture: {stacked['result']} ({stacked['frames_used']} frames)"])
+
+
+def _way_on(error: Exception, session: Path) -> str:
+    """The command that goes on after the picture could not be made."""
+    if isinstance(
+        error, RegistrationError
+    ):  # `resume` would do the same once more, and takes no options of the picture
+        return f"Options of the picture go to: focusrail stack {session} -o picture.tif"
+    return f"Then go on with: focusrail resume {session}"
 
 
 def _wanted(flags: ShootFlags, options: StackOptions | None) -> Shoot:

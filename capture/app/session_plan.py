@@ -130,7 +130,19 @@ def wish_for(settings: Settings, flags: ShootFlags) -> PlanWish:
         check_settle(settle_s)
     wish = PlanWish(near, far, step, settle_s, focus)
     _ = wish.plan  # too many frames
+    if near is not None and far is not None and step is not None:
+        _remark_wide(step.value, far.value - near.value, step.unit)
     return wish
+
+
+def _remark_wide(step: float, way: float, unit: AxisUnit, dof: float | None = None) -> None:
+    """Say where a step that was given leaves planes out for sure."""
+    if dof is not None and step > dof:
+        say(
+            f"note: the step of {step:g} {unit.value} is {step / dof:.1f} depths of field: planes between its frames are sharp in none"
+        )
+    elif 0 < way < step:
+        say(f"note: the step of {step:g} {unit.value} is wider than all of the way, {way:g} {unit.value}: two frames")
 
 
 def check_wish(wish: PlanWish, axis: Axis, camera: Camera) -> None:
@@ -199,6 +211,8 @@ def _looked_for(wish: PlanWish, axis: Axis, camera: Camera) -> PlanFound:
         _refuse_given_beyond_found(wish, found, axis)
     if wish.step is None and far - near > step:  # no steps wider than found, and no sliver at the end
         step = max((far - near) / math.ceil((far - near) / step), axis.capabilities.resolution)
+    if wish.step is not None:
+        _remark_wide(step, far - near, unit, dof)
     settle_s = _settle_s(wish, axis, camera, step, (near, far), found.live_scale)
     plan = StackPlan(near, far, step, settle_s, unit)
     say(

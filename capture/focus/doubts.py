@@ -45,6 +45,8 @@ _FEWEST_FRAMES = 6
 # From where a second exposure is worth its time though the plan was given, and from where a frame is named without one.
 LIKELY, PLAIN = 2.2, 5.0
 _UNTOLD_SCORE = 1.0
+# Standard deviations by which a shake may hide in what is seen, and the share of the shortest shake's loss below which it cannot.
+_HIDDEN, _RULED_OUT = 2.0, 0.7
 # Two exposures of one position differ by noise alone, but for so little: in direction (x, y, x, y) and log energy of the two fine bands.
 _SURE = 5.0
 _SAME_SCATTER = np.array([0.006, 0.006, 0.015, 0.015, 0.009, 0.022])
@@ -102,8 +104,32 @@ def _foretell(
     )
 
 
-def shake_scores(positions: Mapping[int, float], surveys: Mapping[int, FrameSurvey], noise: F32) -> dict[int, float]:
-    """How well a shake explains each frame, in standard deviations of what is usual in this stack.
+@dataclass(frozen=True, slots=True)
+class ShakeDoubt:
+    """What its neighbours say of a frame.
+
+    Attributes
+    ----------
+    score : float
+        How well a shake explains it, in standard deviations of what is usual in this stack.
+    possible : float
+        Share of what a shake of two pixels of the still takes, that it may have lost at most, in the direction in which least speaks
+        against it; well below 1 where there was none.
+    """
+
+    score: float
+    possible: float
+
+    @property
+    def ruled_out(self) -> bool:
+        """Whether no shake of two pixels or more can hide in it."""
+        return self.possible < _RULED_OUT
+
+
+def shake_doubts(
+    positions: Mapping[int, float], surveys: Mapping[int, FrameSurvey], noise: F32
+) -> dict[int, ShakeDoubt]:
+    """How doubtful each frame is.
 
     Parameters
     ----------
@@ -122,21 +148,25 @@ def shake_scores(positions: Mapping[int, float], surveys: Mapping[int, FrameSurv
     peaks = _peaks_by_others(
         np.array([positions[number] for number in order]), [surveys[number] for number in order], noise
     )
-    near = _scores_within(_FARTHEST_PHASE, order, positions, surveys, noise, peaks)
-    farther = _scores_within(_FARTHER_PHASE, order, positions, surveys, noise, peaks)
-    told = {number: score for number, score in near.items() if np.isfinite(score)}
-    return {number: min(float(np.nan_to_num(score)), _MOST_FARTHER) for number, score in farther.items()} | told
+    near = _doubts_within(_FARTHEST_PHASE, order, positions, surveys, noise, peaks)
+    farther = _doubts_within(_FARTHER_PHASE, order, positions, surveys, noise, peaks)
+    told = {number: doubt for number, doubt in near.items() if np.isfinite(doubt.score)}
+    less = {
+        number: ShakeDoubt(min(float(np.nan_to_num(doubt.score)), _MOST_FARTHER), doubt.possible)
+        for number, doubt in farther.items()
+    }
+    return less | told
 
 
-def _scores_within(
+def _doubts_within(
     farthest: float,
     order: Sequence[int],
     positions: Mapping[int, float],
     surveys: Mapping[int, FrameSurvey],
     noise: F32,
     peaks: tuple[F64, F64],
-) -> dict[int, float]:
-    """The scores by blocks whose focus is within `farthest` steps; NaN for frames in which too few are."""
+) -> dict[int, ShakeDoubt]:
+    """The doubts by blocks whose focus is within `farthest` steps; a score of NaN for frames in which too few are."""
     gaps = np.diff([positions[number] for number in order])
     usual_gap = float(np.median(gaps))
     found: dict[int, list[_Foretold]] = {}
@@ -154,15 +184,17 @@ def _scores_within(
             _foretell(surveys[number], others, weights, band, noise, phase) for band in range(len(FINE_BANDS))
         ]
     curves = [_usual_shares([foretold[band] for foretold in found.values()]) for band in range(len(FINE_BANDS))]
-    return _scores({number: _differences(foretold, curves) for number, foretold in found.items()})
+    return _doubts({number: _differences(foretold, curves) for number, foretold in found.items()})
 
 
-def most_doubtful(numbers: Iterable[int], scores: Mapping[int, float]) -> list[int]:
-    """All of `numbers` in the order in which second exposures are worth most: frames that no neighbour can speak for (the ends, uneven
-    steps, stacks that are too short) come after those that are spoken against.
+def most_doubtful(numbers: Iterable[int], doubts: Mapping[int, ShakeDoubt]) -> list[int]:
+    """Those of `numbers` in which a shake may hide, in the order in which second exposures are worth most.
+
+    Frames that no neighbour can speak for (the ends, uneven steps, stacks that are too short) come after those that are spoken against.
     """
-    known = dict.fromkeys(numbers, _UNTOLD_SCORE) | dict(scores)
-    return sorted(known, key=lambda number: -known[number])
+    scores = {number: doubts[number].score if number in doubts else _UNTOLD_SCORE for number in numbers}
+    left = [number for number in scores if number not in doubts or not doubts[number].ruled_out]
+    return sorted(left, key=lambda number: -scores[number])
 
 
 def _peaks_by_others(positions: F64, surveys: Sequence[FrameSurvey], noise: F32) -> tuple[F64, F64]:
@@ -229,7 +261,7 @@ def _differences(foretold: Sequence[_Foretold], curves: Sequence[F64]) -> tuple[
     return values, errors
 
 
-def _scores(differences: Mapping[int, tuple[F64, F64]]) -> dict[int, float]:
+def _doubts(differences: Mapping[int, tuple[F64, F64]]) -> dict[int, ShakeDoubt]:
     if len(differences) < _FEWEST_FRAMES:
         return {}
     table = np.stack([values for values, _ in differences.values()])
@@ -240,43 +272,55 @@ def _scores(differences: Mapping[int, tuple[F64, F64]]) -> dict[int, float]:
         scatter[column] = 1.4826 * np.nanmedian(np.abs(table[:, column] - usual[column]))
     scatter = np.maximum(scatter, _LEAST_SCATTER)
     return {
-        number: _match(values - usual, np.hypot(scatter, errors)) if np.isfinite(values).any() else float("nan")
-        for number, (values, errors) in differences.items()
+        number: _doubt(values - usual, np.hypot(scatter, errors)) for number, (values, errors) in differences.items()
     }
 
 
-def _match(values: F64, scatter: F64) -> float:
-    return _best_match(values, scatter, energy_weight=_ENERGY_WEIGHT)[0]
+def _doubt(values: F64, scatter: F64) -> ShakeDoubt:
+    matches = _matches(values, scatter, _LENGTHS_HALF_PX, energy_weight=_ENERGY_WEIGHT)
+    if not len(matches):
+        return ShakeDoubt(float("nan"), float("inf"))
+    shortest = matches[:_ANGLES]  # of longer ones more would be lost
+    return ShakeDoubt(max(float(matches[:, 0].max()), 0.0), float(((shortest[:, 0] + _HIDDEN) / shortest[:, 1]).max()))
 
 
-def _best_match(values: F64, scatter: F64, *, energy_weight: float) -> tuple[float, float]:
+def _best_match(values: F64, scatter: F64) -> tuple[float, float]:
     """How well a shake of some length and angle explains `values`, in standard deviations, and that angle in radians."""
+    matches = _matches(values, scatter, _LENGTHS_HALF_PX, energy_weight=1.0)
+    if not len(matches) or matches[:, 0].max() <= 0:
+        return 0.0, 0.0
+    best = int(matches[:, 0].argmax())
+    return float(matches[best, 0]), best % _ANGLES * np.pi / _ANGLES
+
+
+def _matches(values: F64, scatter: F64, lengths_half_px: Sequence[float], *, energy_weight: float) -> F64:
+    """How well shakes of all lengths and angles explain `values`, and how well they would if that were what they take; both in standard
+    deviations, shape (lengths * angles, 2), empty where nothing is known.
+    """
     known = np.isfinite(values) & np.isfinite(scatter)
-    best, at = 0.0, 0.0
     if not known.any():
-        return best, at
-    weights = 1 / scatter**2
-    weights[4:] *= energy_weight
-    for length in _LENGTHS_HALF_PX:
+        return np.zeros((0, 2))
+    weights = 1 / scatter[known] ** 2
+    weights[np.flatnonzero(known) >= 4] *= energy_weight
+    found = []
+    for length in lengths_half_px:
         bands = _expected(length)
         for angle in np.arange(_ANGLES) * np.pi / _ANGLES:
             turn = [-bands[b][0] * part for b in range(2) for part in (np.cos(2 * angle), np.sin(2 * angle))]
-            wanted = np.array([*turn, bands[0][1], bands[1][1]])
-            size = float(np.sqrt((wanted[known] ** 2 * weights[known]).sum()))
-            score = float((wanted * values * weights)[known].sum()) / size
-            if score > best:
-                best, at = score, float(angle)
-    return best, at
+            wanted = np.array([*turn, bands[0][1], bands[1][1]])[known]
+            size = float(np.sqrt((wanted**2 * weights).sum()))
+            found.append((float((wanted * values[known] * weights).sum()) / size, size))
+    return np.array(found)
 
 
 def shaken_against(frame: FrameSurvey, again: FrameSurvey, noise: F32) -> str:
     """Why `frame` is shaken, now that there is a second exposure of its position; "" where it is as good."""
     parts = [_lost(frame, again, band, noise) for band in range(len(FINE_BANDS))]
-    # direction and energy of the first band, then of the second; `_match` has both directions first
+    # direction and energy of the first band, then of the second; `_matches` has both directions first
     order = [0, 1, 3, 4, 2, 5]
     values = np.concatenate([part[0] for part in parts])[order]
     errors = np.concatenate([part[1] for part in parts])[order]
-    best, angle = _best_match(values, np.hypot(errors, _SAME_SCATTER), energy_weight=1.0)
+    best, angle = _best_match(values, np.hypot(errors, _SAME_SCATTER))
     if best < _SURE:
         return ""
     return f"it is shaken: fine texture is lost along about {np.degrees(angle):.0f} degrees"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from capture.errors import FocusError
 from capture.focus.blurred import blurred_frames
 from capture.focus.certificate import Certificate, certify, dof_of_growth, growth_of_stills, noise_levels
-from capture.focus.doubts import PLAIN, shake_scores
+from capture.focus.doubts import PLAIN, shake_doubts
 from capture.focus.growth import Growth
 from capture.focus.odd import STALE, odd_frames
 from capture.focus.survey import FrameSurvey, Surveyor, lain_on
@@ -37,6 +38,14 @@ _SURELY = 8.0
 Progress = Callable[[str, int, int], None]
 
 
+class DofFrom(StrEnum):
+    """Who tells the depth of field: the pictures themselves, the session that they are of, or the user."""
+
+    PICTURES = "pictures"
+    SESSION = "session"
+    GIVEN = "given"
+
+
 @dataclass(frozen=True, slots=True)
 class PicturesJudged:
     """What pictures say of their own coverage.
@@ -56,6 +65,7 @@ class PicturesJudged:
     left_out : tuple of (Path, str)
     thumbs : tuple of ndarray
         The frames that are not spoilt, laid on each other, some hundred pixels wide.
+    dof_from : DofFrom
     """
 
     files: tuple[Path, ...]
@@ -66,6 +76,12 @@ class PicturesJudged:
     doubtful: dict[Path, str]
     left_out: tuple[tuple[Path, str], ...]
     thumbs: tuple[NDArray[np.uint8], ...]
+    dof_from: DofFrom
+
+    @property
+    def confidence(self) -> float | None:
+        """How sure the depth of field is that the pictures tell, 0 to 1; None where it is not theirs."""
+        return round(self.growth.confidence, 3) if self.dof_from is DofFrom.PICTURES else None
 
     @property
     def step(self) -> float:
@@ -117,7 +133,8 @@ class PicturesJudged:
             f"dof_{suffix}": None if found.dof is None else round(found.dof, 4),
             "step_of_dof": None if self.step_share is None else round(self.step_share, 3),
             "overlap": None if self.step_share is None else round(1 - self.step_share, 3),
-            "confidence": round(self.growth.confidence, 3),
+            "dof_from": self.dof_from.value,
+            "confidence": self.confidence,
             "coverage": {
                 "passed": found.passed,
                 "weakest": weakest,
@@ -134,7 +151,9 @@ class PicturesJudged:
         }
 
 
-def judge_pictures(paths: Iterable[Path], progress: Progress, *, dof: float | None = None) -> PicturesJudged:
+def judge_pictures(
+    paths: Iterable[Path], progress: Progress, *, dof: float | None = None, dof_from: DofFrom = DofFrom.GIVEN
+) -> PicturesJudged:
     """Survey the pictures that `paths` name, and judge them together.
 
     Parameters
@@ -146,6 +165,8 @@ def judge_pictures(paths: Iterable[Path], progress: Progress, *, dof: float | No
     dof : float or None
         Total depth of field in the positions' unit; None: told by the pictures themselves, for a circle of confusion of two pixels,
         without the wave part.
+    dof_from : DofFrom
+        Who gave `dof`.
 
     Raises
     ------
@@ -181,8 +202,9 @@ def judge_pictures(paths: Iterable[Path], progress: Progress, *, dof: float | No
     surveys = [lain_on(seen.surveys[index], solution.registrations[index].matrix, seen.surveyor) for index in whole]
     growth = growth_of_stills(places, surveys, seen.surveyor)
     believed = growth.px_per_unit if growth.confidence >= _BELIEVED else None
-    if dof is None and believed is not None:
-        dof = dof_of_growth(believed)
+    if dof is None:
+        dof_from = DofFrom.PICTURES
+        dof = None if believed is None else dof_of_growth(believed)
     return PicturesJudged(
         tuple(seen.files),
         "um" if in_um else "frame",
@@ -192,6 +214,7 @@ def judge_pictures(paths: Iterable[Path], progress: Progress, *, dof: float | No
         {seen.files[index]: reason for index, reason in doubtful.items()},
         tuple(left_out),
         tuple(survey.thumb for survey in surveys),
+        dof_from,
     )
 
 
@@ -256,7 +279,8 @@ def _judged(seen: _Seen, solution: Solution) -> tuple[dict[int, str], set[int]]:
     odd |= dict.fromkeys(blurred, "shaken or blurred: nothing in it is sharp, though its neighbours are")
     spoilt |= blurred
     fit = {index: survey for index, survey in fit.items() if index not in blurred}
-    scores = shake_scores({index: at[index] for index in fit}, fit, noise)
+    doubts = shake_doubts({index: at[index] for index in fit}, fit, noise)
+    scores = {index: doubt.score for index, doubt in doubts.items()}
     named: list[int] = []
     for index in sorted(scores, key=lambda one: -scores[one]):
         # a frame beside a shaken one is only compared with it

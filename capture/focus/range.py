@@ -43,6 +43,8 @@ _FINEST = 0.5
 _WIDTHS, _SHOWN, _SAMPLE_BLOCKS = 1.3, 0.5, 1500
 # How far from its start it goes while nothing comes into focus, in its own spacings.
 _BLIND_SPACINGS = 30
+# So many spacings at a time: a stretch whose beginning shows that nothing goes on beyond it ends there.
+_PORTION = 4
 # Growth in found blocks by which one more look was worth it.
 _WORTH = 0.002
 # So many times what was found, what seems to lie beyond an end is most of the subject: the search began outside it.
@@ -145,15 +147,20 @@ def find_range(
         wants_far = grow_far and far < highest and _open(depths, depths.beyond_far, far, spacing)
         if not (wants_near or wants_far) or room < 8:
             break
-        if wants_near:
-            start = max(near - stretch, lowest)
+        before = int(np.isfinite(depths.position).sum())
+        goals = (max(near - stretch, lowest) if wants_near else near, min(far + stretch, highest) if wants_far else far)
+        while near > goals[0]:
+            start = _portion(near, goals[0], spacing)
             taken = taken.joined(_look(view, start, near - spacing, spacing, region, say))
-            near = start
-        if wants_far:
-            end = min(far + stretch, highest)
+            near, depths = start, taken.depths(growth_px_per_unit)
+            if not _open(depths, depths.beyond_near, near, spacing):
+                break
+        while far < goals[1]:
+            end = _portion(far, goals[1], spacing)
             taken = taken.joined(_look(view, far + spacing, end, spacing, region, say))
-            far = end
-        before, depths = int(np.isfinite(depths.position).sum()), taken.depths(growth_px_per_unit)
+            far, depths = end, taken.depths(growth_px_per_unit)
+            if not _open(depths, depths.beyond_far, far, spacing):
+                break
         after = int(np.isfinite(depths.position).sum())
         fruitless = fruitless + 1 if depths.textured and after <= before + _WORTH * depths.textured else 0
         if fruitless:
@@ -177,6 +184,12 @@ def _look(view: View, near: float, far: float, spacing: float, region: Region | 
     positions = near + spacing * np.arange(count) if far - near >= spacing else np.array([near, max(far, near + 1e-3)])
     say(f"sweep of {len(positions)} live frames from {positions[0]:.0f} to {positions[-1]:.0f}")
     return sweep(view, positions, region)
+
+
+def _portion(end: float, goal: float, spacing: float) -> float:
+    """Where to look to from `end` before it is asked whether the rest of the way to `goal` is worth it; no sliver is left."""
+    way = _PORTION * spacing
+    return goal if abs(goal - end) < way + _PORTION / 2 * spacing else end + math.copysign(way, goal - end)
 
 
 def _between(taken: Sweep, wanted: float, ends: tuple[float, float]) -> list[float]:

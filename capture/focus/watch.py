@@ -22,7 +22,7 @@ from capture.focus.certificate import (
     noise_of_least,
 )
 from capture.focus.coverage_picture import draw_coverage
-from capture.focus.doubts import LIKELY, PLAIN, most_doubtful, shake_scores, shaken_against
+from capture.focus.doubts import LIKELY, PLAIN, most_doubtful, shake_doubts, shaken_against
 from capture.focus.judged_depth import JudgedDepth, WatchWishes
 from capture.focus.odd import FEWEST_BESIDE, is_misfired, is_stale, odd_frames
 from capture.focus.shelf import SurveyShelf
@@ -178,17 +178,14 @@ class FrameWatch:
             return []
         numbers = [number for number, _ in surveys]
         noise = noise_levels([survey for _, survey in surveys])
-        scores = shake_scores(
-            {number: self._positions[number] for number in numbers},
-            dict(surveys),
-            noise,
-        )
+        doubts = shake_doubts({number: self._positions[number] for number in numbers}, dict(surveys), noise)
         if least is Doubt.SOME:
-            return most_doubtful(numbers, scores)
-        if not scores:
+            return most_doubtful(numbers, doubts)
+        if not doubts:
             self.note(f"{len(surveys)} frames, or frames at uneven steps, are too few to be judged for shake")
         enough = LIKELY if least is Doubt.LIKELY else PLAIN
-        return sorted((n for n in scores if scores[n] > enough), key=lambda n: -scores[n])
+        scores = {number: doubt.score for number, doubt in doubts.items() if doubt.score > enough}
+        return sorted(scores, key=lambda number: -scores[number])
 
     def verdict(self, number: int, again: Path) -> str | None:
         """Why frame `number` is worse than the second exposure in `again`; "" where it is not, None where that exposure says nothing."""

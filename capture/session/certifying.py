@@ -35,8 +35,9 @@ _MOST_LOOKS_AGAIN = 2
 _MOST_ROUNDS = 6
 _MOST_ADDED_SHARE = 1.0
 _FEWEST_ADDED = 20
-# Frames in a row that a second exposure cleared: in short stacks, in long ones, and as a share of very long ones.
-_PATIENCE_SHORT, _SHORT_FRAMES = 10, 60
+# Frames in a row that a second exposure cleared, of those in which a shake may hide: in short stacks, in long ones, and as a share of
+# very long ones.
+_PATIENCE_SHORT, _SHORT_FRAMES = 12, 60
 _PATIENCE = 8
 _PATIENCE_SHARE = 0.08
 _MOST_CLEARED_SHARE = 0.12

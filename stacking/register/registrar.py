@@ -208,7 +208,7 @@ class Registrar:
         left_out = {k: _BLANK for k in frames if self._traces[k].contrast < LEAST_CONTRAST}
         seen = [k for k in frames if k not in left_out]
         if not seen:
-            raise RegistrationError("every frame is blank", remedy="check lens cap, light and exposure")
+            raise RegistrationError("every frame is blank", remedy="Check lens cap, light and exposure.")
         groups = components(seen, self._matches)
         if self._still and not _tells(groups):
             groups = [seen]
@@ -216,7 +216,7 @@ class Registrar:
         if len(belonging) == 1 and len(seen) > 1:
             raise RegistrationError(
                 "no two frames show the same thing",
-                remedy="check that the pictures are one stack; use --align none for frames that need no alignment",
+                remedy="Check that the pictures are one stack; use --align none for frames that need no alignment.",
             )
         for group in groups[1:]:
             dim = all(self._traces[k].contrast < _LOW_CONTRAST for k in group)

@@ -16,7 +16,7 @@ from capture.bench.scene import MAX_DEPTH_UM
 from capture.depth_of_field import PIXELS_PER_COC, Optics
 from capture.focus.bands import linear_gray
 from capture.focus.certificate import certify, frames_for, growth_of_stills, noise_levels
-from capture.focus.doubts import most_doubtful, shake_scores, shaken_against
+from capture.focus.doubts import most_doubtful, shake_doubts, shaken_against
 from capture.focus.range import find_range
 from capture.focus.step import measure_step
 from capture.focus.survey import HALF_PX, FrameSurvey, Surveyor
@@ -311,11 +311,11 @@ def shake_frames(seeds: range, folder: Path, *, shakes: int = 5) -> Campaign:
         positions, surveys = stills.stack(1.2)
         at, kind = dict(enumerate(positions)), "visible" if stills.airy_px < VISIBLE_AIRY_PX else "within diffraction"
         noise = noise_levels(surveys)
-        scores = shake_scores(at, dict(enumerate(surveys)), noise)
+        doubts = shake_doubts(at, dict(enumerate(surveys)), noise)
         found.count("clean frames", False)
         found.counts["clean frames"] += len(surveys)
         patience = patience_for(len(surveys))
-        for index in most_doubtful(at, scores)[:patience]:
+        for index in most_doubtful(at, doubts)[:patience]:
             found.count("clean frames given a second exposure")
             again = stills.survey(float(positions[index]) + 0.02)
             found.count("clean frames rejected", bool(shaken_against(surveys[index], again, noise)))
@@ -328,8 +328,8 @@ def shake_frames(seeds: range, folder: Path, *, shakes: int = 5) -> Campaign:
             spoilt = list(surveys)
             spoilt[index] = stills.survey(float(positions[index]), shake=shake)
             again = stills.survey(float(positions[index]) + 0.02)
-            scores = shake_scores(at, dict(enumerate(spoilt)), noise)
-            rank = most_doubtful(at, scores).index(index)
+            order = most_doubtful(at, shake_doubts(at, dict(enumerate(spoilt)), noise))
+            rank = order.index(index) if index in order else len(surveys)
             sure = bool(shaken_against(spoilt[index], again, noise))
             found.count(f"shakes {kind}")
             found.count(f"doubtful, {kind}", rank < patience)

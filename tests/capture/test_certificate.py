@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from capture.focus.blurred import blurred_frames
 from capture.focus.certificate import Fate, certify, dof_of_growth, frames_for, growth_of_stills, noise_levels
-from capture.focus.doubts import LIKELY, PLAIN, shake_scores, shaken_against
+from capture.focus.doubts import LIKELY, PLAIN, most_doubtful, shake_doubts, shaken_against
 from capture.focus.odd import is_misfired, is_stale, neighbours
 from capture.focus.survey import HALF_PX, FrameSurvey, Surveyor, lain_on
-from tests.capture.test_focus_growth import Scene
+from tests.capture.tilted_scene import Scene
 
 GROWTH_PX = 0.1  # of the still, per um
 DOF_UM = 4 / GROWTH_PX
@@ -213,9 +213,26 @@ def test_a_shaken_frame_of_a_short_stack_stands_out(
     positions = list(whole)[3:14]
     surveys = [whole[position] for position in positions]
     surveys[5] = stack.survey(positions[5], shake_px=shake_px)
-    scores = shake_scores(dict(enumerate(positions)), dict(enumerate(surveys)), noise_levels(surveys))
-    assert max(scores, key=lambda index: scores[index]) == 5
-    assert scores[5] > PLAIN
+    doubts = shake_doubts(dict(enumerate(positions)), dict(enumerate(surveys)), noise_levels(surveys))
+    assert max(doubts, key=lambda index: doubts[index].score) == 5
+    assert doubts[5].score > PLAIN
+    assert not doubts[5].ruled_out
+
+
+def test_frames_in_which_no_shake_can_hide_get_no_second_exposure(stack: Stack) -> None:
+    # at half the usual step their neighbours foretell them well
+    positions = np.arange(NEAR_UM - DOF_UM / 2, FAR_UM + DOF_UM, 0.35 * DOF_UM)
+    surveys = {number: stack.survey(float(position)) for number, position in enumerate(positions)}
+    at, noise = (
+        {number: float(position) for number, position in enumerate(positions)},
+        noise_levels(list(surveys.values())),
+    )
+    clean = most_doubtful(at, shake_doubts(at, surveys, noise))
+    assert len(clean) < len(positions) / 2
+    assert {0, len(positions) - 1} <= set(clean), "nobody speaks for the ends"
+    for index in (5, 12, 20):
+        spoilt = surveys | {index: stack.survey(float(positions[index]), shake_px=2.0)}
+        assert most_doubtful(at, shake_doubts(at, spoilt, noise)).index(index) < 2
 
 
 @pytest.mark.parametrize("steps", [0.7, 2.3])
@@ -251,8 +268,8 @@ def test_an_empty_frame_is_not_called_shaken(stack: Stack, whole: dict[float, Fr
     assert shaken_against(stack.survey(beyond, shake_px=shake_px), empty, noise) == ""
     positions = [*whole, *(FAR_UM + (3 + 0.7 * k) * DOF_UM for k in range(14))]
     surveys = [*whole.values(), *(stack.survey(position) for position in positions[len(whole) :])]
-    scores = shake_scores(dict(enumerate(positions)), dict(enumerate(surveys)), noise_levels(surveys))
-    last = [score for number, score in scores.items() if positions[number] > FAR_UM + 6 * DOF_UM]
+    doubts = shake_doubts(dict(enumerate(positions)), dict(enumerate(surveys)), noise_levels(surveys))
+    last = [doubt.score for number, doubt in doubts.items() if positions[number] > FAR_UM + 6 * DOF_UM]
     assert last
     assert max(last) <= LIKELY / 2
 

@@ -12,7 +12,7 @@ from capture.focus.before import find_before
 from capture.focus.defocus import energy_of
 from capture.focus.depths import ALIKE_PX, Depths
 from capture.focus.range import find_range
-from tests.capture.test_focus_growth import Scene
+from tests.capture.tilted_scene import Scene
 
 F64 = NDArray[np.float64]
 

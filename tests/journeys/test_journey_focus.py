@@ -8,13 +8,14 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from capture.app.bench_launch import RunningBench
-from capture.session.certifying import CHECK_PREFIX, patience_for
+from capture.session.certifying import CHECK_PREFIX
 from tests.journeys.program import command, focusrail
 from tests.journeys.shoot_running import noted
 
@@ -217,10 +218,10 @@ def test_a_spoilt_frame_is_shot_again(
     [left_out] = done["left_out"]
     assert left_out["file"].startswith("frames/rejected/0001")
     assert ("shaken" if fault["fault"] == "shake" else "darker") in left_out["reason"]
-    compared = re.findall(r"frame (\d+) was compared", " ".join(noted(tmp_path / "s")))
-    together = [int(number) for number in compared][: min(patience_for(done["frames"]), done["frames"])]
-    assert together == sorted(together), "the carriage went to and fro between second exposures"
-    assert len(set(together)) == len(together) > 3
+    compared = [int(number) for number in re.findall(r"frame (\d+) was compared", " ".join(noted(tmp_path / "s")))]
+    turns = sum(other <= one for one, other in pairwise(compared))
+    assert turns <= len(compared) / 3, "the carriage went to and fro between second exposures"
+    assert len(set(compared)) > 3
 
 
 def disturbed(
