@@ -30,8 +30,6 @@ FEWEST_ALIKE = 2
 ALIKE_PX = 2.0
 # A place is told together with those alike so near: noise is not.
 _EVENED = 2
-# What shows less than this share of the energy of a block so near, at the same depth, shows that block's skirts.
-_SKIRTS, _REACH = 0.15, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,19 +95,6 @@ def match_depths(
     alone = like_neighbours(position, tolerance) < FEWEST_ALIKE
     position = _evened(np.where(alone, np.nan, position), tolerance)
     return Depths(position, tolerance, near, far, textured)
-
-
-def standing(depths: Depths, energy: F64) -> NDArray[np.bool_]:
-    """Blocks whose `energy` where they are in focus, shape (block rows, block columns), is not just the skirts of a stronger neighbour's.
-
-    Bands and windows reach farther than a block: round a hair, ground without texture of its own shows the hair.
-    """
-    own = np.where(np.isfinite(depths.position), energy, 0.0)
-    strongest = np.zeros(own.shape)
-    for place, other in zip(_shifted(depths.position, _REACH), _shifted(own, _REACH), strict=True):
-        same = np.abs(place - depths.position) < depths.tolerance
-        strongest = np.where(same & (other > strongest), other, strongest)
-    return np.asarray(own > _SKIRTS * strongest)
 
 
 def _evened(position: F64, tolerance: float) -> F64:

@@ -17,11 +17,9 @@ from capture.focus.sweep import MOST_FRAMES, MOSTLY_CLIPPED, Say, Sweep, View, s
 
 F64 = NDArray[np.floating]
 
-# Wanted are the 1st and 99th percentile by area. What is nearest is thin (hairs, tips), and live frames draw thin things wider than they
-# are, the more so before bare ground, whose own texture does not outweigh their skirts: to three times. Of what is farthest some is
-# hidden or lost, but skirts reach onto bare ground there, too. So these shares of what is seen are those.
-NEAR_SHARE, NEAR_SHARE_BARE = 0.008, 0.033
-FAR_SHARE, FAR_SHARE_BARE = 0.997, 0.983
+# Wanted are the 1st and 99th percentile by area. What is nearest is mostly thin (hairs, tips), and drawn wider by lens and live frame
+# than it is, or lost; of what is farthest some is hidden. So these shares of what is seen are those.
+NEAR_SHARE, FAR_SHARE = 0.015, 0.993
 # For how much of a block what stands before its own depth counts.
 _BEFORE_AREA = 0.2
 # By what factor that count may be wrong, either way: how far an end moves with it tells how sure the end is.
@@ -222,41 +220,36 @@ def _open(depths: Depths, beyond: int, end: float, spacing: float) -> bool:
     return beyond + close > _BEYOND * depths.textured
 
 
-def _at_shares(positions: F64, areas: F64, shares: F64) -> tuple[float, ...]:
-    """Positions before which these shares of the area lie."""
+def _at_shares(positions: F64, areas: F64, shares: F64, whole: float) -> tuple[float, ...]:
+    """Positions before which these shares of the `whole` area lie."""
     order = np.argsort(positions)
     total = np.cumsum(areas[order]) - 0.5 * areas[order]
-    return tuple(np.interp(shares * areas.sum(), total, positions[order]).tolist())
+    return tuple(np.interp(shares * whole, total, positions[order]).tolist())
 
 
 def _conclude(
     taken: Sweep, growth_px_per_unit: float, depths: Depths, limits: tuple[float, float], dof: float | None
 ) -> RangeEstimate:
-    areas = taken.areas(depths)
-    counted = areas > 0
-    positions, areas = depths.position[counted], areas[counted]
-    if len(positions) < _FEWEST_BLOCKS:
+    positions = taken.places(depths, growth_px_per_unit)
+    blocks = round(len(positions) / taken.cells_per_block)
+    if blocks < _FEWEST_BLOCKS:
         why = (
             "is clipped white: shorten the exposure"
             if taken.clipped.mean() > MOSTLY_CLIPPED
             else "has texture that comes into focus"
         )
         raise FocusError(
-            f"only {len(positions)} blocks of the live picture are of use" if len(positions) else f"nothing {why}",
+            f"only {blocks} blocks of the live picture are of use" if blocks else f"nothing {why}",
             remedy="Light the subject well, jog until it is about in focus, choose an area with --roi, or give near and far.",
             state=f"Looked at last from {taken.positions[0]:g} to {taken.positions[-1]:g}; nothing moves.",
         )
-    bare = 1 - float(counted.mean())
-    near_share = NEAR_SHARE + (NEAR_SHARE_BARE - NEAR_SHARE) * bare
-    far_share = FAR_SHARE + (FAR_SHARE_BARE - FAR_SHARE) * bare
-    near_shares = near_share * np.array([1 / _MISCOUNT, 1, _MISCOUNT])
-    far_shares = 1 - (1 - far_share) * np.array([_MISCOUNT, 1, 1 / _MISCOUNT])
+    near_shares = NEAR_SHARE * np.array([1 / _MISCOUNT, 1, _MISCOUNT])
+    far_shares = 1 - (1 - FAR_SHARE) * np.array([_MISCOUNT, 1, 1 / _MISCOUNT])
     before = taken.before(depths, growth_px_per_unit)
     before = before[np.isfinite(before)]
-    near_least, near, near_most = _at_shares(
-        np.concatenate([positions, before]), np.concatenate([areas, np.full(len(before), _BEFORE_AREA)]), near_shares
-    )
-    far_least, far, far_most = _at_shares(positions, areas, far_shares)
+    areas = np.concatenate([np.ones(len(positions)), np.full(len(before), _BEFORE_AREA * taken.cells_per_block)])
+    near_least, near, near_most = _at_shares(np.concatenate([positions, before]), areas, near_shares, len(positions))
+    far_least, far, far_most = _at_shares(positions, areas[: len(positions)], far_shares, len(positions))
     notes = []
     beyond = depths.beyond_near + depths.beyond_far
     if beyond > 5 * _BEYOND * depths.textured:
@@ -264,7 +257,7 @@ def _conclude(
             f"{beyond / max(depths.textured, 1):.0%} of the texture lies beyond what was looked at, {taken.positions[0]:.0f} to "
             f"{taken.positions[-1]:.0f}; positions from {limits[0]:g} to {limits[1]:g} are allowed"
         )
-    confidence = min(1.0, len(positions) / 150) * (1.0 - min(1.0, beyond / max(depths.textured, 1)))
+    confidence = min(1.0, blocks / 150) * (1.0 - min(1.0, beyond / max(depths.textured, 1)))
     if dof is not None:
         loose = max(near_most - near_least, far_most - far_least) / 2
         confidence *= math.exp(-((loose / dof) ** 2))
@@ -279,7 +272,7 @@ def _conclude(
         (near_least, near_most),
         (far_least, far_most),
         round(confidence, 3),
-        len(positions),
+        blocks,
         tuple(notes),
         len(taken.positions),
     )

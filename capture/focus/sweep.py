@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from capture.errors import FocusError, OverexposedError
 from capture.focus.bands import BandEnergies
 from capture.focus.before import find_before
-from capture.focus.depths import Depths, match_depths, standing
+from capture.focus.depths import Depths, match_depths
 from capture.focus.growth import Growth, Peaks, estimate_growth, find_peaks
 from capture.focus.region import Region
-from capture.focus.structure import noise_variance, structured_share
+from capture.focus.structure import cell_size_px, in_cells, local_contrast, noise_variance, shows_at
 
+F16 = NDArray[np.float16]
 F32 = NDArray[np.float32]
 F64 = NDArray[np.floating]
 
@@ -34,6 +35,9 @@ POOLED_WINDOW_PX, POOLED_STRIDE_PX = 5.0, 8
 _NOISY, _MOST_LOOKS = 0.0035, 6
 # In frames that are darker in the mean, of white, less noise hides as much.
 _DIM = 0.05
+
+# What is in focus shows more than with so much more blur, in pixels, before and behind; so many spacings at least.
+_APART_PX, _APART_SPACINGS = 3.0, 1.25
 
 # Share of clipped blocks from which that is named where nothing is found. A bright ground may well clip beside a subject that does not,
 # so only from a larger share a sweep is not worth its time.
@@ -90,8 +94,11 @@ class Sweep:
     energies : ndarray, shape (frames, bands, block rows, block columns), float32
     noise : ndarray, shape (bands, block rows, block columns), float32
     clipped : ndarray, shape (block rows, block columns), bool
-    structured : ndarray, shape (frames, block rows, block columns), float32
-        Share of each block that shows structure, 0 to 1.
+    contrast : ndarray, shape (frames, cell rows, cell columns), float16
+        Variance within three pixels, in cells that are finer than blocks.
+    contrast_noise : ndarray, shape (cell rows, cell columns), float32
+        Variance of the noise.
+    cell_px : int
     bands : BandEnergies
     """
 
@@ -99,7 +106,9 @@ class Sweep:
     energies: F32
     noise: F32
     clipped: NDArray[np.bool_]
-    structured: F32
+    contrast: F16
+    contrast_noise: F32
+    cell_px: int
     bands: BandEnergies
 
     @property
@@ -125,13 +134,12 @@ class Sweep:
             self.bands.shape, self.bands.frequencies, window_px=POOLED_WINDOW_PX, stride_px=factor * stride_px
         )
         clipped = cv2.dilate(self.clipped.astype(np.uint8), np.ones((factor, factor), np.uint8)) > 0
-        return Sweep(
-            self.positions,
-            gathered(self.energies),
-            gathered(self.noise),
-            np.asarray(clipped[chosen]),
-            gathered(self.structured),
-            bands,
+        return replace(
+            self,
+            energies=gathered(self.energies),
+            noise=gathered(self.noise),
+            clipped=np.asarray(clipped[chosen]),
+            bands=bands,
         )
 
     def thinned(self, spacing: float) -> Sweep:
@@ -139,9 +147,7 @@ class Sweep:
         count = max(round((self.positions[-1] - self.positions[0]) / spacing), 1)
         wanted = np.linspace(self.positions[0], self.positions[-1], count + 1)
         kept = np.unique(np.abs(self.positions[None] - wanted[:, None]).argmin(axis=1))
-        return replace(
-            self, positions=self.positions[kept], energies=self.energies[kept], structured=self.structured[kept]
-        )
+        return replace(self, positions=self.positions[kept], energies=self.energies[kept], contrast=self.contrast[kept])
 
     def growth(self) -> Growth:
         """Growth of blur, in live pixels per unit of position."""
@@ -158,19 +164,22 @@ class Sweep:
         """Where each block is in focus, seen in all bands, the growth of blur (live pixels per unit of position) being known."""
         return match_depths(self.positions, self._unclipped(), self.noise, self.bands.frequencies, growth_px_per_unit)
 
-    def areas(self, depths: Depths) -> F32:
-        """For how much of its area each block counts, 0 to 1; shape (block rows, block columns).
+    @property
+    def cells_per_block(self) -> float:
+        """How many cells have the area for which a block stands."""
+        return (self.bands.stride_px / self.cell_px) ** 2
 
-        By the root of the share that shows structure where the block is in focus, for that is itself told roughly; 0 for the skirts of
-        what is stronger close by.
-        """
-        between = (self.positions[1:] + self.positions[:-1]) / 2
-        nearest = np.searchsorted(between, np.nan_to_num(depths.position))
-        last = len(self.positions) - 1
-        beside = [np.clip(nearest + shift, 0, last)[None] for shift in (-1, 0, 1)]
-        shares = [np.take_along_axis(self.structured, index, axis=0)[0] for index in beside]
-        energy = np.take_along_axis(self._unclipped() - self.noise, nearest[None, None], axis=0)[0].sum(axis=0)
-        return np.asarray(np.sqrt(np.max(shares, axis=0)) * standing(depths, energy), np.float32)
+    def places(self, depths: Depths, growth_px_per_unit: float) -> F64:
+        """Where the cells are in focus that show structure of their own at the depth of their block; shape (cells that do,)."""
+        rows, columns = (
+            np.clip(
+                np.rint(((np.arange(count) + 0.5) * self.cell_px - 0.5) / self.bands.stride_px).astype(int), 0, most - 1
+            )
+            for count, most in zip(self.contrast.shape[1:], depths.position.shape, strict=True)
+        )
+        told = depths.position[np.ix_(rows, columns)]
+        apart = max(_APART_PX / growth_px_per_unit, _APART_SPACINGS * self.spacing)
+        return np.asarray(told[shows_at(self.positions, self.contrast, self.contrast_noise, told, apart)])
 
     def before(self, depths: Depths, growth_px_per_unit: float) -> F64:
         """Where what stands before the blocks' own depths is in focus, NaN where nothing does; shape (block rows, block columns)."""
@@ -194,7 +203,9 @@ class Sweep:
             np.concatenate([self.energies, other.energies])[order],
             np.maximum(self.noise, other.noise),
             self.clipped | other.clipped,
-            np.concatenate([self.structured, other.structured])[order],
+            np.concatenate([self.contrast, other.contrast])[order],
+            np.maximum(self.contrast_noise, other.contrast_noise),
+            self.cell_px,
             self.bands,
         )
 
@@ -212,7 +223,7 @@ class _Gathering:
     positions: list[float] = field(default_factory=list)
     energies: list[F32] = field(default_factory=list)
     noise: list[F32] = field(default_factory=list)
-    structured: list[F32] = field(default_factory=list)
+    contrast: list[F16] = field(default_factory=list)
     clipped: NDArray[np.bool_] | None = None
     variance: F32 | None = None
 
@@ -237,7 +248,7 @@ class _Gathering:
             self.noise.append(self.bands.noise(part, other))
             self.variance = noise_variance(part, other) if self.variance is None else self.variance
         assert self.variance is not None
-        self.structured.append(structured_share(part, self.variance, self.bands.stride_px))
+        self.contrast.append(local_contrast(part, self.variance, cell_size_px(self.bands.shape)))
 
 
 def _looks_for(one: F32, other: F32) -> int:
@@ -299,12 +310,15 @@ def sweep(
             on_frame(index + 1, len(positions))
     assert gathering.bands is not None
     assert gathering.clipped is not None
-    noise = np.asarray(np.max(gathering.noise, axis=0), np.float32)
+    assert gathering.variance is not None
+    cell_px = cell_size_px(gathering.bands.shape)
     return Sweep(
         np.asarray(gathering.positions),
         np.stack(gathering.energies),
-        noise,
+        np.asarray(np.max(gathering.noise, axis=0), np.float32),
         gathering.clipped,
-        np.stack(gathering.structured),
+        np.stack(gathering.contrast),
+        in_cells(gathering.variance, cell_px),
+        cell_px,
         gathering.bands,
     )

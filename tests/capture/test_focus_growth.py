@@ -17,7 +17,7 @@ from capture.focus.defocus import energy_of, fit_defocus
 from capture.focus.growth import Growth, find_tops
 from capture.focus.region import Region
 from capture.focus.step import StillOptics, conclude, measure_step
-from capture.focus.structure import noise_variance, structured_share
+from capture.focus.structure import in_cells, local_contrast, noise_variance
 from capture.focus.sweep import sweep
 from tests.capture.tilted_scene import Scene
 
@@ -128,19 +128,20 @@ def test_tops_lie_between_uneven_frames(centre: float, gaps: list[float]) -> Non
         assert found.position[0, 0] == pytest.approx(centre, abs=1.0)
 
 
-def test_the_share_with_structure_knows_noise_and_brightness() -> None:
+def test_local_contrast_knows_noise_and_brightness() -> None:
     rng = np.random.default_rng(8)
-    light = np.full((120, 160), 0.3, np.float32)
-    light[:, 80:] *= np.asarray(np.exp(0.2 * rng.standard_normal((120, 80))), np.float32)
+    light = np.full((120, 163), 0.3, np.float32)
+    light[:, 80:] *= np.asarray(np.exp(0.2 * rng.standard_normal((120, 83))), np.float32)
 
     def frame(flicker: float) -> F32:
         return np.asarray(flicker * light + 0.003 * rng.standard_normal(light.shape), np.float32)
 
     noise = noise_variance(frame(1.0), frame(1.04))
-    share = structured_share(frame(0.98), noise, 4)
-    assert share.shape == (30, 40)
-    assert share[:, 21:].mean() > 0.95
-    assert share[:, :19].mean() < 0.02
+    contrast = local_contrast(frame(0.98), noise, 4)
+    assert contrast.shape == (30, 40)
+    shown = contrast > np.maximum(1e-4, 2 * in_cells(noise, 4))
+    assert shown[:, 21:].mean() > 0.95
+    assert shown[:, :19].mean() < 0.02
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from capture.depth_of_field import Optics
 from capture.errors import FocusError, OverexposedError
 from capture.focus.defocus import energy_of
-from capture.focus.depths import Depths, match_depths, standing
+from capture.focus.depths import match_depths
 from capture.focus.range import find_range
 from capture.focus.region import Region
 from capture.focus.step import measure_step
-from tests.capture.tilted_scene import Scene
+from capture.focus.structure import local_contrast, shows_at
+from tests.capture.tilted_scene import Scene, blurred, texture
 
 F32 = NDArray[np.float32]
 
@@ -54,16 +55,27 @@ def test_what_is_in_focus_beyond_the_sweep_is_said_to_be() -> None:
     assert np.isfinite(found.position).sum() == 3  # the others have no two neighbours
 
 
-def test_the_skirts_of_a_hair_are_not_texture() -> None:
-    position = np.full((20, 20), 50.0)
-    energy = np.full((20, 20), 0.01)
-    energy[:, 10] = 1.0
-    found = standing(Depths(position, 5.0, 0, 0, 400), energy)
-    assert found[:, 10].all()
-    assert not found[:, [6, 7, 8, 9, 11, 12, 13, 14]].any()
-    assert found[:, :6].all()
-    position[:, :10] = 500.0  # ground with texture of its own, behind the hair
-    assert standing(Depths(position, 5.0, 0, 0, 400), energy)[:, :11].all()
+@pytest.mark.parametrize("ground", ["bare", "textured behind"])
+def test_only_where_a_hair_is_it_counts(ground: str) -> None:
+    growth, ahead, behind = 0.1, 0.0, 200.0
+    plane = np.full((120, 160), 0.3, np.float32) if ground == "bare" else texture(5, (120, 160))
+    positions = np.arange(-60.0, 261.0, 20.0)
+    frames = []
+    for position in positions:
+        light = blurred(plane, min(growth * abs(position - behind), 20.0))
+        hair = np.zeros_like(plane)
+        hair[:, 80] = 1.0
+        cover = blurred(hair, min(growth * abs(position - ahead), 20.0))
+        frames.append(light * (1 - cover) + 0.05 * cover)
+    contrast = np.stack([local_contrast(frame, np.zeros_like(plane), 2) for frame in frames])
+    told = np.full(contrast.shape[1:], behind)
+    told[:, 35:46] = ahead  # as narrow bands have it: ten pixels each way
+    shown = shows_at(positions, contrast, np.zeros(told.shape, np.float32), told, 3 / growth)
+    assert shown[:, 40].all(), "the hair itself"
+    assert not shown[:, 35:39].any()
+    assert not shown[:, 42:46].any()
+    far = shown[:, [*range(5, 25), *range(55, 75)]]
+    assert not far.any() if ground == "bare" else far.mean() > 0.8
 
 
 @pytest.mark.parametrize("formula", [True, False])
