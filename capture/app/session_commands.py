@@ -110,9 +110,8 @@ def finish_run(
 
 def _way_on(error: Exception, session: Path) -> str:
     """The command that goes on after the picture could not be made."""
-    if isinstance(
-        error, RegistrationError
-    ):  # `resume` would do the same once more, and takes no options of the picture
+    if isinstance(error, RegistrationError):
+        # `resume` would do the same once more, and takes no options of the picture
         return f"Options of the picture go to: focusrail stack {session} -o picture.tif"
     return f"Then go on with: focusrail resume {session}"
 

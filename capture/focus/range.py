@@ -41,8 +41,8 @@ _FINEST = 0.5
 _WIDTHS, _SHOWN, _SAMPLE_BLOCKS = 1.3, 0.5, 1500
 # How far from its start it goes while nothing comes into focus, in its own spacings.
 _BLIND_SPACINGS = 30
-# So many spacings at a time: a stretch whose beginning shows that nothing goes on beyond it ends there.
-_PORTION = 4
+# So many spacings at a time, or this share of those looked at: a stretch whose beginning shows that nothing goes on beyond it ends there.
+_PORTION, _PORTION_SHARE = 4, 0.1
 # Growth in found blocks by which one more look was worth it.
 _WORTH = 0.002
 # So many times what was found, what seems to lie beyond an end is most of the subject: the search began outside it.
@@ -148,13 +148,13 @@ def find_range(
         before = int(np.isfinite(depths.position).sum())
         goals = (max(near - stretch, lowest) if wants_near else near, min(far + stretch, highest) if wants_far else far)
         while near > goals[0]:
-            start = _portion(near, goals[0], spacing)
+            start = _portion(near, goals[0], spacing, len(taken.positions))
             taken = taken.joined(_look(view, start, near - spacing, spacing, region, say))
             near, depths = start, taken.depths(growth_px_per_unit)
             if not _open(depths, depths.beyond_near, near, spacing):
                 break
         while far < goals[1]:
-            end = _portion(far, goals[1], spacing)
+            end = _portion(far, goals[1], spacing, len(taken.positions))
             taken = taken.joined(_look(view, far + spacing, end, spacing, region, say))
             far, depths = end, taken.depths(growth_px_per_unit)
             if not _open(depths, depths.beyond_far, far, spacing):
@@ -184,10 +184,10 @@ def _look(view: View, near: float, far: float, spacing: float, region: Region | 
     return sweep(view, positions, region)
 
 
-def _portion(end: float, goal: float, spacing: float) -> float:
+def _portion(end: float, goal: float, spacing: float, looked_at: int) -> float:
     """Where to look to from `end` before it is asked whether the rest of the way to `goal` is worth it; no sliver is left."""
-    way = _PORTION * spacing
-    return goal if abs(goal - end) < way + _PORTION / 2 * spacing else end + math.copysign(way, goal - end)
+    way = max(_PORTION, round(_PORTION_SHARE * looked_at)) * spacing
+    return goal if abs(goal - end) < 1.5 * way else end + math.copysign(way, goal - end)
 
 
 def _between(taken: Sweep, wanted: float, ends: tuple[float, float]) -> list[float]:
