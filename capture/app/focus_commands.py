@@ -96,13 +96,15 @@ def find_range(flags: FocusFlags) -> Reply:
         f"far_{suffix}": round(estimate.far, 2),
         f"near_between_{suffix}": [round(end, 2) for end in estimate.near_between],
         f"far_between_{suffix}": [round(end, 2) for end in estimate.far_between],
+        f"looked_{suffix}": [round(end, 2) for end in estimate.looked],
         "confidence": estimate.confidence,
         "blocks": estimate.blocks,
         "notes": list(estimate.notes),
         "frames": estimate.frames + found.step.frames,
     }
     lines = [
-        f"near {estimate.near:.1f} {unit.value}, far {estimate.far:.1f} {unit.value} (no margin), confidence {estimate.confidence:.2f}",
+        f"near {estimate.near:.1f} {unit.value}, far {estimate.far:.1f} {unit.value} (no margin), confidence {estimate.confidence:.2f}; "
+        f"looked for from {estimate.looked[0]:.0f} to {estimate.looked[1]:.0f} {unit.value}",
         *(f"note: {note}" for note in estimate.notes),
     ]
     return Reply(values, lines)

@@ -16,7 +16,9 @@ from capture.focus.axis_view import look_at_still, looking
 from capture.focus.range import RangeEstimate, find_range
 from capture.focus.settle import measure_settle
 from capture.focus.step import StepEstimate, StillOptics, measure_step
+from capture.focus.sweep import check_region
 from rail.axis import Axis, AxisUnit
+from rail.errors import RailLimitError
 
 _QUICK_MOVES = 4
 # Live frames that are darker in the mean, of white in linear light, show too little.
@@ -47,6 +49,19 @@ class Found:
     shot_bytes: int | None = None
 
 
+def _refuse_outside(axis: Axis) -> None:
+    """Refuse to look for focus from a place that could not be come back to."""
+    position, (low, high) = axis.status().position, axis.limits
+    slack = axis.capabilities.resolution
+    if position is not None and not low - slack <= position <= high + slack:
+        unit = axis.capabilities.unit.value
+        raise RailLimitError(
+            f"the {moved_part(axis)} stands at {position:g} {unit}; {low:g} to {high:g} {unit} is allowed",
+            remedy="Move it inside first, or allow more (--never-beyond, the rail profile's travel).",
+            state="Nothing has moved.",
+        )
+
+
 def find_focus(axis: Axis, camera: Camera, wishes: FocusWishes, *, want_range: bool, come_back: bool = True) -> Found:
     """Measure the step, and find the range where asked; the carriage is back where it was afterwards unless it need not `come_back`.
 
@@ -54,6 +69,7 @@ def find_focus(axis: Axis, camera: Camera, wishes: FocusWishes, *, want_range: b
     ------
     FocusError, CameraError, rail.errors.RailError
     """
+    _refuse_outside(axis)
     scale, pixel_um = wishes.live_scale, wishes.pixel_um
     told: StillOptics | None = None
     shot_bytes = None
@@ -71,7 +87,9 @@ def find_focus(axis: Axis, camera: Camera, wishes: FocusWishes, *, want_range: b
     if optics is None and in_um and wishes.magnification is not None and wishes.f_number is not None:
         say("note: the pixel pitch is not known, so formula and measurement are not compared; give --pixel")
     with looking(axis, camera, come_back=come_back) as view:
-        begun, light = view.here, float(view.again().mean())
+        begun, first = view.here, view.again()
+        light = float(first.mean())
+        check_region(first, wishes.region)
         step = measure_step(
             view, scale, wishes.overlap, optics, still=told, region=wishes.region, reach=view.reach, say=say
         )

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from capture.errors import FocusError
 from capture.focus.depths import Depths
+from capture.focus.outward import BEYOND, FEWEST_BLOCKS, OutwardSearch, look
 from capture.focus.region import Region
-from capture.focus.step import LEAST_BLIND
-from capture.focus.sweep import MOST_FRAMES, MOSTLY_CLIPPED, Say, Sweep, View, silent, sweep
+from capture.focus.sweep import MOSTLY_CLIPPED, Say, Sweep, View, silent, sweep
 
 F64 = NDArray[np.floating]
 
@@ -26,8 +26,6 @@ _BEFORE_AREA = 0.2
 _MISCOUNT = 1.6
 # Depths of field by which an end may be loose without a word.
 _LOOSE_DOFS = 0.5
-_FEWEST_BLOCKS = 20
-_BEYOND = 0.004
 # The widest band is half gone at 8.6 live pixels of blur: with three frames it is seen to come and go. So far apart are frames, and up to
 # so far where a depth of field is more than that.
 _BLUR_BETWEEN_PX, _MOST_BETWEEN_PX = 2.5, 5.0
@@ -37,18 +35,6 @@ _FINE_ENOUGH, _COARSEST = 1.25, 2.5
 _ROUND_ENDS = 2.5
 # There it is no coarser than a depth of field needs to be, either, down to this share of what the law of defocus asks for.
 _FINEST = 0.5
-# The same in halves of the width of what the finest band that shows many blocks sees.
-_WIDTHS, _SHOWN, _SAMPLE_BLOCKS = 1.3, 0.5, 1500
-# How far from its start it goes while nothing comes into focus, in its own spacings.
-_BLIND_SPACINGS = 30
-# So many spacings at a time, or this share of those looked at: a stretch whose beginning shows that nothing goes on beyond it ends there.
-_PORTION, _PORTION_SHARE = 4, 0.1
-# Growth in found blocks by which one more look was worth it.
-_WORTH = 0.002
-# So many times what was found, what seems to lie beyond an end is most of the subject: the search began outside it.
-_MOST = 2
-# Where it is this share of all texture, so many looks in a row may show nothing more.
-_MUCH, _TRIES = 0.2, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +53,8 @@ class RangeEstimate:
     notes : tuple of str
     frames : int
         Live frames that were looked at.
+    looked : (float, float)
+        From where to where; what lies beyond was not looked for.
     """
 
     near: float
@@ -77,6 +65,7 @@ class RangeEstimate:
     blocks: int
     notes: tuple[str, ...]
     frames: int
+    looked: tuple[float, float]
 
 
 def find_range(
@@ -127,46 +116,11 @@ def find_range(
     else:
         centre = min(max(view.here, low), high)
         near, far = max(centre - 6 * spacing, low), min(centre + 6 * spacing, high)
-        taken, given = _look(view, near, far, spacing, region, say), 0
-    blind = max(_BLIND_SPACINGS * spacing, LEAST_BLIND)
-    grow_near = grow_far = True
-    fruitless = 0
-    depths = taken.depths(growth_px_per_unit)
-    while True:
-        room = MOST_FRAMES - len(taken.positions)
-        widest = _WIDTHS * _half_width(taken)
-        spacing = max(spacing, widest)
-        stretch = max(4 * spacing, (far - near) / 2)
-        if int(np.isfinite(depths.position).sum()) >= _FEWEST_BLOCKS:
-            lowest, highest = low, high
-        else:
-            lowest, highest = max(low, home - blind), min(high, home + blind)
-        wants_near = grow_near and near > lowest and _open(depths, depths.beyond_near, near, spacing)
-        wants_far = grow_far and far < highest and _open(depths, depths.beyond_far, far, spacing)
-        if not (wants_near or wants_far) or room < 8:
-            break
-        before = int(np.isfinite(depths.position).sum())
-        goals = (max(near - stretch, lowest) if wants_near else near, min(far + stretch, highest) if wants_far else far)
-        while near > goals[0]:
-            start = _portion(near, goals[0], spacing, len(taken.positions))
-            taken = taken.joined(_look(view, start, near - spacing, spacing, region, say))
-            near, depths = start, taken.depths(growth_px_per_unit)
-            if not _open(depths, depths.beyond_near, near, spacing):
-                break
-        while far < goals[1]:
-            end = _portion(far, goals[1], spacing, len(taken.positions))
-            taken = taken.joined(_look(view, far + spacing, end, spacing, region, say))
-            far, depths = end, taken.depths(growth_px_per_unit)
-            if not _open(depths, depths.beyond_far, far, spacing):
-                break
-        after = int(np.isfinite(depths.position).sum())
-        fruitless = fruitless + 1 if depths.textured and after <= before + _WORTH * depths.textured else 0
-        if fruitless:
-            # what seems to lie beyond does not come into focus there either; but where that is much of what is seen, it is looked for on
-            tries = _TRIES if max(depths.beyond_near, depths.beyond_far) > _MUCH * depths.textured else 1
-            grow_near = grow_near and (not wants_near or fruitless < tries or depths.beyond_near > _MOST * after)
-            grow_far = grow_far and (not wants_far or fruitless < tries or depths.beyond_far > _MOST * after)
-    wanted = max(wanted, widest)
+        taken, given = look(view, near, far, spacing, region, say), 0
+    search = OutwardSearch(view, growth_px_per_unit, region, say, taken, near, far, spacing, home)
+    search.run()
+    taken, depths = search.taken, search.depths
+    wanted = max(wanted, search.widest)
     if dof is not None:
         wanted = min(wanted, max(dof, _FINEST * wanted))
     found = _conclude(taken, growth_px_per_unit, depths, (low, high), dof)
@@ -174,20 +128,7 @@ def find_range(
         say(f"{len(between)} live frames more, round the ends")
         taken = taken.joined(sweep(view, np.asarray(between), region))
         found = _conclude(taken, growth_px_per_unit, taken.depths(growth_px_per_unit), (low, high), dof)
-    return replace(found, frames=found.frames - given)
-
-
-def _look(view: View, near: float, far: float, spacing: float, region: Region | None, say: Say) -> Sweep:
-    count = max(int((far - near) / spacing + 1e-6) + 1, 2)
-    positions = near + spacing * np.arange(count) if far - near >= spacing else np.array([near, max(far, near + 1e-3)])
-    say(f"sweep of {len(positions)} live frames from {positions[0]:.0f} to {positions[-1]:.0f}")
-    return sweep(view, positions, region)
-
-
-def _portion(end: float, goal: float, spacing: float, looked_at: int) -> float:
-    """Where to look to from `end` before it is asked whether the rest of the way to `goal` is worth it; no sliver is left."""
-    way = max(_PORTION, round(_PORTION_SHARE * looked_at)) * spacing
-    return goal if abs(goal - end) < 1.5 * way else end + math.copysign(way, goal - end)
+    return replace(found, frames=found.frames - given + search.farther_looks, looked=search.looked)
 
 
 def _between(taken: Sweep, wanted: float, ends: tuple[float, float]) -> list[float]:
@@ -198,26 +139,6 @@ def _between(taken: Sweep, wanted: float, ends: tuple[float, float]) -> list[flo
         if apart > _FINE_ENOUGH * wanted and min(abs(middle - end) for end in ends) < _ROUND_ENDS * apart:
             found.append(middle)
     return found if len(found) > 1 else []
-
-
-def _half_width(taken: Sweep) -> float:
-    """Half the width of the curves in the finest band that shows; 0.0 where none does. Diffraction makes it larger than the law's."""
-    every = max(1, round(math.sqrt(taken.clipped.size / _SAMPLE_BLOCKS)))
-    found = [taken.peaks(band, every).half_width for band in range(len(taken.bands.frequencies))]
-    counts = [int(np.isfinite(widths).sum()) for widths in found]
-    if max(counts) < _FEWEST_BLOCKS:
-        return 0.0
-    finest = max(band for band, count in enumerate(counts) if count >= _SHOWN * max(counts))
-    return float(np.nanmedian(found[finest]))
-
-
-def _open(depths: Depths, beyond: int, end: float, spacing: float) -> bool:
-    """Whether there may be more beyond this end of the sweep."""
-    if depths.textured == 0:
-        return True
-    known = depths.position[np.isfinite(depths.position)]
-    close = int((np.abs(known - end) < spacing).sum())
-    return beyond + close > _BEYOND * depths.textured
 
 
 def _at_shares(positions: F64, areas: F64, shares: F64, whole: float) -> tuple[float, ...]:
@@ -232,7 +153,7 @@ def _conclude(
 ) -> RangeEstimate:
     positions = taken.places(depths, growth_px_per_unit)
     blocks = round(len(positions) / taken.cells_per_block)
-    if blocks < _FEWEST_BLOCKS:
+    if blocks < FEWEST_BLOCKS:
         why = (
             "is clipped white: shorten the exposure"
             if taken.clipped.mean() > MOSTLY_CLIPPED
@@ -252,7 +173,7 @@ def _conclude(
     far_least, far, far_most = _at_shares(positions, areas[: len(positions)], far_shares, len(positions))
     notes = []
     beyond = depths.beyond_near + depths.beyond_far
-    if beyond > 5 * _BEYOND * depths.textured:
+    if beyond > 5 * BEYOND * depths.textured:
         notes.append(
             f"{beyond / max(depths.textured, 1):.0%} of the texture lies beyond what was looked at, {taken.positions[0]:.0f} to "
             f"{taken.positions[-1]:.0f}; positions from {limits[0]:g} to {limits[1]:g} are allowed"
@@ -275,4 +196,5 @@ def _conclude(
         blocks,
         tuple(notes),
         len(taken.positions),
+        (float(taken.positions[0]), float(taken.positions[-1])),
     )

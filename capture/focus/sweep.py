@@ -39,6 +39,8 @@ _DIM = 0.05
 # What is in focus shows more than with so much more blur, in pixels, before and behind; so many spacings at least.
 _APART_PX, _APART_SPACINGS = 3.0, 1.25
 
+_LEAST_SIDE_PX = 48
+
 # Share of clipped blocks from which that is named where nothing is found. A bright ground may well clip beside a subject that does not,
 # so only from a larger share a sweep is not worth its time.
 MOSTLY_CLIPPED, _ALL_CLIPPED = 0.5, 0.95
@@ -213,6 +215,21 @@ class Sweep:
         return np.where(self.clipped, np.float32(0), self.energies)
 
 
+def check_region(frame: F32, region: Region) -> None:
+    """Refuse a region of too few pixels.
+
+    Raises
+    ------
+    FocusError
+    """
+    rows, columns = region.crop(frame).shape
+    if min(rows, columns) < _LEAST_SIDE_PX:
+        raise FocusError(
+            f"the region is only {columns}x{rows} live pixels",
+            remedy=f"Choose a larger --roi: {_LEAST_SIDE_PX} pixels each way at least.",
+        )
+
+
 @dataclass
 class _Gathering:
     region: Region
@@ -231,11 +248,7 @@ class _Gathering:
         """`again`: one more frame of the same position, which tells the noise; the first position has one."""
         part = np.ascontiguousarray(self.region.crop(frame))
         if self.bands is None:
-            if min(part.shape) < 48:
-                raise FocusError(
-                    f"the region is only {part.shape[1]}x{part.shape[0]} live pixels",
-                    remedy="Choose a larger --roi: 48 pixels each way at least.",
-                )
+            check_region(frame, self.region)
             stride = max(self.stride_px, int(np.ceil(np.sqrt(part.size / self.most_blocks))))
             window = self.window_px * stride / self.stride_px
             self.bands = BandEnergies((part.shape[0], part.shape[1]), FREQUENCIES, window_px=window, stride_px=stride)

@@ -125,7 +125,25 @@ def test_the_range_goes_on_from_the_sweep_that_told_the_step() -> None:
     anew = len(scene.seen) - looked
     assert anew == found.frames
     assert all(abs(here - place) > 1.0 for here in scene.seen[looked:] for place in step.seen.positions)
-    assert anew < 15
+    assert anew <= 20
+
+
+@pytest.mark.parametrize(("begin", "gap"), [(20.0, 300.0), (20.0, 900.0), (930.0, 900.0)])
+def test_parts_with_nothing_between_them_are_one_subject(begin: float, gap: float) -> None:
+    scene = Scene(21, 0.1, 0.0, gap + 60.0)
+    scene.depths = np.array([0.0, 20.0, 40.0, 60.0, gap, gap + 20.0, gap + 40.0, gap + 60.0])
+    scene.here = begin
+    found = find_range(scene, 0.1, dof=40.0)
+    assert found.near == pytest.approx(0.0, abs=20.0)
+    assert found.far == pytest.approx(gap + 60.0, abs=20.0)
+    assert len(scene.seen) < 90
+
+
+def test_a_subject_alone_is_looked_at_farther_out_by_a_few_frames_only() -> None:
+    scene = Scene(22, 0.1, 0.0, 100.0, bare=0.5)
+    found = find_range(scene, 0.1, dof=40.0)
+    assert (found.near, found.far) == (pytest.approx(0.0, abs=20.0), pytest.approx(100.0, abs=20.0))
+    assert len([place for place in scene.seen if not -450 <= place <= 550]) <= 10
 
 
 def test_the_range_is_looked_for_inside_the_limits_only() -> None:
