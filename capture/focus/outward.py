@@ -31,7 +31,8 @@ _MUCH, _TRIES = 0.2, 4
 # What lies far outside leaves no trace in any frame of the sweep. So many single frames each way look for it, so many live pixels of blur
 # apart (the widest band still shows what is half of that out of focus), and where one shows something the search goes on to there.
 _FARTHER_LOOKS, _FARTHER_PX, _MOST_FARTHER = 5, 20.0, 3
-# Something: in the widest bands this share of what shows where it is in focus, and so many times what those blocks showed in the sweep.
+# Something: in the widest bands this share of what shows where it is in focus, and more than those blocks showed in the sweep; so many
+# times more where they are in focus there.
 _OF_USUAL, _TIMES, _SIGNAL_TO_NOISE, _LEAST_TEXTURE = 0.1, 4.0, 10.0, 1e-6
 _COARSE_BANDS, _FEWEST_ALIKE = 2, 4
 
@@ -209,7 +210,7 @@ class OutwardSearch:
             now = farther.energies[:, band].max(axis=0) - noise
             usual = float(np.median(before[placed]))
             least = np.maximum(np.maximum(_SIGNAL_TO_NOISE * noise, _LEAST_TEXTURE), _OF_USUAL * usual)
-            new = (now > least) & (now > _TIMES * before) & ~(taken.clipped | farther.clipped)
+            new = (now > least) & (now > np.where(placed, _TIMES, 1.0) * before) & ~(taken.clipped | farther.clipped)
             best = np.where(new, farther.energies[:, band].argmax(axis=0), best)
             fresh |= new
         # single blocks are noise

@@ -35,6 +35,11 @@ _BESIDE = 2
 # Score of a shake from which a frame counts for nothing: of 22 clean stacks of the bench one frame reached 5.7.
 _SURELY = 8.0
 
+_STRICT = (
+    "pictures tell the geometric part of the depth of field alone: where diffraction adds much to it (high magnification, small aperture) "
+    "the step is finer than is said here; --dof gives the whole"
+)
+
 Progress = Callable[[str, int, int], None]
 
 
@@ -96,13 +101,14 @@ class PicturesJudged:
     @property
     def notes(self) -> tuple[str, ...]:
         """The certificate's; where nobody knows which end is near, the ends are the first and the last frame."""
+        strict = (_STRICT,) if self.dof_from is DofFrom.PICTURES and self.certificate.dof is not None else ()
         if self.unit == "um":
-            return self.certificate.notes
+            return self.certificate.notes + strict
         words = (("the near end", "the first frame"), ("the far end", "the last frame"))
         notes = self.certificate.notes
         for word, frame in words:
             notes = tuple(note.split(", about")[0].replace(word, frame) for note in notes)
-        return notes + self._jump_notes()
+        return notes + self._jump_notes() + strict
 
     def _jump_notes(self) -> tuple[str, ...]:
         """Places where numbers are missing in the names: without positions nothing else tells that frames were taken out."""
