@@ -62,7 +62,7 @@ class Scene:
         self._picture = texture(seed, shape)
         self._picture[: round(bare * len(self._picture))] = ground
         self._strips = 8
-        self.depths = np.linspace(near, far, self._strips)
+        self.depths: NDArray[np.float64] | None = None  # of the strips; None: evenly from near to far
         self.light = 1.0
 
     def frame(self, position: float) -> tuple[float, F32]:
@@ -73,7 +73,7 @@ class Scene:
     def again(self) -> F32:
         columns = self._picture.shape[1]
         out = np.empty_like(self._picture)
-        depths = self.depths
+        depths = np.linspace(self.near, self.far, self._strips) if self.depths is None else self.depths
         edges = np.linspace(0, columns, self._strips + 1).astype(int)
         for depth, left, right in zip(depths, edges[:-1], edges[1:], strict=True):
             diameter = min(self.growth * abs(self.here - depth), 40.0)
