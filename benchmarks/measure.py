@@ -22,6 +22,7 @@ from pathlib import Path
 import cv2
 
 _SAMPLE_EVERY_S = 0.05
+_LEAST_WAIT_S, _WAIT_SHARE = 0.001, 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +68,12 @@ def measure(
                     # The kernel's own figure is at least what the program that started it took: it serves one that ended unseen.
                     peak = peak or usage.ru_maxrss * 1024
                     break
-                if time.monotonic() - started > limit_s:
+                elapsed_s = time.monotonic() - started
+                if elapsed_s > limit_s:
                     timed_out = True
                     break
-                time.sleep(_SAMPLE_EVERY_S)
+                # what ends soon is looked at sooner: else it would be seen while it was still being loaded, and never again
+                time.sleep(min(_SAMPLE_EVERY_S, max(_LEAST_WAIT_S, _WAIT_SHARE * elapsed_s)))
         finally:
             if process.returncode is None:
                 os.killpg(process.pid, signal.SIGKILL)
