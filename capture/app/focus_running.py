@@ -99,7 +99,14 @@ def find_focus(axis: Axis, camera: Camera, wishes: FocusWishes, *, want_range: b
         if want_range:
             growth = _growth_for_range(axis, step, optics, scale)
             found_range = find_range(
-                view, growth, dof=step.dof_um, region=wishes.region, seen=step.seen, begun=begun, say=say
+                view,
+                growth,
+                dof=step.dof_um,
+                region=wishes.region,
+                seen=step.seen,
+                begun=begun,
+                farther=in_um,
+                say=say,
             )
     if light < _DARK:
         note = (

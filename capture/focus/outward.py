@@ -16,7 +16,7 @@ from capture.focus.sweep import MOST_FRAMES, Say, Sweep, View, sweep
 
 FEWEST_BLOCKS = 20
 BEYOND = 0.004
-# The same in halves of the width of what the finest band that shows many blocks sees.
+# Frames are so far apart at least, in halves of the width of what the finest band that shows many blocks sees.
 _WIDTHS, _SHOWN, _SAMPLE_BLOCKS = 1.3, 0.5, 1500
 # How far from its start it goes while nothing comes into focus, in its own spacings.
 _BLIND_SPACINGS = 30
@@ -62,6 +62,8 @@ class OutwardSearch:
     spacing : float
     home : float
         Where the search began.
+    farther : bool
+        Whether other parts are looked for farther out: not where only running into an end tells that there is one.
     depths : Depths
     widest : float
         The widest spacing at which what the lens shows is seen to come and go; 0.0 where nothing shows.
@@ -80,6 +82,7 @@ class OutwardSearch:
     far: float
     spacing: float
     home: float
+    farther: bool
     depths: Depths = field(init=False)
     widest: float = field(init=False, default=0.0)
     farther_looks: int = field(init=False, default=0)
@@ -89,8 +92,6 @@ class OutwardSearch:
         self.depths = self.taken.depths(self.growth)
         self.looked = (self.near, self.far)
         self._blind = max(_BLIND_SPACINGS * self.spacing, LEAST_BLIND)
-        self._grow_near = self._grow_far = True
-        self._fruitless = 0
 
     def run(self) -> None:
         """Outwards until everything with texture has gone in and out of focus, parts that lie apart among it.
@@ -99,14 +100,18 @@ class OutwardSearch:
         ------
         CaptureError, rail.errors.RailError
         """
-        for _ in range(_MOST_FARTHER):
-            while self._grow():
-                pass
-            self._note_looked(self.taken)
+        self._grow_all()
+        for _ in range(_MOST_FARTHER if self.farther else 0):
             if self._found() < FEWEST_BLOCKS or not self._reach_farther():
                 break
-            self._grow_near = self._grow_far = True
-            self._fruitless = 0
+            self._grow_all()
+
+    def _grow_all(self) -> None:
+        self._grow_near = self._grow_far = True
+        self._fruitless = 0
+        while self._grow():
+            pass
+        self._note_looked(self.taken)
 
     def _note_looked(self, seen: Sweep) -> None:
         first, last = float(seen.positions[0]), float(seen.positions[-1])
@@ -200,7 +205,6 @@ class OutwardSearch:
     def _shows_new(self, farther: Sweep) -> NDArray[np.bool_]:
         """Which frames of a sweep farther out show what no frame of the search did; shape (frames,)."""
         taken = self.taken
-        counts = np.zeros(len(farther.positions), np.intp)
         fresh = np.zeros(taken.clipped.shape, bool)
         best = np.zeros(taken.clipped.shape, np.intp)
         placed = np.isfinite(self.depths.position)
@@ -216,7 +220,7 @@ class OutwardSearch:
         # single blocks are noise
         alike = cv2.blur(fresh.astype(np.float32), (3, 3), borderType=cv2.BORDER_CONSTANT) * 9
         fresh &= alike > _FEWEST_ALIKE - 0.5
-        counts += np.bincount(best[fresh], minlength=len(counts))
+        counts = np.bincount(best[fresh], minlength=len(farther.positions))
         return counts > max(BEYOND * max(self.depths.textured, 1), FEWEST_BLOCKS)
 
 

@@ -76,6 +76,7 @@ def find_range(
     region: Region | None = None,
     seen: Sweep | None = None,
     begun: float | None = None,
+    farther: bool = True,
     say: Say = silent,
 ) -> RangeEstimate:
     """Sweep outwards from the present position until everything with texture has gone in and out of focus.
@@ -92,6 +93,8 @@ def find_range(
         Of the same view and region, from which the search goes on where it is fine enough (`StepEstimate.seen`).
     begun : float or None
         Where the search for `seen` began, from which it is not gone far while nothing shows; None: here.
+    farther : bool
+        Whether single frames farther out look for other parts of the subject; for axes whose limits keep them from running into an end.
     say : callable
 
     Raises
@@ -117,7 +120,7 @@ def find_range(
         centre = min(max(view.here, low), high)
         near, far = max(centre - 6 * spacing, low), min(centre + 6 * spacing, high)
         taken, given = look(view, near, far, spacing, region, say), 0
-    search = OutwardSearch(view, growth_px_per_unit, region, say, taken, near, far, spacing, home)
+    search = OutwardSearch(view, growth_px_per_unit, region, say, taken, near, far, spacing, home, farther)
     search.run()
     taken, depths = search.taken, search.depths
     wanted = max(wanted, search.widest)

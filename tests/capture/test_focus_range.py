@@ -125,7 +125,13 @@ def test_the_range_goes_on_from_the_sweep_that_told_the_step() -> None:
     anew = len(scene.seen) - looked
     assert anew == found.frames
     assert all(abs(here - place) > 1.0 for here in scene.seen[looked:] for place in step.seen.positions)
-    assert anew <= 20
+    farther_out = [place for place in scene.seen[looked:] if not -350 <= place <= 450]
+    assert anew - len(farther_out) < 15
+    assert len(farther_out) <= 10
+    scene.here = 50.0
+    looked = len(scene.seen)
+    find_range(scene, step.blur_px_per_um, dof=40.0, seen=step.seen, farther=False)
+    assert len(scene.seen) - looked < 15
 
 
 @pytest.mark.parametrize(("begin", "gap"), [(20.0, 300.0), (20.0, 900.0), (930.0, 900.0)])
